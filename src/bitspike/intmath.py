@@ -1,0 +1,50 @@
+"""The integer arithmetic of bitspike: the one definition of rounding, shifting and saturation (ADR-0001).
+
+Everything that computes integers, in any language, agrees with these functions. They take and return
+NumPy ``int64`` arrays (or scalars that convert to them). Overflow is the caller's to exclude by range analysis.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+__all__ = ["round_half_up", "saturate", "shift_right", "shift_right_round"]
+
+Int = NDArray[np.int64]
+
+
+def round_half_up(x: ArrayLike) -> Int:
+    """``floor(x + 1/2)`` without the rounding error of the float addition: halves go up, also below zero.
+
+    >>> [int(v) for v in round_half_up([-1.5, -0.5, 0.5, 1.5, 0.49999999999999994])]
+    [-1, 0, 1, 2, 0]
+    """
+    x = np.asarray(x, dtype=np.float64)
+    below = np.floor(x)
+    return (below + (x - below >= 0.5)).astype(np.int64)  # x - floor(x) is exact in binary floating point
+
+
+def shift_right(x: ArrayLike, n: int) -> Int:
+    """Arithmetic shift: ``floor(x / 2^n)``, toward minus infinity."""
+    return np.right_shift(np.asarray(x, dtype=np.int64), _distance(n))
+
+
+def shift_right_round(x: ArrayLike, n: int) -> Int:
+    """``floor(x / 2^n + 1/2)``: the shift that rounds as `round_half_up` does."""
+    x = np.asarray(x, dtype=np.int64)
+    if _distance(n) == 0:
+        return x
+    # floor(x/2^n) plus the bit that was shifted out last: no sum that could overflow
+    return np.right_shift(x, n) + (np.right_shift(x, n - 1) & 1)
+
+
+def saturate(x: ArrayLike, lo: int, hi: int) -> Int:
+    """Clips to ``lo .. hi``, both included."""
+    return np.clip(np.asarray(x, dtype=np.int64), lo, hi)
+
+
+def _distance(n: int) -> int:
+    if not 0 <= n <= 63:
+        raise ValueError(f"shift distance {n} is outside 0..63")
+    return n
