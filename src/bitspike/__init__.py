@@ -1,6 +1,7 @@
 """bitspike: low-bit spiking neural networks, from training to silicon.
 
-Importing the package loads nothing heavy; import what you use, for example ``from bitspike.neurons import LIFNode``.
+Importing the package loads nothing heavy; import what you use, for example
+``from bitspike.neurons import LIFNode``.
 """
 
 from bitspike.bits import BitPlan, Bits

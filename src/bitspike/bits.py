@@ -73,7 +73,7 @@ class Bits:
         Raises:
             UserError: the text is not three or four whole numbers in range.
         """
-        if not re.fullmatch(r"\d+(/\d+){2,3}", text.strip(), flags=re.ASCII):
+        if not re.fullmatch(r"\d{1,9}(/\d{1,9}){2,3}", text.strip(), flags=re.ASCII):
             raise UserError("bits", text, "want weight/spike/steps as whole numbers, for example 2/2/1")
         try:
             return cls(*(int(part) for part in text.strip().split("/")))
@@ -102,7 +102,10 @@ class BitPlan:
             for key in widths:
                 if key not in _LIMITS:
                     raise UserError(f"plan layer {name}", key, closest(key, _LIMITS))
-            replace(self.default, **widths)  # checks the ranges
+            try:
+                replace(self.default, **widths)  # checks the ranges
+            except UserError as wrong:
+                raise UserError(f"plan layer {name}, {wrong.thing}", wrong.seen, wrong.would_do) from None
 
     def __getitem__(self, name: str) -> Bits:
         """The bits of the layer called ``name``."""
@@ -142,9 +145,9 @@ class BitPlan:
             UserError: no such file, not JSON, or not a plan.
         """
         try:
-            raw = json.loads(Path(path).read_text())
+            raw = json.loads(Path(path).read_text(encoding="utf-8"))
         except OSError as wrong:
             raise UserError("plan", str(path), f"cannot be read: {wrong.strerror}") from wrong
-        except ValueError as wrong:
+        except (ValueError, RecursionError) as wrong:  # bad text, bad JSON, brackets too deep
             raise UserError("plan", str(path), f"not JSON: {wrong}") from wrong
         return cls.from_dict(raw)

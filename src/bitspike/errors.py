@@ -9,6 +9,8 @@ from types import ModuleType
 
 __all__ = ["UserError", "closest", "require"]
 
+_LONGEST = 300  # characters of a value that are shown
+
 
 class UserError(ValueError):
     """A mistake that its maker can mend. The command prints it on one line and exits with status 2.
@@ -20,9 +22,14 @@ class UserError(ValueError):
     """
 
     def __init__(self, thing: str, seen: object, would_do: str) -> None:
+        super().__init__(thing, seen, would_do)  # as they came, so that it pickles (worker processes)
         self.thing, self.seen, self.would_do = thing, seen, would_do
-        line = f"{thing}: got {seen!r}; {would_do}"
-        super().__init__(" ".join(line.split()))  # one line, whatever the parts contain
+
+    def __str__(self) -> str:
+        seen = repr(self.seen)
+        if len(seen) > _LONGEST:
+            seen = f"{seen[:_LONGEST]}..."
+        return " ".join(f"{self.thing}: got {seen}; {self.would_do}".split())  # one line, whatever is in it
 
 
 def closest(word: str, known: Iterable[str]) -> str:

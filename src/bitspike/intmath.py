@@ -1,7 +1,8 @@
 """The integer arithmetic of bitspike: the one definition of rounding, shifting and saturation (ADR-0001).
 
-Everything that computes integers, in any language, agrees with these functions. They take and return
-NumPy ``int64`` arrays (or scalars that convert to them). Overflow is the caller's to exclude by range analysis.
+Everything that computes integers, in any language, agrees with these functions. They take integers (a float
+is refused, not truncated) and return fresh NumPy ``int64`` arrays or scalars. Overflow is the caller's to
+exclude by range analysis.
 """
 
 from __future__ import annotations
@@ -22,26 +23,28 @@ def round_half_up(x: ArrayLike) -> Int:
     """
     x = np.asarray(x, dtype=np.float64)
     below = np.floor(x)
-    return (below + (x - below >= 0.5)).astype(np.int64)  # x - floor(x) is exact in binary floating point
+    return (below + (x - below >= 0.5)).astype(np.int64)  # x - floor(x) may round, but never across 1/2
 
 
 def shift_right(x: ArrayLike, n: int) -> Int:
     """Arithmetic shift: ``floor(x / 2^n)``, toward minus infinity."""
-    return np.right_shift(np.asarray(x, dtype=np.int64), _distance(n))
+    return np.right_shift(_int64(x), _distance(n))
 
 
 def shift_right_round(x: ArrayLike, n: int) -> Int:
     """``floor(x / 2^n + 1/2)``: the shift that rounds as `round_half_up` does."""
-    x = np.asarray(x, dtype=np.int64)
-    if _distance(n) == 0:
-        return x
-    # floor(x/2^n) plus the bit that was shifted out last: no sum that could overflow
-    return np.right_shift(x, n) + (np.right_shift(x, n - 1) & 1)
+    x = _int64(x)
+    last_out = np.right_shift(x, n - 1) & 1 if _distance(n) else 0
+    return np.right_shift(x, n) + last_out  # no sum that could overflow
 
 
 def saturate(x: ArrayLike, lo: int, hi: int) -> Int:
     """Clips to ``lo .. hi``, both included."""
-    return np.clip(np.asarray(x, dtype=np.int64), lo, hi)
+    return np.clip(_int64(x), lo, hi)
+
+
+def _int64(x: ArrayLike) -> Int:
+    return np.asarray(x).astype(np.int64, casting="safe", copy=False)
 
 
 def _distance(n: int) -> int:

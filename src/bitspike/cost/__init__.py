@@ -1,0 +1,19 @@
+"""Cost: every metric of a graph, under counting conventions by name. NumPy only."""
+
+from bitspike.cost.activity import Activity, NeuronActivity, SynapseActivity
+from bitspike.cost.counting import COUNTINGS, Counting, counting
+from bitspike.cost.report import CostReport, LayerCost, NeuronCost, Total, cost
+
+__all__ = [
+    "COUNTINGS",
+    "Activity",
+    "CostReport",
+    "Counting",
+    "LayerCost",
+    "NeuronActivity",
+    "NeuronCost",
+    "SynapseActivity",
+    "Total",
+    "cost",
+    "counting",
+]

@@ -1,0 +1,73 @@
+"""What was measured while real data ran: how many spikes, and how many synaptic operations they set off."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from bitspike.errors import UserError
+
+__all__ = ["Activity", "NeuronActivity", "SynapseActivity"]
+
+
+@dataclass(frozen=True)
+class SynapseActivity:
+    """Input of one layer with weights, summed over the images and all steps.
+
+    Attributes:
+        elements: input elements that were presented.
+        events: how many were not zero; a graded or negative spike is one event.
+        sops: synaptic operations: events times the outputs each one feeds (borders counted as they are).
+        additions: unit additions: ``|level|`` times the outputs it feeds. Equals ``sops`` for one-bit spikes;
+            ``None`` where the input is not on an integer grid.
+    """
+
+    elements: int
+    events: int
+    sops: int
+    additions: int | None
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.events <= self.elements:
+            raise UserError("activity", f"{self.events} events", f"want 0 to {self.elements}, the elements seen")
+
+
+@dataclass(frozen=True)
+class NeuronActivity:
+    """Output of one layer of neurons, summed over the images and all steps.
+
+    Attributes:
+        elements: neurons times steps times images.
+        spikes: outputs that were not zero; a graded spike counts once.
+        level_sum: sum of ``|level|``.
+    """
+
+    elements: int
+    spikes: int
+    level_sum: int
+
+
+@dataclass(frozen=True)
+class Activity:
+    """Measurements of one network on ``images`` images, by op name; ``source`` says which images."""
+
+    images: int
+    source: str
+    synapses: Mapping[str, SynapseActivity] = field(default_factory=dict)
+    neurons: Mapping[str, NeuronActivity] = field(default_factory=dict)
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, raw: dict[str, Any]) -> Activity:
+        try:
+            return cls(
+                images=raw["images"],
+                source=raw["source"],
+                synapses={name: SynapseActivity(**a) for name, a in raw["synapses"].items()},
+                neurons={name: NeuronActivity(**a) for name, a in raw["neurons"].items()},
+            )
+        except (KeyError, TypeError, AttributeError) as wrong:
+            raise UserError("activity", str(wrong), "want what `bitspike train` wrote as activity.json") from wrong

@@ -1,0 +1,137 @@
+"""Counting conventions by name: which layers a count includes, and which widths it gives them.
+
+``exact`` counts everything that runs, at the width it runs: the first layer reads 8-bit pixels once, a sum of spikes is
+wider than a spike. The papers leave layers out and give every layer the network's own spike bits and steps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Protocol
+
+from bitspike.cost.activity import SynapseActivity
+from bitspike.errors import UserError, closest
+from bitspike.ir import Conv, Fire, Graph, Input, Synapse
+
+__all__ = ["COUNTINGS", "Counting", "counting"]
+
+CONSTANT_BITS = 32
+"""Bits of a bias, or of one of the two numbers of a folded batch norm."""
+
+
+class Counting(Protocol):
+    """A convention."""
+
+    name: str
+    about: str
+
+    def left_out(self, graph: Graph) -> frozenset[str]:
+        """Ops that the count leaves out of MACs, S-ACE, NS-ACE and SOPs (never out of the size)."""
+
+    def widths(self, graph: Graph, node: Synapse) -> tuple[int, int]:
+        """Spike bits and steps at which the layer is counted."""
+
+    def sops(self, macs: int, s: int, t: int, activity: SynapseActivity, images: int) -> float:
+        """Synaptic operations of one image."""
+
+    def ns_ace(self, w: int, s: int, sops: float) -> float:
+        """NS-ACE of one image, from its synaptic operations."""
+
+    def constant_bits(self) -> int:
+        """Bits of each constant that is not a weight (bias, batch norm); 0 leaves them out of the size."""
+
+
+@dataclass(frozen=True)
+class Exact:
+    """Everything that runs, as it runs."""
+
+    name: str = "exact"
+    about: str = "every layer, at the width and for the steps that it runs; constants at 32 bits"
+
+    def left_out(self, graph: Graph) -> frozenset[str]:
+        return frozenset()
+
+    def widths(self, graph: Graph, node: Synapse) -> tuple[int, int]:
+        edge = graph.input_edge(node)
+        return edge.bits, edge.T
+
+    def sops(self, macs: int, s: int, t: int, activity: SynapseActivity, images: int) -> float:
+        return activity.sops / images
+
+    def ns_ace(self, w: int, s: int, sops: float) -> float:
+        return w * s * sops
+
+    def constant_bits(self) -> int:
+        return CONSTANT_BITS
+
+
+@dataclass(frozen=True)
+class Paper:
+    """A paper's own count: uniform widths, some layers left out, ``SOPs = fr*n*b_s*T`` (000, Eq. 9), weights only."""
+
+    name: str
+    about: str
+    omits: Callable[[Graph], frozenset[str]]
+
+    def left_out(self, graph: Graph) -> frozenset[str]:
+        return self.omits(graph)
+
+    def widths(self, graph: Graph, node: Synapse) -> tuple[int, int]:
+        neuron = _neuron_before(graph, node.inputs[0]) or next(graph.neurons(), None)
+        if neuron is None:  # a network that does not spike
+            edge = graph.input_edge(node)
+            return edge.bits, edge.T
+        return graph.edges[neuron.name].bits, neuron.T
+
+    def sops(self, macs: int, s: int, t: int, activity: SynapseActivity, images: int) -> float:
+        return activity.events / activity.elements * macs * s * t
+
+    def ns_ace(self, w: int, s: int, sops: float) -> float:
+        return w * sops
+
+    def constant_bits(self) -> int:
+        return 0
+
+
+def _neuron_before(graph: Graph, name: str) -> Fire | None:
+    """The neuron whose spikes arrive at the op ``name``; of several, the one with the widest alphabet."""
+    node = graph[name]
+    if isinstance(node, Fire):
+        return node
+    found = [neuron for source in node.inputs if (neuron := _neuron_before(graph, source))]
+    return max(found, key=lambda neuron: neuron.hi - neuron.lo, default=None)
+
+
+def _first_conv(graph: Graph) -> frozenset[str]:
+    first = next(graph.synapses(), None)
+    reads_images = isinstance(first, Conv) and isinstance(graph[first.inputs[0]], Input)
+    return frozenset({first.name}) if first and reads_images else frozenset()
+
+
+def _first_conv_except_resnet20(graph: Graph) -> frozenset[str]:
+    return frozenset() if graph.name == "resnet20" else _first_conv(graph)
+
+
+COUNTINGS: Mapping[str, Counting] = MappingProxyType(
+    {
+        c.name: c
+        for c in (
+            Exact(),
+            Paper("paper-000", "Bit Budget paper: weights only, without the first convolution", _first_conv),
+            Paper(
+                "paper-001",
+                "adaptive bit allocation: weights only, without the first convolution, which its ResNet20 rows keep",
+                _first_conv_except_resnet20,
+            ),
+        )
+    }
+)
+
+
+def counting(name: str) -> Counting:
+    """The convention called ``name``."""
+    if name not in COUNTINGS:
+        raise UserError("counting", name, closest(name, COUNTINGS))
+    return COUNTINGS[name]

@@ -1,0 +1,202 @@
+"""The cost of a network: every metric, per layer and in total, under one counting convention.
+
+Units: MACs per image and step; S-ACE and NS-ACE in bit operations per image (paper 000, Eqs. 8 and 9); SOPs and spikes per
+image; sizes in bytes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from bitspike.cost.activity import Activity
+from bitspike.cost.counting import Counting, counting
+from bitspike.errors import UserError
+from bitspike.ir import Affine, Graph, Synapse
+
+__all__ = ["CostReport", "LayerCost", "NeuronCost", "Total", "cost"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class LayerCost:
+    """One layer with weights. The fields from ``firing_rate`` on are ``None`` without measured activity.
+
+    Attributes:
+        macs: ``n``, multiply-accumulates of one image at one step.
+        w, s, t: weight bits, bits of an input element, steps.
+        s_ace: ``n*w*s*t``; 0 where the convention leaves the layer out, as ``counted`` tells.
+        firing_rate: share of input elements that are not zero.
+        sops: synaptic operations. additions: unit additions, ``|level|`` for each.
+        ns_ace: bit operations that spikes set off.
+    """
+
+    name: str
+    op: str
+    counted: bool
+    weights: int
+    macs: int
+    w: int
+    s: int
+    t: int
+    bit_budget: int
+    s_ace: int
+    firing_rate: float | None = None
+    sops: float | None = None
+    additions: float | None = None
+    ns_ace: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class NeuronCost:
+    """One layer of neurons: their number, steps and spike bits; spikes per image and sparsity where measured."""
+
+    name: str
+    neurons: int
+    s: int
+    t: int
+    spikes: float | None = None
+    sparsity: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Total:
+    """Sums over the network. ``params`` counts weights, biases and two numbers for each batch-normed channel."""
+
+    weights: int
+    params: int
+    size_bytes: float
+    macs: int
+    mean_bit_budget: float
+    s_ace: int
+    neurons: int
+    sops: float | None = None
+    additions: float | None = None
+    ns_ace: float | None = None
+    spikes: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class CostReport:
+    """What a network costs, and by which count."""
+
+    model: str
+    counting: str
+    about: str
+    left_out: tuple[str, ...]
+    layers: tuple[LayerCost, ...]
+    neurons: tuple[NeuronCost, ...]
+    total: Total
+    activity: str | None
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def cost(graph: Graph, counting_name: str = "exact", activity: Activity | None = None) -> CostReport:
+    """Every metric of ``graph``.
+
+    Args:
+        graph: structural graph (`bitspike.lowering.lower`).
+        counting_name: a key of `bitspike.cost.COUNTINGS`.
+        activity: what was measured on real data; without it, SOPs, NS-ACE and spikes are ``None``.
+
+    Raises:
+        UserError: unknown convention, or activity of another network.
+    """
+    rule = counting(counting_name)
+    if activity is not None:
+        for kind, measured, known in (
+            ("layer", activity.synapses, graph.synapses()),
+            ("neuron", activity.neurons, graph.neurons()),
+        ):
+            missing = {node.name for node in known} ^ set(measured)
+            if missing:
+                raise UserError(f"activity of {kind}", sorted(missing)[0], "the activity is of another network")
+    left_out = rule.left_out(graph)
+    layers = tuple(_layer(graph, node, rule, node.name not in left_out, activity) for node in graph.synapses())
+    neurons = tuple(_neuron(graph, node.name, activity) for node in graph.neurons())
+    return CostReport(
+        model=graph.name,
+        counting=rule.name,
+        about=rule.about,
+        left_out=tuple(sorted(left_out)),
+        layers=layers,
+        neurons=neurons,
+        total=_total(graph, layers, neurons, rule),
+        activity=None if activity is None else f"{activity.images} images: {activity.source}",
+    )
+
+
+def _layer(graph: Graph, node: Synapse, rule: Counting, counted: bool, activity: Activity | None) -> LayerCost:
+    edge = graph.input_edge(node)
+    macs, w = node.macs(edge), node.weight_bits
+    s, t = rule.widths(graph, node)
+    measured: dict[str, float | None] = {}
+    if activity is not None:
+        a = activity.synapses[node.name]
+        sops = rule.sops(macs, s, t, a, activity.images)
+        measured = {
+            "firing_rate": a.events / a.elements,
+            "sops": sops,
+            "additions": None if a.additions is None else a.additions / activity.images,
+            "ns_ace": rule.ns_ace(w, s, sops),
+        }
+    return LayerCost(
+        name=node.name,
+        op=type(node).__name__.lower(),
+        counted=counted,
+        weights=node.weight_count(edge),
+        macs=macs,
+        w=w,
+        s=s,
+        t=t,
+        bit_budget=w * s * t,
+        s_ace=macs * w * s * t if counted else 0,
+        **measured,
+    )
+
+
+def _neuron(graph: Graph, name: str, activity: Activity | None) -> NeuronCost:
+    edge = graph.edges[name]
+    if activity is None:
+        return NeuronCost(name=name, neurons=edge.size, s=edge.bits, t=edge.T)
+    a = activity.neurons[name]
+    return NeuronCost(
+        name=name,
+        neurons=edge.size,
+        s=edge.bits,
+        t=edge.T,
+        spikes=a.spikes / activity.images,
+        sparsity=1 - a.spikes / a.elements,
+    )
+
+
+def _total(
+    graph: Graph, layers: tuple[LayerCost, ...], neurons: tuple[NeuronCost, ...], rule: Counting
+) -> Total:
+    counted = [layer for layer in layers if layer.counted]
+    biases = sum(node.out_channels for node in graph.synapses() if node.bias)
+    norms = 2 * sum(graph.edges[node.name].shape[0] for node in graph.nodes if isinstance(node, Affine))
+    weight_bits = sum(layer.weights * layer.w for layer in layers)
+    macs = sum(layer.macs for layer in counted)
+    s_ace = sum(layer.s_ace for layer in counted)
+    weights = sum(layer.weights for layer in layers)
+    return Total(
+        weights=weights,
+        params=weights + biases + norms,
+        size_bytes=(weight_bits + (biases + norms) * rule.constant_bits()) / 8,
+        macs=macs,
+        mean_bit_budget=s_ace / macs if macs else 0.0,
+        s_ace=s_ace,
+        neurons=sum(neuron.neurons for neuron in neurons),
+        sops=_sum(layer.sops for layer in counted),
+        additions=_sum(layer.additions for layer in counted),
+        ns_ace=_sum(layer.ns_ace for layer in counted),
+        spikes=_sum(neuron.spikes for neuron in neurons),
+    )
+
+
+def _sum(parts: Any) -> float | None:
+    """Their sum, or ``None`` where one was not measured."""
+    parts = list(parts)
+    return None if not parts or any(part is None for part in parts) else float(sum(parts))

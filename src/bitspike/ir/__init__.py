@@ -1,0 +1,37 @@
+"""The graph: a network as data, without torch."""
+
+from bitspike.ir.edge import Edge
+from bitspike.ir.graph import Graph
+from bitspike.ir.ops import (
+    Add,
+    Affine,
+    Conv,
+    Fire,
+    Input,
+    Linear,
+    MaxPool,
+    Node,
+    Readout,
+    Relu,
+    Reshape,
+    SumPool,
+    Synapse,
+)
+
+__all__ = [
+    "Add",
+    "Affine",
+    "Conv",
+    "Edge",
+    "Fire",
+    "Graph",
+    "Input",
+    "Linear",
+    "MaxPool",
+    "Node",
+    "Readout",
+    "Relu",
+    "Reshape",
+    "SumPool",
+    "Synapse",
+]

@@ -1,0 +1,56 @@
+"""What flows between two ops: shape, steps, and which integers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from math import prod
+
+from bitspike.bits import FULL_PRECISION, alphabet_width
+from bitspike.errors import UserError
+
+__all__ = ["Edge"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Edge:
+    """The output of one op.
+
+    Args:
+        shape: of one image at one step, without batch: ``(C, H, W)`` or ``(D,)``.
+        T: steps; 1 is a value that is the same at every step.
+        lo, hi: integer range, both included; ``None`` where a current or another unquantized value flows.
+        scale: value of one level; ``None`` where it is not one known number.
+    """
+
+    shape: tuple[int, ...]
+    T: int
+    lo: int | None = None
+    hi: int | None = None
+    scale: float | None = None
+
+    def __post_init__(self) -> None:
+        if not self.shape or any(size < 1 for size in self.shape):
+            raise UserError("shape", self.shape, "every axis must have at least one element")
+        if self.T < 1:
+            raise UserError("T", self.T, "want at least one step")
+        if (self.lo is None) != (self.hi is None):
+            raise UserError("range", (self.lo, self.hi), "give both ends or neither")
+
+    @property
+    def size(self) -> int:
+        """Elements of one step."""
+        return prod(self.shape)
+
+    @property
+    def bits(self) -> int:
+        """``b_s``: bits of one element, ``ceil(log2(hi - lo + 1))``; an unquantized value counts as 16."""
+        if self.lo is None or self.hi is None:
+            return FULL_PRECISION
+        return alphabet_width(self.lo, self.hi)
+
+    def unquantized(self, shape: tuple[int, ...] | None = None) -> Edge:
+        """The same steps, carrying a value that is not on an integer grid."""
+        return Edge(shape=self.shape if shape is None else shape, T=self.T)
+
+    def reshaped(self, shape: tuple[int, ...]) -> Edge:
+        return replace(self, shape=shape)

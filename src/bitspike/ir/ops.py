@@ -1,0 +1,257 @@
+"""The ops of the graph. Each is data, with the equation of what it does and the rule for its output edge."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import prod
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bitspike.errors import UserError
+from bitspike.ir.edge import Edge
+
+__all__ = [
+    "Add",
+    "Affine",
+    "Conv",
+    "Fire",
+    "Input",
+    "Linear",
+    "MaxPool",
+    "Node",
+    "Readout",
+    "Relu",
+    "Reshape",
+    "SumPool",
+    "Synapse",
+]
+
+Pair = tuple[int, int]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Node:
+    """One op: a name, the edges it reads (by the name of the op that makes them), and its own constants."""
+
+    name: str
+    inputs: tuple[str, ...]
+
+    arity = 1
+
+    def infer(self, *edges: Edge) -> Edge:
+        """The output edge, given the input edges.
+
+        Raises:
+            UserError: the inputs do not fit the op.
+        """
+        raise NotImplementedError
+
+    def refuse(self, seen: object, would_do: str) -> UserError:
+        return UserError(f"{type(self).__name__.lower()} {self.name}", seen, would_do)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Input(Node):
+    """The images, as levels ``lo..hi`` (or unquantized), the same at every step where ``T`` is 1."""
+
+    edge: Edge
+
+    arity = 0
+
+    def infer(self, *edges: Edge) -> Edge:
+        return self.edge
+
+
+@dataclass(frozen=True, kw_only=True)
+class Synapse(Node):
+    """An op with weights. ``weight_bits`` is ``b_w``; ``bias`` is whether it adds one number to each output channel."""
+
+    out_channels: int
+    weight_bits: int
+    bias: bool = False
+
+    def weight_count(self, edge: Edge) -> int:
+        """Weights, without bias."""
+        raise NotImplementedError
+
+    def macs(self, edge: Edge) -> int:
+        """Multiply-accumulates of one image at one step, padding counted as the papers do."""
+        raise NotImplementedError
+
+    def fan_out(self, edge: Edge) -> NDArray[np.int64]:
+        """Outputs that one input element feeds, by position: broadcasts to the shape of the input edge."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Conv(Synapse):
+    """``y[o] = sum_{c,k} w[o,c,k] x[c, stride*i + dilation*k - padding]``, zero padding, ``C x H x W``."""
+
+    kernel_size: Pair
+    stride: Pair = (1, 1)
+    padding: Pair = (0, 0)
+    dilation: Pair = (1, 1)
+    groups: int = 1
+
+    def infer(self, *edges: Edge) -> Edge:
+        (edge,) = edges
+        if len(edge.shape) != 3:
+            raise self.refuse(edge.shape, "wants an input of shape (C, H, W)")
+        if edge.shape[0] % self.groups or self.out_channels % self.groups:
+            raise self.refuse(edge.shape[0], f"input and output channels must divide into {self.groups} groups")
+        return edge.unquantized((self.out_channels, *self._out_side(edge)))
+
+    def _out_side(self, edge: Edge) -> Pair:
+        reach = [d * (k - 1) + 1 for d, k in zip(self.dilation, self.kernel_size, strict=True)]
+        rows, columns = (
+            (side + 2 * p - r) // s + 1
+            for side, p, r, s in zip(edge.shape[1:], self.padding, reach, self.stride, strict=True)
+        )
+        return rows, columns
+
+    def weight_count(self, edge: Edge) -> int:
+        return self.out_channels * (edge.shape[0] // self.groups) * prod(self.kernel_size)
+
+    def macs(self, edge: Edge) -> int:
+        return self.weight_count(edge) * prod(self._out_side(edge))
+
+    def fan_out(self, edge: Edge) -> NDArray[np.int64]:
+        rows, columns = (self._touches(axis, edge) for axis in (0, 1))
+        return np.outer(rows, columns)[None] * (self.out_channels // self.groups)
+
+    def _touches(self, axis: int, edge: Edge) -> NDArray[np.int64]:
+        """For each input position along one axis: the (output, kernel tap) pairs that read it."""
+        side, outputs = edge.shape[1 + axis], self._out_side(edge)[axis]
+        taps = np.arange(self.kernel_size[axis]) * self.dilation[axis] - self.padding[axis]
+        read = (np.arange(outputs)[:, None] * self.stride[axis] + taps).ravel()
+        return np.bincount(read[(read >= 0) & (read < side)], minlength=side).astype(np.int64)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Linear(Synapse):
+    """``y[o] = sum_i w[o,i] x[i]``."""
+
+    def infer(self, *edges: Edge) -> Edge:
+        (edge,) = edges
+        if len(edge.shape) != 1:
+            raise self.refuse(edge.shape, "wants a flat input; reshape it first")
+        return edge.unquantized((self.out_channels,))
+
+    def weight_count(self, edge: Edge) -> int:
+        return self.out_channels * edge.size
+
+    def macs(self, edge: Edge) -> int:
+        return self.weight_count(edge)
+
+    def fan_out(self, edge: Edge) -> NDArray[np.int64]:
+        return np.full(1, self.out_channels, dtype=np.int64)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Affine(Node):
+    """Per channel ``y = m*x + b``: batch norm. Freezing folds it into the op before or after."""
+
+    def infer(self, *edges: Edge) -> Edge:
+        return edges[0].unquantized()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Relu(Node):
+    """``max(x, 0)``: the activation of a network that does not spike."""
+
+    def infer(self, *edges: Edge) -> Edge:
+        return edges[0].unquantized()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fire(Node):
+    """A layer of neurons over ``T`` steps: currents in, levels ``lo..hi`` of value ``scale`` out.
+
+    An input of one step is a current held constant over all ``T``.
+    """
+
+    T: int
+    lo: int
+    hi: int
+    scale: float | None = None
+
+    def infer(self, *edges: Edge) -> Edge:
+        (edge,) = edges
+        if edge.T not in (1, self.T):
+            raise self.refuse(f"{edge.T} steps", f"wants T={self.T}, or one step that is held")
+        return Edge(shape=edge.shape, T=self.T, lo=self.lo, hi=self.hi, scale=self.scale)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Add(Node):
+    """``x + y``. Spikes of one scale add up to wider integers; anything else is unquantized until freezing."""
+
+    arity = 2
+
+    def infer(self, *edges: Edge) -> Edge:
+        a, b = edges
+        if a.shape != b.shape or a.T != b.T:
+            raise self.refuse((a.shape, a.T, b.shape, b.T), "wants two inputs of one shape and T")
+        if a.lo is None or a.hi is None or b.lo is None or b.hi is None or a.scale is None or a.scale != b.scale:
+            return a.unquantized()
+        return Edge(shape=a.shape, T=a.T, lo=a.lo + b.lo, hi=a.hi + b.hi, scale=a.scale)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SumPool(Node):
+    """Average pooling as a sum over each window; the divisor goes into the scale."""
+
+    kernel_size: Pair
+    stride: Pair
+    padding: Pair = (0, 0)
+
+    def infer(self, *edges: Edge) -> Edge:
+        (edge,) = edges
+        shape, area = _pooled(self, edge, self.kernel_size, self.stride, self.padding), prod(self.kernel_size)
+        if edge.lo is None or edge.hi is None:
+            return edge.unquantized(shape)
+        scale = None if edge.scale is None else edge.scale / area
+        lo, hi = (min(0, edge.lo), max(0, edge.hi)) if any(self.padding) else (edge.lo, edge.hi)
+        return Edge(shape=shape, T=edge.T, lo=lo * area, hi=hi * area, scale=scale)
+
+
+@dataclass(frozen=True, kw_only=True)
+class MaxPool(Node):
+    """The largest level of each window; padding never wins."""
+
+    kernel_size: Pair
+    stride: Pair
+    padding: Pair = (0, 0)
+
+    def infer(self, *edges: Edge) -> Edge:
+        (edge,) = edges
+        return edge.reshaped(_pooled(self, edge, self.kernel_size, self.stride, self.padding))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reshape(Node):
+    """The same elements in another shape (of one step), row-major."""
+
+    shape: tuple[int, ...]
+
+    def infer(self, *edges: Edge) -> Edge:
+        (edge,) = edges
+        if prod(self.shape) != edge.size:
+            raise self.refuse(self.shape, f"wants {edge.size} elements, as its input {edge.shape}")
+        return edge.reshaped(self.shape)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Readout(Node):
+    """The network's answer: logits summed over time. One step comes out."""
+
+    def infer(self, *edges: Edge) -> Edge:
+        return Edge(shape=edges[0].shape, T=1)
+
+
+def _pooled(node: Node, edge: Edge, kernel: Pair, stride: Pair, padding: Pair) -> tuple[int, ...]:
+    if len(edge.shape) != 3:
+        raise node.refuse(edge.shape, "wants an input of shape (C, H, W)")
+    sides = zip(edge.shape[1:], kernel, stride, padding, strict=True)
+    return (edge.shape[0], *((side + 2 * p - k) // s + 1 for side, k, s, p in sides))

@@ -1,0 +1,37 @@
+"""Ordinary PyTorch layers over a spike train: time is merged into the batch, and split again."""
+
+from __future__ import annotations
+
+import torch.fx
+from torch import Tensor, nn
+
+__all__ = ["OverTime", "mean_over_time", "merge_time", "split_time"]
+
+
+def merge_time(x: Tensor) -> Tensor:
+    """``[T, N, ...]`` to ``[T*N, ...]``."""
+    return x.flatten(0, 1)
+
+
+def split_time(merged: Tensor, like: Tensor) -> Tensor:
+    """``[T*N, ...]`` to ``[T, N, ...]``, with the ``T`` of ``like``."""
+    return merged.unflatten(0, (like.shape[0], -1))
+
+
+class OverTime(nn.Sequential):
+    """Runs ``[N, ...]`` modules (convolution, norm, pooling) on every step of a ``[T, N, ...]`` train at once.
+
+    Batch norm inside sees all steps of a batch together, as tdBN does (Zheng et al. 2021).
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        return split_time(super().forward(merge_time(x)), x)
+
+
+def mean_over_time(logits: Tensor) -> Tensor:
+    """The readout: per-step logits ``[T, N, K]`` to the network's answer ``[N, K]``."""
+    return logits.mean(0)
+
+
+torch.fx.wrap("merge_time")  # a trace shows them as calls; lowering drops them: the graph's shapes are per step
+torch.fx.wrap("split_time")

@@ -1,0 +1,112 @@
+"""The networks by name, and how one is built with its bits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from types import MappingProxyType
+
+from torch import nn
+
+from bitspike.bits import FULL_PRECISION, BitPlan
+from bitspike.errors import UserError, closest
+from bitspike.models.blocks import NeuronFactory, SEWBasicBlock, SEWBottleneck, SpikingBasicBlock
+from bitspike.models.resnet import ResNet
+from bitspike.models.vgg import VGG
+from bitspike.neurons import NeuronConfig, SpikingNode, make_node
+from bitspike.quant import LSQ, quantize_weights, synapses
+from bitspike.quant.attach import QuantizerFactory
+
+__all__ = ["MODELS", "Architecture", "apply_plan", "build_model"]
+
+ImageShape = tuple[int, int, int]
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """A network before its bits: how to make it, and how wide it is unless told otherwise."""
+
+    about: str
+    channels: tuple[int, ...]
+    make: Callable[[ImageShape, int, NeuronFactory, Sequence[int]], nn.Module]
+
+
+def _vgg(about: str, channels: tuple[int, ...], depths: tuple[int, ...], hidden: int = 0) -> Architecture:
+    return Architecture(
+        about, channels, lambda shape, k, neuron, c: VGG(shape, k, neuron, c, depths, hidden=hidden)
+    )
+
+
+def _resnet(about: str, block: type, channels: tuple[int, ...], depths: tuple[int, ...]) -> Architecture:
+    return Architecture(about, channels, lambda shape, k, neuron, c: ResNet(shape, k, neuron, block, c, depths))
+
+
+MODELS: Mapping[str, Architecture] = MappingProxyType(
+    {
+        "convnet": _vgg("three convolutions, each pooled", (32, 64, 128), (1, 1, 1)),
+        "vgg9": _vgg("seven convolutions, two fully connected", (64, 128, 256), (2, 2, 3), hidden=1024),
+        "vgg16": _vgg("thirteen convolutions (002)", (64, 128, 256, 512, 512), (2, 2, 3, 3, 3)),
+        "resnet8-thin": _resnet("for two cores", SpikingBasicBlock, (16, 32, 64), (1, 1, 1)),
+        "resnet20-thin": _resnet("He et al.'s CIFAR net (003)", SpikingBasicBlock, (16, 32, 64), (3, 3, 3)),
+        "resnet18": _resnet("CIFAR stem (001)", SpikingBasicBlock, (64, 128, 256, 512), (2, 2, 2, 2)),
+        "resnet19": _resnet("wide (001, 002)", SpikingBasicBlock, (128, 256, 512), (3, 3, 2)),
+        "resnet20": _resnet("wide (001)", SpikingBasicBlock, (128, 256, 512), (3, 3, 3)),
+        "sew-resnet18": _resnet("spike-element-wise", SEWBasicBlock, (64, 128, 256, 512), (2, 2, 2, 2)),
+        "sew-resnet34": _resnet("spike-element-wise (000, 001)", SEWBasicBlock, (64, 128, 256, 512), (3, 4, 6, 3)),
+        "sew-resnet50": _resnet("spike-element-wise (000)", SEWBottleneck, (64, 128, 256, 512), (3, 4, 6, 3)),
+    }
+)
+
+
+def build_model(
+    name: str,
+    plan: BitPlan,
+    *,
+    image_shape: ImageShape,
+    num_classes: int,
+    neuron: NeuronConfig | None = None,
+    quantizer: QuantizerFactory = LSQ,
+    channels: Sequence[int] | None = None,
+) -> nn.Module:
+    """The network called ``name`` with the bits of ``plan``.
+
+    Args:
+        name: a key of `MODELS`.
+        plan: weight bits by layer and spike bits, steps by neuron. 16 weight bits stay floats.
+        image_shape: ``(C, H, W)``.
+        num_classes: ``K``.
+        neuron: the neuron of every layer; paper 000's multi-bit LIF by default.
+        quantizer: weight quantizer of layers below 16 bits.
+        channels: channels of each stage, where the usual width is not wanted.
+
+    Returns:
+        A module from images ``[N, C, H, W]``, pixels 0..255, to logits per step ``[T, N, K]``.
+    """
+    if name not in MODELS:
+        raise UserError("model", name, closest(name, MODELS))
+    if channels is not None and (not channels or min(channels) < 1):
+        raise UserError("channels", tuple(channels), "want whole numbers of at least 1")
+    architecture, config = MODELS[name], neuron or NeuronConfig()
+    model = architecture.make(
+        image_shape, num_classes, partial(make_node, config, plan.default), channels or architecture.channels
+    )
+    return apply_plan(model, plan, config, quantizer)
+
+
+def apply_plan(model: nn.Module, plan: BitPlan, config: NeuronConfig, quantizer: QuantizerFactory) -> nn.Module:
+    """Gives each layer of ``model`` the bits that ``plan`` names for it, in place.
+
+    ``model`` was made with ``plan.default`` in its neurons and with float weights.
+    """
+    neurons = [n for n, m in model.named_modules() if isinstance(m, SpikingNode)]
+    weights = list(synapses(model))
+    plan.check_names([*neurons, *weights])
+    for name in neurons:
+        if plan[name] != plan.default:
+            model.set_submodule(name, make_node(config, plan[name]))
+    rules = {name: plan[name].w for name in weights}
+    if any(width < FULL_PRECISION for width in rules.values()):
+        floats = {name: None if width == FULL_PRECISION else width for name, width in rules.items()}
+        quantize_weights(model, plan.default.w, quantizer=quantizer, rules=floats)
+    return model

@@ -1,0 +1,61 @@
+"""Residual networks: one stem, stages of blocks, a head. The families differ in the block."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from torch import Tensor, nn
+
+from bitspike.errors import UserError
+from bitspike.layers import Encoder, OverTime
+from bitspike.models.blocks import Block, NeuronFactory, conv_bn, head
+
+__all__ = ["ResNet"]
+
+IMAGENET_SIDE = 64
+"""Images larger than this get the ImageNet stem: 7x7 convolution of stride 2, then 3x3 max pooling of stride 2."""
+
+
+class ResNet(nn.Module):
+    """Encoder, stem, residual stages, head: images ``[N, C, H, W]`` (0..255) to logits ``[T, N, K]``.
+
+    Args:
+        image_shape: ``(C, H, W)``.
+        num_classes: ``K``.
+        neuron: makes each layer's neurons.
+        block: residual block of the family.
+        channels: channels of each stage; the stem has those of the first.
+        depths: blocks of each stage. Every stage but the first starts with stride 2.
+    """
+
+    def __init__(
+        self,
+        image_shape: tuple[int, int, int],
+        num_classes: int,
+        neuron: NeuronFactory,
+        block: type[Block],
+        channels: Sequence[int],
+        depths: Sequence[int],
+    ) -> None:
+        super().__init__()
+        if len(channels) != len(depths):
+            raise UserError("channels", tuple(channels), f"want {len(depths)} numbers, one for each stage")
+        large = max(image_shape[1:]) > IMAGENET_SIDE
+        self.encoder = Encoder()
+        self.stem = conv_bn(image_shape[0], channels[0], *((7, 2) if large else (3, 1)))
+        self.stem_neuron = neuron()
+        self.stem_pool = OverTime(nn.MaxPool2d(3, 2, 1)) if large else nn.Identity()
+        blocks: list[nn.Module] = []
+        width = channels[0]
+        for stage, (stage_channels, depth) in enumerate(zip(channels, depths, strict=True)):
+            for index in range(depth):
+                stride = 2 if stage > 0 and index == 0 else 1
+                blocks.append(block(width, stage_channels, stride, neuron))
+                width = stage_channels * block.widen
+        self.blocks = nn.Sequential(*blocks)
+        self.head = head(width, num_classes)
+
+    def forward(self, images: Tensor) -> Tensor:
+        spikes = self.stem_pool(self.stem_neuron(self.stem(self.encoder(images))))
+        logits: Tensor = self.head(self.blocks(spikes))
+        return logits

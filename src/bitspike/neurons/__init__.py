@@ -1,0 +1,36 @@
+"""Spiking neurons: currents to spikes, composed of integrate, fire, reset and store."""
+
+from bitspike.neurons.binary import IFNode, LIFNode, ParametricLIFNode
+from bitspike.neurons.config import NeuronConfig, make_node
+from bitspike.neurons.fire import Staircase
+from bitspike.neurons.multibit import MultiBitLIFNode
+from bitspike.neurons.node import SpikingNode
+from bitspike.neurons.surrogate import (
+    SURROGATES,
+    ATan,
+    Rectangle,
+    Sigmoid,
+    StraightThrough,
+    Surrogate,
+    Triangle,
+    surrogate,
+)
+
+__all__ = [
+    "SURROGATES",
+    "ATan",
+    "IFNode",
+    "LIFNode",
+    "MultiBitLIFNode",
+    "NeuronConfig",
+    "ParametricLIFNode",
+    "Rectangle",
+    "Sigmoid",
+    "SpikingNode",
+    "Staircase",
+    "StraightThrough",
+    "Surrogate",
+    "Triangle",
+    "make_node",
+    "surrogate",
+]

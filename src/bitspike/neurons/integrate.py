@@ -1,0 +1,96 @@
+"""The charge step ``u = f(v, x)``: how the membrane takes in a current, and what it forgets.
+
+Each module maps ``v`` (carried potential) and ``x`` (current), both ``[N, ...]``, to ``u`` of the same shape. All of them
+are ``u = retention*v + gain*x + const`` in exact arithmetic; `retention` and `gain` hand that to the integer graph.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from bitspike.errors import UserError
+
+__all__ = ["Integrate", "LeakyIntegrate", "ParametricLeakyIntegrate", "RetainIntegrate"]
+
+
+class Integrate(nn.Module):
+    """Perfect integrator: ``u = v + x``."""
+
+    retention: float = 1.0
+    gain: float = 1.0
+
+    def forward(self, v: Tensor, x: Tensor) -> Tensor:
+        return v + x
+
+
+class RetainIntegrate(nn.Module):
+    """``u = v/tau + x`` (paper 000, Eq. 6). For ``tau = 2`` it equals `LeakyIntegrate` without input decay."""
+
+    gain: float = 1.0
+
+    def __init__(self, tau: float) -> None:
+        super().__init__()
+        self.retention = 1.0 / _time_constant(tau)
+
+    def forward(self, v: Tensor, x: Tensor) -> Tensor:
+        return torch.add(x, v, alpha=self.retention)
+
+
+class LeakyIntegrate(nn.Module):
+    """``u = v + (x - (v - v_rest))/tau``, or ``u = v - (v - v_rest)/tau + x`` where the input does not decay.
+
+    The equations and their order of operations are SpikingJelly's LIFNode, so that spikes agree exactly.
+    """
+
+    def __init__(self, tau: float, decay_input: bool, v_rest: float) -> None:
+        super().__init__()
+        self.tau, self.decay_input, self.v_rest = _time_constant(tau), decay_input, v_rest
+
+    @property
+    def retention(self) -> float:
+        return 1 - 1 / self.tau
+
+    @property
+    def gain(self) -> float:
+        return 1 / self.tau if self.decay_input else 1.0
+
+    def forward(self, v: Tensor, x: Tensor) -> Tensor:
+        over_rest = v - self.v_rest if self.v_rest else v
+        if self.decay_input:
+            return v + (x - over_rest) / self.tau
+        return v - over_rest / self.tau + x
+
+
+class ParametricLeakyIntegrate(nn.Module):
+    """`LeakyIntegrate` whose ``1/tau = sigmoid(w)`` is learned, one for the layer (Fang et al. 2021)."""
+
+    def __init__(self, init_tau: float, decay_input: bool, v_rest: float) -> None:
+        super().__init__()
+        if _time_constant(init_tau) == 1.0:
+            raise UserError("init_tau", init_tau, "want a number above 1")
+        self.w = nn.Parameter(torch.tensor(-math.log(init_tau - 1.0)))
+        self.decay_input, self.v_rest = decay_input, v_rest
+
+    @property
+    def retention(self) -> float:
+        return 1 - float(self.w.detach().sigmoid())
+
+    @property
+    def gain(self) -> float:
+        return 1 - self.retention if self.decay_input else 1.0
+
+    def forward(self, v: Tensor, x: Tensor) -> Tensor:
+        rate = self.w.sigmoid()
+        over_rest = v - self.v_rest if self.v_rest else v
+        if self.decay_input:
+            return v + (x - over_rest) * rate
+        return v - over_rest * rate + x
+
+
+def _time_constant(tau: float) -> float:
+    if not 1 <= tau < math.inf:
+        raise UserError("tau", tau, "want a number of steps of at least 1")
+    return float(tau)

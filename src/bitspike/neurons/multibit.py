@@ -1,0 +1,49 @@
+"""The multi-bit ("burst") neuron of paper 000: one spike carries ``b_s`` bits."""
+
+from __future__ import annotations
+
+from bitspike.bits import unsigned_range
+from bitspike.neurons.fire import Staircase
+from bitspike.neurons.integrate import RetainIntegrate
+from bitspike.neurons.node import SpikingNode
+from bitspike.neurons.surrogate import StraightThrough, Surrogate
+
+__all__ = ["MultiBitLIFNode"]
+
+
+class MultiBitLIFNode(SpikingNode):
+    """Shen et al. 2024 (paper 000), Eqs. 6 and 7, with the upper clip that the paper leaves unsaid::
+
+        u[t] = v[t-1]/tau + x[t]
+        s[t] = v_threshold * clip(floor(u[t]/v_threshold), 0, 2^spike_bits - 1)
+        v[t] = v_reset where s[t] > 0, else u[t]
+
+    Args:
+        T: time steps. The paper runs ``floor(T/N)`` steps of ``N`` bits for a budget of ``T``.
+        spike_bits: ``b_s``, bits of one spike.
+        tau: the leak keeps ``1/tau`` of the potential; 1 is no leak.
+        v_threshold: height of one level; also the value of one level in what the neuron sends.
+        v_reset: 0 in the paper (hard reset); ``None`` subtracts what was sent.
+        surrogate_function: the paper names none; straight-through inside the alphabet by default.
+        detach_reset: keep the gradient out of a soft reset.
+    """
+
+    def __init__(
+        self,
+        T: int,
+        spike_bits: int,
+        tau: float = 2.0,
+        v_threshold: float = 1.0,
+        v_reset: float | None = 0.0,
+        surrogate_function: Surrogate | None = None,
+        detach_reset: bool = False,
+    ) -> None:
+        super().__init__(
+            T=T,
+            integrate=RetainIntegrate(tau),
+            staircase=Staircase(v_threshold, *unsigned_range(spike_bits)),
+            surrogate_function=surrogate_function or StraightThrough(),
+            v_reset=v_reset,
+            detach_reset=detach_reset,
+            scale=v_threshold,
+        )

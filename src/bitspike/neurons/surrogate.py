@@ -1,0 +1,111 @@
+"""Gradients of the fire step: what backward uses in place of the derivative of a staircase.
+
+A surrogate receives the membrane potential before reset and the `Staircase` that fired, and returns
+``d level / d v`` element by element, shaped like ``v``. Smooth surrogates are defined on one step (``x = v - threshold``,
+SpikingJelly's convention) and act, for graded spikes, on the step nearest to ``v``.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from bitspike.errors import UserError, closest
+
+if TYPE_CHECKING:
+    from bitspike.neurons.fire import Staircase
+
+__all__ = ["SURROGATES", "ATan", "Rectangle", "Sigmoid", "StraightThrough", "Surrogate", "Triangle", "surrogate"]
+
+
+class Surrogate:
+    """A gradient for one step of the staircase, given by `derivative`."""
+
+    def gradient(self, v: Tensor, staircase: Staircase) -> Tensor:
+        """``d level / d v``, shaped like ``v``."""
+        return self.derivative(v - staircase.nearest_threshold(v))
+
+    def derivative(self, x: Tensor) -> Tensor:
+        """The bump that stands for the derivative of the Heaviside step at ``x = v - threshold``."""
+        raise NotImplementedError(f"{type(self).__name__} must define derivative or gradient")
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({', '.join(f'{k}={v}' for k, v in vars(self).items())})"
+
+
+class ATan(Surrogate):
+    """``alpha/2 / (1 + (pi/2 alpha x)^2)`` (Fang et al. 2021, PLIF)."""
+
+    def __init__(self, alpha: float = 2.0) -> None:
+        self.alpha = _positive("alpha", alpha)
+
+    def derivative(self, x: Tensor) -> Tensor:
+        return (self.alpha / 2) / (x * (math.pi / 2 * self.alpha)).square_().add_(1)
+
+
+class Sigmoid(Surrogate):
+    """``alpha s (1 - s)`` with ``s = sigmoid(alpha x)``."""
+
+    def __init__(self, alpha: float = 4.0) -> None:
+        self.alpha = _positive("alpha", alpha)
+
+    def derivative(self, x: Tensor) -> Tensor:
+        s = torch.sigmoid(x * self.alpha)
+        return (1 - s).mul_(s).mul_(self.alpha)
+
+
+class Triangle(Surrogate):
+    """``max(0, gamma - |x|) / gamma^2``: a triangle of area one (Deng et al. 2022, TET)."""
+
+    def __init__(self, gamma: float = 1.0) -> None:
+        self.gamma = _positive("gamma", gamma)
+
+    def derivative(self, x: Tensor) -> Tensor:
+        return (self.gamma - x.abs()).clamp_(min=0).mul_(1 / self.gamma**2)
+
+
+class Rectangle(Surrogate):
+    """``1/width`` where ``|x| < width/2`` (Wu et al. 2018, STBP)."""
+
+    def __init__(self, width: float = 1.0) -> None:
+        self.width = _positive("width", width)
+
+    def derivative(self, x: Tensor) -> Tensor:
+        return (x.abs() < self.width / 2).to(x.dtype).mul_(1 / self.width)
+
+
+class StraightThrough(Surrogate):
+    """``1/v_threshold`` inside the alphabet, 0 outside: ``lo <= v/v_threshold <= hi``.
+
+    The slope makes ``d(level * v_threshold)/dv = 1``. Paper 000 leaves the gradient open; this is our default for it.
+    """
+
+    def gradient(self, v: Tensor, staircase: Staircase) -> Tensor:
+        inside = (v >= staircase.lo * staircase.v_threshold) & (v <= staircase.hi * staircase.v_threshold)
+        return inside.to(v.dtype).mul_(1 / staircase.v_threshold)
+
+
+SURROGATES = {
+    "atan": ATan,
+    "sigmoid": Sigmoid,
+    "triangle": Triangle,
+    "rectangle": Rectangle,
+    "straight-through": StraightThrough,
+}
+
+
+def surrogate(name: str) -> Surrogate:
+    """The surrogate called ``name``, with its default shape."""
+    if name not in SURROGATES:
+        raise UserError("surrogate_function", name, closest(name, SURROGATES))
+    made: Surrogate = SURROGATES[name]()
+    return made
+
+
+def _positive(name: str, value: float) -> float:
+    if not value > 0:
+        raise UserError(name, value, "want a number above 0")
+    return value

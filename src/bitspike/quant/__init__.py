@@ -1,0 +1,16 @@
+"""Quantizers: numbers to levels, and how they attach to a model."""
+
+from bitspike.quant.attach import quantize_weights, synapses, weight_bits, weight_quantizer
+from bitspike.quant.lsq import LSQ
+from bitspike.quant.quantizer import WeightQuantizer
+from bitspike.quant.uniform import UniformSymmetric
+
+__all__ = [
+    "LSQ",
+    "UniformSymmetric",
+    "WeightQuantizer",
+    "quantize_weights",
+    "synapses",
+    "weight_bits",
+    "weight_quantizer",
+]
