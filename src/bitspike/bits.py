@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -10,6 +9,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 from bitspike.errors import UserError, closest
+from bitspike.files import read_json
 
 __all__ = ["FULL_PRECISION", "BitPlan", "Bits", "alphabet_width", "signed_range", "unsigned_range"]
 
@@ -144,10 +144,4 @@ class BitPlan:
         Raises:
             UserError: no such file, not JSON, or not a plan.
         """
-        try:
-            raw = json.loads(Path(path).read_text(encoding="utf-8"))
-        except OSError as wrong:
-            raise UserError("plan", str(path), f"cannot be read: {wrong.strerror}") from wrong
-        except (ValueError, RecursionError) as wrong:  # bad text, bad JSON, brackets too deep
-            raise UserError("plan", str(path), f"not JSON: {wrong}") from wrong
-        return cls.from_dict(raw)
+        return cls.from_dict(read_json(path))

@@ -187,7 +187,7 @@ def _linear(m: Any, name: str, source: str, edge: Edge) -> Node:
 
 
 def _fire(m: Any, name: str, source: str, edge: Edge) -> Node:
-    return Fire(name=name, inputs=(source,), T=m.T, lo=m.staircase.lo, hi=m.staircase.hi, scale=m.scale)
+    return Fire(name=name, inputs=(source,), T=m.T, lo=m.staircase.lo, hi=m.staircase.hi, scale=m.staircase.scale)
 
 
 def _avg_pool(m: Any, name: str, source: str, edge: Edge) -> Node:

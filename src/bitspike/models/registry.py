@@ -9,7 +9,7 @@ from types import MappingProxyType
 
 from torch import nn
 
-from bitspike.bits import FULL_PRECISION, BitPlan
+from bitspike.bits import FULL_PRECISION, BitPlan, alphabet_width
 from bitspike.errors import UserError, closest
 from bitspike.models.blocks import NeuronFactory, SEWBasicBlock, SEWBottleneck, SpikingBasicBlock
 from bitspike.models.resnet import ResNet
@@ -18,7 +18,7 @@ from bitspike.neurons import NeuronConfig, SpikingNode, make_node
 from bitspike.quant import LSQ, quantize_weights, synapses
 from bitspike.quant.attach import QuantizerFactory
 
-__all__ = ["MODELS", "Architecture", "apply_plan", "build_model"]
+__all__ = ["MODELS", "Architecture", "apply_plan", "apply_weight_bits", "build_model"]
 
 ImageShape = tuple[int, int, int]
 
@@ -44,7 +44,7 @@ def _resnet(about: str, block: type, channels: tuple[int, ...], depths: tuple[in
 
 MODELS: Mapping[str, Architecture] = MappingProxyType(
     {
-        "convnet": _vgg("three convolutions, each pooled", (32, 64, 128), (1, 1, 1)),
+        "convnet": _vgg("three convolutions, each pooled", (16, 64, 128), (1, 1, 1)),
         "vgg9": _vgg("seven convolutions, two fully connected", (64, 128, 256), (2, 2, 3), hidden=1024),
         "vgg16": _vgg("thirteen convolutions (002)", (64, 128, 256, 512, 512), (2, 2, 3, 3, 3)),
         "resnet8-thin": _resnet("for two cores", SpikingBasicBlock, (16, 32, 64), (1, 1, 1)),
@@ -99,14 +99,37 @@ def apply_plan(model: nn.Module, plan: BitPlan, config: NeuronConfig, quantizer:
 
     ``model`` was made with ``plan.default`` in its neurons and with float weights.
     """
-    neurons = [n for n, m in model.named_modules() if isinstance(m, SpikingNode)]
-    weights = list(synapses(model))
-    plan.check_names([*neurons, *weights])
+    neurons = _neurons(model)
+    plan.check_names([*neurons, *synapses(model)])
     for name in neurons:
         if plan[name] != plan.default:
             model.set_submodule(name, make_node(config, plan[name]))
-    rules = {name: plan[name].w for name in weights}
-    if any(width < FULL_PRECISION for width in rules.values()):
-        floats = {name: None if width == FULL_PRECISION else width for name, width in rules.items()}
-        quantize_weights(model, plan.default.w, quantizer=quantizer, rules=floats)
+    return _quantize(model, plan, quantizer)
+
+
+def apply_weight_bits(model: nn.Module, plan: BitPlan, quantizer: QuantizerFactory = LSQ) -> nn.Module:
+    """Gives the weights of a user's own ``model`` the bits of ``plan``, in place; its neurons stay what they are.
+
+    Raises:
+        UserError: the plan names other spike bits or steps than a neuron of the model has.
+    """
+    neurons = _neurons(model)
+    plan.check_names([*neurons, *synapses(model)])
+    for name, node in neurons.items():
+        has = (alphabet_width(node.staircase.lo, node.staircase.hi), node.T)
+        if has != (plan[name].s, plan[name].t):
+            raise UserError(f"bits of {name}", str(plan[name]), f"the model's code gives it spike bits/steps {has}")
+    return _quantize(model, plan, quantizer)
+
+
+def _neurons(model: nn.Module) -> dict[str, SpikingNode]:
+    return {name: module for name, module in model.named_modules() if isinstance(module, SpikingNode)}
+
+
+def _quantize(model: nn.Module, plan: BitPlan, quantizer: QuantizerFactory) -> nn.Module:
+    widths = {name: plan[name].w for name in synapses(model)}
+    low = {name: width for name, width in widths.items() if width < FULL_PRECISION}
+    if low:
+        floats = dict.fromkeys(widths.keys() - low.keys())
+        quantize_weights(model, FULL_PRECISION, quantizer=quantizer, rules=low | floats)
     return model

@@ -16,18 +16,20 @@ __all__ = ["Staircase"]
 
 @dataclass(frozen=True)
 class Staircase:
-    """``level = clip(floor(v/v_threshold + shift), lo, hi)``; a tie fires (ADR-0001).
+    """``level = clip(floor(v/v_threshold + shift), lo, hi)``; a tie fires (ADR-0001). The spike is ``level * scale``.
 
     Args:
         v_threshold: height of one step, in units of the membrane potential.
         lo, hi: the alphabet, both included. ``0, 1`` is the binary spike.
         shift: 0 fires by floor (most papers), 1/2 by rounding (paper 001, Eq. 14).
+        scale: value of one level in the spike that is sent.
     """
 
     v_threshold: float
     lo: int = 0
     hi: int = 1
     shift: float = 0.0
+    scale: float = 1.0
 
     def __post_init__(self) -> None:
         if not self.v_threshold > 0:
@@ -51,9 +53,9 @@ class Staircase:
         return step.sub_(self.shift).mul_(self.v_threshold)
 
     def fire(self, v: Tensor, surrogate_function: Surrogate) -> Tensor:
-        """`level` with the surrogate's gradient."""
-        level: Tensor = _Fire.apply(v, self, surrogate_function)
-        return level
+        """Spikes ``level * scale``, shaped like ``v``, with the surrogate's gradient."""
+        spikes: Tensor = _Fire.apply(v, self, surrogate_function)
+        return spikes
 
 
 class _Fire(torch.autograd.Function):
@@ -61,9 +63,10 @@ class _Fire(torch.autograd.Function):
     def forward(ctx: Any, v: Tensor, staircase: Staircase, surrogate_function: Surrogate) -> Tensor:
         ctx.save_for_backward(v)
         ctx.staircase, ctx.surrogate_function = staircase, surrogate_function
-        return staircase.level(v)
+        level = staircase.level(v)
+        return level if staircase.scale == 1.0 else level.mul_(staircase.scale)
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None]:
         (v,) = ctx.saved_tensors
-        return ctx.surrogate_function.gradient(v, ctx.staircase).mul_(grads[0]), None, None
+        return ctx.surrogate_function.backward(grads[0], v, ctx.staircase), None, None

@@ -41,9 +41,8 @@ class MultiBitLIFNode(SpikingNode):
         super().__init__(
             T=T,
             integrate=RetainIntegrate(tau),
-            staircase=Staircase(v_threshold, *unsigned_range(spike_bits)),
+            staircase=Staircase(v_threshold, *unsigned_range(spike_bits), scale=v_threshold),
             surrogate_function=surrogate_function or StraightThrough(),
             v_reset=v_reset,
             detach_reset=detach_reset,
-            scale=v_threshold,
         )

@@ -15,17 +15,16 @@ __all__ = ["SpikingNode"]
 class SpikingNode(nn.Module):
     """A layer of spiking neurons; the named neurons are its combinations.
 
-    One step is ``u = integrate(v, x)``; ``level = staircase(u)``; reset where it fired; ``v = store(v)``; the spike
-    sent on is ``level * scale``. State is explicit: `forward` starts afresh at each call and nothing survives it.
+    One step is ``u = integrate(v, x)``; ``spike = staircase.fire(u)``; reset where it fired; ``v = store(v)``.
+    State is explicit: `forward` starts afresh at each call and nothing survives it.
 
     Args:
         T: time steps that the layer runs.
         integrate: the charge step (`bitspike.neurons.integrate`).
-        staircase: threshold, alphabet and rounding of the fire step.
+        staircase: threshold, alphabet, rounding and scale of the fire step.
         surrogate_function: gradient of the fire step.
         v_reset: potential after a spike; ``None`` is the soft reset, which subtracts ``level * v_threshold``.
         detach_reset: keep the gradient out of the reset. (The hard reset of a graded spike has none in any case.)
-        scale: value of one level in what the layer sends.
         store: maps the potential that is carried to the next step; the place of a membrane quantizer.
     """
 
@@ -38,7 +37,6 @@ class SpikingNode(nn.Module):
         surrogate_function: Surrogate,
         v_reset: float | None,
         detach_reset: bool,
-        scale: float = 1.0,
         store: nn.Module | None = None,
     ) -> None:
         super().__init__()
@@ -47,7 +45,7 @@ class SpikingNode(nn.Module):
         if v_reset is not None and v_reset >= (staircase.lo + 1 - staircase.shift) * staircase.v_threshold:
             raise UserError("v_reset", v_reset, "want a potential below the threshold, or None for a soft reset")
         self.T, self.staircase, self.surrogate_function = T, staircase, surrogate_function
-        self.v_reset, self.detach_reset, self.scale = v_reset, detach_reset, scale
+        self.v_reset, self.detach_reset = v_reset, detach_reset
         self.integrate = integrate
         self.store = nn.Identity() if store is None else store
 
@@ -65,10 +63,8 @@ class SpikingNode(nn.Module):
         Returns:
             Spikes ``[N, ...]`` (level * scale) and the potential to carry on.
         """
-        u = self.integrate(state, current)
-        level = self.staircase.fire(u, self.surrogate_function)
-        v = self.store(self._reset(u, level.detach() if self.detach_reset else level))
-        return (level if self.scale == 1.0 else level * self.scale), v
+        u, spikes = self._fire(current, state)
+        return spikes, self._carry(u, spikes)
 
     def forward(self, current: Tensor) -> Tensor:
         """All steps from a fresh state.
@@ -84,19 +80,32 @@ class SpikingNode(nn.Module):
         """
         if current.shape[0] not in (1, self.T):
             raise UserError("time steps of the current", current.shape[0], f"the neuron runs T={self.T} (or give 1)")
-        state = self.initial_state(current[0])
+        steps = current.unbind() if len(current) == self.T else current.unbind() * self.T
+        state = self.initial_state(steps[0])
         spikes = []
-        for t in range(self.T):
-            spike, state = self.step(current[min(t, current.shape[0] - 1)], state)
+        for t, x in enumerate(steps):
+            u, spike = self._fire(x, state)
             spikes.append(spike)
+            if t + 1 < self.T:  # what the last step would carry on is never read
+                state = self._carry(u, spike)
         return torch.stack(spikes)
 
-    def _reset(self, u: Tensor, level: Tensor) -> Tensor:
+    def _fire(self, current: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
+        u = self.integrate(state, current)
+        return u, self.staircase.fire(u, self.surrogate_function)
+
+    def _carry(self, u: Tensor, spikes: Tensor) -> Tensor:
+        v: Tensor = self.store(self._reset(u, spikes.detach() if self.detach_reset else spikes))
+        return v
+
+    def _reset(self, u: Tensor, spikes: Tensor) -> Tensor:
+        s = self.staircase
         if self.v_reset is None:
-            return u - level * self.staircase.v_threshold
-        if (self.staircase.lo, self.staircase.hi) == (0, 1):  # through the spike, so that its gradient counts
-            return u * (1 - level) + level * self.v_reset if self.v_reset else u * (1 - level)
-        return torch.where(level == 0, u, self.v_reset)
+            return torch.sub(u, spikes, alpha=s.v_threshold / s.scale)
+        if spikes.requires_grad and (s.lo, s.hi) == (0, 1):  # through the spike, so that its gradient counts
+            fired = spikes if s.scale == 1.0 else spikes / s.scale
+            return u * (1 - fired) + fired * self.v_reset
+        return u.masked_fill(spikes != 0, self.v_reset)
 
     def extra_repr(self) -> str:
         s = self.staircase

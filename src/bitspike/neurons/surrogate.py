@@ -1,8 +1,8 @@
 """Gradients of the fire step: what backward uses in place of the derivative of a staircase.
 
-A surrogate receives the membrane potential before reset and the `Staircase` that fired, and returns
-``d level / d v`` element by element, shaped like ``v``. Smooth surrogates are defined on one step (``x = v - threshold``,
-SpikingJelly's convention) and act, for graded spikes, on the step nearest to ``v``.
+A surrogate receives the gradient of the spikes, the membrane potential before reset and the `Staircase` that fired, and
+returns the gradient of the potential. Smooth surrogates are defined on one step (``x = v - threshold``, SpikingJelly's
+convention) and act, for graded spikes, on the step nearest to ``v``.
 """
 
 from __future__ import annotations
@@ -24,13 +24,14 @@ __all__ = ["SURROGATES", "ATan", "Rectangle", "Sigmoid", "StraightThrough", "Sur
 class Surrogate:
     """A gradient for one step of the staircase, given by `derivative`."""
 
-    def gradient(self, v: Tensor, staircase: Staircase) -> Tensor:
-        """``d level / d v``, shaped like ``v``."""
-        return self.derivative(v - staircase.nearest_threshold(v))
+    def backward(self, grad: Tensor, v: Tensor, staircase: Staircase) -> Tensor:
+        """``grad * d spike / d v``, element by element; all shaped like ``v``."""
+        slope = self.derivative(v - staircase.nearest_threshold(v)).mul_(grad)
+        return slope if staircase.scale == 1.0 else slope.mul_(staircase.scale)
 
     def derivative(self, x: Tensor) -> Tensor:
         """The bump that stands for the derivative of the Heaviside step at ``x = v - threshold``."""
-        raise NotImplementedError(f"{type(self).__name__} must define derivative or gradient")
+        raise NotImplementedError(f"{type(self).__name__} must define derivative or backward")
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({', '.join(f'{k}={v}' for k, v in vars(self).items())})"
@@ -78,14 +79,16 @@ class Rectangle(Surrogate):
 
 
 class StraightThrough(Surrogate):
-    """``1/v_threshold`` inside the alphabet, 0 outside: ``lo <= v/v_threshold <= hi``.
+    """``d level / d v = 1/v_threshold`` inside the alphabet (``lo <= v/v_threshold <= hi``), 0 outside.
 
-    The slope makes ``d(level * v_threshold)/dv = 1``. Paper 000 leaves the gradient open; this is our default for it.
+    With it ``level * v_threshold`` follows ``v`` at slope 1. Paper 000 leaves the gradient open; this is our default.
     """
 
-    def gradient(self, v: Tensor, staircase: Staircase) -> Tensor:
+    def backward(self, grad: Tensor, v: Tensor, staircase: Staircase) -> Tensor:
         inside = (v >= staircase.lo * staircase.v_threshold) & (v <= staircase.hi * staircase.v_threshold)
-        return inside.to(v.dtype).mul_(1 / staircase.v_threshold)
+        passed = torch.where(inside, grad, 0)
+        slope = staircase.scale / staircase.v_threshold
+        return passed if slope == 1.0 else passed.mul_(slope)
 
 
 SURROGATES = {

@@ -1,0 +1,92 @@
+# Every target works in an environment of its own, made here with the tested set of constraints.txt.
+# To change: PYTHON=python3.12 (the interpreter), VENV=... (the place), ARGS="-k bits -x" (what is passed on).
+
+PYTHON ?= python3
+VENV   ?= .venv
+PEERS  ?= .venv-peers
+JOBS   ?= 2
+TORCH  ?= 2.13.0
+
+.DEFAULT_GOAL := help
+.PHONY: help quickstart test test-slow test-peers check lint types readme bench claims constraints clean
+
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 14
+
+quickstart: $(VENV)/.installed ## install, train a low-bit net beside its full-precision twin, compare them
+	$(VENV)/bin/bitspike quickstart $(ARGS)
+
+test: $(VENV)/.installed-dev ## install and run the tests
+	$(pytest) --numprocesses $(JOBS) $(ARGS)
+
+test-slow: $(VENV)/.installed-dev ## run the tests that take minutes
+	$(pytest) -m slow $(ARGS)
+
+test-peers: $(PEERS)/.installed-peers ## run the comparisons with SpikingJelly
+	$(PEERS)/bin/python -m pytest -m peer $(ARGS)
+
+check: lint types test readme ## all that a change must pass
+
+lint: $(VENV)/.installed-dev ## check rules and format
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+
+types: $(VENV)/.installed-dev ## check types
+	$(VENV)/bin/mypy
+
+readme: $(VENV)/.installed-dev ## run the README's code in a copy of the checkout, but for `make test`
+	$(VENV)/bin/python tools/readme_blocks.py README.md --done "make test"
+
+bench: $(PEERS)/.installed-peers ## time a training step beside SpikingJelly's
+	$(PEERS)/bin/python benchmarks/train_step.py $(ARGS)
+
+claims: $(VENV)/.installed ## run what results/claims/ does not have yet
+	$(VENV)/bin/python -m claims $(ARGS)
+
+constraints: ## renew constraints.txt: the newest versions that pyproject.toml allows
+	$(call venv,.venv-constraints)
+	.venv-constraints/bin/python -m pip install --quiet torch==$(TORCH) '.[dev]' $(PEER_NEEDS)
+	.venv-constraints/bin/python -m pip install --quiet --no-deps spikingjelly==2.0.0
+	grep '^#' constraints.txt > .venv-constraints/new
+	.venv-constraints/bin/python -m pip freeze --exclude bitspike | sed 's/+[^ ]*$$//' \
+	  | grep -viE '^(nvidia|cuda|triton)' >> .venv-constraints/new
+	mv .venv-constraints/new constraints.txt
+	rm -rf .venv-constraints
+
+clean: ## remove the environments, and what tools leave behind
+	rm -rf .venv .venv-peers .venv-constraints build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+
+$(VENV)/.installed: pyproject.toml constraints.txt
+	$(call install,$(VENV),$(QUICKSTART))
+	@touch $@
+
+$(VENV)/.installed-dev: pyproject.toml constraints.txt
+	$(call install,$(VENV),dev)
+	@touch $@ $(VENV)/.installed
+
+$(PEERS)/.installed-peers: pyproject.toml constraints.txt
+	$(call install,$(PEERS),dev)
+	@$(PEERS)/bin/python -m pip install --quiet --constraint constraints.txt $(PEER_NEEDS)
+	@$(PEERS)/bin/python -m pip install --quiet --constraint constraints.txt --no-deps spikingjelly
+	@touch $@
+
+QUICKSTART = train,data
+
+# SpikingJelly asks for torchvision and torchaudio too; what it is compared in needs neither, so it comes alone.
+PEER_NEEDS = loguru tqdm
+
+# A worker a core with one thread each: the tests' tensors are too small to share.
+pytest = OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest
+
+define venv
+@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+  echo "bitspike needs Python 3.11 or newer; $(PYTHON) is: $$($(PYTHON) -V 2>&1). Try make PYTHON=python3.12" >&2; \
+  exit 1; }
+@test -x $(1)/bin/pip || $(PYTHON) -m venv $(1)
+endef
+
+define install
+$(venv)
+@echo "installing into $(1): some minutes the first time"
+@$(1)/bin/python -m pip install --quiet --constraint constraints.txt --editable '.[$(2)]'
+endef

@@ -1,0 +1,63 @@
+"""The `bitspike` command and how it ends."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import click
+import typer
+
+from bitspike import __version__
+from bitspike.cli import cost, data, evaluate, quickstart, train
+from bitspike.errors import UserError
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    help="Low-bit spiking neural networks: train them, and see what they cost in bits.",
+)
+app.command("quickstart")(quickstart.quickstart)
+app.command("train")(train.train)
+app.command("evaluate")(evaluate.evaluate)
+app.command("cost")(cost.cost)
+app.add_typer(data.app, name="data", help="The data sets: what is there, whether it is whole, how to get it.")
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    pass
+
+
+def main() -> None:
+    """Runs the command; exits 0, 2 with one line for bad input, 130 when interrupted."""
+    try:
+        status = app(standalone_mode=False)
+    except UserError as wrong:
+        _refuse(str(wrong))
+    except click.ClickException as wrong:
+        _refuse(wrong.format_message())
+    except (KeyboardInterrupt, click.Abort):
+        print("bitspike: interrupted", file=sys.stderr)
+        sys.exit(130)
+    except BrokenPipeError:  # the reader of our output has gone, as `| head` does
+        sys.stderr.close()
+        sys.exit(0)
+    sys.exit(status if isinstance(status, int) else 0)
+
+
+def _refuse(line: str) -> None:
+    print(f"bitspike: {' '.join(line.split())}", file=sys.stderr)
+    sys.exit(2)

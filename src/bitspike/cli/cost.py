@@ -1,0 +1,150 @@
+"""`bitspike cost`: what a network costs, layer by layer, without training it."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from bitspike.bits import BitPlan, Bits
+from bitspike.cli.options import Json, image_shape, print_json
+from bitspike.errors import UserError, closest
+
+if TYPE_CHECKING:
+    from bitspike.cost import Activity
+    from bitspike.ir import Graph
+
+__all__ = ["cost"]
+
+DEFAULT_BITS = "16/1/4"
+LARGE_IMAGE = 64
+
+
+def cost(
+    model: Annotated[
+        str, typer.Argument(help="A network of the registry, a run folder, or package.module:function of your own.")
+    ],
+    bits: Annotated[
+        str | None, typer.Option("--bits", help=f"Weight/spike/steps of every layer. Default: {DEFAULT_BITS}.")
+    ] = None,
+    plan: Annotated[Path | None, typer.Option("--plan", help="JSON file with the bits of single layers.")] = None,
+    image: Annotated[
+        str | None, typer.Option("--input", metavar="CxHxW", help="Shape of an image. Default: 3x32x32.")
+    ] = None,
+    classes: Annotated[
+        int | None, typer.Option("--classes", min=1, help="Classes. Default: 10, or 1000 for images above 64 pixels.")
+    ] = None,
+    channels: Annotated[
+        str | None, typer.Option("--channels", help="Channels of each stage, for example 16,32,64.")
+    ] = None,
+    counting: Annotated[
+        str, typer.Option("--counting", help="What the count includes: exact, paper-000 or paper-001.")
+    ] = "exact",
+    as_json: Json = False,
+) -> None:
+    """Print parameters, size, MACs, Bit Budget, S-ACE and, for a trained run, spikes, SOPs and NS-ACE.
+
+    Examples: bitspike cost resnet20 --bits 2/2/1; bitspike cost runs/my-run; bitspike cost mypackage.nets:make
+    """
+    if bits is not None and plan is not None:
+        raise UserError("--bits", bits, "the plan file has its own default; give one of --bits and --plan")
+    activity: Activity | None = None
+    if (Path(model) / "config.json").exists():
+        _only({"--bits": bits, "--plan": plan, "--input": image, "--classes": classes, "--channels": channels}, model)
+        graph, activity = _of_run(Path(model))
+    else:
+        chosen = BitPlan.load(plan) if plan else BitPlan(Bits.parse(bits or DEFAULT_BITS))
+        shape = image_shape(image or "3x32x32")
+        if ":" in model:
+            _only({"--classes": classes, "--channels": channels}, model)
+            graph = _of_function(model, chosen if bits or plan else None, shape)
+        else:
+            graph = _of_registry(model, chosen, shape, classes, _numbers(channels))
+    from bitspike.cost import cost as cost_of
+
+    report = cost_of(graph, counting, activity)
+    if as_json:
+        print_json(report.to_dict())
+        return
+    from rich.console import Console
+
+    from bitspike import reports
+
+    console = Console()
+    console.print(reports.cost_table(report))
+    console.print(reports.total_table(report))
+
+
+def _only(options: dict[str, object], model: str) -> None:
+    """Refuses options that the kind of model has no use for."""
+    for option, value in options.items():
+        if value is not None:
+            raise UserError(option, str(value), f"{model} has its own; leave the option out")
+
+
+def _numbers(text: str | None) -> tuple[int, ...] | None:
+    if text is None:
+        return None
+    try:
+        return tuple(int(part) for part in text.split(","))
+    except ValueError:
+        raise UserError("--channels", text, "want whole numbers with commas, for example 16,32,64") from None
+
+
+def _of_registry(
+    name: str, plan: BitPlan, shape: tuple[int, int, int], classes: int | None, channels: tuple[int, ...] | None
+) -> Graph:
+    import torch
+
+    from bitspike.lowering import lower
+    from bitspike.models import MODELS, build_model
+
+    if name not in MODELS:
+        kinds = "or a run folder, or package.module:function"
+        raise UserError("model", name, f"{closest(name, MODELS)}; {kinds}")
+    num_classes = classes or (1000 if max(shape[1:]) > LARGE_IMAGE else 10)
+    with torch.device("meta"):  # shapes are enough
+        model = build_model(name, plan, image_shape=shape, num_classes=num_classes, channels=channels)
+    return lower(model, shape, name)
+
+
+def _of_run(path: Path) -> tuple[Graph, Activity | None]:
+    import torch
+
+    from bitspike.cost import Activity
+    from bitspike.files import read_json
+    from bitspike.training import RunFolder
+    from bitspike.training.setup import graph_of, make_model
+
+    folder = RunFolder(path)
+    config = folder.read_config()
+    with torch.device("meta"):
+        graph = graph_of(config, make_model(config))
+    measured = folder.activity_file.exists()
+    return graph, Activity.from_dict(read_json(folder.activity_file)) if measured else None
+
+
+def _of_function(target: str, plan: BitPlan | None, shape: tuple[int, int, int]) -> Graph:
+    from torch import nn
+
+    from bitspike.lowering import lower
+    from bitspike.models import apply_weight_bits
+
+    module_name, _, function_name = target.partition(":")
+    sys.path.insert(0, os.getcwd())
+    try:
+        function = getattr(importlib.import_module(module_name), function_name)
+    except (ImportError, AttributeError, ValueError) as wrong:
+        raise UserError("model", target, f"cannot be imported: {wrong}") from wrong
+    finally:
+        sys.path.pop(0)
+    model = function()
+    if not isinstance(model, nn.Module):
+        raise UserError("model", target, f"it returned {type(model).__name__}; want an nn.Module")
+    if plan:
+        apply_weight_bits(model, plan)
+    return lower(model, shape, function_name)

@@ -1,0 +1,47 @@
+"""The progress bar of a training run, on stderr."""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import Any, Self
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+__all__ = ["ProgressBar"]
+
+
+class ProgressBar:
+    """An `Observer` of training: steps, images per second, time left; a line for each epoch."""
+
+    def __init__(self, title: str) -> None:
+        self.console = Console(stderr=True)
+        self.bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[speed]:,.0f} images/s, loss {task.fields[loss]:.3f}, left"),
+            TimeRemainingColumn(),
+            console=self.console,
+            transient=True,
+        )
+        self.task = self.bar.add_task(title, total=None, speed=0.0, loss=float("nan"))
+
+    def __enter__(self) -> Self:
+        self.bar.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.bar.stop()
+
+    def step(self, step: int, total: int, epoch: int, images_per_second: float, loss: float) -> None:
+        self.bar.update(self.task, completed=step, total=total, speed=images_per_second, loss=loss)
+
+    def epoch(self, line: dict[str, Any]) -> None:
+        self.console.print(
+            f"epoch {line['epoch']}: validation {line['validation_accuracy']:.2f} %,"
+            f" loss {line['validation_loss']:.4f}, {line['seconds']:.0f} s",
+            highlight=False,
+        )

@@ -1,0 +1,57 @@
+"""`bitspike train`: a recipe, real data, accuracy and cost side by side."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from bitspike.cli.options import DataDir, Json, RunsDir, print_json
+
+
+__all__ = ["train"]
+
+
+def train(
+    recipe: Annotated[str, typer.Argument(help="Name of the recipe; `bitspike train list` prints them.")],
+    edits: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Edit the recipe: bits=1/4/1, epochs=5, optimizer.lr=0.01."),
+    ] = None,
+    name: Annotated[
+        str | None, typer.Option("--name", help="Name of the run folder. Default: recipe, bits and seed.")
+    ] = None,
+    runs_dir: RunsDir = Path("runs"),
+    data_dir: DataDir = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on from the run folder's last checkpoint.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Train a network, then print its test accuracy and its cost.
+
+    The run folder receives config, metrics, checkpoint, activity, cost and result. A run that was killed goes on with
+    the same command and --resume, and ends as if it had never stopped.
+
+    Example: bitspike train fashion-convnet --set bits=2/2/1 --data-dir ~/data
+    """
+    from rich.console import Console
+
+    from bitspike import recipes, reports, training
+    from bitspike.cli.progress import ProgressBar
+
+    if recipe == "list":
+        for known, make in recipes.RECIPES.items():
+            typer.echo(f"{known:24}{(make.__doc__ or '').splitlines()[0]}")
+        return
+    config = training.override(recipes.recipe(recipe), edits or [])
+    title = name or f"{recipe}-{str(config.bits).replace('/', '-')}-seed{config.seed}"
+    folder = training.RunFolder(runs_dir / title)
+    with ProgressBar(title) as bar:
+        result = training.train(config, folder, data_dir, resume=resume, observer=bar)
+    if not result:  # a helper process of a distributed run
+        return
+    if as_json:
+        print_json({**result, "folder": str(folder.path)})
+        return
+    Console().print(reports.results_table([result], title))
+    typer.echo(f"run folder: {folder.path}")

@@ -1,0 +1,31 @@
+"""Datasets from files that are already there, augmentation, and reproducible batches."""
+
+from bitspike.data.augment import Augment, Compose, Cutout, HorizontalFlip, RandomCrop, build_augment
+from bitspike.data.autoaugment import AutoAugmentCIFAR10
+from bitspike.data.images import ImageSet, split_validation
+from bitspike.data.loader import EpochBatches, TrainingImages, as_is
+from bitspike.data.registry import DATASETS, Dataset, find_dataset, load, load_split, where
+from bitspike.data.verify import FileCheck, check
+
+__all__ = [
+    "DATASETS",
+    "Augment",
+    "AutoAugmentCIFAR10",
+    "Compose",
+    "Cutout",
+    "Dataset",
+    "EpochBatches",
+    "FileCheck",
+    "HorizontalFlip",
+    "ImageSet",
+    "RandomCrop",
+    "TrainingImages",
+    "as_is",
+    "build_augment",
+    "check",
+    "find_dataset",
+    "load",
+    "load_split",
+    "split_validation",
+    "where",
+]

@@ -1,0 +1,145 @@
+"""Augmentation of 8-bit images in two halves: drawing the random numbers, and applying them.
+
+The numbers of a whole epoch are drawn at once, one row an image, and a batch is given its rows. So what
+happens to an image depends on the seed and the epoch alone: not on the batch size, the number of processes,
+or where a run was interrupted.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Protocol
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from bitspike.data.autoaugment import AutoAugmentCIFAR10
+from bitspike.data.images import Shape
+from bitspike.errors import UserError
+
+__all__ = ["Augment", "Compose", "Cutout", "HorizontalFlip", "RandomCrop", "build_augment"]
+
+
+class Augment(Protocol):
+    """An augmentation."""
+
+    def draw(self, count: int, image_shape: Shape, generator: torch.Generator) -> dict[str, Tensor]:
+        """The random numbers for ``count`` images: tensors whose row ``i`` belongs to image ``i``."""
+
+    def __call__(self, images: Tensor, drawn: Mapping[str, Tensor]) -> Tensor:
+        """New images ``uint8 [B, C, H, W]`` from ``images`` (the same shape) and their rows of ``drawn``."""
+
+
+@dataclass(frozen=True)
+class RandomCrop:
+    """Pads with ``fill`` on all sides and cuts an image of the old size out, every place equally likely."""
+
+    padding: int = 4
+    fill: int = 0
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.padding <= 64:
+            raise UserError("crop", self.padding, "want a padding of 1 to 64 pixels")
+
+    def draw(self, count: int, image_shape: Shape, generator: torch.Generator) -> dict[str, Tensor]:
+        return {"corner": torch.randint(2 * self.padding + 1, (count, 2), generator=generator)}
+
+    def __call__(self, images: Tensor, drawn: Mapping[str, Tensor]) -> Tensor:
+        height, width = images.shape[2:]
+        padded = functional.pad(images, (self.padding,) * 4, value=self.fill)
+        windows = padded.unfold(2, height, 1).unfold(3, width, 1)  # [B, C, places, places, H, W]
+        top, left = drawn["corner"].unbind(1)
+        return windows[torch.arange(len(images)), :, top, left]
+
+
+@dataclass(frozen=True)
+class HorizontalFlip:
+    """Mirrors half of the images, left to right."""
+
+    def draw(self, count: int, image_shape: Shape, generator: torch.Generator) -> dict[str, Tensor]:
+        return {"flip": torch.rand(count, generator=generator) < 0.5}
+
+    def __call__(self, images: Tensor, drawn: Mapping[str, Tensor]) -> Tensor:
+        return torch.where(drawn["flip"][:, None, None, None], images.flip(3), images)
+
+
+@dataclass(frozen=True)
+class Cutout:
+    """Covers a square, centred on any pixel and cut off at the border, with ``fill``.
+
+    Source: T. DeVries, G. W. Taylor, *Improved Regularization of Convolutional Neural Networks with Cutout*,
+    arXiv:1708.04552, 2017.
+    """
+
+    size: int = 16
+    fill: int = 0
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.size <= 1024:
+            raise UserError("cutout", self.size, "want a size of 1 to 1024 pixels")
+
+    def draw(self, count: int, image_shape: Shape, generator: torch.Generator) -> dict[str, Tensor]:
+        _, height, width = image_shape
+        return {
+            "y": torch.randint(height, (count,), generator=generator),
+            "x": torch.randint(width, (count,), generator=generator),
+        }
+
+    def __call__(self, images: Tensor, drawn: Mapping[str, Tensor]) -> Tensor:
+        height, width = images.shape[2:]
+        rows, columns = self._covered(drawn["y"], height), self._covered(drawn["x"], width)
+        return torch.where(rows[:, None, :, None] & columns[:, None, None, :], self.fill, images)
+
+    def _covered(self, centre: Tensor, length: int) -> Tensor:
+        start = (centre - self.size // 2)[:, None]
+        place = torch.arange(length)
+        return (place >= start) & (place < start + self.size)
+
+
+@dataclass(frozen=True)
+class Compose:
+    """One augmentation after the other; none at all leaves images as they are."""
+
+    augments: tuple[Augment, ...] = ()
+
+    def draw(self, count: int, image_shape: Shape, generator: torch.Generator) -> dict[str, Tensor]:
+        return {
+            f"{number}.{name}": values
+            for number, augment in enumerate(self.augments)
+            for name, values in augment.draw(count, image_shape, generator).items()
+        }
+
+    def __call__(self, images: Tensor, drawn: Mapping[str, Tensor]) -> Tensor:
+        for number, augment in enumerate(self.augments):
+            start = f"{number}."
+            own = {name.removeprefix(start): v for name, v in drawn.items() if name.startswith(start)}
+            images = augment(images, own)
+        return images
+
+
+_SIZED: Mapping[str, Callable[[int], Augment]] = MappingProxyType({"crop": RandomCrop, "cutout": Cutout})
+_PLAIN: Mapping[str, Callable[[], Augment]] = MappingProxyType(
+    {"flip": HorizontalFlip, "autoaugment": AutoAugmentCIFAR10}
+)
+
+
+def build_augment(names: Sequence[str]) -> Compose:
+    """Augmentations by name, in order: ``crop4`` (padding), ``flip``, ``cutout16`` (size), ``autoaugment``.
+
+    Raises:
+        UserError: an unknown name, or a size out of range.
+    """
+    return Compose(tuple(_build(name) for name in names))
+
+
+def _build(name: str) -> Augment:
+    if name in _PLAIN:
+        return _PLAIN[name]()
+    sized = re.fullmatch(r"(crop|cutout)([0-9]{1,4})", name)
+    if sized is None:
+        raise UserError("augment", name, f"want {', '.join(_PLAIN)}, crop4 or cutout16 (any size)")
+    return _SIZED[sized[1]](int(sized[2]))

@@ -1,0 +1,74 @@
+"""A set of labelled images in memory, and its stratified split."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from bitspike.data.randomness import seeded
+from bitspike.errors import UserError
+
+__all__ = ["ImageSet", "Shape", "split_validation", "stratified_indices"]
+
+Shape = tuple[int, int, int]
+"""``(C, H, W)``: channels, height, width of an image."""
+
+
+@dataclass(frozen=True, eq=False)
+class ImageSet:
+    """Images ``uint8 [N, C, H, W]`` with values 0..255, labels ``int64 [N]``, and the names of the classes.
+
+    Raises:
+        UserError: shapes or types are not these, or a label names no class.
+    """
+
+    images: Tensor
+    labels: Tensor
+    classes: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        images, labels, top = self.images, self.labels, len(self.classes) - 1
+        if images.ndim != 4 or images.dtype != torch.uint8:
+            raise UserError("images", _kind(images), "want uint8 [N, C, H, W]")
+        if labels.shape != images.shape[:1] or labels.dtype != torch.int64:
+            raise UserError("labels", _kind(labels), f"want int64 [{len(images)}]")
+        if len(labels) and not 0 <= int(labels.min()) <= int(labels.max()) <= top:
+            raise UserError("labels", (int(labels.min()), int(labels.max())), f"want 0 to {top}")
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def select(self, indices: Tensor) -> ImageSet:
+        """The images at ``indices`` (``int64 [M]``), in that order."""
+        return ImageSet(self.images[indices], self.labels[indices], self.classes)
+
+
+def split_validation(train: ImageSet, size: int, seed: int = 0) -> tuple[ImageSet, ImageSet]:
+    """Sets ``size`` images aside, every class in proportion: ``(the rest, validation)``, in their old order.
+
+    Raises:
+        UserError: ``size`` is negative, or leaves nothing to train on.
+    """
+    if not 0 <= size < len(train):
+        raise UserError("validation", size, f"want 0 to {len(train) - 1}, fewer than the training images")
+    rest, chosen = stratified_indices(train.labels, size, seeded(seed))
+    return train.select(rest), train.select(chosen)
+
+
+def stratified_indices(labels: Tensor, size: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Sorted indices ``(rest, chosen)``: ``size`` chosen, of each class its share by largest remainder."""
+    counts = torch.bincount(labels)
+    quota = counts * size // len(labels)
+    by_remainder = torch.argsort(counts * size % len(labels), descending=True, stable=True)
+    quota[by_remainder[: size - int(quota.sum())]] += 1
+    chosen = torch.zeros(len(labels), dtype=torch.bool)
+    for label, count in enumerate(quota.tolist()):
+        members = torch.nonzero(labels == label).flatten()
+        chosen[members[torch.randperm(len(members), generator=generator)[:count]]] = True
+    return torch.nonzero(~chosen).flatten(), torch.nonzero(chosen).flatten()
+
+
+def _kind(tensor: Tensor) -> str:
+    return f"{str(tensor.dtype).removeprefix('torch.')} {list(tensor.shape)}"

@@ -1,0 +1,75 @@
+"""Whether the files of a dataset are there, whole, and the official ones."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, get_args
+
+from bitspike.data.checksums import md5
+from bitspike.data.files import data_directory
+from bitspike.data.registry import Dataset, find_dataset, find_split, parse_split
+from bitspike.data.sources import Split, Stored
+from bitspike.errors import UserError
+
+__all__ = ["FileCheck", "check"]
+
+
+@dataclass(frozen=True)
+class FileCheck:
+    """What became of one official file, or of a split that is missing or cannot be used.
+
+    Args:
+        path: where the file is; a member of an archive is ``archive:member``.
+        bytes: its length, uncompressed.
+        checksum: ``unknown`` where no official sum is known, or nothing was read.
+        problem: why it cannot be used; empty if it can.
+    """
+
+    dataset: str
+    split: Split
+    path: str
+    present: bool
+    bytes: int
+    checksum: Literal["ok", "wrong", "unknown"]
+    problem: str = ""
+
+    @property
+    def ok(self) -> bool:
+        return self.present and not self.problem
+
+
+def check(name: str, data_dir: Path | None = None) -> list[FileCheck]:
+    """Reads a dataset file by file: one entry a file, and one more for a split that cannot be used.
+
+    Raises:
+        UserError: unknown name, or no such data directory; what is wrong with a file is in its `FileCheck`.
+    """
+    dataset = find_dataset(name)
+    return [result for split in get_args(Split) for result in _check_split(dataset, split, data_dir)]
+
+
+def _check_split(dataset: Dataset, split: Split, data_dir: Path | None) -> list[FileCheck]:
+    try:
+        found = find_split(dataset, split, data_dir)
+    except FileNotFoundError as missing:
+        directory = str(data_directory(data_dir))
+        return [FileCheck(dataset.name, split, directory, False, 0, "unknown", str(missing))]
+    files: list[Stored] = []
+    results: list[FileCheck] = []
+    try:
+        for file in found.read():
+            files.append(file)
+            results.append(_check_file(dataset, split, file))
+        parse_split(dataset, split, files)
+    except UserError as wrong:
+        results.append(FileCheck(dataset.name, split, found.place, True, 0, "unknown", str(wrong)))
+    return results
+
+
+def _check_file(dataset: Dataset, split: Split, file: Stored) -> FileCheck:
+    known = dataset.sums.get(file.name)
+    seen = md5(file.content) if known else None
+    problem = "" if seen == known else f"MD5 is {seen}, want {known}: damaged, or not the official file"
+    checksum: Literal["ok", "wrong", "unknown"] = "unknown" if not known else "wrong" if problem else "ok"
+    return FileCheck(dataset.name, split, file.path, True, len(file.content), checksum, problem)

@@ -1,0 +1,59 @@
+"""Writing files so that a reader never meets half of one."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from bitspike.errors import UserError
+
+__all__ = ["read_json", "write_atomically", "write_json"]
+
+
+def write_atomically(path: str | Path, content: bytes) -> None:
+    """Writes ``content`` under ``path``: all of it, or nothing. What was there before stays until then.
+
+    Raises:
+        UserError: the disk is full, or the place cannot be written to.
+    """
+    path = Path(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    except OSError as wrong:
+        raise UserError("write", str(path), f"{wrong.strerror}; nothing was written") from wrong
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(temporary, 0o644)
+        os.replace(temporary, path)
+    except BaseException as wrong:
+        os.unlink(temporary)
+        if isinstance(wrong, OSError):
+            before = "; the earlier file is untouched" if path.exists() else "; nothing was written"
+            raise UserError("write", str(path), f"{wrong.strerror}{before}") from wrong
+        raise
+
+
+def write_json(path: str | Path, value: Any) -> None:
+    """`write_atomically` of ``value`` as indented JSON."""
+    write_atomically(path, (json.dumps(value, indent=2, allow_nan=False) + "\n").encode())
+
+
+def read_json(path: str | Path) -> Any:
+    """The JSON value in a file.
+
+    Raises:
+        UserError: it cannot be read, or is not JSON.
+    """
+    try:
+        return json.loads(Path(path).read_text(encoding="utf-8"))
+    except OSError as wrong:
+        raise UserError("read", str(path), f"{wrong.strerror}") from wrong
+    except (ValueError, RecursionError) as wrong:  # bad text, bad JSON, brackets too deep
+        raise UserError("read", str(path), f"not JSON: {wrong}") from wrong

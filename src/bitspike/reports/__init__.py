@@ -1,0 +1,5 @@
+"""Reports: tables of what was trained and what it costs."""
+
+from bitspike.reports.tables import cost_table, results_table, si, total_table
+
+__all__ = ["cost_table", "results_table", "si", "total_table"]

@@ -1,0 +1,83 @@
+"""Numbers as tables for a terminal. Every column says its unit."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich.table import Table
+
+from bitspike.cost import CostReport
+
+__all__ = ["cost_table", "results_table", "si", "total_table"]
+
+
+def si(value: float | None) -> str:
+    """Three significant digits with a prefix: ``12.3 M``; an en dash where nothing was measured."""
+    if value is None:
+        return "–"
+    for factor, prefix in ((1e9, " G"), (1e6, " M"), (1e3, " k")):
+        if abs(value) >= factor:
+            return f"{value / factor:.4g}{prefix}"
+    return f"{value:.4g}"
+
+
+def results_table(results: Sequence[Mapping[str, Any]], title: str) -> Table:
+    """Accuracy and cost of finished runs, a row each (``result.json``)."""
+    table = Table(title=title)
+    for column in ("network", "bits w/s/T", "test accuracy", "Bit Budget", "S-ACE", "NS-ACE", "size"):
+        table.add_column(column, justify="left" if column == "network" else "right")
+    for r in results:
+        name = "full precision" if r["bits"].startswith("16/") else "low-bit"
+        table.add_row(
+            f"{r['model']}, {name}",
+            r["bits"],
+            f"{r['test_accuracy']:.2f} %",
+            str(r["bit_budget"]),
+            si(r["s_ace"]),
+            si(r["ns_ace"]),
+            f"{r['size_bytes']:,.0f} B",
+        )
+    table.caption = "S-ACE, NS-ACE: bit operations per image, every layer counted as it runs. Size: weights and constants."
+    return table
+
+
+def cost_table(report: CostReport) -> Table:
+    """The layers of a network and what each costs."""
+    measured = report.activity is not None
+    table = Table(title=f"{report.model}, counting: {report.counting}", caption=report.about)
+    columns = ["layer", "weights", "MACs/step", "w/s/T", "Bit Budget", "S-ACE"]
+    columns += ["firing rate", "SOPs", "NS-ACE"] if measured else []
+    for column in columns:
+        table.add_column(column, justify="left" if column == "layer" else "right", no_wrap=True)
+    for layer in report.layers:
+        name = layer.name if layer.counted else f"{layer.name} (left out)"
+        row = [name, si(layer.weights), si(layer.macs), f"{layer.w}/{layer.s}/{layer.t}"]
+        row += [str(layer.bit_budget), si(layer.s_ace)]
+        if measured:
+            row += [f"{100 * (layer.firing_rate or 0):.1f} %", si(layer.sops), si(layer.ns_ace)]
+        table.add_row(*row)
+    return table
+
+
+def total_table(report: CostReport) -> Table:
+    """The totals, with their units."""
+    total = report.total
+    table = Table(show_header=False, box=None)
+    rows = [
+        ("parameters", si(total.params)),
+        ("size", f"{total.size_bytes:,.0f} bytes"),
+        ("MACs per step", si(total.macs)),
+        ("mean Bit Budget", f"{total.mean_bit_budget:.2f}"),
+        ("S-ACE", f"{si(total.s_ace)} bit operations per image"),
+    ]
+    if report.activity is not None:
+        rows += [
+            ("NS-ACE", f"{si(total.ns_ace)} bit operations per image"),
+            ("SOPs", f"{si(total.sops)} per image"),
+            ("spikes", f"{si(total.spikes)} per image"),
+            ("measured on", report.activity),
+        ]
+    for row in rows:
+        table.add_row(*row)
+    return table

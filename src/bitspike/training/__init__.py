@@ -1,0 +1,19 @@
+"""Training: a typed config, a loop that resumes exactly, and what a run leaves behind."""
+
+from bitspike.training.config import LossConfig, OptimizerConfig, TrainConfig
+from bitspike.training.evaluate import Accuracy, evaluate
+from bitspike.training.loop import Observer, train
+from bitspike.training.overrides import override
+from bitspike.training.run_folder import RunFolder
+
+__all__ = [
+    "Accuracy",
+    "LossConfig",
+    "Observer",
+    "OptimizerConfig",
+    "RunFolder",
+    "TrainConfig",
+    "evaluate",
+    "override",
+    "train",
+]

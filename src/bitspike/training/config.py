@@ -1,0 +1,90 @@
+"""A training run as data: everything that decides its outcome, typed and checked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
+
+from bitspike.bits import BitPlan, Bits
+from bitspike.neurons import NeuronConfig
+
+__all__ = ["LossConfig", "OptimizerConfig", "TrainConfig"]
+
+
+def _bits(value: Any) -> Any:
+    return Bits.parse(value) if isinstance(value, str) else value
+
+
+def _words(value: Any) -> Any:
+    """``a,b`` on the command line is a list."""
+    return [word for word in value.split(",") if word] if isinstance(value, str) else value
+
+
+BitsField = Annotated[Bits, BeforeValidator(_bits), PlainSerializer(str, return_type=str)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class OptimizerConfig(_Section):
+    """Optimizer and its schedule: linear warm-up, then cosine to zero, step by step.
+
+    Weight decay acts on weights only: not on batch norm, biases, step sizes or neuron parameters.
+    """
+
+    kind: Literal["sgd", "adamw"] = "adamw"
+    lr: float = Field(2e-3, gt=0)
+    momentum: float = Field(0.9, ge=0, lt=1)
+    weight_decay: float = Field(1e-2, ge=0)
+    warmup_epochs: float = Field(0, ge=0)
+
+
+class LossConfig(_Section):
+    """``mean``: cross-entropy of the logits' mean over time. ``tet``: Deng et al. 2022, every step on its own."""
+
+    kind: Literal["mean", "tet"] = "mean"
+    label_smoothing: float = Field(0, ge=0, lt=1)
+    tet_lambda: float = Field(1e-3, ge=0, le=1)
+
+
+class TrainConfig(_Section):
+    """Everything that decides the outcome of a training run.
+
+    Attributes:
+        dataset: a name of `bitspike data list`.
+        train_size: images to train on, from the front of the shuffled training set; ``None`` for all.
+        validation_size: images kept out of training to watch it; the test set is read once, at the end.
+        model: a network of the registry; ``channels`` of each stage where the usual ones are not wanted.
+        bits: ``w/s/t`` of every layer; ``layers`` are exceptions by layer name (see `bitspike.BitPlan`).
+        quantizer: of the weights: ``lsq`` (one learned step a layer), ``lsq-channel`` (one a channel) or ``uniform``.
+        precision: ``bf16`` runs the forward pass in bfloat16 and keeps float32 weights.
+        checkpoint_every: optimizer steps between checkpoints; 0 writes one at the end of each epoch.
+    """
+
+    recipe: str
+    dataset: str
+    model: str
+    bits: BitsField
+    layers: dict[str, dict[str, int]] = {}
+    channels: Annotated[tuple[int, ...] | None, BeforeValidator(_words)] = None
+    neuron: NeuronConfig = NeuronConfig()
+    quantizer: Literal["lsq", "lsq-channel", "uniform"] = "lsq-channel"
+    augment: Annotated[tuple[str, ...], BeforeValidator(_words)] = ()
+    train_size: int | None = Field(None, ge=1)
+    validation_size: int = Field(ge=1)
+    epochs: int = Field(ge=1)
+    batch_size: int = Field(128, ge=1)
+    optimizer: OptimizerConfig = OptimizerConfig()
+    loss: LossConfig = LossConfig()
+    seed: int = Field(0, ge=0, lt=2**32)
+    precision: Literal["float32", "bf16"] = "float32"
+    checkpoint_every: int = Field(0, ge=0)
+    tensorboard: bool = False
+
+    @property
+    def plan(self) -> BitPlan:
+        layers: Mapping[str, Mapping[str, int]] = self.layers
+        return BitPlan(self.bits, layers)

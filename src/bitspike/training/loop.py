@@ -1,0 +1,210 @@
+"""The training loop: epochs of seeded batches, a checkpoint that survives a kill, one look at the test set at the end."""
+
+from __future__ import annotations
+
+import time
+
+
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from torch import nn
+
+from bitspike.cost import cost
+from bitspike.data import EpochBatches, TrainingImages, build_augment
+from bitspike.errors import UserError, require
+from bitspike.files import write_json
+from bitspike.lowering import measure
+from bitspike.training.checkpoint import Progress, load_training, save_training
+from bitspike.training.config import TrainConfig
+from bitspike.training.evaluate import batches, evaluate
+from bitspike.training.guard import first_nonfinite
+from bitspike.training.loss import loss_of
+from bitspike.training.optimizer import lr_at, make_optimizer, set_lr
+from bitspike.training.result import describe_run
+from bitspike.training.run_folder import RunFolder
+from bitspike.training.setup import Images, graph_of, load_images, make_model
+
+__all__ = ["Observer", "train"]
+
+ACTIVITY_IMAGES = 1000
+"""Validation images on which spikes are counted after training."""
+
+
+class Observer(Protocol):
+    """Watches a run: the progress bar of the command, or nothing."""
+
+    def step(self, step: int, total: int, epoch: int, images_per_second: float, loss: float) -> None: ...
+
+    def epoch(self, line: dict[str, Any]) -> None: ...
+
+
+def train(
+    config: TrainConfig,
+    folder: RunFolder,
+    data_dir: Path | None = None,
+    *,
+    resume: bool = False,
+    observer: Observer | None = None,
+) -> dict[str, Any]:
+    """Trains the config's network and writes everything into ``folder``.
+
+    Under ``accelerate launch`` with several processes each one takes its share of every batch; ``batch_size`` is
+    the batch of all together. Batch norm keeps statistics per process there.
+
+    Args:
+        config: the run.
+        folder: where it goes.
+        data_dir: of the data sets; see `bitspike.data.load`.
+        resume: go on from the checkpoint in ``folder``.
+        observer: is told of each step and epoch.
+
+    Returns:
+        The result, as written to ``result.json``.
+
+    Raises:
+        UserError: what the user can mend: data, disk, a config that does not fit, a loss that is no number.
+    """
+    accelerator = require("accelerate", "train").Accelerator(
+        mixed_precision="bf16" if config.precision == "bf16" else "no"
+    )
+    images = load_images(config, data_dir)
+    model = make_model(config).to(accelerator.device)
+    graph = graph_of(config, model)  # refuses a plan that does not fit, before anything is written
+    run = _Run(config, folder, images, model, accelerator, observer)
+    run.open(resume)
+    run.all_epochs()
+    if not accelerator.is_main_process:
+        return {}
+    sample = images.validation.images[:ACTIVITY_IMAGES]
+    activity = measure(
+        run.model,
+        graph,
+        batches(sample, device=accelerator.device),
+        f"the first {len(sample)} validation images of {config.dataset}",
+    )
+    test = evaluate(run.model, images.test, bf16=config.precision == "bf16")
+    report = cost(graph, "exact", activity)
+    write_json(folder.activity_file, activity.to_dict())
+    write_json(folder.cost_file, report.to_dict())
+    result = describe_run(config, images, test, report, run.progress.seconds, run.last_epoch)
+    write_json(folder.result_file, result)
+    return result
+
+
+class _Run:
+    def __init__(
+        self,
+        config: TrainConfig,
+        folder: RunFolder,
+        images: Images,
+        model: nn.Module,
+        accelerator: Any,
+        observer: Observer | None,
+    ) -> None:
+        self.config, self.folder, self.images, self.observer = config, folder, images, observer
+        self.accelerator, self.model = accelerator, model
+        self.main = accelerator.is_main_process
+        if config.batch_size % accelerator.num_processes:
+            wanted = f"want a multiple of the {accelerator.num_processes} processes"
+            raise UserError("batch_size", config.batch_size, wanted)
+        self.data = TrainingImages(images.train, build_augment(config.augment), config.seed)
+        self.steps_per_epoch = len(EpochBatches(len(images.train), config.batch_size, seed=config.seed, epoch=0))
+        self.total = self.steps_per_epoch * config.epochs
+        self.warmup = round(config.optimizer.warmup_epochs * self.steps_per_epoch)
+        self.optimizer = make_optimizer(model, config.optimizer)
+        self.progress = Progress(step=0, seconds=0.0)
+        self.last_epoch: dict[str, Any] = {}
+        self.board: Any = None
+
+    def open(self, resume: bool) -> None:
+        """Starts the folder, or takes up the run that is in it."""
+        if resume:
+            self.folder.resume(self.config)
+            if self.folder.checkpoint_file.exists():
+                self.progress = load_training(self.folder.checkpoint_file, self.model, self.optimizer)
+            if self.main:
+                self.folder.rewind(self.progress.step)
+        elif self.main:
+            self.folder.create(self.config)
+        self.trained, self.prepared_optimizer = self.accelerator.prepare(self.model, self.optimizer)
+        if self.config.tensorboard and self.main:
+            writer = require("torch.utils.tensorboard", "train").SummaryWriter
+            self.board = writer(str(self.folder.path / "tensorboard"), purge_step=self.progress.step)
+
+    def all_epochs(self) -> None:
+        for line in self.folder.metrics():
+            self.last_epoch = line if "epoch" in line else self.last_epoch
+        self.started = time.perf_counter() - self.progress.seconds
+        for epoch in range(self.progress.step // self.steps_per_epoch, self.config.epochs):
+            self._one_epoch(epoch)
+        if self.board:
+            self.board.close()
+
+    def _one_epoch(self, epoch: int) -> None:
+        config, model = self.config, self.trained
+        self.data.set_epoch(epoch)
+        model.train()
+        done = self.progress.step % self.steps_per_epoch
+        for indices in EpochBatches(
+            len(self.images.train), config.batch_size, seed=config.seed, epoch=epoch, start_batch=done
+        ):
+            self._one_step(epoch, indices)
+            if self._checkpoint_due():
+                self._save()
+        if self.main:
+            self._watch(epoch)
+        self.accelerator.wait_for_everyone()
+
+    def _one_step(self, epoch: int, indices: list[int]) -> None:
+        rank, world = self.accelerator.process_index, self.accelerator.num_processes
+        x, y = (part.to(self.accelerator.device) for part in self.data.__getitems__(indices[rank::world]))
+        step = self.progress.step
+        set_lr(self.optimizer, lr_at(step, self.total, self.warmup, self.config.optimizer.lr))
+        with self.accelerator.autocast():
+            logits = self.trained(x)
+        loss = loss_of(logits, y, self.config.loss)
+        value = float(self.accelerator.reduce(loss.detach(), reduction="mean"))
+        if not torch.isfinite(torch.tensor(value)):
+            where = first_nonfinite(self.model, x)
+            raise UserError(f"loss at step {step + 1}", value, f"first not finite: {where}; a lower optimizer.lr may do")
+        self.prepared_optimizer.zero_grad()
+        self.accelerator.backward(loss)
+        self.prepared_optimizer.step()
+        seconds = time.perf_counter() - self.started
+        self.progress = Progress(step + 1, seconds)
+        if self.main:
+            self.folder.append({"step": step + 1, "loss": value})
+            if self.board:
+                self.board.add_scalar("loss/train", value, step + 1)
+            if self.observer:
+                speed = (step + 1) * self.config.batch_size / seconds
+                self.observer.step(step + 1, self.total, epoch + 1, speed, value)
+
+    def _checkpoint_due(self) -> bool:
+        every = self.config.checkpoint_every
+        return every > 0 and self.progress.step % every == 0 and self.progress.step % self.steps_per_epoch != 0
+
+    def _watch(self, epoch: int) -> None:
+        """After an epoch: accuracy on the validation images, and the checkpoint."""
+        seen = evaluate(self.model, self.images.validation, bf16=self.config.precision == "bf16")
+        line = {
+            "step": self.progress.step,
+            "epoch": epoch + 1,
+            "validation_accuracy": round(seen.percent, 4),
+            "validation_loss": seen.loss,
+            "seconds": round(self.progress.seconds, 2),
+        }
+        self.folder.append(line)
+        self.last_epoch = line
+        if self.board:
+            self.board.add_scalar("accuracy/validation", seen.percent, self.progress.step)
+            self.board.add_scalar("loss/validation", seen.loss, self.progress.step)
+        self._save()
+        if self.observer:
+            self.observer.epoch(line)
+
+    def _save(self) -> None:
+        if self.main:
+            save_training(self.folder.checkpoint_file, self.model, self.optimizer, self.progress)

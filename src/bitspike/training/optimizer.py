@@ -1,0 +1,43 @@
+"""The optimizer of a config, and the learning rate of a step."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import nn
+
+from bitspike.training.config import OptimizerConfig
+
+__all__ = ["lr_at", "make_optimizer", "set_lr"]
+
+
+def make_optimizer(model: nn.Module, config: OptimizerConfig) -> torch.optim.Optimizer:
+    """SGD (Nesterov off) or AdamW; weight decay on tensors of two axes and more that are weights of a layer."""
+    named = list(model.named_parameters())
+    decayed = [p for n, p in named if _is_weight(n, p)]
+    others = [p for n, p in named if not _is_weight(n, p)]
+    groups = [
+        {"params": decayed, "weight_decay": config.weight_decay},
+        {"params": others, "weight_decay": 0.0},
+    ]
+    if config.kind == "sgd":
+        return torch.optim.SGD(groups, lr=config.lr, momentum=config.momentum)
+    return torch.optim.AdamW(groups, lr=config.lr)
+
+
+def lr_at(step: int, total: int, warmup: int, lr: float) -> float:
+    """Learning rate of optimizer step ``step`` of ``total``: linear over ``warmup`` steps, then cosine to 0."""
+    if step < warmup:
+        return lr * (step + 1) / warmup
+    return lr * 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(1, total - warmup)))
+
+
+def set_lr(optimizer: torch.optim.Optimizer, lr: float) -> None:
+    for group in optimizer.param_groups:
+        group["lr"] = lr
+
+
+def _is_weight(name: str, parameter: nn.Parameter) -> bool:
+    """A layer's weight, quantized or not. (A channel-wise step size has several axes too.)"""
+    return parameter.ndim > 1 and name.endswith(("weight", "weight.original"))

@@ -1,0 +1,57 @@
+"""What a finished run says of itself: accuracy and cost, with all that it takes to run it again."""
+
+from __future__ import annotations
+
+import os
+import platform
+from typing import Any
+
+import torch
+
+from bitspike import __version__
+from bitspike.cost import CostReport
+from bitspike.training.config import TrainConfig
+from bitspike.training.evaluate import Accuracy
+from bitspike.training.setup import Images
+
+__all__ = ["describe_run", "machine_class"]
+
+
+def describe_run(
+    config: TrainConfig,
+    images: Images,
+    test: Accuracy,
+    report: CostReport,
+    seconds: float,
+    last_epoch: dict[str, Any],
+) -> dict[str, Any]:
+    """The content of ``result.json``."""
+    total = report.total
+    return {
+        "recipe": config.recipe,
+        "dataset": config.dataset,
+        "model": config.model,
+        "bits": str(config.bits),
+        "seed": config.seed,
+        "epochs": config.epochs,
+        "train_images": len(images.train),
+        "test_images": test.total,
+        "test_accuracy": round(test.percent, 4),
+        "validation_accuracy": last_epoch.get("validation_accuracy"),
+        "bit_budget": config.bits.budget,
+        "s_ace": total.s_ace,
+        "ns_ace": total.ns_ace,
+        "sops": total.sops,
+        "spikes": total.spikes,
+        "size_bytes": total.size_bytes,
+        "counting": report.counting,
+        "seconds": round(seconds, 1),
+        "machine": machine_class(),
+        "versions": {"bitspike": __version__, "torch": torch.__version__, "python": platform.python_version()},
+    }
+
+
+def machine_class() -> str:
+    """The kind of machine, not its name: ``"2-core x86_64 CPU"``, with the GPU if there is one."""
+    gpu = f" + {torch.cuda.get_device_name()}" if torch.cuda.is_available() else ""
+    return f"{os.cpu_count()}-core {platform.machine()} CPU{gpu}"

@@ -1,0 +1,77 @@
+"""The folder of one run: config, metrics, checkpoint, activity, results. Every file is whole or absent."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from bitspike.errors import UserError
+from bitspike.files import read_json, write_atomically, write_json
+from bitspike.training.config import TrainConfig
+from bitspike.training.overrides import parse_config
+
+__all__ = ["RunFolder"]
+
+
+class RunFolder:
+    """Paths and records of one run.
+
+    Files: ``config.json``, ``metrics.jsonl`` (a line for each step and each epoch), ``checkpoint.safetensors``,
+    ``activity.json`` and ``cost.json`` (measured after training), ``result.json`` (last: its presence means finished).
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        self.config_file = self.path / "config.json"
+        self.metrics_file = self.path / "metrics.jsonl"
+        self.checkpoint_file = self.path / "checkpoint.safetensors"
+        self.activity_file = self.path / "activity.json"
+        self.cost_file = self.path / "cost.json"
+        self.result_file = self.path / "result.json"
+
+    def create(self, config: TrainConfig) -> None:
+        """Starts a fresh run; refuses a folder that holds one."""
+        if self.config_file.exists():
+            raise UserError("run folder", str(self.path), "it holds a run; give --resume, or another --name")
+        write_json(self.config_file, config.model_dump(mode="json"))
+
+    def read_config(self) -> TrainConfig:
+        """The config that the run was started with."""
+        if not self.config_file.exists():
+            raise UserError("run folder", str(self.path), "no config.json in it; want a folder that train made")
+        return parse_config(read_json(self.config_file))
+
+    def resume(self, config: TrainConfig) -> None:
+        """Checks that the run in the folder is the one that ``config`` describes."""
+        ours, theirs = config.model_dump(mode="json"), self.read_config().model_dump(mode="json")
+        for key in ours:
+            if ours[key] != theirs[key]:
+                raise UserError(f"--resume with {key}", ours[key], f"the run was started with {theirs[key]!r}")
+
+    def rewind(self, step: int) -> None:
+        """Drops metrics of steps after ``step``: a resumed run writes them again."""
+        kept = [line for line in self.metrics() if line["step"] <= step]
+        write_atomically(self.metrics_file, "".join(json.dumps(line) + "\n" for line in kept).encode())
+
+    def append(self, line: dict[str, Any]) -> None:
+        """Adds one line to the metrics."""
+        try:
+            with self.metrics_file.open("a") as file:
+                file.write(json.dumps(line) + "\n")
+                file.flush()
+                os.fsync(file.fileno()) if "epoch" in line else None
+        except OSError as wrong:
+            raise UserError("write", str(self.metrics_file), f"{wrong.strerror}") from wrong
+
+    def metrics(self) -> Iterator[dict[str, Any]]:
+        """The lines of the metrics; a last line that a crash cut short is passed over."""
+        if not self.metrics_file.exists():
+            return
+        for line in self.metrics_file.read_text().splitlines():
+            try:
+                yield json.loads(line)
+            except ValueError:
+                return

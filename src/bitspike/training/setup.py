@@ -1,0 +1,66 @@
+"""From a config to what it names: images, model, graph."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from bitspike.data import ImageSet, find_dataset, load, split_validation
+from bitspike.errors import UserError
+from bitspike.ir import Graph
+from bitspike.lowering import lower
+from bitspike.models import build_model
+from bitspike.quant import LSQ, UniformSymmetric
+from bitspike.training.config import TrainConfig
+
+__all__ = ["Images", "graph_of", "load_images", "make_model"]
+
+
+@dataclass(frozen=True)
+class Images:
+    """The three parts of a data set. ``test`` is for the one evaluation at the end."""
+
+    train: ImageSet
+    validation: ImageSet
+    test: ImageSet
+
+
+def load_images(config: TrainConfig, data_dir: Path | None) -> Images:
+    """Reads the data set and splits the validation images off (by class; the same ones whatever the seed of the run).
+
+    Raises:
+        UserError: the data set is unknown, missing or broken, or smaller than the config asks for.
+    """
+    train, test = load(config.dataset, data_dir)
+    train, validation = split_validation(train, config.validation_size)
+    if config.train_size is not None:
+        if config.train_size > len(train):
+            raise UserError("train_size", config.train_size, f"want at most {len(train)}")
+        if config.train_size < len(train):
+            train = split_validation(train, config.train_size)[1]  # balanced over the classes
+    return Images(train, validation, test)
+
+
+def make_model(config: TrainConfig) -> nn.Module:
+    """A fresh model, initialised from the config's seed."""
+    torch.manual_seed(config.seed)
+    dataset = find_dataset(config.dataset)
+    quantizers = {"lsq": LSQ, "lsq-channel": partial(LSQ, channelwise=True), "uniform": UniformSymmetric}
+    return build_model(
+        config.model,
+        config.plan,
+        image_shape=dataset.image_shape,
+        num_classes=dataset.num_classes,
+        neuron=config.neuron,
+        quantizer=quantizers[config.quantizer],
+        channels=config.channels,
+    )
+
+
+def graph_of(config: TrainConfig, model: nn.Module) -> Graph:
+    """The structural graph of the config's model."""
+    return lower(model, find_dataset(config.dataset).image_shape, config.model)
