@@ -109,13 +109,9 @@ def run(block: Block, where: Path, scratch: Path, timeout: float) -> bool:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("page", type=Path)
-    parser.add_argument(
-        "--done", action="append", default=[], metavar="COMMAND", help="runs elsewhere: leave it out"
-    )
+    parser.add_argument("--done", action="append", default=[], metavar="COMMAND", help="runs elsewhere: leave it out")
     parser.add_argument("--timeout", type=float, default=1800, metavar="SECONDS", help="for one block (1800)")
     asked = parser.parse_args()
     count = {"ran": 0, "not run": 0, "FAILED": 0}

@@ -71,9 +71,7 @@ def imports(file: Path, module: Name) -> Iterator[Name]:
 
 def violations(package: Path) -> list[str]:
     """Every import that the plan does not allow, and every module that is in no room of it."""
-    files = {
-        ("bitspike", *file.relative_to(package).with_suffix("").parts): file for file in package.rglob("*.py")
-    }
+    files = {("bitspike", *file.relative_to(package).with_suffix("").parts): file for file in package.rglob("*.py")}
     rooms = {module[1] for module in files}
     backends = {module[2] for module in files if module[1] == "backends"} - {"__init__"}
     found = []

@@ -42,7 +42,5 @@ def test_require_imports_what_is_there():
 
 def test_require_names_the_extra(monkeypatch):
     monkeypatch.setitem(sys.modules, "tonic", None)  # import of it fails, installed or not
-    with pytest.raises(
-        UserError, match=r"import: got 'tonic'; install it with: pip install 'bitspike\[data\]'"
-    ):
+    with pytest.raises(UserError, match=r"import: got 'tonic'; install it with: pip install 'bitspike\[data\]'"):
         require("tonic", "data")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from typing import Annotated
 
-import click
 import typer
 
 from bitspike import __version__
@@ -13,6 +12,9 @@ from bitspike.cli import cost, data, evaluate, quickstart, train
 from bitspike.errors import UserError
 
 __all__ = ["app", "main"]
+
+# typer may carry a click of its own; either way this is its base of all usage errors
+CLICK_ERROR = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException")
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -47,9 +49,9 @@ def main() -> None:
         status = app(standalone_mode=False)
     except UserError as wrong:
         _refuse(str(wrong))
-    except click.ClickException as wrong:
-        _refuse(wrong.format_message())
-    except (KeyboardInterrupt, click.Abort):
+    except CLICK_ERROR as wrong:
+        _refuse(f"{wrong.format_message()} (see bitspike --help)")  # type: ignore[attr-defined]
+    except (KeyboardInterrupt, typer.Abort):
         print("bitspike: interrupted", file=sys.stderr)
         sys.exit(130)
     except BrokenPipeError:  # the reader of our output has gone, as `| head` does

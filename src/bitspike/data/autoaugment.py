@@ -49,9 +49,7 @@ class Operation:
         return amount * width if self.of_width else amount
 
 
-def _geometric(
-    apply: Callable[[Tensor, Tensor, int], Tensor], end: float, of_width: bool = False
-) -> Operation:
+def _geometric(apply: Callable[[Tensor, Tensor, int], Tensor], end: float, of_width: bool = False) -> Operation:
     return Operation(apply, end=end, signed=True, of_width=of_width)
 
 
@@ -67,9 +65,7 @@ OPERATIONS: Mapping[str, Operation] = MappingProxyType(
     {
         "shear_x": _geometric(pixelops.shear_x, 0.3),
         "shear_y": _geometric(pixelops.shear_y, 0.3),
-        "translate_x": _geometric(
-            pixelops.translate_x, 150 / 331, of_width=True
-        ),  # of 331 pixels, the paper says
+        "translate_x": _geometric(pixelops.translate_x, 150 / 331, of_width=True),  # of 331 pixels, the paper says
         "translate_y": _geometric(pixelops.translate_y, 150 / 331, of_width=True),
         "rotate": _geometric(pixelops.rotate, 30.0),
         "color": _enhance(pixelops.color),
@@ -133,9 +129,7 @@ class AutoAugmentCIFAR10:
             UserError: the images are not of three channels, at least three pixels high and wide.
         """
         if image_shape[0] != 3 or min(image_shape[1:]) < 3:
-            raise UserError(
-                "autoaugment", image_shape, "want colour images (3, H, W) of at least 3 x 3 pixels"
-            )
+            raise UserError("autoaugment", image_shape, "want colour images (3, H, W) of at least 3 x 3 pixels")
         return {
             "policy": torch.randint(len(POLICY), (count,), generator=generator),
             "chance": torch.rand(count, 2, generator=generator),

@@ -21,6 +21,7 @@ __all__ = ["CifarSource", "Version"]
 
 _SHAPE = (3, 32, 32)
 _SLACK = 64  # bytes an image beside its pixels: labels, and in the python version its file name
+_HEADER = 4096  # bytes a file beside its images
 _ARCHIVE = 1 << 28  # bytes; the official archives unpack to 178 to 187 million
 
 
@@ -77,9 +78,7 @@ class CifarSource:
 
     def parse(self, split: Split, files: Sequence[Stored]) -> Arrays:
         parts = [self._parse_file(file, self.images[split] // len(files)) for file in files]
-        return np.concatenate([images for images, _ in parts]), np.concatenate(
-            [labels for _, labels in parts]
-        )
+        return np.concatenate([images for images, _ in parts]), np.concatenate([labels for _, labels in parts])
 
     def _parse_file(self, file: Stored, count: int) -> Arrays:
         if file.name in self.python.files["train"] + self.python.files["test"]:
@@ -88,7 +87,7 @@ class CifarSource:
 
     def _limit(self, split: Split) -> int:
         """The most bytes that one file of a split may have, in either official version."""
-        return self.images[split] // len(self.binary.files[split]) * (math.prod(_SHAPE) + _SLACK)
+        return self.images[split] // len(self.binary.files[split]) * (math.prod(_SHAPE) + _SLACK) + _HEADER
 
     def _read_files(self, folder: Path, split: Split, files: Sequence[str]) -> Iterator[Stored]:
         for file in files:
@@ -97,9 +96,7 @@ class CifarSource:
     def _read_archive(self, path: Path, split: Split, version: Version) -> Iterator[Stored]:
         files = version.files[split]
         members = [f"{version.folder}/{file}" for file in files]
-        for file, content in zip(
-            files, read_members(path, members, self._limit(split), _ARCHIVE), strict=True
-        ):
+        for file, content in zip(files, read_members(path, members, self._limit(split), _ARCHIVE), strict=True):
             yield Stored(f"{path}:{file}", file, content)
 
     def _read_sheets(self, path: Path, split: Split) -> Iterator[Stored]:

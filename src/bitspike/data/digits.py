@@ -51,6 +51,4 @@ class DigitsSource:
         records = np.concatenate([digits.target[:, None], pixels], axis=1).astype(np.uint8)
         rest, chosen = stratified_indices(torch.as_tensor(digits.target), self.images["test"], seeded(0))
         name = f"digits.{split}"
-        yield Stored(
-            f"{_PLACE}:{name}", name, records[(rest if split == "train" else chosen).numpy()].tobytes()
-        )
+        yield Stored(f"{_PLACE}:{name}", name, records[(rest if split == "train" else chosen).numpy()].tobytes())

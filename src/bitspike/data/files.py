@@ -31,9 +31,7 @@ def data_directory(data_dir: Path | None) -> Path:
     """
     named = data_dir or os.environ.get(ENVIRONMENT)
     if named and not os.path.isdir(named):
-        raise UserError(
-            "data directory", str(named), f"no such directory; give another, or set {ENVIRONMENT}"
-        )
+        raise UserError("data directory", str(named), f"no such directory; give another, or set {ENVIRONMENT}")
     return Path(named or "data")
 
 
@@ -52,9 +50,7 @@ def read_bytes(path: Path, limit: int) -> bytes:
     except OSError as wrong:
         raise UserError(str(path), wrong.strerror, "cannot be read") from wrong
     except (zlib.error, lzma.LZMAError) as wrong:
-        raise UserError(
-            str(path), str(wrong), f"not a {path.suffix} file, or damaged: get it again"
-        ) from wrong
+        raise UserError(str(path), str(wrong), f"not a {path.suffix} file, or damaged: get it again") from wrong
     if len(content) > limit:
         raise UserError(str(path), f"more than {limit} bytes", "too long to be what its name says")
     return content

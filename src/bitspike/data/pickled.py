@@ -138,9 +138,7 @@ def _run(content: bytes, name: str) -> dict[str, Any]:
             case "GLOBAL" | "STACK_GLOBAL":
                 word = argument or " ".join(_a(str, part) for part in pop(2))
                 if word not in _ARRAY_WORDS:
-                    raise UserError(
-                        name, word[:80], "a name that no CIFAR batch holds; refused, nothing was run"
-                    )
+                    raise UserError(name, word[:80], "a name that no CIFAR batch holds; refused, nothing was run")
                 stack.append(_Word(_ARRAY_WORDS[word]))
             case "REDUCE":
                 function, arguments = pop(2)
@@ -149,9 +147,7 @@ def _run(content: bytes, name: str) -> dict[str, Any]:
                 (state,) = pop(1)
                 _a(_Call, stack[-1]).state = state
             case other:
-                raise UserError(
-                    name, other, "an operation that no CIFAR batch holds; refused, nothing was run"
-                )
+                raise UserError(name, other, "an operation that no CIFAR batch holds; refused, nothing was run")
     raise UserError(name, f"more than {_OPERATIONS} operations", "not a CIFAR batch")
 
 

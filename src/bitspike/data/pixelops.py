@@ -47,7 +47,7 @@ def posterize(images: Tensor, amount: Tensor) -> Tensor:
 def autocontrast(images: Tensor) -> Tensor:
     """Stretches every channel so that its darkest pixel is 0 and its brightest 255."""
     lo, hi = images.amin((2, 3)).double(), images.amax((2, 3)).double()
-    scale = 255.0 / (hi - lo).clamp(min=1)
+    scale = torch.full_like(lo, 255) / (hi - lo).clamp(min=1)  # a true division; 255 / x is not one in torch
     level = torch.arange(256, dtype=torch.float64, device=images.device)
     table = (level * scale[..., None] + (-lo * scale)[..., None]).clamp(0, 255).to(torch.uint8)
     return torch.where((hi > lo)[..., None, None], _look_up(table, images), images)
@@ -123,9 +123,7 @@ def rotate(images: Tensor, amount: Tensor, fill: int) -> Tensor:
     angle = -torch.deg2rad(amount)
     cos, sin = torch.cos(angle), torch.sin(angle)
     x, y = width / 2, height / 2
-    matrix = _matrix(
-        amount, a=cos, b=sin, c=cos * -x + sin * -y + x, d=-sin, e=cos, f=-sin * -x + cos * -y + y
-    )
+    matrix = _matrix(amount, a=cos, b=sin, c=cos * -x + sin * -y + x, d=-sin, e=cos, f=-sin * -x + cos * -y + y)
     return _affine(images, matrix, fill)
 
 

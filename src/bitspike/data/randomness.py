@@ -18,4 +18,4 @@ def seeded(seed: int, *place: int) -> torch.Generator:
     """
     if seed < 0:
         raise UserError("seed", seed, "want a whole number from 0 up")
-    return torch.Generator().manual_seed(int(np.random.SeedSequence([seed, *place]).generate_state(1)[0]))
+    return torch.Generator().manual_seed(int(np.random.SeedSequence(seed, spawn_key=place).generate_state(1)[0]))

@@ -16,9 +16,7 @@ from bitspike.errors import UserError
 __all__ = ["parse_records"]
 
 
-def parse_records(
-    content: bytes | memoryview, count: int, label_bytes: int, shape: Shape, name: str
-) -> Arrays:
+def parse_records(content: bytes | memoryview, count: int, label_bytes: int, shape: Shape, name: str) -> Arrays:
     """Views of the images ``[count, C, H, W]`` and labels ``[count]``; of several label bytes, the last.
 
     Raises:
@@ -26,8 +24,6 @@ def parse_records(
     """
     size = label_bytes + math.prod(shape)
     if len(content) != count * size:
-        raise UserError(
-            name, f"{len(content)} bytes", f"want {count * size}: {count} records of {size} bytes"
-        )
+        raise UserError(name, f"{len(content)} bytes", f"want {count * size}: {count} records of {size} bytes")
     records = np.frombuffer(content, np.uint8).reshape(count, size)
     return records[:, label_bytes:].reshape(count, *shape), records[:, label_bytes - 1]

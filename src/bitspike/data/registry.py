@@ -92,9 +92,7 @@ def load_split(name: str, split: Split, data_dir: Path | None = None) -> ImageSe
         found = find_split(dataset, split, data_dir)
     except FileNotFoundError as missing:
         directory = str(data_directory(data_dir))
-        raise UserError(
-            f"{name} {split} split", directory, f"there is {missing}. {dataset.how_to_get}"
-        ) from missing
+        raise UserError(f"{name} {split} split", directory, f"there is {missing}. {dataset.how_to_get}") from missing
     return parse_split(dataset, split, list(found.read()))
 
 
@@ -242,9 +240,7 @@ DATASETS: Mapping[str, Dataset] = MappingProxyType(
                     binary=Version(
                         "cifar-100-binary", "cifar-100-binary.tar.gz", _splits(("train.bin",), ("test.bin",))
                     ),
-                    python=Version(
-                        "cifar-100-python", "cifar-100-python.tar.gz", _splits(("train",), ("test",))
-                    ),
+                    python=Version("cifar-100-python", "cifar-100-python.tar.gz", _splits(("train",), ("test",))),
                     sheets=_splits("cifar100_train.zip", "cifar100_test.zip"),
                     images=_CIFAR,
                     label_files=("coarse_labels.bin", "labels.bin"),

@@ -66,9 +66,7 @@ def train(
     Raises:
         UserError: what the user can mend: data, disk, a config that does not fit, a loss that is no number.
     """
-    accelerator = require("accelerate", "train").Accelerator(
-        mixed_precision="bf16" if config.precision == "bf16" else "no"
-    )
+    accelerator = require("accelerate", "train").Accelerator(mixed_precision="no")  # `_one_step` casts by itself
     images = load_images(config, data_dir)
     model = make_model(config).to(accelerator.device)
     graph = graph_of(config, model)  # refuses a plan that does not fit, before anything is written
@@ -162,7 +160,7 @@ class _Run:
         x, y = (part.to(self.accelerator.device) for part in self.data.__getitems__(indices[rank::world]))
         step = self.progress.step
         set_lr(self.optimizer, lr_at(step, self.total, self.warmup, self.config.optimizer.lr))
-        with self.accelerator.autocast():
+        with torch.autocast(x.device.type, torch.bfloat16, enabled=self.config.precision == "bf16"):
             logits = self.trained(x)
         loss = loss_of(logits, y, self.config.loss)
         value = float(self.accelerator.reduce(loss.detach(), reduction="mean"))

@@ -42,6 +42,8 @@ def parse_config(raw: Any) -> TrainConfig:
         return TrainConfig.model_validate(raw)
     except ValidationError as wrong:
         first = wrong.errors()[0]
+        if isinstance(cause := first.get("ctx", {}).get("error"), UserError):
+            raise cause from wrong
         key = ".".join(str(part) for part in first["loc"]) or "config"
         message = first["msg"].removeprefix("Value error, ")
         raise UserError(key, first["input"], message[:1].lower() + message[1:]) from wrong

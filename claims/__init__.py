@@ -1,0 +1,1 @@
+"""The papers' claims as lists of small runs, and what they gave."""

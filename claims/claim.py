@@ -1,0 +1,77 @@
+"""What a claim is: a statement of a paper, the runs that test it, and how their outcome is judged."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from statistics import mean, stdev
+
+__all__ = ["SCALES", "Claim", "Outcome", "Run", "Scores", "beats", "scores_of"]
+
+SEEDS = (0, 1, 2)
+
+SCALES: Mapping[str, Mapping[str, tuple[str, ...]]] = {
+    "small": {"fashion-convnet": ("train_size=20000", "epochs=4", "tensorboard=false")},
+    "full": {},
+}
+"""Edits that a scale makes to a recipe. ``full`` is the recipe as it stands, for a GPU."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """One training run: a recipe, what is set differently, a seed."""
+
+    recipe: str
+    edits: tuple[str, ...]
+    seed: int
+
+    @property
+    def key(self) -> str:
+        return " ".join((self.recipe, *self.edits, f"seed={self.seed}"))
+
+    def all_edits(self, scale: str) -> tuple[str, ...]:
+        return (*SCALES[scale].get(self.recipe, ()), *self.edits, f"seed={self.seed}")
+
+
+Scores = Mapping[str, Sequence[float]]
+"""Test accuracies in percent of one setting (``bits=1/4/1``), one for each seed."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """``verdict`` is ``confirmed``, ``not confirmed`` or ``within the spread``; ``why`` says it in numbers."""
+
+    verdict: str
+    why: str
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A statement and its test. A claim without runs says in ``untested`` what it waits for."""
+
+    name: str
+    statement: str
+    where: str
+    settings: tuple[tuple[str, tuple[str, ...]], ...] = ()  # (recipe, edits)
+    judge: Callable[[Scores], Outcome] | None = None
+    untested: str = ""
+
+    @property
+    def runs(self) -> tuple[Run, ...]:
+        return tuple(Run(recipe, edits, seed) for recipe, edits in self.settings for seed in SEEDS)
+
+
+def scores_of(claim: Claim, results: Mapping[str, Mapping[str, float]]) -> dict[str, list[float]]:
+    """Accuracies of the claim's runs that have results, by setting."""
+    scores: dict[str, list[float]] = {}
+    for run in claim.runs:
+        if run.key in results:
+            scores.setdefault(" ".join(run.edits), []).append(results[run.key]["test_accuracy"])
+    return scores
+
+
+def beats(better: Sequence[float], worse: Sequence[float]) -> tuple[float, bool, str]:
+    """Difference of means, whether it exceeds twice its standard error, and both as text."""
+    difference = mean(better) - mean(worse)
+    error = (stdev(better) ** 2 / len(better) + stdev(worse) ** 2 / len(worse)) ** 0.5
+    return difference, abs(difference) > 2 * error, f"{difference:+.2f} points (standard error {error:.2f})"

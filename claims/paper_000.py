@@ -1,0 +1,66 @@
+"""Paper 000 (Shen et al. 2024, Bit Budget): its claims on the Fashion-MNIST convnet."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+from claims.claim import Claim, Outcome, Scores, beats
+
+__all__ = ["CLAIMS"]
+
+BUDGET_4 = ("1/4/1", "1/2/2", "1/1/4", "2/2/1", "2/1/2", "4/1/1")
+WEIGHT_BITS = ("1/2/1", "2/2/1", "4/2/1", "8/2/1", "16/2/1")
+
+
+def _settings(allocations: tuple[str, ...]) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    return tuple(("fashion-convnet", (f"bits={bits}",)) for bits in allocations)
+
+
+def judge_spike_bits_beat_steps(scores: Scores) -> Outcome:
+    """1/4/1 > 1/2/2 > 1/1/4 and 2/2/1 > 2/1/2, each by more than twice the standard error."""
+    pairs = [*pairwise(BUDGET_4[:3]), ("2/2/1", "2/1/2")]
+    compared = [(better, worse, *beats(scores[f"bits={better}"], scores[f"bits={worse}"])) for better, worse in pairs]
+    why = "; ".join(f"{better} over {worse}: {text}" for better, worse, _, _, text in compared)
+    if any(difference < 0 and clear for _, _, difference, clear, _ in compared):
+        return Outcome("not confirmed", why)
+    sure = all(difference > 0 and clear for _, _, difference, clear, _ in compared)
+    return Outcome("confirmed" if sure else "within the spread", why)
+
+
+def judge_one_bit_weights(scores: Scores) -> Outcome:
+    """Usable: at most 3 points below full precision. Saturated: 4 to 16 bits add less than 1 to 4, and under 0.5."""
+    loss, _, loss_text = beats(scores["bits=16/2/1"], scores["bits=1/2/1"])
+    early, _, early_text = beats(scores["bits=4/2/1"], scores["bits=1/2/1"])
+    late, _, late_text = beats(scores["bits=16/2/1"], scores["bits=4/2/1"])
+    why = f"16 over 1 bit: {loss_text}; 4 over 1 bit: {early_text}; 16 over 4 bits: {late_text}"
+    return Outcome("confirmed" if loss <= 3 and late < min(early, 0.5) else "not confirmed", why)
+
+
+CLAIMS = (
+    Claim(
+        "000.1",
+        "On static images and at equal Bit Budget, more spike bits beat more time steps: 1/4/1 > 1/2/2 > 1/1/4.",
+        "Section 4.1, Table 2",
+        _settings(BUDGET_4),
+        judge_spike_bits_beat_steps,
+    ),
+    Claim(
+        "000.2",
+        "On event data, accuracy falls when steps are traded for spike bits.",
+        "Section 4.2, Table 3",
+        untested="needs event data sets",
+    ),
+    Claim(
+        "000.3",
+        "1-bit weights stay usable, and accuracy saturates with weight bits.",
+        "Section 4.3, Figure 5",
+        _settings(WEIGHT_BITS),
+        judge_one_bit_weights,
+    ),
+    Claim(
+        "000.4",
+        "Hardware cost is linear in the Bit Budget.",
+        "Section 3.2, Figure 3",
+        untested="needs the hardware backend",
+    ),
+)

@@ -1,0 +1,86 @@
+"""Runs what has no result yet, and appends one JSON line for each run."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from pathlib import Path
+from typing import Any
+
+from bitspike.errors import UserError
+
+from claims.claim import Run
+
+__all__ = ["read_results", "run_all"]
+
+
+def read_results(folder: Path, scale: str) -> dict[str, dict[str, Any]]:
+    """Results by run; a line that a crash cut short counts as not run."""
+    file = folder / f"{scale}.jsonl"
+    found: dict[str, dict[str, Any]] = {}
+    for line in file.read_text().splitlines() if file.exists() else ():
+        try:
+            result = json.loads(line)
+        except ValueError:
+            continue
+        found[result["run"]] = result
+    return found
+
+
+def run_all(runs: Iterable[Run], folder: Path, scale: str, jobs: int, runs_dir: Path, data_dir: Path | None) -> None:
+    """Trains each run that ``folder`` has no line of, ``jobs`` at a time with the cores shared between them.
+
+    Raises:
+        UserError: a run failed; its own message.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    done = read_results(folder, scale)
+    waiting = [run for run in dict.fromkeys(runs) if run.key not in done]
+    threads = max(1, (os.cpu_count() or 1) // jobs)
+    print(f"{len(waiting)} of {len(set(runs))} runs to do at scale {scale}, {jobs} at a time", file=sys.stderr)
+    with ThreadPoolExecutor(jobs) as pool:
+        futures = {pool.submit(_one, run, scale, threads, runs_dir, data_dir): run for run in waiting}
+        try:
+            for future in as_completed(futures):
+                key, result = futures[future].key, future.result()
+                _append(folder / f"{scale}.jsonl", {"run": key, "scale": scale, **result})
+                print(f"{key}: {result['test_accuracy']:.2f} %", file=sys.stderr)
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+
+
+def _one(run: Run, scale: str, threads: int, runs_dir: Path, data_dir: Path | None) -> dict[str, Any]:
+    name = "-".join((scale, run.key)).replace(" ", "-").replace("/", "-").replace("=", "-")
+    command = ["train", run.recipe, "--name", name, "--runs-dir", str(runs_dir), "--json"]
+    for edit in run.all_edits(scale):
+        command += ["--set", edit]
+    if (runs_dir / name / "config.json").exists():
+        command.append("--resume")
+    where = ["--data-dir", str(data_dir)] if data_dir else []
+    environment = {**os.environ, "OMP_NUM_THREADS": str(threads)}
+    program = [sys.executable, "-c", "from bitspike.cli import main; main()"]
+    finished = subprocess.run([*program, *command, *where], capture_output=True, text=True, env=environment)
+    if finished.returncode:
+        said = finished.stderr.strip().splitlines()
+        raise UserError("run", run.key, said[-1] if said else f"it ended with status {finished.returncode}")
+    result: dict[str, Any] = json.loads(finished.stdout)
+    del result["folder"]
+    told = [part for part in command if part not in ("--json", "--resume")]
+    return {**result, "command": " ".join(["bitspike", *told]), "threads": threads, "commit": _commit()}
+
+
+def _commit() -> str:
+    said = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True)
+    return said.stdout.strip() or "unknown"
+
+
+def _append(file: Path, line: Mapping[str, Any]) -> None:
+    with file.open("a") as out:
+        out.write(json.dumps(line) + "\n")
+        out.flush()
+        os.fsync(out.fileno())

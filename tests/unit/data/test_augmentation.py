@@ -1,0 +1,136 @@
+"""Augmentation: what each does, and that what happens to an image is decided by its own row alone."""
+
+from collections.abc import Mapping
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import Tensor
+
+from bitspike.data import AutoAugmentCIFAR10, Compose, Cutout, HorizontalFlip, RandomCrop, build_augment
+from bitspike.data.augment import Augment
+from bitspike.data.autoaugment import OPERATIONS, POLICY
+from bitspike.data.randomness import seeded
+from bitspike.errors import UserError
+
+SHAPE = (3, 8, 8)
+IMAGES = torch.randint(256, (64, *SHAPE), generator=seeded(0)).to(torch.uint8)
+ALL = (RandomCrop(2), HorizontalFlip(), Cutout(3, fill=7), AutoAugmentCIFAR10())
+EVERY = (*ALL, Compose(ALL), Compose(()))
+
+
+def rows(drawn: Mapping[str, Tensor], index: slice | Tensor) -> dict[str, Tensor]:
+    return {name: values[index] for name, values in drawn.items()}
+
+
+@pytest.mark.parametrize("augment", EVERY, ids=repr)
+def test_an_image_and_its_row_decide(augment: Augment) -> None:
+    drawn = augment.draw(len(IMAGES), SHAPE, seeded(1))
+    assert all(len(values) == len(IMAGES) for values in drawn.values())
+    before = IMAGES.clone()
+    whole = augment(IMAGES, drawn)
+    assert torch.equal(IMAGES, before)
+    assert whole.shape == IMAGES.shape
+    assert whole.dtype == torch.uint8
+    one_by_one = [augment(IMAGES[i : i + 1], rows(drawn, slice(i, i + 1))) for i in range(len(IMAGES))]
+    assert torch.equal(whole, torch.cat(one_by_one))
+    order = torch.randperm(len(IMAGES), generator=seeded(2))
+    assert torch.equal(whole[order], augment(IMAGES[order], rows(drawn, order)))
+    again = augment.draw(len(IMAGES), SHAPE, seeded(1))
+    assert all(torch.equal(drawn[name], again[name]) for name in drawn)
+
+
+@given(st.integers(1, 5), st.integers(0, 10), st.integers(0, 10))
+def test_a_crop_is_a_window_of_the_padded_image(padding: int, top: int, left: int) -> None:
+    top, left = min(top, 2 * padding), min(left, 2 * padding)
+    padded = torch.full((3, 8 + 2 * padding, 8 + 2 * padding), 9, dtype=torch.uint8)
+    padded[:, padding : padding + 8, padding : padding + 8] = IMAGES[0]
+    (crop,) = RandomCrop(padding, fill=9)(IMAGES[:1], {"corner": torch.tensor([[top, left]])})
+    assert torch.equal(crop, padded[:, top : top + 8, left : left + 8])
+
+
+def test_every_corner_and_side_is_drawn() -> None:
+    corners = RandomCrop(1).draw(500, SHAPE, seeded(0))["corner"]
+    assert torch.unique(corners, dim=0).tolist() == [[y, x] for y in range(3) for x in range(3)]
+    flips = HorizontalFlip().draw(10_000, SHAPE, seeded(0))["flip"]
+    assert 0.48 < flips.double().mean() < 0.52
+    centres = Cutout(3).draw(1000, (3, 4, 5), seeded(0))
+    assert torch.unique(centres["y"]).tolist() == list(range(4))
+    assert torch.unique(centres["x"]).tolist() == list(range(5))
+
+
+def test_a_flip_mirrors_left_to_right() -> None:
+    flipped = HorizontalFlip()(IMAGES[:2], {"flip": torch.tensor([True, False])})
+    assert torch.equal(flipped[0], IMAGES[0, :, :, [7, 6, 5, 4, 3, 2, 1, 0]])
+    assert torch.equal(flipped[1], IMAGES[1])
+
+
+@given(st.integers(1, 20), st.integers(0, 7), st.integers(0, 7))
+def test_a_cutout_covers_its_square_and_nothing_else(size: int, y: int, x: int) -> None:
+    (out,) = Cutout(size, fill=9)(IMAGES[:1], {"y": torch.tensor([y]), "x": torch.tensor([x])})
+    covered = torch.zeros(8, 8, dtype=torch.bool)
+    top, left = y - size // 2, x - size // 2
+    covered[max(top, 0) : max(top + size, 0), max(left, 0) : max(left + size, 0)] = True
+    assert (out[:, covered] == 9).all()
+    assert torch.equal(out[:, ~covered], IMAGES[0][:, ~covered])
+
+
+def test_composition_is_one_after_the_other() -> None:
+    both = Compose((HorizontalFlip(), HorizontalFlip()))
+    drawn = both.draw(4, SHAPE, seeded(0))
+    twice = torch.where(drawn["0.flip"] == drawn["1.flip"], 1, -1)
+    expected = torch.stack([x if same == 1 else x.flip(2) for x, same in zip(IMAGES[:4], twice, strict=True)])
+    assert torch.equal(both(IMAGES[:4], drawn), expected)
+
+
+def test_names() -> None:
+    names = ["crop4", "flip", "cutout16", "autoaugment"]
+    wanted = (RandomCrop(4), HorizontalFlip(), Cutout(16), AutoAugmentCIFAR10())
+    assert build_augment(names) == Compose(wanted)
+    assert build_augment([]) == Compose(())
+
+
+@pytest.mark.parametrize("name", ["", "flipp", "crop", "crop-1", "crop4x", "cutout99999", "crop٤"])
+def test_unknown_names_are_refused(name: str) -> None:
+    with pytest.raises(UserError, match=r"augment: got .*; want flip, autoaugment, crop4 or cutout16"):
+        build_augment([name])
+
+
+@pytest.mark.parametrize(("name", "words"), [("crop0", "1 to 64"), ("crop65", "1 to 64"), ("cutout0", "1 to 1024")])
+def test_sizes_out_of_range_are_refused(name: str, words: str) -> None:
+    with pytest.raises(UserError, match=words):
+        build_augment([name])
+
+
+def test_autoaugment_needs_colour() -> None:
+    with pytest.raises(UserError, match=r"autoaugment: got .1, 28, 28."):
+        AutoAugmentCIFAR10().draw(1, (1, 28, 28), seeded(0))
+
+
+def test_the_policy_is_the_paper_s() -> None:
+    assert len(POLICY) == 25
+    assert all(0 <= chance <= 1 and 0 <= magnitude <= 9 for pair in POLICY for _, chance, magnitude in pair)
+    assert {name for pair in POLICY for name, _, _ in pair} <= set(OPERATIONS)
+    ends = {name: operation.amount(torch.tensor([0, 9]), torch.ones(2), 331) for name, operation in OPERATIONS.items()}
+    ranges = {name: [round(float(v), 9) for v in end] for name, end in ends.items()}
+    assert ranges["shear_x"] == ranges["shear_y"] == [0, 0.3]
+    assert ranges["translate_x"] == ranges["translate_y"] == [0, 150]
+    assert ranges["rotate"] == [0, 30]
+    assert ranges["posterize"] == [8, 4]
+    assert ranges["solarize"] == [256, 0]
+    assert ranges["color"] == ranges["contrast"] == ranges["sharpness"] == ranges["brightness"] == [1, 1.9]
+
+
+def test_each_sub_policy_does_its_two_steps_as_often_as_it_says() -> None:
+    """Step by step from the drawn numbers, one image after the other."""
+    augment = AutoAugmentCIFAR10()
+    drawn = augment.draw(len(IMAGES), SHAPE, seeded(3))
+    out = augment(IMAGES, drawn)
+    for i in range(len(IMAGES)):
+        image = IMAGES[i : i + 1]
+        for step, (name, chance, magnitude) in enumerate(POLICY[int(drawn["policy"][i])]):
+            if drawn["chance"][i, step] < chance:
+                amount = OPERATIONS[name].amount(torch.tensor([magnitude]), drawn["sign"][i : i + 1, step], 8)
+                image = OPERATIONS[name].apply(image, amount, 128)
+        assert torch.equal(out[i : i + 1], image)

@@ -1,0 +1,77 @@
+"""`bitspike data`: what it prints, and the status that it ends with."""
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from bitspike.cli.data import app
+from bitspike.data import DATASETS
+from bitspike.errors import UserError
+
+pytest.importorskip("sklearn", reason="needs scikit-learn's digits")
+
+
+def run(*arguments: str) -> tuple[int, str]:
+    result = CliRunner().invoke(app, arguments, catch_exceptions=True)
+    if isinstance(result.exception, UserError):
+        raise result.exception
+    return result.exit_code, result.stdout
+
+
+def test_list_says_what_is_here_and_how_to_get_the_rest(tmp_path: Path) -> None:
+    status, out = run("list", "--data-dir", str(tmp_path))
+    assert status == 0
+    assert all(name in out for name in DATASETS)
+    assert "https://www.cs.toronto.edu/~kriz/cifar.html" in out
+    assert "digits:" not in out
+
+
+def test_list_as_json(tmp_path: Path) -> None:
+    status, out = run("list", "--data-dir", str(tmp_path), "--json")
+    listed = json.loads(out)
+    assert status == 0
+    assert listed["data_dir"] == str(tmp_path)
+    digits = listed["datasets"][0]
+    assert digits["name"] == "digits"
+    assert (digits["image"], digits["classes"], digits["train"], digits["test"]) == ("1x8x8", 10, 1437, 360)
+    assert digits["here"] == {"train": "scikit-learn", "test": "scikit-learn"}
+    assert listed["datasets"][1]["here"] == {}
+
+
+def test_check_is_content_with_what_is_whole(tmp_path: Path) -> None:
+    status, out = run("check", "digits", "--data-dir", str(tmp_path), "--json")
+    assert status == 0
+    assert [result["checksum"] for result in json.loads(out)] == ["ok", "ok"]
+    assert run("check", "--data-dir", str(tmp_path))[0] == 0  # what was not asked for by name may be missing
+
+
+def test_check_fails_for_a_named_one_that_is_missing(tmp_path: Path) -> None:
+    status, out = run("check", "cifar10", "--data-dir", str(tmp_path))
+    assert status == 2
+    assert "missing" in out
+    assert "Get it from" in out
+
+
+def test_check_fails_for_a_broken_one_named_or_not(tmp_path: Path) -> None:
+    folder = tmp_path / "cifar10" / "cifar-10-batches-bin"
+    folder.mkdir(parents=True)
+    (folder / "test_batch.bin").write_bytes(b"short")
+    assert run("check", "--data-dir", str(tmp_path))[0] == 2
+    status, out = run("check", "cifar10", "--data-dir", str(tmp_path), "--json")
+    assert status == 2
+    assert any("want 30730000" in result["problem"] for result in json.loads(out))
+
+
+def test_paths_are_printed_as_they_are(tmp_path: Path) -> None:
+    folder = tmp_path / "[red]"
+    folder.mkdir()
+    assert "[red]" in "".join(run("list", "--data-dir", str(folder))[1].split())
+
+
+def test_mistakes_are_left_to_the_command() -> None:
+    with pytest.raises(UserError, match="did you mean 'digits'"):
+        run("check", "digit")
+    with pytest.raises(UserError, match="no such directory"):
+        run("list", "--data-dir", "/nowhere/at/all")

@@ -1,0 +1,72 @@
+"""Image sets and their stratified split."""
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import Tensor
+
+from bitspike.data import ImageSet, split_validation
+from bitspike.data.randomness import seeded
+from bitspike.errors import UserError
+
+CLASSES = ("a", "b", "c", "d")
+
+
+def image_set(labels: Tensor) -> ImageSet:
+    images = torch.arange(len(labels)).to(torch.uint8).view(-1, 1, 1, 1)  # an image's value is its index
+    return ImageSet(images, labels.long(), CLASSES)
+
+
+@given(st.data())
+def test_the_split_is_complete_stratified_and_exact(data: st.DataObject) -> None:
+    labels = torch.tensor(data.draw(st.lists(st.integers(0, 3), min_size=1, max_size=200)))
+    size = data.draw(st.integers(0, len(labels) - 1))
+    whole = image_set(labels)
+    rest, chosen = split_validation(whole, size, seed=data.draw(st.integers(0, 10)))
+    assert (len(rest), len(chosen)) == (len(labels) - size, size)
+    indices = torch.cat([rest.images, chosen.images]).flatten().long()
+    assert sorted(indices.tolist()) == list(range(len(labels)))
+    for part in (rest, chosen):
+        own = part.images.flatten().long()
+        assert own.tolist() == sorted(own.tolist())
+        assert torch.equal(part.labels, whole.labels[own])
+        share = len(part) * torch.bincount(labels, minlength=4) / len(labels)
+        assert ((torch.bincount(part.labels, minlength=4) - share).abs() < 1).all()
+
+
+def test_the_seed_decides() -> None:
+    whole = image_set(torch.arange(200) % 4)
+    first, again, other = (split_validation(whole, 40, seed=seed)[1].images for seed in (0, 0, 1))
+    assert torch.equal(first, again)
+    assert not torch.equal(first, other)
+
+
+@pytest.mark.parametrize("size", [-1, 8, 9])
+def test_a_split_that_leaves_nothing_is_refused(size: int) -> None:
+    with pytest.raises(UserError, match=f"validation: got {size}; want 0 to 7"):
+        split_validation(image_set(torch.arange(8) % 4), size)
+
+
+@pytest.mark.parametrize(
+    ("images", "labels", "words"),
+    [
+        (torch.zeros(2, 1, 1), torch.zeros(2).long(), "images: got 'float32 .2, 1, 1.'; want uint8"),
+        (torch.zeros(2, 1, 1, 1), torch.zeros(2).long(), "want uint8"),
+        (torch.zeros(2, 1, 1, 1).byte(), torch.zeros(3).long(), "labels: got 'int64 .3.'; want int64 .2."),
+        (torch.zeros(2, 1, 1, 1).byte(), torch.zeros(2), "want int64"),
+        (torch.zeros(2, 1, 1, 1).byte(), torch.tensor([0, 4]), r"got \(0, 4\); want 0 to 3"),
+        (torch.zeros(2, 1, 1, 1).byte(), torch.tensor([0, -1]), r"got \(-1, 0\); want 0 to 3"),
+    ],
+)
+def test_what_is_no_image_set_is_refused(images: Tensor, labels: Tensor, words: str) -> None:
+    with pytest.raises(UserError, match=words):
+        ImageSet(images, labels, CLASSES)
+
+
+def test_generators_of_near_seeds_are_unrelated() -> None:
+    drawn = [int(torch.randint(2**62, (), generator=seeded(*key))) for key in ((0,), (1,), (0, 1), (1, 0), (0, 2))]
+    assert len(set(drawn)) == len(drawn)
+    assert drawn[0] == int(torch.randint(2**62, (), generator=seeded(0)))
+    with pytest.raises(UserError, match="seed: got -1"):
+        seeded(-1)

@@ -1,0 +1,132 @@
+"""The loop: the same run twice, a killed run taken up, a run that must stop."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from bitspike import UserError
+from bitspike.cost import Activity
+from bitspike.training import RunFolder, TrainConfig, train
+
+Tiny = Callable[..., TrainConfig]
+Losses = Callable[[TrainConfig], list[float]]
+
+
+def test_a_run_leaves_everything_that_it_promises(tiny: Tiny, tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path / "run")
+    result = train(tiny("bits=2/2/2"), folder)
+    assert json.loads(folder.result_file.read_text()) == result
+    assert result["test_images"] == 360
+    assert (result["bit_budget"], result["train_images"]) == (8, 256)
+    assert folder.read_config() == tiny("bits=2/2/2")
+    lines = list(folder.metrics())
+    assert [line["epoch"] for line in lines if "epoch" in line] == [1, 2]
+    assert [line["step"] for line in lines if "loss" in line] == list(range(1, 9))
+    activity = Activity.from_dict(json.loads(folder.activity_file.read_text()))
+    assert activity.images == 100
+    assert set(path.name for path in folder.path.iterdir()) == {
+        "config.json", "metrics.jsonl", "checkpoint.safetensors", "activity.json", "cost.json", "result.json",
+    }  # fmt: skip
+
+
+def test_the_seed_decides_the_run(tiny: Tiny, losses: Losses) -> None:
+    first = losses(tiny("augment=crop1,flip"))
+    assert losses(tiny("augment=crop1,flip")) == first
+    assert losses(tiny("augment=crop1,flip", "seed=1")) != first
+
+
+@pytest.mark.parametrize("bits", ["16/1/2", "2/2/1"])
+def test_a_killed_run_resumes_to_the_identical_losses(tiny: Tiny, losses: Losses, tmp_path: Path, bits: str) -> None:
+    config = tiny(f"bits={bits}", "epochs=12", "checkpoint_every=3", "augment=crop1,flip")
+    straight = losses(config)
+    folder = RunFolder(tmp_path / "killed")
+    script = (
+        "import sys\nfrom pathlib import Path\n"
+        "from bitspike.training import RunFolder, train\nfrom bitspike.training.overrides import parse_config\n"
+        "import json\ntrain(parse_config(json.loads(sys.argv[1])), RunFolder(sys.argv[2]))\n"
+    )
+    arguments = [sys.executable, "-c", script, json.dumps(config.model_dump(mode="json")), str(folder.path)]
+    process = subprocess.Popen(arguments)
+    while process.poll() is None and sum("loss" in line for line in folder.metrics()) < 17:
+        time.sleep(0.002)
+    os.kill(process.pid, signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL, "it finished before it could be killed"
+    seen = sum("loss" in line for line in folder.metrics())
+    train(config, folder, resume=True)
+    resumed = [line["loss"] for line in folder.metrics() if "loss" in line]
+    assert 17 <= seen < len(straight)
+    assert resumed == straight
+    assert [line["step"] for line in folder.metrics() if "loss" in line] == list(range(1, len(straight) + 1))
+
+
+def test_the_comparison_of_losses_can_fail(tiny: Tiny, losses: Losses) -> None:
+    straight = losses(tiny())
+    assert losses(tiny("optimizer.lr=0.0041")) != straight  # 2.5 % more: a planted error
+
+
+def test_a_loss_that_is_no_number_stops_with_step_and_layer(
+    tiny: Tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from bitspike.training import loop
+
+    def poisoned(config: TrainConfig) -> Any:
+        model = make(config)
+        calls = 0
+
+        def poison(module: torch.nn.Module, inputs: Any) -> None:
+            nonlocal calls
+            calls += module.training
+            if calls >= 3:
+                module.weight.data.fill_(float("inf"))  # type: ignore[union-attr, operator]
+
+        model.features[3][1].register_forward_pre_hook(poison)
+        return model
+
+    make = loop.make_model
+    monkeypatch.setattr(loop, "make_model", poisoned)
+    with pytest.raises(UserError, match=r"loss at step 3: got nan; first not finite: parameter features\.3\.1\.weight"):
+        train(tiny(), RunFolder(tmp_path / "run"))
+
+
+def test_a_folder_is_never_overwritten(tiny: Tiny, tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path / "run")
+    folder.create(tiny())
+    with pytest.raises(UserError, match="it holds a run; give --resume"):
+        train(tiny(), folder)
+    with pytest.raises(UserError, match=r"--resume with epochs: got 5; the run was started with 2"):
+        train(tiny("epochs=5"), folder, resume=True)
+
+
+def test_resume_without_a_run_is_refused(tiny: Tiny, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="no config.json"):
+        train(tiny(), RunFolder(tmp_path / "none"), resume=True)
+    assert not (tmp_path / "none").exists()
+
+
+def test_a_batch_larger_than_the_data_is_refused_before_anything_is_written(tiny: Tiny, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="batch_size: got 512; want at most 256"):
+        train(tiny("batch_size=512"), RunFolder(tmp_path / "run"))
+    assert not (tmp_path / "run").exists()
+
+
+def test_bf16_trains(tiny: Tiny, losses: Losses) -> None:
+    half, full = losses(tiny("precision=bf16")), losses(tiny())
+    assert half != full
+    assert abs(half[0] - full[0]) < 0.05
+
+
+def test_tensorboard_writes_its_events(tiny: Tiny, tmp_path: Path) -> None:
+    pytest.importorskip("tensorboard")
+    train(tiny("tensorboard=true", "epochs=1"), RunFolder(tmp_path / "run"))
+    assert list((tmp_path / "run" / "tensorboard").glob("events.*"))

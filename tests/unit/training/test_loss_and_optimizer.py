@@ -1,0 +1,63 @@
+"""Losses against their formulas; schedule and weight decay."""
+
+from __future__ import annotations
+
+import math
+from functools import partial
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bitspike import BitPlan, Bits
+from bitspike.models import build_model
+from bitspike.quant import LSQ
+from bitspike.training import LossConfig, OptimizerConfig
+from bitspike.training.loss import loss_of
+from bitspike.training.optimizer import lr_at, make_optimizer
+
+
+def test_mean_loss_is_cross_entropy_of_the_mean_over_time() -> None:
+    logits, labels = torch.randn(3, 5, 4), torch.tensor([0, 1, 2, 3, 0])
+    by_hand = -torch.log_softmax(logits.mean(0), 1)[range(5), labels].mean()
+    torch.testing.assert_close(loss_of(logits, labels, LossConfig()), by_hand)
+
+
+def test_tet_loss_is_the_papers_sum() -> None:
+    logits, labels = torch.randn(3, 5, 4), torch.tensor([0, 1, 2, 3, 0])
+    entropy = torch.stack([-torch.log_softmax(o, 1)[range(5), labels].mean() for o in logits]).mean()
+    by_hand = 0.9 * entropy + 0.1 * (logits - 1).square().mean()
+    config = LossConfig(kind="tet", tet_lambda=0.1)
+    torch.testing.assert_close(loss_of(logits, labels, config), by_hand)
+    assert not torch.isclose(loss_of(logits, labels, config), entropy)
+
+
+@given(st.integers(2, 500), st.data())
+def test_the_rate_warms_up_then_falls_to_zero(total: int, data: st.DataObject) -> None:
+    warmup = data.draw(st.integers(0, total - 1))
+    rates = [lr_at(step, total, warmup, 0.1) for step in range(total + 1)]
+    assert max(rates) <= 0.1 * (1 + 1e-12)
+    assert math.isclose(rates[total], 0, abs_tol=1e-12)
+    assert all(a < b for a, b in zip(rates[:warmup], rates[1:warmup], strict=False))
+    assert all(a >= b for a, b in zip(rates[warmup:], rates[warmup + 1 :], strict=False))
+
+
+@pytest.mark.parametrize("quantizer", [LSQ, partial(LSQ, channelwise=True)])
+@pytest.mark.parametrize("kind", ["sgd", "adamw"])
+def test_only_weights_decay(kind: str, quantizer: object) -> None:
+    model = build_model(
+        "resnet8-thin",
+        BitPlan(Bits(2, 2, 1)),
+        image_shape=(3, 8, 8),
+        num_classes=2,
+        channels=(2, 2, 2),
+        quantizer=quantizer,  # type: ignore[arg-type]
+    )
+    optimizer = make_optimizer(model, OptimizerConfig(kind=kind, weight_decay=0.5))  # type: ignore[arg-type]
+    decayed, others = optimizer.param_groups
+    assert (decayed["weight_decay"], others["weight_decay"]) == (0.5, 0.0)
+    names = {id(p): n for n, p in model.named_parameters()}
+    assert all(names[id(p)].endswith("weight.original") for p in decayed["params"])
+    assert not any(names[id(p)].endswith("weight.original") for p in others["params"])
+    assert len(decayed["params"]) + len(others["params"]) == len(names)
