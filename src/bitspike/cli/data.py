@@ -41,9 +41,7 @@ def list_datasets(data_dir: DataDir = None, as_json: Json = False) -> None:
     table = Table("name", "image", "classes", "train", "test", "here", title=title)
     for row in rows:
         here = {2: "yes", 1: f"{' '.join(row['here'])} only", 0: "no"}[len(row["here"])]
-        table.add_row(
-            row["name"], row["image"], *(f"{row[key]:,}" for key in ("classes", "train", "test")), here
-        )
+        table.add_row(row["name"], row["image"], *(f"{row[key]:,}" for key in ("classes", "train", "test")), here)
     console = Console()
     console.print(table)
     for row in rows:
@@ -53,9 +51,7 @@ def list_datasets(data_dir: DataDir = None, as_json: Json = False) -> None:
 
 @app.command("check")
 def check_datasets(
-    names: Annotated[
-        list[str] | None, typer.Argument(metavar="NAME", help="Data sets to check. Default: all.")
-    ] = None,
+    names: Annotated[list[str] | None, typer.Argument(metavar="NAME", help="Data sets to check. Default: all.")] = None,
     data_dir: DataDir = None,
     as_json: Json = False,
 ) -> None:

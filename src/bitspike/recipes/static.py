@@ -40,7 +40,7 @@ def fashion_convnet() -> TrainConfig:
         model="convnet",
         bits=Bits(2, 2, 1),
         validation_size=2000,
-        epochs=15,
+        epochs=10,
         augment=("flip",),
         optimizer=OptimizerConfig(lr=3e-3, warmup_epochs=0.5),
         tensorboard=True,
