@@ -28,15 +28,16 @@ class ProgressBar:
         self.task = self.bar.add_task(title, total=None, speed=0.0, loss=float("nan"))
 
     def __enter__(self) -> Self:
-        self.bar.start()
-        return self
+        return self  # the bar starts with the first step: a refusal before it stays one line
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.bar.stop()
+        if self.bar.live.is_started:
+            self.bar.stop()
 
     def step(self, step: int, total: int, epoch: int, images_per_second: float, loss: float) -> None:
+        self.bar.start()
         self.bar.update(self.task, completed=step, total=total, speed=images_per_second, loss=loss)
 
     def epoch(self, line: dict[str, Any]) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import struct
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from os.path import isfile
@@ -71,13 +71,19 @@ class IdxSource:
             there = {name: path for name, path in paths.items() if path is not None}
             read = partial(_read, there)
             if len(there) == len(names):
-                if folder != "." or all(md5(file.content) == self.sums[file.name] for file in read()):
+                if folder != "." or self._official(read):
                     return Found(str(data_dir / folder), read)
-                missing = f"no {names[0]} of this dataset in it (other datasets use that name too)"
+                missing = f"no official {names[0]} in it (other datasets use that name too)"
             elif there or not missing:
                 lacking = next(name for name in names if name not in there)
                 missing = f"no {lacking} (plain, .gz or .xz) in {folder if there else self.folders[0]}/"
         raise FileNotFoundError(missing)
+
+    def _official(self, read: Callable[[], Iterator[Stored]]) -> bool:
+        try:
+            return all(md5(file.content) == self.sums[file.name] for file in read())
+        except UserError:  # damaged
+            return False
 
     def parse(self, split: Split, files: Sequence[Stored]) -> Arrays:
         images, labels = files

@@ -94,7 +94,7 @@ def test_the_named_folder_wins(tmp_path: Path) -> None:
 def test_files_of_another_dataset_are_not_taken(tmp_path: Path) -> None:
     put(tmp_path)
     other = IdxSource(("theirs",), dict.fromkeys(NAMES, "0" * 32))
-    with pytest.raises(FileNotFoundError, match="no train-images-idx3-ubyte of this dataset"):
+    with pytest.raises(FileNotFoundError, match="no official train-images-idx3-ubyte"):
         other.find("train", tmp_path)
 
 
@@ -105,3 +105,10 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
         SOURCE.find("train", tmp_path)
     with pytest.raises(FileNotFoundError, match=r"no t10k-images-idx3-ubyte .* in mine/"):
         SOURCE.find("test", tmp_path)
+
+
+def test_a_damaged_file_beside_the_folders_is_not_taken(tmp_path: Path) -> None:
+    put(tmp_path, ".gz")
+    (tmp_path / f"{NAMES[1]}.gz").write_bytes(b"damaged")
+    with pytest.raises(FileNotFoundError, match="no official"):
+        SOURCE.find("train", tmp_path)
