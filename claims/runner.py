@@ -56,12 +56,12 @@ def run_all(runs: Iterable[Run], folder: Path, scale: str, jobs: int, runs_dir: 
 
 def _one(run: Run, scale: str, threads: int, runs_dir: Path, data_dir: Path | None) -> dict[str, Any]:
     name = "-".join((scale, run.key)).replace(" ", "-").replace("/", "-").replace("=", "-")
-    command = ["train", run.recipe, "--name", name, "--runs-dir", str(runs_dir), "--json"]
+    command = ["train", run.recipe]
     for edit in run.all_edits(scale):
         command += ["--set", edit]
-    if (runs_dir / name / "config.json").exists():
-        command.append("--resume")
-    where = ["--data-dir", str(data_dir)] if data_dir else []
+    where = ["--name", name, "--runs-dir", str(runs_dir), "--json"]
+    where += ["--data-dir", str(data_dir)] if data_dir else []
+    where += ["--resume"] if (runs_dir / name / "config.json").exists() else []
     environment = {**os.environ, "OMP_NUM_THREADS": str(threads)}
     program = [sys.executable, "-c", "from bitspike.cli import main; main()"]
     finished = subprocess.run([*program, *command, *where], capture_output=True, text=True, env=environment)
@@ -70,8 +70,7 @@ def _one(run: Run, scale: str, threads: int, runs_dir: Path, data_dir: Path | No
         raise UserError("run", run.key, said[-1] if said else f"it ended with status {finished.returncode}")
     result: dict[str, Any] = json.loads(finished.stdout)
     del result["folder"]
-    told = [part for part in command if part not in ("--json", "--resume")]
-    return {**result, "command": " ".join(["bitspike", *told]), "threads": threads, "commit": _commit()}
+    return {**result, "command": " ".join(["bitspike", *command]), "threads": threads, "commit": _commit()}
 
 
 def _commit() -> str:
@@ -80,7 +79,8 @@ def _commit() -> str:
 
 
 def _append(file: Path, line: Mapping[str, Any]) -> None:
+    cut_short = file.exists() and not file.read_bytes().endswith(b"\n")
     with file.open("a") as out:
-        out.write(json.dumps(line) + "\n")
+        out.write("\n" * cut_short + json.dumps(line) + "\n")
         out.flush()
         os.fsync(out.fileno())
