@@ -19,12 +19,16 @@ ROOT = Path(__file__).parent.parent
 
 
 def claims(
-    scale: Annotated[str, typer.Option(help="small (minutes a run on two cores) or full (the recipes as they are).")] = "small",
+    scale: Annotated[
+        str, typer.Option(help="small (minutes a run on two cores) or full (the recipes as they are).")
+    ] = "small",
     only: Annotated[list[str] | None, typer.Option(help="Names of the claims to run, for example 000.1.")] = None,
     jobs: Annotated[int, typer.Option(min=1, help="Runs at a time; the cores are shared between them.")] = 2,
     data_dir: Annotated[Path | None, typer.Option(help="Where the data sets lie; default $BITSPIKE_DATA.")] = None,
     runs_dir: Annotated[Path, typer.Option(help="Where run folders go.")] = ROOT / "runs" / "claims",
-    page_only: Annotated[bool, typer.Option("--page-only", help="Run nothing; write the page from what is there.")] = False,
+    page_only: Annotated[
+        bool, typer.Option("--page-only", help="Run nothing; write the page from what is there.")
+    ] = False,
 ) -> None:
     """Run the papers' claims that have no result yet, and write docs/claims.md from all results."""
     if scale not in SCALES:

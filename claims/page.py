@@ -38,7 +38,10 @@ def _tested(claim: Claim, scale: str, results: Mapping[str, Mapping[str, Any]]) 
     if claim.judge is None or not scores:
         return []
     complete = all(run.key in results for run in claim.runs)
-    rows = ["| setting | Bit Budget | test accuracy (%) | seeds | S-ACE (M) | NS-ACE (M) |", "|---|---|---|---|---|---|"]
+    rows = [
+        "| setting | Bit Budget | test accuracy (%) | seeds | S-ACE (M) | NS-ACE (M) |",
+        "|---|---|---|---|---|---|",
+    ]
     for recipe, edits in claim.settings:
         label = " ".join(edits)
         if label not in scores:

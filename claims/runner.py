@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 from bitspike.errors import UserError
-
 from claims.claim import Run
 
 __all__ = ["read_results", "run_all"]

@@ -14,7 +14,9 @@ from bitspike.errors import UserError
 __all__ = ["app", "main"]
 
 # typer may carry a click of its own; either way this is its base of all usage errors
-CLICK_ERROR = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException")
+CLICK_ERROR: type[Exception] = next(
+    kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException" and issubclass(kind, Exception)
+)
 
 app = typer.Typer(
     no_args_is_help=True,

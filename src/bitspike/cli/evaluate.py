@@ -14,9 +14,7 @@ __all__ = ["evaluate"]
 
 def evaluate(
     run: Annotated[Path, typer.Argument(help="A run folder that `bitspike train` made.")],
-    split: Annotated[
-        Literal["test", "validation"], typer.Option("--split", help="Which images to classify.")
-    ] = "test",
+    split: Annotated[Literal["test", "validation"], typer.Option("--split", help="Which images to classify.")] = "test",
     data_dir: DataDir = None,
     as_json: Json = False,
 ) -> None:

@@ -9,7 +9,6 @@ import typer
 
 from bitspike.cli.options import DataDir, Json, RunsDir, print_json
 
-
 __all__ = ["train"]
 
 

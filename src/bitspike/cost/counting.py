@@ -24,8 +24,11 @@ CONSTANT_BITS = 32
 class Counting(Protocol):
     """A convention."""
 
-    name: str
-    about: str
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def about(self) -> str: ...
 
     def left_out(self, graph: Graph) -> frozenset[str]:
         """Ops that the count leaves out of MACs, S-ACE, NS-ACE and SOPs (never out of the size)."""
@@ -114,20 +117,16 @@ def _first_conv_except_resnet20(graph: Graph) -> frozenset[str]:
     return frozenset() if graph.name == "resnet20" else _first_conv(graph)
 
 
-COUNTINGS: Mapping[str, Counting] = MappingProxyType(
-    {
-        c.name: c
-        for c in (
-            Exact(),
-            Paper("paper-000", "Bit Budget paper: weights only, without the first convolution", _first_conv),
-            Paper(
-                "paper-001",
-                "adaptive bit allocation: weights only, without the first convolution, which its ResNet20 rows keep",
-                _first_conv_except_resnet20,
-            ),
-        )
-    }
+_ALL: tuple[Counting, ...] = (
+    Exact(),
+    Paper("paper-000", "Bit Budget paper: weights only, without the first convolution", _first_conv),
+    Paper(
+        "paper-001",
+        "adaptive bit allocation: weights only, without the first convolution, which its ResNet20 rows keep",
+        _first_conv_except_resnet20,
+    ),
 )
+COUNTINGS: Mapping[str, Counting] = MappingProxyType({rule.name: rule for rule in _ALL})
 
 
 def counting(name: str) -> Counting:

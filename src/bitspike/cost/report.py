@@ -1,7 +1,7 @@
 """The cost of a network: every metric, per layer and in total, under one counting convention.
 
-Units: MACs per image and step; S-ACE and NS-ACE in bit operations per image (paper 000, Eqs. 8 and 9); SOPs and spikes per
-image; sizes in bytes.
+Units: MACs per image and step; S-ACE and NS-ACE in bit operations per image (paper 000, Eqs. 8 and 9);
+SOPs and spikes per image; sizes in bytes.
 """
 
 from __future__ import annotations
@@ -171,9 +171,7 @@ def _neuron(graph: Graph, name: str, activity: Activity | None) -> NeuronCost:
     )
 
 
-def _total(
-    graph: Graph, layers: tuple[LayerCost, ...], neurons: tuple[NeuronCost, ...], rule: Counting
-) -> Total:
+def _total(graph: Graph, layers: tuple[LayerCost, ...], neurons: tuple[NeuronCost, ...], rule: Counting) -> Total:
     counted = [layer for layer in layers if layer.counted]
     biases = sum(node.out_channels for node in graph.synapses() if node.bias)
     norms = 2 * sum(graph.edges[node.name].shape[0] for node in graph.nodes if isinstance(node, Affine))

@@ -133,7 +133,9 @@ class _Builder:
             return self.add(Relu(name=self._fresh("relu", call), inputs=(self._input(call.args[0]),)))
         if target in (torch.flatten, "flatten"):
             source = self._input(call.args[0])
-            return self.add(Reshape(name=self._fresh("flatten", call), inputs=(source,), shape=_flat(self.edges[source])))
+            return self.add(
+                Reshape(name=self._fresh("flatten", call), inputs=(source,), shape=_flat(self.edges[source]))
+            )
         label = target if isinstance(target, str) else getattr(target, "__name__", str(target))
         raise UserError("operator", label, f"has no op in the graph (in the forward of {self._where(call)})")
 

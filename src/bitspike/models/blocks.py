@@ -56,6 +56,7 @@ class SEWBlock(Block):
     """Spike-element-wise residual, connect function ADD: spikes are added after firing (Fang et al. 2021, SEW)."""
 
     residual: nn.Module
+    shortcut: nn.Module
 
     def make_shortcut(self, in_channels: int, channels: int, stride: int, neuron: NeuronFactory) -> nn.Module:
         if not self.resampled:

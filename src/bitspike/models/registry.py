@@ -33,9 +33,7 @@ class Architecture:
 
 
 def _vgg(about: str, channels: tuple[int, ...], depths: tuple[int, ...], hidden: int = 0) -> Architecture:
-    return Architecture(
-        about, channels, lambda shape, k, neuron, c: VGG(shape, k, neuron, c, depths, hidden=hidden)
-    )
+    return Architecture(about, channels, lambda shape, k, neuron, c: VGG(shape, k, neuron, c, depths, hidden=hidden))
 
 
 def _resnet(about: str, block: type, channels: tuple[int, ...], depths: tuple[int, ...]) -> Architecture:

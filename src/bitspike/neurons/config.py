@@ -51,14 +51,10 @@ def make_node(config: NeuronConfig, bits: Bits) -> SpikingNode:
     v_threshold = 2.0 ** (1 - bits.s) if config.v_threshold is None else config.v_threshold
     chosen = surrogate(config.surrogate_function) if config.surrogate_function else None
     if config.kind == "multibit":
-        return MultiBitLIFNode(
-            bits.t, bits.s, config.tau, v_threshold, config.v_reset, chosen, config.detach_reset
-        )
+        return MultiBitLIFNode(bits.t, bits.s, config.tau, v_threshold, config.v_reset, chosen, config.detach_reset)
     if bits.s != 1:
         raise UserError("spike bits", bits.s, f"the {config.kind} neuron sends 1; use neuron.kind=multibit")
     if config.kind == "if":
         return IFNode(bits.t, v_threshold, config.v_reset, chosen, config.detach_reset)
     leaky = LIFNode if config.kind == "lif" else ParametricLIFNode
-    return leaky(
-        bits.t, config.tau, config.decay_input, v_threshold, config.v_reset, chosen, config.detach_reset
-    )
+    return leaky(bits.t, config.tau, config.decay_input, v_threshold, config.v_reset, chosen, config.detach_reset)

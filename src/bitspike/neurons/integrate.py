@@ -1,6 +1,6 @@
 """The charge step ``u = f(v, x)``: how the membrane takes in a current, and what it forgets.
 
-Each module maps ``v`` (carried potential) and ``x`` (current), both ``[N, ...]``, to ``u`` of the same shape. All of them
+Each module maps ``v`` (carried potential) and ``x`` (current), both ``[N, ...]``, to ``u`` of the same shape. All
 are ``u = retention*v + gain*x + const`` in exact arithmetic; `retention` and `gain` hand that to the integer graph.
 """
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor, nn
 
@@ -42,8 +44,9 @@ class SpikingNode(nn.Module):
         super().__init__()
         if isinstance(T, bool) or not isinstance(T, int) or T < 1:
             raise UserError("T", T, "want a whole number of steps, at least 1")
-        if v_reset is not None and v_reset >= (staircase.lo + 1 - staircase.shift) * staircase.v_threshold:
-            raise UserError("v_reset", v_reset, "want a potential below the threshold, or None for a soft reset")
+        bottom = -staircase.shift * staircase.v_threshold if staircase.lo < 0 else -math.inf
+        if v_reset is not None and not bottom <= v_reset < (1 - staircase.shift) * staircase.v_threshold:
+            raise UserError("v_reset", v_reset, "want a potential that does not fire, or None for a soft reset")
         self.T, self.staircase, self.surrogate_function = T, staircase, surrogate_function
         self.v_reset, self.detach_reset = v_reset, detach_reset
         self.integrate = integrate

@@ -74,7 +74,7 @@ def weight_quantizer(layer: nn.Module) -> WeightQuantizer | None:
     """The quantizer attached to the layer's weight, if any."""
     if not parametrize.is_parametrized(layer, "weight"):
         return None
-    for attached in layer.parametrizations["weight"]:  # type: ignore[index,union-attr]
+    for attached in layer.parametrizations["weight"]:  # type: ignore[index]
         if isinstance(attached, WeightQuantizer):
             return attached
     return None

@@ -18,7 +18,8 @@ class LSQ(WeightQuantizer):
     """``w_q = a * clip(round(w/a), -Q, Q)``, ``Q = 2^(bits-1) - 1``; one bit is ``+-a`` (``w <= 0`` gives ``-a``).
 
     Gradients, with ``v = w/a``: to ``w`` straight-through where ``|v| <= Q``; to ``a`` the sum over elements of
-    ``q - v`` inside, ``+-Q`` outside, times ``1/sqrt(N Q)`` for ``N`` elements. ``a`` starts at ``2 mean|w| / sqrt(Q)``.
+    ``q - v`` inside, ``+-Q`` outside, times ``1/sqrt(N Q)`` for ``N`` elements.
+    ``a`` starts at ``2 mean|w| / sqrt(Q)``.
 
     Args:
         bits: ``b_w``, 1 to 16.

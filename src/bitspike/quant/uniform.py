@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 
 from bitspike.quant.quantizer import WeightQuantizer
@@ -30,7 +29,5 @@ class UniformSymmetric(WeightQuantizer):
         return sign(clipped) if self.bits == 1 else round_half_up(clipped * self.top)
 
     def forward(self, weight: Tensor) -> Tensor:
-        if self.bits == 1:
-            return self.codes(weight) * self.step_size(weight)
-        # codes carry d(codes)/dw = top, and top * step = 1: straight-through
-        return torch.mul(self.codes(weight), self.step_size(weight))
+        clipped = weight.clamp(-1, 1)
+        return self.codes(weight.detach()) * self.step_size(weight) + (clipped - clipped.detach())  # adds zero

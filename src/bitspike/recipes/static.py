@@ -6,10 +6,10 @@ from bitspike.bits import Bits
 from bitspike.training import LossConfig, OptimizerConfig, TrainConfig
 
 __all__ = [
+    "cifar10_resnet8_thin",
     "cifar10_resnet18",
     "cifar10_resnet20",
     "cifar10_resnet20_thin",
-    "cifar10_resnet8_thin",
     "cifar10_sew_resnet18",
     "cifar10_vgg9",
     "digits_convnet",

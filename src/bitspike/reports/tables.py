@@ -38,7 +38,9 @@ def results_table(results: Sequence[Mapping[str, Any]], title: str) -> Table:
             si(r["ns_ace"]),
             f"{r['size_bytes']:,.0f} B",
         )
-    table.caption = "S-ACE, NS-ACE: bit operations per image, every layer counted as it runs. Size: weights and constants."
+    table.caption = (
+        "S-ACE, NS-ACE: bit operations per image, every layer counted as it runs. Size: weights and constants."
+    )
     return table
 
 

@@ -1,10 +1,8 @@
-"""The training loop: epochs of seeded batches, a checkpoint that survives a kill, one look at the test set at the end."""
+"""The training loop: seeded batches, a checkpoint that survives a kill, one look at the test set at the end."""
 
 from __future__ import annotations
 
 import time
-
-
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -166,7 +164,9 @@ class _Run:
         value = float(self.accelerator.reduce(loss.detach(), reduction="mean"))
         if not torch.isfinite(torch.tensor(value)):
             where = first_nonfinite(self.model, x)
-            raise UserError(f"loss at step {step + 1}", value, f"first not finite: {where}; a lower optimizer.lr may do")
+            raise UserError(
+                f"loss at step {step + 1}", value, f"first not finite: {where}; a lower optimizer.lr may do"
+            )
         self.prepared_optimizer.zero_grad()
         self.accelerator.backward(loss)
         self.prepared_optimizer.step()

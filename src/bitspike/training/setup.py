@@ -15,6 +15,7 @@ from bitspike.ir import Graph
 from bitspike.lowering import lower
 from bitspike.models import build_model
 from bitspike.quant import LSQ, UniformSymmetric
+from bitspike.quant.attach import QuantizerFactory
 from bitspike.training.config import TrainConfig
 
 __all__ = ["Images", "graph_of", "load_images", "make_model"]
@@ -49,7 +50,11 @@ def make_model(config: TrainConfig) -> nn.Module:
     """A fresh model, initialised from the config's seed."""
     torch.manual_seed(config.seed)
     dataset = find_dataset(config.dataset)
-    quantizers = {"lsq": LSQ, "lsq-channel": partial(LSQ, channelwise=True), "uniform": UniformSymmetric}
+    quantizers: dict[str, QuantizerFactory] = {
+        "lsq": LSQ,
+        "lsq-channel": partial(LSQ, channelwise=True),
+        "uniform": UniformSymmetric,
+    }
     return build_model(
         config.model,
         config.plan,

@@ -45,7 +45,7 @@ def test_everything_comes_back(tmp_path: Path) -> None:
 
 def test_a_checkpoint_of_another_model_is_named(tmp_path: Path) -> None:
     save_training(tmp_path / "c", *trained(), Progress(1, 0.0))
-    with pytest.raises(UserError, match="of another model: it lacks 3.weight|of another model"):
+    with pytest.raises(UserError, match="of another model: "):
         load_model(tmp_path / "c", nn.Sequential(nn.Linear(4, 8)))
     with pytest.raises(UserError, match=r"0.weight is \(8, 4\), want \(9, 4\)"):
         load_model(tmp_path / "c", nn.Sequential(nn.Linear(4, 9), nn.BatchNorm1d(8), nn.Linear(8, 2)))
@@ -58,7 +58,9 @@ def test_a_missing_checkpoint_is_named(tmp_path: Path) -> None:
 
 @settings(max_examples=60, deadline=None)
 @given(st.data())
-def test_a_damaged_checkpoint_is_refused_and_never_crashes(tmp_path_factory: pytest.TempPathFactory, data: st.DataObject) -> None:
+def test_a_damaged_checkpoint_is_refused_and_never_crashes(
+    tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
+) -> None:
     folder = tmp_path_factory.mktemp("damaged")
     model, optimizer = trained()
     save_training(folder / "c", model, optimizer, Progress(1, 0.0))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from functools import partial
+from itertools import pairwise
 
 import pytest
 import torch
@@ -39,8 +40,8 @@ def test_the_rate_warms_up_then_falls_to_zero(total: int, data: st.DataObject) -
     rates = [lr_at(step, total, warmup, 0.1) for step in range(total + 1)]
     assert max(rates) <= 0.1 * (1 + 1e-12)
     assert math.isclose(rates[total], 0, abs_tol=1e-12)
-    assert all(a < b for a, b in zip(rates[:warmup], rates[1:warmup], strict=False))
-    assert all(a >= b for a, b in zip(rates[warmup:], rates[warmup + 1 :], strict=False))
+    assert all(a < b for a, b in pairwise(rates[:warmup]))
+    assert all(a >= b for a, b in pairwise(rates[warmup:]))
 
 
 @pytest.mark.parametrize("quantizer", [LSQ, partial(LSQ, channelwise=True)])
