@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from bitspike.cli import main
+from bitspike.recipes import RECIPES
 
 TINY = ["channels=4,4,8", "train_size=256", "validation_size=100", "epochs=1"]
 Command = Callable[..., tuple[int, str, str]]
@@ -69,6 +70,12 @@ def test_train_then_evaluate_then_cost(bitspike: Command, tmp_path: Path) -> Non
     before = (tmp_path / "runs/one/checkpoint.safetensors").read_bytes()
     refused(bitspike("train", "digits-convnet", "--name", "one", *tiny()), "runs/one", "--resume")
     assert (tmp_path / "runs/one/checkpoint.safetensors").read_bytes() == before
+
+
+def test_the_recipes_are_listed(bitspike: Command) -> None:
+    status, out, _ = bitspike("train", "--list")
+    assert status == 0
+    assert [line.split()[0] for line in out.splitlines()] == list(RECIPES)
 
 
 def test_the_table_names_the_run_folder(bitspike: Command) -> None:

@@ -12,8 +12,17 @@ from bitspike.cli.options import DataDir, Json, RunsDir, print_json
 __all__ = ["train"]
 
 
+def _print_recipes(wanted: bool) -> None:
+    if wanted:
+        from bitspike.recipes import RECIPES
+
+        for name, make in RECIPES.items():
+            typer.echo(f"{name:24}{(make.__doc__ or '').splitlines()[0]}")
+        raise typer.Exit
+
+
 def train(
-    recipe: Annotated[str, typer.Argument(help="Name of the recipe; `bitspike train list` prints them.")],
+    recipe: Annotated[str, typer.Argument(help="Name of the recipe; --list prints them.")],
     edits: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="KEY=VALUE", help="Edit the recipe: bits=1/4/1, epochs=5, optimizer.lr=0.01."),
@@ -24,6 +33,9 @@ def train(
     runs_dir: RunsDir = Path("runs"),
     data_dir: DataDir = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the run folder's last checkpoint.")] = False,
+    show: Annotated[
+        bool, typer.Option("--list", callback=_print_recipes, is_eager=True, help="Print the recipes and exit.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Train a network, then print its test accuracy and its cost.
@@ -38,10 +50,6 @@ def train(
     from bitspike import recipes, reports, training
     from bitspike.cli.progress import ProgressBar
 
-    if recipe == "list":
-        for known, make in recipes.RECIPES.items():
-            typer.echo(f"{known:24}{(make.__doc__ or '').splitlines()[0]}")
-        return
     config = training.override(recipes.recipe(recipe), edits or [])
     title = name or f"{recipe}-{str(config.bits).replace('/', '-')}-seed{config.seed}"
     folder = training.RunFolder(runs_dir / title)

@@ -39,8 +39,9 @@ class Staircase:
 
     def level(self, v: Tensor) -> Tensor:
         """Spike levels (whole numbers in the dtype of ``v``), shaped like ``v``."""
-        if (self.lo, self.hi, self.shift) == (0, 1, 0.0):  # one comparison says the same
-            return (v >= self.v_threshold).to(v.dtype)
+        if (self.lo, self.hi, self.shift) == (0, 1, 0.0):  # one comparison says the same; into floats, in one pass
+            v = v.detach()
+            return torch.ge(v, self.v_threshold, out=torch.empty_like(v))
         scaled = v if self.v_threshold == 1.0 else v / self.v_threshold
         scaled = scaled + self.shift if self.shift else scaled
         return torch.floor(scaled).clamp_(self.lo, self.hi)

@@ -105,10 +105,12 @@ class SpikingNode(nn.Module):
         s = self.staircase
         if self.v_reset is None:
             return torch.sub(u, spikes, alpha=s.v_threshold / s.scale)
-        if spikes.requires_grad and (s.lo, s.hi) == (0, 1):  # through the spike, so that its gradient counts
-            fired = spikes if s.scale == 1.0 else spikes / s.scale
-            return u * (1 - fired) + fired * self.v_reset
-        return u.masked_fill(spikes != 0, self.v_reset)
+        if s.hi - s.lo == 1:
+            fired = spikes if s.scale == 1.0 else spikes / s.scale  # its gradient counts
+        else:
+            fired = spikes.detach().sign()
+        v = u * (1 - fired.abs() if s.lo < 0 else 1 - fired)
+        return torch.add(v, fired, alpha=self.v_reset) if self.v_reset else v
 
     def extra_repr(self) -> str:
         s = self.staircase
