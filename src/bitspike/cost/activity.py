@@ -29,8 +29,7 @@ class SynapseActivity:
     additions: int | None
 
     def __post_init__(self) -> None:
-        if not 0 <= self.events <= self.elements:
-            raise UserError("activity", f"{self.events} events", f"want 0 to {self.elements}, the elements seen")
+        _check(self.elements, self.events, self.sops, 0 if self.additions is None else self.additions)
 
 
 @dataclass(frozen=True)
@@ -47,6 +46,9 @@ class NeuronActivity:
     spikes: int
     level_sum: int
 
+    def __post_init__(self) -> None:
+        _check(self.elements, self.spikes, self.level_sum)
+
 
 @dataclass(frozen=True)
 class Activity:
@@ -56,6 +58,9 @@ class Activity:
     source: str
     synapses: Mapping[str, SynapseActivity] = field(default_factory=dict)
     neurons: Mapping[str, NeuronActivity] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        _check(self.images, 0)
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -71,3 +76,12 @@ class Activity:
             )
         except (KeyError, TypeError, AttributeError) as wrong:
             raise UserError("activity", str(wrong), "want what `bitspike train` wrote as activity.json") from wrong
+
+
+def _check(elements: int, events: int, *sums: int) -> None:
+    """Counts are whole numbers from 0 up; something was seen, and no more of it was active than there is."""
+    for count in (elements, events, *sums):
+        if isinstance(count, bool) or not isinstance(count, int) or count < 0:
+            raise UserError("activity", count, "counts are whole numbers from 0 up")
+    if not events <= elements or elements == 0:
+        raise UserError("activity", f"{events} of {elements}", "want something seen, and no more events than that")

@@ -100,10 +100,16 @@ class Paper:
 
 def _neuron_before(graph: Graph, name: str) -> Fire | None:
     """The neuron whose spikes arrive at the op ``name``; of several, the one with the widest alphabet."""
-    node = graph[name]
-    if isinstance(node, Fire):
-        return node
-    found = [neuron for source in node.inputs if (neuron := _neuron_before(graph, source))]
+    found: list[Fire] = []
+    seen: set[str] = set()
+    ahead = [name]
+    while ahead:
+        node = graph[ahead.pop()]
+        if isinstance(node, Fire):
+            found.append(node)
+        elif node.name not in seen:  # branches meet again: each op is looked at once
+            seen.add(node.name)
+            ahead += node.inputs
     return max(found, key=lambda neuron: neuron.hi - neuron.lo, default=None)
 
 
@@ -113,8 +119,8 @@ def _first_conv(graph: Graph) -> frozenset[str]:
     return frozenset({first.name}) if first and reads_images else frozenset()
 
 
-def _first_conv_except_resnet20(graph: Graph) -> frozenset[str]:
-    return frozenset() if graph.name == "resnet20" else _first_conv(graph)
+def _first_conv_except_wide(graph: Graph) -> frozenset[str]:
+    return frozenset() if graph.name in ("resnet19", "resnet20") else _first_conv(graph)
 
 
 _ALL: tuple[Counting, ...] = (
@@ -122,8 +128,8 @@ _ALL: tuple[Counting, ...] = (
     Paper("paper-000", "Bit Budget paper: weights only, without the first convolution", _first_conv),
     Paper(
         "paper-001",
-        "adaptive bit allocation: weights only, without the first convolution, which its ResNet20 rows keep",
-        _first_conv_except_resnet20,
+        "adaptive bit allocation: weights only; no first convolution, but ResNet19 and ResNet20 keep it",
+        _first_conv_except_wide,
     ),
 )
 COUNTINGS: Mapping[str, Counting] = MappingProxyType({rule.name: rule for rule in _ALL})

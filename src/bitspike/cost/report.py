@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from bitspike.cost.activity import Activity
+from bitspike.cost.activity import Activity, NeuronActivity, SynapseActivity
 from bitspike.cost.counting import Counting, counting
 from bitspike.errors import UserError
 from bitspike.ir import Affine, Graph, Synapse
@@ -105,13 +105,7 @@ def cost(graph: Graph, counting_name: str = "exact", activity: Activity | None =
     """
     rule = counting(counting_name)
     if activity is not None:
-        for kind, measured, known in (
-            ("layer", activity.synapses, graph.synapses()),
-            ("neuron", activity.neurons, graph.neurons()),
-        ):
-            missing = {node.name for node in known} ^ set(measured)
-            if missing:
-                raise UserError(f"activity of {kind}", sorted(missing)[0], "the activity is of another network")
+        _check_activity(graph, activity)
     left_out = rule.left_out(graph)
     layers = tuple(_layer(graph, node, rule, node.name not in left_out, activity) for node in graph.synapses())
     neurons = tuple(_neuron(graph, node.name, activity) for node in graph.neurons())
@@ -125,6 +119,20 @@ def cost(graph: Graph, counting_name: str = "exact", activity: Activity | None =
         total=_total(graph, layers, neurons, rule),
         activity=None if activity is None else f"{activity.images} images: {activity.source}",
     )
+
+
+def _check_activity(graph: Graph, activity: Activity) -> None:
+    """Every layer was measured, and saw as many elements as the graph says."""
+    sizes = {node.name: graph.input_edge(node) for node in graph.synapses()}
+    sizes |= {node.name: graph.edges[node.name] for node in graph.neurons()}
+    measured: dict[str, SynapseActivity | NeuronActivity] = {**activity.synapses, **activity.neurons}
+    if missing := sizes.keys() ^ measured.keys():
+        raise UserError("activity of layer", min(missing), "the activity is of another network")
+    for name, edge in sizes.items():
+        expected = activity.images * edge.T * edge.size
+        if measured[name].elements != expected:
+            seen = f"{measured[name].elements} elements"
+            raise UserError(f"activity of layer {name}", seen, f"want {expected}; it is of another network")
 
 
 def _layer(graph: Graph, node: Synapse, rule: Counting, counted: bool, activity: Activity | None) -> LayerCost:

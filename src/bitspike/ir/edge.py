@@ -35,6 +35,8 @@ class Edge:
             raise UserError("T", self.T, "want at least one step")
         if (self.lo is None) != (self.hi is None):
             raise UserError("range", (self.lo, self.hi), "give both ends or neither")
+        if self.lo is not None and self.hi is not None and self.lo > self.hi:
+            raise UserError("range", (self.lo, self.hi), "want lo <= hi")
 
     @property
     def size(self) -> int:

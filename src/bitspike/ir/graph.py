@@ -46,7 +46,10 @@ class Graph:
         object.__setattr__(self, "edges", MappingProxyType(edges))
 
     def __getitem__(self, name: str) -> Node:
-        return next(node for node in self.nodes if node.name == name)
+        for node in self.nodes:
+            if node.name == name:
+                return node
+        raise KeyError(name)
 
     def input_edge(self, node: Node) -> Edge:
         """The edge that a one-input op reads."""

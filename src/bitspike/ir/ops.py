@@ -8,6 +8,7 @@ from math import prod
 import numpy as np
 from numpy.typing import NDArray
 
+from bitspike.bits import FULL_PRECISION
 from bitspike.errors import UserError
 from bitspike.ir.edge import Edge
 
@@ -71,9 +72,18 @@ class Synapse(Node):
     weight_bits: int
     bias: bool = False
 
+    def __post_init__(self) -> None:
+        if self.out_channels < 1 or not 1 <= self.weight_bits <= FULL_PRECISION:
+            wanted = f"wants out_channels >= 1 and weight_bits 1 to {FULL_PRECISION}"
+            raise self.refuse((self.out_channels, self.weight_bits), wanted)
+
+    def weight_shape(self, edge: Edge) -> tuple[int, ...]:
+        """Shape of the weights, output channels first."""
+        raise NotImplementedError
+
     def weight_count(self, edge: Edge) -> int:
         """Weights, without bias."""
-        raise NotImplementedError
+        return prod(self.weight_shape(edge))
 
     def macs(self, edge: Edge) -> int:
         """Multiply-accumulates of one image at one step, padding counted as the papers do."""
@@ -94,27 +104,28 @@ class Conv(Synapse):
     dilation: Pair = (1, 1)
     groups: int = 1
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _check_window(self, self.kernel_size, self.stride, self.padding)
+        if min(*self.dilation, self.groups) < 1:
+            raise self.refuse((self.dilation, self.groups), "wants dilation and groups of at least 1")
+
     def infer(self, *edges: Edge) -> Edge:
         (edge,) = edges
-        if len(edge.shape) != 3:
-            raise self.refuse(edge.shape, "wants an input of shape (C, H, W)")
+        places = self._places(edge)
         if edge.shape[0] % self.groups or self.out_channels % self.groups:
             raise self.refuse(edge.shape[0], f"input and output channels must divide into {self.groups} groups")
-        return edge.unquantized((self.out_channels, *self._out_side(edge)))
+        return edge.unquantized((self.out_channels, *places))
 
-    def _out_side(self, edge: Edge) -> Pair:
-        reach = [d * (k - 1) + 1 for d, k in zip(self.dilation, self.kernel_size, strict=True)]
-        rows, columns = (
-            (side + 2 * p - r) // s + 1
-            for side, p, r, s in zip(edge.shape[1:], self.padding, reach, self.stride, strict=True)
-        )
-        return rows, columns
+    def _places(self, edge: Edge) -> Pair:
+        rows, columns = (d * (k - 1) + 1 for d, k in zip(self.dilation, self.kernel_size, strict=True))
+        return _window_places(self, edge, (rows, columns), self.stride, self.padding)
 
-    def weight_count(self, edge: Edge) -> int:
-        return self.out_channels * (edge.shape[0] // self.groups) * prod(self.kernel_size)
+    def weight_shape(self, edge: Edge) -> tuple[int, ...]:
+        return (self.out_channels, edge.shape[0] // self.groups, *self.kernel_size)
 
     def macs(self, edge: Edge) -> int:
-        return self.weight_count(edge) * prod(self._out_side(edge))
+        return self.weight_count(edge) * prod(self._places(edge))
 
     def fan_out(self, edge: Edge) -> NDArray[np.int64]:
         rows, columns = (self._touches(axis, edge) for axis in (0, 1))
@@ -122,7 +133,7 @@ class Conv(Synapse):
 
     def _touches(self, axis: int, edge: Edge) -> NDArray[np.int64]:
         """For each input position along one axis: the (output, kernel tap) pairs that read it."""
-        side, outputs = edge.shape[1 + axis], self._out_side(edge)[axis]
+        side, outputs = edge.shape[1 + axis], self._places(edge)[axis]
         taps = np.arange(self.kernel_size[axis]) * self.dilation[axis] - self.padding[axis]
         read = (np.arange(outputs)[:, None] * self.stride[axis] + taps).ravel()
         return np.bincount(read[(read >= 0) & (read < side)], minlength=side).astype(np.int64)
@@ -138,8 +149,8 @@ class Linear(Synapse):
             raise self.refuse(edge.shape, "wants a flat input; reshape it first")
         return edge.unquantized((self.out_channels,))
 
-    def weight_count(self, edge: Edge) -> int:
-        return self.out_channels * edge.size
+    def weight_shape(self, edge: Edge) -> tuple[int, ...]:
+        return (self.out_channels, edge.size)
 
     def macs(self, edge: Edge) -> int:
         return self.weight_count(edge)
@@ -185,17 +196,21 @@ class Fire(Node):
 
 @dataclass(frozen=True, kw_only=True)
 class Add(Node):
-    """``x + y``. Spikes of one scale add up to wider integers; anything else is unquantized until freezing."""
+    """``x + y``. Spikes of one scale add up to wider integers; anything else is unquantized until freezing.
+
+    An input of one step is held, as `Fire` holds it.
+    """
 
     arity = 2
 
     def infer(self, *edges: Edge) -> Edge:
         a, b = edges
-        if a.shape != b.shape or a.T != b.T:
+        T = max(a.T, b.T)
+        if a.shape != b.shape or {a.T, b.T} - {1, T}:
             raise self.refuse((a.shape, a.T, b.shape, b.T), "wants two inputs of one shape and T")
         if a.lo is None or a.hi is None or b.lo is None or b.hi is None or a.scale is None or a.scale != b.scale:
-            return a.unquantized()
-        return Edge(shape=a.shape, T=a.T, lo=a.lo + b.lo, hi=a.hi + b.hi, scale=a.scale)
+            return Edge(shape=a.shape, T=T)
+        return Edge(shape=a.shape, T=T, lo=a.lo + b.lo, hi=a.hi + b.hi, scale=a.scale)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -206,9 +221,13 @@ class SumPool(Node):
     stride: Pair
     padding: Pair = (0, 0)
 
+    def __post_init__(self) -> None:
+        _check_window(self, self.kernel_size, self.stride, self.padding)
+
     def infer(self, *edges: Edge) -> Edge:
         (edge,) = edges
-        shape, area = _pooled(self, edge, self.kernel_size, self.stride, self.padding), prod(self.kernel_size)
+        shape = (edge.shape[0], *_window_places(self, edge, self.kernel_size, self.stride, self.padding))
+        area = prod(self.kernel_size)
         if edge.lo is None or edge.hi is None:
             return edge.unquantized(shape)
         scale = None if edge.scale is None else edge.scale / area
@@ -224,9 +243,13 @@ class MaxPool(Node):
     stride: Pair
     padding: Pair = (0, 0)
 
+    def __post_init__(self) -> None:
+        _check_window(self, self.kernel_size, self.stride, self.padding)
+
     def infer(self, *edges: Edge) -> Edge:
         (edge,) = edges
-        return edge.reshaped(_pooled(self, edge, self.kernel_size, self.stride, self.padding))
+        places = _window_places(self, edge, self.kernel_size, self.stride, self.padding)
+        return edge.reshaped((edge.shape[0], *places))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -250,8 +273,17 @@ class Readout(Node):
         return Edge(shape=edges[0].shape, T=1)
 
 
-def _pooled(node: Node, edge: Edge, kernel: Pair, stride: Pair, padding: Pair) -> tuple[int, ...]:
+def _check_window(node: Node, kernel: Pair, stride: Pair, padding: Pair) -> None:
+    if min(*kernel, *stride) < 1 or min(padding) < 0:
+        raise node.refuse((kernel, stride, padding), "wants kernel and stride of at least 1, padding of at least 0")
+
+
+def _window_places(node: Node, edge: Edge, window: Pair, stride: Pair, padding: Pair) -> Pair:
+    """Rows and columns of places where the window fits."""
     if len(edge.shape) != 3:
         raise node.refuse(edge.shape, "wants an input of shape (C, H, W)")
-    sides = zip(edge.shape[1:], kernel, stride, padding, strict=True)
-    return (edge.shape[0], *((side + 2 * p - k) // s + 1 for side, k, s, p in sides))
+    sides = zip(edge.shape[1:], window, stride, padding, strict=True)
+    rows, columns = ((side + 2 * p - w) // s + 1 for side, w, s, p in sides)
+    if min(rows, columns) < 1:
+        raise node.refuse(edge.shape, f"its {window[0]}x{window[1]} window is larger than that, padded by {padding}")
+    return rows, columns

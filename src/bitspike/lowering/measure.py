@@ -63,12 +63,14 @@ class _Meter:
 
         def hook(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
             x = inputs[0]
-            per_place = fan_out.to(x.device)
+            levels, per_place = _levels(x, edge), fan_out.to(x.device)
+            active = x != 0 if levels is None else levels != 0  # 2.1 - 0.7 - 1.4 is no event
+            over = (0, 1) if x.ndim == 4 else 0
             counts["elements"] += x.numel()
-            counts["events"] += int((x != 0).sum())
-            counts["sops"] += int(((x != 0).sum((0, 1) if x.ndim == 4 else 0) * per_place).sum())
-            if (levels := _levels(x, edge)) is not None:
-                counts["additions"] += int((levels.sum((0, 1) if x.ndim == 4 else 0) * per_place).sum())
+            counts["events"] += int(active.sum())
+            counts["sops"] += int((active.sum(over) * per_place).sum())
+            if levels is not None:
+                counts["additions"] += int((levels.sum(over) * per_place).sum())
 
         return hook
 

@@ -1,7 +1,7 @@
 """The charge step ``u = f(v, x)``: how the membrane takes in a current, and what it forgets.
 
 Each module maps ``v`` (carried potential) and ``x`` (current), both ``[N, ...]``, to ``u`` of the same shape. All
-are ``u = retention*v + gain*x + const`` in exact arithmetic; `retention` and `gain` hand that to the integer graph.
+are ``u = retention*v + gain*x + offset`` in exact arithmetic; these three hand it to the integer graph.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ class Integrate(nn.Module):
 
     retention: float = 1.0
     gain: float = 1.0
+    offset: float = 0.0
 
     def forward(self, v: Tensor, x: Tensor) -> Tensor:
         return v + x
@@ -30,6 +31,7 @@ class RetainIntegrate(nn.Module):
     """``u = v/tau + x`` (paper 000, Eq. 6). For ``tau = 2`` it equals `LeakyIntegrate` without input decay."""
 
     gain: float = 1.0
+    offset: float = 0.0
 
     def __init__(self, tau: float) -> None:
         super().__init__()
@@ -57,6 +59,10 @@ class LeakyIntegrate(nn.Module):
     def gain(self) -> float:
         return 1 / self.tau if self.decay_input else 1.0
 
+    @property
+    def offset(self) -> float:
+        return self.v_rest / self.tau
+
     def forward(self, v: Tensor, x: Tensor) -> Tensor:
         over_rest = v - self.v_rest if self.v_rest else v
         if self.decay_input:
@@ -81,6 +87,10 @@ class ParametricLeakyIntegrate(nn.Module):
     @property
     def gain(self) -> float:
         return 1 - self.retention if self.decay_input else 1.0
+
+    @property
+    def offset(self) -> float:
+        return self.v_rest * (1 - self.retention)
 
     def forward(self, v: Tensor, x: Tensor) -> Tensor:
         rate = self.w.sigmoid()

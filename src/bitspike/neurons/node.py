@@ -105,11 +105,12 @@ class SpikingNode(nn.Module):
         s = self.staircase
         if self.v_reset is None:
             return torch.sub(u, spikes, alpha=s.v_threshold / s.scale)
-        if s.hi - s.lo == 1:
+        if (s.lo, s.hi) == (0, 1):
             fired = spikes if s.scale == 1.0 else spikes / s.scale  # its gradient counts
         else:
             fired = spikes.detach().sign()
-        v = u * (1 - fired.abs() if s.lo < 0 else 1 - fired)
+            fired = fired.abs_() if s.lo < 0 else fired
+        v = u * (1 - fired)
         return torch.add(v, fired, alpha=self.v_reset) if self.v_reset else v
 
     def extra_repr(self) -> str:

@@ -1,5 +1,5 @@
 """Reports: tables of what was trained and what it costs."""
 
-from bitspike.reports.tables import cost_table, results_table, si, total_table
+from bitspike.reports.tables import activity_tables, cost_table, results_table, si, total_table
 
-__all__ = ["cost_table", "results_table", "si", "total_table"]
+__all__ = ["activity_tables", "cost_table", "results_table", "si", "total_table"]

@@ -5,18 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from rich.markup import escape
 from rich.table import Table
 
 from bitspike.cost import CostReport
 
-__all__ = ["cost_table", "results_table", "si", "total_table"]
+__all__ = ["activity_tables", "cost_table", "results_table", "si", "total_table"]
 
 
 def si(value: float | None) -> str:
-    """Three significant digits with a prefix: ``12.3 M``; an en dash where nothing was measured."""
+    """Four significant digits with a prefix: ``12.35 M``; an en dash where nothing was measured."""
     if value is None:
         return "–"
-    for factor, prefix in ((1e9, " G"), (1e6, " M"), (1e3, " k")):
+    for factor, prefix in ((1e15, " P"), (1e12, " T"), (1e9, " G"), (1e6, " M"), (1e3, " k")):
         if abs(value) >= factor:
             return f"{value / factor:.4g}{prefix}"
     return f"{value:.4g}"
@@ -46,19 +47,39 @@ def results_table(results: Sequence[Mapping[str, Any]], title: str) -> Table:
 
 def cost_table(report: CostReport) -> Table:
     """The layers of a network and what each costs."""
-    measured = report.activity is not None
-    table = Table(title=f"{report.model}, counting: {report.counting}", caption=report.about)
-    columns = ["layer", "weights", "MACs/step", "w/s/T", "Bit Budget", "S-ACE"]
-    columns += ["firing rate", "SOPs", "NS-ACE"] if measured else []
-    for column in columns:
-        table.add_column(column, justify="left" if column == "layer" else "right", no_wrap=True)
+    title = f"{report.model}, counting: {report.counting}"
+    columns = ("weights", "MACs/step", "w/s/T", "Bit Budget", "S-ACE")
+    table = _table(title, "layer", *columns, caption=report.about)
     for layer in report.layers:
         name = layer.name if layer.counted else f"{layer.name} (left out)"
-        row = [name, si(layer.weights), si(layer.macs), f"{layer.w}/{layer.s}/{layer.t}"]
-        row += [str(layer.bit_budget), si(layer.s_ace)]
-        if measured:
-            row += [f"{100 * (layer.firing_rate or 0):.1f} %", si(layer.sops), si(layer.ns_ace)]
-        table.add_row(*row)
+        widths = f"{layer.w}/{layer.s}/{layer.t}"
+        row = (si(layer.weights), si(layer.macs), widths, str(layer.bit_budget), si(layer.s_ace))
+        table.add_row(escape(name), *row)
+    return table
+
+
+def activity_tables(report: CostReport) -> list[Table]:
+    """What images set off, in layers with weights and in layers of neurons; no tables if nothing was measured."""
+    if report.activity is None:
+        return []
+    layers = _table("on real images, per image", "layer", "firing rate", "SOPs", "additions", "NS-ACE")
+    for layer in report.layers:
+        rate = f"{100 * (layer.firing_rate or 0):.1f} %"
+        layers.add_row(escape(layer.name), rate, si(layer.sops), si(layer.additions), si(layer.ns_ace))
+    neurons = _table("", "neurons", "number", "s/T", "spikes", "sparsity")
+    for neuron in report.neurons:
+        sparsity = f"{100 * (neuron.sparsity or 0):.1f} %"
+        row = (si(neuron.neurons), f"{neuron.s}/{neuron.t}", si(neuron.spikes), sparsity)
+        neurons.add_row(escape(neuron.name), *row)
+    return [layers, neurons]
+
+
+def _table(title: str, name: str, *columns: str, caption: str | None = None) -> Table:
+    """Names fold where the terminal is narrow; numbers are never cut."""
+    table = Table(title=escape(title) or None, caption=caption)
+    table.add_column(name, overflow="fold")
+    for column in columns:
+        table.add_column(column, justify="right", no_wrap=True)
     return table
 
 

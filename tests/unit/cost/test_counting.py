@@ -1,0 +1,150 @@
+"""The conventions: what each leaves out, and the widths that it counts with."""
+
+import pytest
+import torch
+from torch import nn
+
+from bitspike.bits import BitPlan, Bits
+from bitspike.cost import COUNTINGS, Activity, NeuronActivity, SynapseActivity, cost
+from bitspike.errors import UserError
+from bitspike.ir import Add, Conv, Edge, Fire, Graph, Input, Relu
+from bitspike.layers import Encoder, OverTime
+from bitspike.lowering import lower
+from bitspike.models import build_model
+from bitspike.neurons import MultiBitLIFNode
+
+
+def graph_of(name, bits, **layers):
+    plan = BitPlan(Bits.parse(bits), {layer.replace("_", "."): widths for layer, widths in layers.items()})
+    with torch.device("meta"):
+        return lower(build_model(name, plan, image_shape=(3, 32, 32), num_classes=10), (3, 32, 32), name)
+
+
+def widths(graph, counting):
+    return {layer.name: (layer.w, layer.s, layer.t) for layer in cost(graph, counting).layers}
+
+
+def everywhere(graph, share=4):
+    """Activity in which every ``share``-th element is an event."""
+    edges = {node.name: graph.input_edge(node) for node in graph.synapses()}
+    return Activity(
+        images=2,
+        source="made up",
+        synapses={
+            name: SynapseActivity(n := 2 * edge.T * edge.size, n // share, sops=3 * n, additions=5 * n)
+            for name, edge in edges.items()
+        },
+        neurons={node.name: NeuronActivity(2 * node.T * graph.edges[node.name].size, 0, 0) for node in graph.neurons()},
+    )
+
+
+def test_exact_counts_each_layer_as_it_runs():
+    """Pixels are 8 bits and one step; the sum of two 2-bit spikes is 3 bits wide, of three 4."""
+    seen = widths(graph_of("sew-resnet18", "4/2/3"), "exact")
+    assert seen["stem.0"] == (4, 8, 1)
+    assert seen["blocks.0.residual.0.0"] == (4, 2, 3)
+    assert seen["blocks.1.residual.0.0"] == (4, 3, 3)  # levels 0..6
+    assert seen["blocks.2.residual.0.0"] == (4, 4, 3)  # levels 0..9
+    assert seen["head.2"][1] == 8  # 16 places of levels 0..9 make 0..144
+
+
+def test_the_papers_count_spikes_only():
+    graph = graph_of("sew-resnet18", "4/2/3", stem_0={"w": 8})
+    for counting in ("paper-000", "paper-001"):
+        seen = widths(graph, counting)
+        assert seen.pop("stem.0") == (8, 2, 3)
+        assert set(seen.values()) == {(4, 2, 3)}
+
+
+def test_the_papers_count_the_spikes_that_arrive():
+    seen = widths(graph_of("convnet", "4/2/3", features_4={"s": 5}), "paper-000")
+    assert seen == {
+        "features.0.0": (4, 2, 3),
+        "features.3.0": (4, 2, 3),
+        "features.6.0": (4, 5, 3),
+        "classifier.1.0": (4, 2, 3),
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "counting", "left_out"),
+    [
+        ("resnet18", "exact", ()),
+        ("resnet18", "paper-000", ("stem.0",)),
+        ("resnet18", "paper-001", ("stem.0",)),
+        ("resnet19", "paper-000", ("stem.0",)),
+        ("resnet19", "paper-001", ()),
+        ("resnet20", "paper-000", ("stem.0",)),
+        ("resnet20", "paper-001", ()),
+        ("resnet20-thin", "paper-001", ("stem.0",)),
+        ("vgg9", "paper-000", ("features.0.0",)),
+    ],
+)
+def test_what_is_left_out(name, counting, left_out):
+    graph = graph_of(name, "2/2/1")
+    report = cost(graph, counting, everywhere(graph))
+    assert report.left_out == left_out
+    assert tuple(layer.name for layer in report.layers if not layer.counted) == left_out
+    counted = [layer for layer in report.layers if layer.counted]
+    for metric in ("macs", "s_ace", "sops", "additions", "ns_ace"):
+        assert getattr(report.total, metric) == sum(getattr(layer, metric) for layer in counted)
+    assert report.total.weights == sum(layer.weights for layer in report.layers)  # a size leaves nothing out
+    assert all(layer.s_ace == (layer.macs * layer.bit_budget if layer.counted else 0) for layer in report.layers)
+    assert report.total.mean_bit_budget == report.total.s_ace / report.total.macs
+
+
+def test_only_a_convolution_of_the_images_is_left_out():
+    linear = nn.Sequential(Encoder(), OverTime(nn.Flatten(), nn.Linear(12, 3)), MultiBitLIFNode(1, 2))
+    assert cost(lower(linear, (3, 2, 2)), "paper-000").left_out == ()
+    late = nn.Sequential(Encoder(), MultiBitLIFNode(1, 2), OverTime(nn.Conv2d(3, 3, 1)))
+    assert cost(lower(late, (3, 2, 2)), "paper-000").left_out == ()
+    assert cost(Graph("empty", (Input(name="x", inputs=(), edge=Edge(shape=(1,), T=1)),))).total.mean_bit_budget == 0
+
+
+def test_synaptic_operations_of_the_papers():
+    """``SOPs = fr * n * b_s * T`` and ``NS-ACE = b_w * SOPs`` (000, Eq. 9); exact: as measured, times both widths."""
+    graph = graph_of("convnet", "4/2/3")
+    for counting in ("paper-000", "paper-001"):
+        for layer in cost(graph, counting, everywhere(graph)).layers:
+            assert layer.firing_rate == 0.25
+            assert layer.sops == 0.25 * layer.macs * 2 * 3
+            assert layer.ns_ace == 4 * layer.sops
+    for layer in cost(graph, "exact", everywhere(graph)).layers:
+        edge = graph.input_edge(graph[layer.name])
+        assert layer.sops == 3 * edge.T * edge.size
+        assert layer.ns_ace == layer.w * layer.s * layer.sops
+
+
+def test_constants_beside_the_weights():
+    model = nn.Sequential(nn.Conv2d(3, 5, 3), nn.BatchNorm2d(5), nn.Conv2d(5, 2, 3, bias=False))
+    weights, constants = 3 * 5 * 9 + 5 * 2 * 9, 5 + 2 * 5  # a bias, and two numbers a normed channel
+    for counting, bits in (("exact", 32), ("paper-000", 0)):
+        total = cost(lower(model, (3, 8, 8)), counting).total
+        assert (total.weights, total.params) == (weights, weights + constants)
+        assert total.size_bytes == (16 * weights + bits * constants) / 8
+
+
+def test_a_network_that_does_not_spike_is_16_bits_and_one_step():
+    model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Conv2d(4, 4, 3))
+    for counting in COUNTINGS:
+        assert set(widths(lower(model, (3, 8, 8)), counting).values()) == {(16, 16, 1)}
+
+
+def test_many_branches_that_meet_are_walked_once():
+    """Sixty blocks without neurons: as many paths as 2^60."""
+    nodes = [
+        Input(name="x", inputs=(), edge=Edge(shape=(1, 4, 4), T=1)),
+        Fire(name="early", inputs=("x",), T=2, lo=0, hi=7),
+        Relu(name="join0", inputs=("early",)),
+    ]
+    for i in range(60):
+        nodes.append(Relu(name=f"left{i}", inputs=(f"join{i}",)))
+        nodes.append(Add(name=f"join{i + 1}", inputs=(f"left{i}", f"join{i}")))
+    nodes.append(Conv(name="conv", inputs=("join60",), out_channels=1, weight_bits=4, kernel_size=(1, 1)))
+    assert widths(Graph("deep", tuple(nodes)), "paper-000") == {"conv": (4, 3, 2)}
+
+
+def test_an_unknown_convention_is_named():
+    with pytest.raises(UserError, match=r"counting: got 'paper-002'; did you mean 'paper-00\d'"):
+        cost(graph_of("convnet", "2/2/1"), "paper-002")
+    assert all(rule.name == name and rule.about for name, rule in COUNTINGS.items())

@@ -1,0 +1,55 @@
+"""Layers over merged time: the same as a loop over the steps."""
+
+import pytest
+import torch
+from torch import nn
+
+from bitspike.layers import OverTime, mean_over_time, merge_time, split_time
+
+LAYERS = {
+    "convolution": lambda: OverTime(nn.Conv2d(3, 5, 3, 2, 1)),
+    "convolution and norm": lambda: OverTime(nn.Conv2d(3, 5, 1), nn.BatchNorm2d(5)),
+    "pooling": lambda: OverTime(nn.MaxPool2d(2)),
+    "head": lambda: OverTime(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(3, 7)),
+    "nothing": lambda: OverTime(),
+}
+
+
+def whole(*shape: int) -> torch.Tensor:
+    """Whole numbers, so that a convolution's sums are exact whatever their order."""
+    return torch.randint(-8, 9, shape, generator=torch.Generator().manual_seed(0)).float()
+
+
+@pytest.mark.parametrize("make", LAYERS.values(), ids=LAYERS)
+@pytest.mark.parametrize("T", [1, 2, 5])
+def test_equals_a_loop_over_the_steps(make, T):
+    layer = make().eval()
+    with torch.no_grad():
+        for parameter in layer.parameters():
+            parameter.copy_(whole(*parameter.shape))
+    x = whole(T, 4, 3, 6, 6)
+    merged = layer(x)
+    looped = torch.stack([nn.Sequential.forward(layer, step) for step in x])
+    assert merged.shape[:2] == (T, 4)
+    assert torch.equal(merged, looped)
+    if T > 1:  # a planted error: steps in another order
+        assert not torch.equal(merged, looped.flip(0))
+
+
+def test_batch_norm_sees_all_steps_together():
+    x = torch.randn(4, 8, 3, 5, 5)
+    layer = OverTime(nn.BatchNorm2d(3, momentum=1.0))
+    normed = layer(x)
+    torch.testing.assert_close(layer[0].running_mean, x.mean((0, 1, 3, 4)))
+    torch.testing.assert_close(normed.mean((0, 1, 3, 4)), torch.zeros(3), atol=1e-6, rtol=0)
+
+
+def test_time_merges_and_splits():
+    x = whole(3, 2, 4)
+    assert torch.equal(merge_time(x), torch.cat(list(x)))
+    assert torch.equal(split_time(merge_time(x), x), x)
+
+
+def test_readout_is_the_mean_of_the_steps():
+    x = whole(4, 2, 3)
+    assert torch.equal(mean_over_time(x), (x[0] + x[1] + x[2] + x[3]) / 4)

@@ -1,0 +1,217 @@
+"""The networks: built, run, counted, and given bits layer by layer."""
+
+import pytest
+import torch
+from torch import nn
+
+from bitspike.bits import BitPlan, Bits
+from bitspike.errors import UserError
+from bitspike.layers import Encoder
+from bitspike.models import MODELS, apply_weight_bits, build_model
+from bitspike.neurons import IFNode, LIFNode, MultiBitLIFNode, NeuronConfig, SpikingNode
+from bitspike.quant import UniformSymmetric, quantize_weights, synapses, weight_bits, weight_quantizer
+
+SMALL = {  # image side and channels: the smallest that the network's pooling leaves alive
+    "vgg16": (32, (2, 2, 2, 2, 2)),
+    **dict.fromkeys(["convnet", "vgg9", "resnet8-thin", "resnet20-thin", "resnet19", "resnet20"], (8, (4, 4, 4))),
+    **dict.fromkeys(["resnet18", "sew-resnet18", "sew-resnet34", "sew-resnet50"], (8, (2, 2, 2, 2))),
+}
+
+
+def small(name: str, plan: BitPlan | str = "2/2/2", side: int | None = None, **options) -> nn.Module:
+    torch.manual_seed(0)
+    default_side, channels = SMALL[name]
+    side = side or default_side
+    plan = plan if isinstance(plan, BitPlan) else BitPlan(Bits.parse(plan))
+    return build_model(name, plan, image_shape=(3, side, side), num_classes=5, channels=channels, **options)
+
+
+def images(side: int, n: int = 3) -> torch.Tensor:
+    return torch.randint(0, 256, (n, 3, side, side), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
+
+
+def neurons(model: nn.Module) -> dict[str, SpikingNode]:
+    return {name: module for name, module in model.named_modules() if isinstance(module, SpikingNode)}
+
+
+def count(model: nn.Module) -> int:
+    return sum(layer.weight.numel() for layer in synapses(model).values())
+
+
+def on_meta(name: str, side: int, num_classes: int, bits: str = "16/1/4") -> nn.Module:
+    with torch.device("meta"):
+        return build_model(name, BitPlan(Bits.parse(bits)), image_shape=(3, side, side), num_classes=num_classes)
+
+
+def test_every_model_is_tried_here():
+    assert SMALL.keys() == MODELS.keys()
+
+
+@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("bits", ["16/1/2", "2/2/1"])
+def test_every_model_runs_and_every_parameter_learns(name, bits):
+    model = small(name, bits, neuron=NeuronConfig(kind="lif", surrogate_function="atan") if "/1/" in bits else None)
+    logits = model(images(SMALL[name][0]))
+    assert logits.shape == (Bits.parse(bits).t, 3, 5)
+    assert logits.isfinite().all()
+    torch.nn.functional.cross_entropy(logits.mean(0), torch.arange(3)).backward()
+    for parameter_name, parameter in model.named_parameters():
+        assert parameter.grad is not None, parameter_name
+        assert parameter.grad.isfinite().all(), parameter_name
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_a_state_dict_restores_every_model(name):
+    model, other = small(name).eval(), small(name).eval()
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.mul_(1.25)
+    x = images(SMALL[name][0])
+    other.load_state_dict(model.state_dict())
+    assert torch.equal(model(x), other(x))
+
+
+@pytest.mark.parametrize(
+    ("name", "side", "num_classes", "weights"),
+    [
+        ("resnet20", 32, 10, 17_277_312),  # 001: 34.555 MB at 16 bits
+        ("sew-resnet34", 224, 1000, 21_779_648),  # 001: 43.559 MB
+        ("resnet18", 32, 100, 11_210_432),  # 001: 22.421 MB
+    ],
+)
+def test_weights_are_as_many_as_the_papers_count(name, side, num_classes, weights):
+    model = on_meta(name, side, num_classes)
+    assert count(model) == weights
+    assert count(on_meta(name, side, num_classes + 1)) != weights
+    assert count(on_meta(name, side, num_classes, "2/2/1")) == weights
+
+
+def test_resnet19_is_as_large_as_the_paper_counts():
+    """001 counts batch norm's affine and running numbers too: 25.252 MB at 16 bits, 100 classes."""
+    model = on_meta("resnet19", 32, 100)
+    norms = sum(4 * m.num_features for m in model.modules() if isinstance(m, nn.BatchNorm2d))
+    assert round(2 * (count(model) + norms) / 1e6, 2) == 25.25
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_every_model_runs_on_the_meta_device(name):
+    side = 32 if name == "vgg16" else 16
+    with torch.device("meta"):
+        logits = on_meta(name, side, 10, "2/2/3")(torch.empty(2, 3, side, side))
+    assert logits.is_meta
+    assert logits.shape == (3, 2, 10)
+
+
+def test_large_images_get_the_imagenet_stem():
+    with torch.device("meta"):
+        model = small("sew-resnet34", side=224)
+        at_blocks = model.stem_pool(model.stem_neuron(model.stem(model.encoder(torch.empty(1, 3, 224, 224)))))
+    assert at_blocks.shape[-2:] == (56, 56)
+    assert isinstance(small("sew-resnet18", side=64).stem_pool, nn.Identity)
+
+
+def test_the_stem_runs_once_for_a_static_image():
+    model = small("resnet8-thin", "16/1/4")
+    seen = []
+    model.stem.register_forward_hook(lambda module, inputs, output: seen.append(output.shape[0]))
+    model.stem_neuron.register_forward_hook(lambda module, inputs, output: seen.append(output.shape[0]))
+    model(images(8))
+    assert seen == [1, 4]
+    assert isinstance(model.encoder, Encoder)
+
+
+def test_a_plan_gives_bits_by_layer():
+    plan = BitPlan(
+        Bits(2, 2, 2),
+        {"stem.0": {"w": 8}, "head.*": {"w": 16}, "blocks.0.neuron1": {"s": 4}, "blocks.1.*": {"w": 3, "s": 3}},
+    )
+    model = small("resnet8-thin", plan)
+    widths = {name: weight_bits(layer) for name, layer in synapses(model).items()}
+    assert widths == {
+        name: 8 if name == "stem.0" else 16 if name == "head.2" else 3 if name.startswith("blocks.1.") else 2
+        for name in widths
+    }
+    assert weight_quantizer(synapses(model)["head.2"]) is None  # 16 bits stay floats
+    tops = {name: node.staircase.hi for name, node in neurons(model).items()}
+    assert tops == {
+        name: 15 if name == "blocks.0.neuron1" else 7 if name.startswith("blocks.1.") else 3 for name in tops
+    }
+    assert model(images(8)).shape == (2, 3, 5)
+
+
+def test_a_plan_gives_steps_to_all():
+    assert {node.T for node in neurons(small("convnet", "16/2/3")).values()} == {3}
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_floats_have_no_quantizer(name):
+    assert all(weight_quantizer(layer) is None for layer in synapses(small(name, "16/1/1")).values())
+
+
+def test_the_quantizer_is_by_choice():
+    model = small("convnet", quantizer=UniformSymmetric)
+    assert all(isinstance(weight_quantizer(layer), UniformSymmetric) for layer in synapses(model).values())
+
+
+def test_the_neuron_is_by_choice():
+    assert {type(node) for node in neurons(small("convnet")).values()} == {MultiBitLIFNode}
+    chosen = small("convnet", "2/1/2", neuron=NeuronConfig(kind="lif"))
+    assert {type(node) for node in neurons(chosen).values()} == {LIFNode}
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"name": "resnet21"}, "model: got 'resnet21'; did you mean 'resnet20'"),
+        ({"channels": ()}, "channels: got"),
+        ({"channels": (4, 0, 4)}, "channels: got"),
+        ({"channels": (4, 4)}, "want 3 numbers, one for each stage"),
+        ({"plan": BitPlan(Bits(2, 2, 1), {"stem": {"w": 8}})}, "plan layer: got 'stem'"),
+        ({"plan": BitPlan(Bits(2, 2, 1, 8))}, "membrane bits: got 8"),
+        ({"neuron": NeuronConfig(kind="if")}, "spike bits: got 2"),
+        ({"name": "convnet", "image_shape": (1, 4, 28)}, "want at least 8 pixels a side"),
+    ],
+)
+def test_what_cannot_be_built_is_refused(change, message):
+    usual = {"name": "resnet8-thin", "plan": BitPlan(Bits(2, 2, 1)), "image_shape": (3, 8, 8), "num_classes": 5}
+    with pytest.raises(UserError, match=message):
+        build_model(**usual | change)
+
+
+class OwnNet(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.neuron, self.last = nn.Linear(4, 4), IFNode(2), nn.Linear(4, 2)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        logits: torch.Tensor = self.last(self.neuron(self.first(x)))
+        return logits
+
+
+def test_a_users_model_takes_weight_bits():
+    model = apply_weight_bits(OwnNet(), BitPlan(Bits(3, 1, 2), {"last": {"w": 16}}))
+    assert [weight_bits(layer) for layer in synapses(model).values()] == [3, 16]
+    assert model(torch.randn(2, 5, 4)).shape == (2, 5, 2)
+
+
+@pytest.mark.parametrize(("bits", "entry"), [("3/2/2", {}), ("3/1/1", {}), ("3/1/2", {"neuron": {"s": 2}})])
+def test_a_users_neurons_stay_what_they_are(bits, entry):
+    model = OwnNet()
+    with pytest.raises(UserError, match="bits of neuron"):
+        apply_weight_bits(model, BitPlan(Bits.parse(bits), entry))
+    assert [weight_bits(layer) for layer in synapses(model).values()] == [16, 16]
+
+
+def test_a_plan_for_a_quantized_model_is_refused():
+    with pytest.raises(UserError, match="has a parametrization already"):
+        apply_weight_bits(quantize_weights(OwnNet(), 3), BitPlan(Bits(3, 1, 2)))
+
+
+@pytest.mark.parametrize(
+    ("name", "levels"), [("resnet8-thin", {0, 1}), ("sew-resnet18", {0, 1, 2}), ("sew-resnet50", {0, 1, 2})]
+)
+def test_blocks_join_where_their_family_joins(name, levels):
+    """Spiking ResNet joins currents, so one spike leaves a block; SEW adds the spikes of both branches."""
+    model = small(name, "16/1/4", neuron=NeuronConfig(kind="if", v_threshold=0.25))
+    spikes = torch.randint(0, 2, (4, 2, SMALL[name][1][0], 8, 8), generator=torch.Generator().manual_seed(0)).float()
+    assert set(model.blocks[0](spikes).unique().tolist()) == levels
