@@ -115,12 +115,15 @@ class BitPlan:
                 bits = replace(bits, **widths)
         return bits
 
-    def check_names(self, known: Iterable[str]) -> None:
-        """Refuses an entry that matches no layer of the network."""
-        known = list(known)
-        for pattern in self.layers:
-            if not any(pattern == name or fnmatchcase(name, pattern) for name in known):
-                raise UserError("plan layer", pattern, closest(pattern, known))
+    def check_names(self, weights: Iterable[str], neurons: Iterable[str]) -> None:
+        """Refuses an entry that no layer of the network would read: ``w`` is read by weights, the rest by neurons."""
+        weights, neurons = list(weights), list(neurons)
+        for pattern, widths in self.layers.items():
+            for key in widths:
+                readers = weights if key == "w" else neurons
+                if not any(pattern == name or fnmatchcase(name, pattern) for name in readers):
+                    kind = "weights" if key == "w" else "neurons"
+                    raise UserError("plan layer", pattern, f"{key} is for {kind}; {closest(pattern, readers)}")
 
     def to_dict(self) -> dict[str, object]:
         return {"default": str(self.default), "layers": {k: dict(v) for k, v in self.layers.items()}}

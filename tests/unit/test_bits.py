@@ -103,9 +103,17 @@ def test_a_name_that_looks_like_a_glob_means_itself_too():
 
 def test_an_entry_for_no_layer_is_refused():
     plan = BitPlan(Bits(2, 2, 1), {"stem": {"w": 8}, "stage9.*": {"w": 4}})
-    plan.check_names(["stem", "stage9.0"])
-    with pytest.raises(UserError, match=r"plan layer: got 'stage9.\*'; did you mean 'stage1.0'\?"):
-        plan.check_names(["stem", "stage1.0"])
+    plan.check_names(["stem", "stage9.0"], ["neuron"])
+    with pytest.raises(UserError, match=r"plan layer: got 'stage9.\*'; w is for weights; did you mean 'stage1.0'\?"):
+        plan.check_names(["stem", "stage1.0"], ["neuron"])
+
+
+def test_a_width_that_the_layer_does_not_have_is_refused():
+    BitPlan(Bits(2, 2, 1), {"*": {"w": 8, "s": 4}}).check_names(["stem"], ["neuron"])
+    with pytest.raises(UserError, match="plan layer: got 'stem'; s is for neurons; known: neuron"):
+        BitPlan(Bits(2, 2, 1), {"stem": {"s": 4}}).check_names(["stem"], ["neuron"])
+    with pytest.raises(UserError, match="plan layer: got 'neuron'; w is for weights; known: stem"):
+        BitPlan(Bits(2, 2, 1), {"neuron": {"w": 4}}).check_names(["stem"], ["neuron"])
 
 
 @given(any_plan)

@@ -98,7 +98,7 @@ def apply_plan(model: nn.Module, plan: BitPlan, config: NeuronConfig, quantizer:
     ``model`` was made with ``plan.default`` in its neurons and with float weights.
     """
     neurons = _neurons(model)
-    plan.check_names([*neurons, *synapses(model)])
+    plan.check_names(synapses(model), neurons)
     for name in neurons:
         if plan[name] != plan.default:
             model.set_submodule(name, make_node(config, plan[name]))
@@ -112,7 +112,7 @@ def apply_weight_bits(model: nn.Module, plan: BitPlan, quantizer: QuantizerFacto
         UserError: the plan names other spike bits or steps than a neuron of the model has.
     """
     neurons = _neurons(model)
-    plan.check_names([*neurons, *synapses(model)])
+    plan.check_names(synapses(model), neurons)
     for name, node in neurons.items():
         has = (alphabet_width(node.staircase.lo, node.staircase.hi), node.T)
         if has != (plan[name].s, plan[name].t):
