@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bitspike.bits import Bits
+from bitspike.neurons import NeuronConfig
 from bitspike.training import LossConfig, OptimizerConfig, TrainConfig
 
 __all__ = [
@@ -25,6 +26,7 @@ def digits_convnet() -> TrainConfig:
         dataset="digits",
         model="convnet",
         bits=Bits(2, 2, 1),
+        neuron=NeuronConfig(surrogate_function="atan"),
         validation_size=200,
         epochs=30,
         batch_size=64,
@@ -39,8 +41,10 @@ def fashion_convnet() -> TrainConfig:
         dataset="fashion-mnist",
         model="convnet",
         bits=Bits(2, 2, 1),
+        neuron=NeuronConfig(surrogate_function="atan"),
         validation_size=2000,
-        epochs=10,
+        channels=(32, 64, 128),
+        epochs=8,
         augment=("flip",),
         optimizer=OptimizerConfig(lr=3e-3, warmup_epochs=0.5),
         tensorboard=True,
@@ -54,6 +58,7 @@ def mnist_convnet() -> TrainConfig:
         dataset="mnist",
         model="convnet",
         bits=Bits(2, 2, 1),
+        neuron=NeuronConfig(surrogate_function="atan"),
         validation_size=2000,
         epochs=6,
         optimizer=OptimizerConfig(lr=3e-3, warmup_epochs=0.5),
@@ -67,6 +72,7 @@ def _cifar10(recipe: str, model: str, epochs: int, augment: tuple[str, ...]) -> 
         dataset="cifar10",
         model=model,
         bits=Bits(2, 2, 1),
+        neuron=NeuronConfig(surrogate_function="atan"),
         validation_size=2000,
         epochs=epochs,
         augment=augment,
