@@ -10,7 +10,7 @@ __all__ = ["first_nonfinite"]
 
 @torch.no_grad()
 def first_nonfinite(model: nn.Module, images: Tensor) -> str:
-    """Runs ``images`` once more and says which layer's parameter or output is first not finite."""
+    """Runs ``images`` once more and names the first parameter or output that is not finite, or else gradient."""
     found: list[str] = []
 
     def watch(name: str) -> None:
@@ -34,4 +34,6 @@ def first_nonfinite(model: nn.Module, images: Tensor) -> str:
     finally:
         for handle in hooks:
             handle.remove()
-    return found[0] if found else "the loss alone: every layer's output is finite"
+    gradients = ((n, p.grad) for n, p in model.named_parameters() if p.grad is not None)
+    found += [f"gradient of {name}" for name, grad in gradients if not torch.isfinite(grad).all()]
+    return found[0] if found else "the loss alone"

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import time
 from pathlib import Path
 from typing import Any, Protocol
 
 import torch
 from torch import nn
+from torch.nn.utils import get_total_norm
 
 from bitspike.cost import cost
 from bitspike.data import EpochBatches, TrainingImages, build_augment
@@ -162,13 +164,13 @@ class _Run:
             logits = self.trained(x)
         loss = loss_of(logits, y, self.config.loss)
         value = float(self.accelerator.reduce(loss.detach(), reduction="mean"))
-        if not torch.isfinite(torch.tensor(value)):
-            where = first_nonfinite(self.model, x)
-            raise UserError(
-                f"loss at step {step + 1}", value, f"first not finite: {where}; a lower optimizer.lr may do"
-            )
         self.prepared_optimizer.zero_grad()
         self.accelerator.backward(loss)
+        norm = float(get_total_norm([p.grad for p in self.model.parameters() if p.grad is not None]))
+        if not math.isfinite(value + norm):  # a binary neuron turns NaN into silence, which the loss does not show
+            seen = f"loss {value:.4g}, gradient norm {norm:.4g}"
+            where = first_nonfinite(self.model, x)
+            raise UserError(f"step {step + 1}", seen, f"first not finite: {where}; a lower optimizer.lr may do")
         self.prepared_optimizer.step()
         seconds = time.perf_counter() - self.started
         self.progress = Progress(step + 1, seconds)

@@ -64,7 +64,8 @@ def on_two_processes(tmp_path: Path, kind: str) -> dict[str, torch.Tensor]:
     (tmp_path / "step.py").write_text(STEP)
     launch = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2", "--standalone"]
     arguments = [str(tmp_path / "step.py"), str(Path(__file__).parent), str(tmp_path / "out"), kind]
-    subprocess.run([*launch, *arguments], check=True, capture_output=True, timeout=300)
+    finished = subprocess.run([*launch, *arguments], capture_output=True, text=True, timeout=300)
+    assert finished.returncode == 0, finished.stderr
     return load_file(tmp_path / "out")
 
 
