@@ -15,6 +15,7 @@ from bitspike.cost import cost
 from bitspike.data import EpochBatches, TrainingImages, build_augment
 from bitspike.errors import UserError, require
 from bitspike.files import write_json
+from bitspike.ir import Graph
 from bitspike.lowering import measure
 from bitspike.training.checkpoint import Progress, load_training, save_training
 from bitspike.training.config import TrainConfig
@@ -61,7 +62,7 @@ def train(
         observer: is told of each step and epoch.
 
     Returns:
-        The result, as written to ``result.json``.
+        The result, as written to ``result.json``; empty in a helper process.
 
     Raises:
         UserError: what the user can mend: data, disk, a config that does not fit, a loss that is no number.
@@ -73,21 +74,9 @@ def train(
     run = _Run(config, folder, images, model, accelerator, observer)
     run.open(resume)
     run.all_epochs()
-    if not accelerator.is_main_process:
-        return {}
-    sample = images.validation.images[:ACTIVITY_IMAGES]
-    activity = measure(
-        run.model,
-        graph,
-        batches(sample, device=accelerator.device),
-        f"the first {len(sample)} validation images of {config.dataset}",
-    )
-    test = evaluate(run.model, images.test, bf16=config.precision == "bf16")
-    report = cost(graph, "exact", activity)
-    write_json(folder.activity_file, activity.to_dict())
-    write_json(folder.cost_file, report.to_dict())
-    result = describe_run(config, images, test, report, run.progress.seconds, run.last_epoch)
-    write_json(folder.result_file, result)
+    result = run.finish(graph) if accelerator.is_main_process else {}
+    accelerator.wait_for_everyone()  # no process leaves while another still talks to it
+    accelerator.end_training()
     return result
 
 
@@ -208,3 +197,17 @@ class _Run:
     def _save(self) -> None:
         if self.main:
             save_training(self.folder.checkpoint_file, self.model, self.optimizer, self.progress)
+
+    def finish(self, graph: Graph) -> dict[str, Any]:
+        """Counts spikes on validation images, looks at the test set, and writes what the run found."""
+        config, images, folder = self.config, self.images, self.folder
+        sample = images.validation.images[:ACTIVITY_IMAGES]
+        source = f"the first {len(sample)} validation images of {config.dataset}"
+        activity = measure(self.model, graph, batches(sample, device=self.accelerator.device), source)
+        test = evaluate(self.model, images.test, bf16=config.precision == "bf16")
+        report = cost(graph, "exact", activity)
+        write_json(folder.activity_file, activity.to_dict())
+        write_json(folder.cost_file, report.to_dict())
+        result = describe_run(config, images, test, report, self.progress.seconds, self.last_epoch)
+        write_json(folder.result_file, result)
+        return result

@@ -39,6 +39,8 @@ if accelerator.is_main_process:
     from safetensors.torch import save_file
     grads = {n: p.grad for n, p in accelerator.unwrap_model(model).named_parameters()}
     save_file({**grads, "loss": value}, sys.argv[2])
+accelerator.wait_for_everyone()
+accelerator.end_training()
 """
 
 
