@@ -1,0 +1,29 @@
+"""The examples run, and say what their first lines promise."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+
+
+def run(*arguments: str) -> str:
+    return subprocess.run([sys.executable, *arguments], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+
+
+def test_an_own_network_learns_the_digits() -> None:
+    found = re.fullmatch(
+        r"([\d.]+) % right, [\d,]+ bytes, [\d,]+ bit operations per image\n", run("examples/own_network.py")
+    )
+    assert found
+    assert float(found[1]) > 90
+
+
+def test_an_own_network_is_costed_with_its_plan() -> None:
+    command = ["-m", "bitspike.cli", "cost", "examples.own_network:make_net", "--input", "1x8x8", "--json"]
+    layers = json.loads(run(*command, "--plan", "examples/bits.json"))["layers"]
+    assert [(layer["w"], layer["s"], layer["t"]) for layer in layers] == [(8, 8, 1), (4, 2, 2), (8, 2, 2)]
