@@ -1,11 +1,13 @@
 """The graph: a network as data, without torch."""
 
 from bitspike.ir.edge import Edge
+from bitspike.ir.frozen import FrozenGraph
 from bitspike.ir.graph import Graph
 from bitspike.ir.ops import (
     Add,
     Affine,
     Conv,
+    Dynamics,
     Fire,
     Input,
     Linear,
@@ -22,8 +24,10 @@ __all__ = [
     "Add",
     "Affine",
     "Conv",
+    "Dynamics",
     "Edge",
     "Fire",
+    "FrozenGraph",
     "Graph",
     "Input",
     "Linear",

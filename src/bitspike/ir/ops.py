@@ -16,6 +16,7 @@ __all__ = [
     "Add",
     "Affine",
     "Conv",
+    "Dynamics",
     "Fire",
     "Input",
     "Linear",
@@ -161,7 +162,14 @@ class Linear(Synapse):
 
 @dataclass(frozen=True, kw_only=True)
 class Affine(Node):
-    """Per channel ``y = m*x + b``: batch norm. Freezing folds it into the op before or after."""
+    """Per channel ``y = m*x + b``.
+
+    In a structural graph this is a batch norm. In a frozen one, ``m`` and ``b`` are the integer tensors
+    ``NAME.multiplier`` and ``NAME.offset``, and ``y`` is in fixed point with ``fraction_bits`` bits after the point, in
+    units of what reads it (a neuron's threshold, or the logits).
+    """
+
+    fraction_bits: int | None = None
 
     def infer(self, *edges: Edge) -> Edge:
         return edges[0].unquantized()
@@ -176,16 +184,44 @@ class Relu(Node):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Dynamics:
+    """The integers by which a frozen neuron lives. Potentials are fixed point: the threshold is ``2^fraction_bits``.
+
+    One step: ``u = ((v * leak_multiplier) >> leak_shift) + x``; ``level = clip((u + half) >> fraction_bits, lo, hi)``,
+    where ``half`` is ``2^(fraction_bits - 1)`` if ``rounds`` and 0 if not; then ``v = v_reset`` where ``level != 0``
+    and ``u`` elsewhere, or, where ``v_reset`` is None (soft reset), ``v = u - (level << fraction_bits)``. ``v`` starts
+    at ``v_init``.
+    """
+
+    fraction_bits: int
+    leak_multiplier: int
+    leak_shift: int
+    v_reset: int | None
+    v_init: int = 0
+    rounds: bool = False
+
+    def __post_init__(self) -> None:
+        for name in ("fraction_bits", "leak_shift"):
+            if not 0 <= getattr(self, name) <= 30:
+                raise UserError(name, getattr(self, name), "want 0 to 30")
+        if not 0 <= self.leak_multiplier <= 1 << self.leak_shift:
+            wanted = f"want 0 to {1 << self.leak_shift}: a membrane does not grow by itself"
+            raise UserError("leak_multiplier", self.leak_multiplier, wanted)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Fire(Node):
     """A layer of neurons over ``T`` steps: currents in, levels ``lo..hi`` of value ``scale`` out.
 
-    An input of one step is a current held constant over all ``T``.
+    An input of one step is a current held constant over all ``T``. A frozen layer has its
+    `Dynamics`.
     """
 
     T: int
     lo: int
     hi: int
     scale: float | None = None
+    dynamics: Dynamics | None = None
 
     def infer(self, *edges: Edge) -> Edge:
         (edge,) = edges

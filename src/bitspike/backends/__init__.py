@@ -1,0 +1,1 @@
+"""What runs a frozen graph: the oracle defines it, the others equal it."""

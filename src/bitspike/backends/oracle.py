@@ -1,0 +1,128 @@
+"""What a frozen graph means: NumPy, exact integers. Every other backend equals this, spike for spike."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bitspike.errors import UserError
+from bitspike.intmath import saturate, shift_right
+from bitspike.ir import (
+    Add,
+    Affine,
+    Conv,
+    Fire,
+    FrozenGraph,
+    Input,
+    Linear,
+    MaxPool,
+    Node,
+    Readout,
+    Reshape,
+    SumPool,
+)  # fmt: skip
+
+__all__ = ["logits", "run"]
+
+Int = NDArray[np.int64]
+EXACT = 2**53
+"""Float64 holds every integer up to here: below it, BLAS products are exact."""
+
+
+def run(net: FrozenGraph, images: NDArray[np.uint8]) -> dict[str, Int]:
+    """Every edge of the network for a batch of images.
+
+    Args:
+        net: the network.
+        images: pixels ``[N, C, H, W]``, 0..255.
+
+    Returns:
+        ``[T, N, *shape]`` for each op, by name.
+    """
+    edges: dict[str, Int] = {}
+    for node in net.graph.nodes:
+        edges[node.name] = _step(net, node, images, *(edges[name] for name in node.inputs))
+    return edges
+
+
+def logits(net: FrozenGraph, images: NDArray[np.uint8]) -> Int:
+    """The network's answer ``[N, K]``: the class is the first largest."""
+    answer: Int = run(net, images)[net.graph.nodes[-1].name][0]
+    return answer
+
+
+def _step(net: FrozenGraph, node: Node, images: NDArray[np.uint8], *x: Int) -> Int:
+    match node:
+        case Input(edge=edge):
+            if images.dtype != np.uint8 or images.ndim != 4 or images.shape[1:] != edge.shape or edge.lo is None:
+                raise UserError("images", (images.dtype.name, images.shape), f"want uint8 [N, {edge.shape}]")
+            return images[None].astype(np.int64) + edge.lo
+        case Conv():
+            return _conv(node, x[0], net.tensors[f"{node.name}.weight"], net.ranges[node.name].signed_bits)
+        case Linear():
+            weight = net.tensors[f"{node.name}.weight"]
+            return _product(x[0], weight.T, net.ranges[node.name].signed_bits)
+        case Affine():
+            per_channel = (-1, *(1 for _ in x[0].shape[3:]))
+            multiplier, offset = (net.tensors[f"{node.name}.{part}"] for part in ("multiplier", "offset"))
+            return x[0] * multiplier.reshape(per_channel) + offset.reshape(per_channel)
+        case Fire():
+            return _fire(node, x[0])
+        case Add():
+            return x[0] + x[1]
+        case SumPool():
+            return _windows(x[0], node.kernel_size, node.stride, node.padding, 0).sum((-2, -1))
+        case MaxPool():
+            return _windows(x[0], node.kernel_size, node.stride, node.padding, np.iinfo(np.int64).min).max((-2, -1))
+        case Reshape(shape=shape):
+            return x[0].reshape(*x[0].shape[:2], *shape)
+        case Readout():
+            return x[0].sum(0, keepdims=True)
+    raise node.refuse(type(node).__name__, "has no meaning in integers")
+
+
+def _fire(node: Fire, current: Int) -> Int:
+    """`bitspike.ir.Dynamics`, step by step."""
+    d = node.dynamics
+    assert d is not None  # a FrozenGraph has them
+    half = 1 << d.fraction_bits >> 1 if d.rounds else 0
+    v = np.full(current.shape[1:], d.v_init, dtype=np.int64)
+    levels = np.empty((node.T, *v.shape), dtype=np.int64)
+    for t in range(node.T):
+        u = shift_right(v * d.leak_multiplier, d.leak_shift) + current[t if len(current) > 1 else 0]
+        levels[t] = saturate(shift_right(u + half, d.fraction_bits), node.lo, node.hi)
+        v = u - (levels[t] << d.fraction_bits) if d.v_reset is None else np.where(levels[t] != 0, d.v_reset, u)
+    return levels
+
+
+def _conv(node: Conv, x: Int, weight: Int, bits: int) -> Int:
+    windows = _windows(x, node.kernel_size, node.stride, node.padding, 0, node.dilation)  # [T, N, C, H, W, kh, kw]
+    groups = zip(np.split(windows, node.groups, axis=2), np.split(weight, node.groups), strict=True)
+    made = [
+        _product(np.moveaxis(part, 2, 4).reshape(*part.shape[:2], *part.shape[3:5], -1), w.reshape(len(w), -1).T, bits)
+        for part, w in groups
+    ]
+    return np.moveaxis(np.concatenate(made, axis=-1), -1, 2)
+
+
+def _product(x: Int, weight: Int, bits: int) -> Int:
+    """Matrix product over the last axis. Partial sums stay within the accumulator's range, so BLAS may be exact."""
+    if bits <= 53:
+        return (x.astype(np.float64) @ weight.astype(np.float64)).astype(np.int64)
+    return x @ weight
+
+
+def _windows(
+    x: Int,
+    kernel: tuple[int, int],
+    stride: tuple[int, int],
+    padding: tuple[int, int],
+    fill: int,
+    dilation: tuple[int, int] = (1, 1),
+) -> Int:
+    """``[T, N, C, H, W]`` to ``[T, N, C, H_out, W_out, kh, kw]``."""
+    rows, columns = padding
+    padded = np.pad(x, ((0, 0), (0, 0), (0, 0), (rows, rows), (columns, columns)), constant_values=fill)
+    reach = tuple(d * (k - 1) + 1 for d, k in zip(dilation, kernel, strict=True))
+    seen = np.lib.stride_tricks.sliding_window_view(padded, reach, axis=(3, 4))
+    return seen[:, :, :, :: stride[0], :: stride[1], :: dilation[0], :: dilation[1]]

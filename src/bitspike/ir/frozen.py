@@ -1,0 +1,85 @@
+"""A graph with its integers: everything that a backend needs, checked and with ranges proven."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bitspike.bits import signed_range
+from bitspike.errors import UserError
+from bitspike.ir.graph import Graph
+from bitspike.ir.ops import Affine, Fire, Node, Relu, Synapse
+from bitspike.ir.ranges import Range, edge_ranges, membrane_range
+
+__all__ = ["FrozenGraph", "tensor_shapes"]
+
+Tensor = NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class FrozenGraph:
+    """A network in integers.
+
+    Args:
+        graph: every `Fire` with `Dynamics`, every `Affine` with its fraction bits, no float-only op.
+        tensors: ``NAME.weight`` for each synapse (codes, ``[C_out, C_in/groups, kh, kw]`` or ``[C_out, C_in]``),
+            ``NAME.multiplier`` and ``NAME.offset`` for each affine (``[C]``); int64, read-only.
+
+    Attributes:
+        ranges: range of every edge. membranes: of the potential of every neuron layer.
+
+    Raises:
+        UserError: a tensor is missing, unknown, of another shape or out of range, or a value could overflow.
+    """
+
+    graph: Graph
+    tensors: Mapping[str, Tensor]
+    ranges: Mapping[str, Range] = field(init=False, repr=False)
+    membranes: Mapping[str, Range] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        wanted = {name: shape for node in self.graph.nodes for name, shape in tensor_shapes(self.graph, node).items()}
+        for name in sorted(wanted.keys() ^ self.tensors.keys()):
+            raise UserError("tensor", name, "it is missing" if name in wanted else "no op of the graph has it")
+        own: dict[str, Tensor] = {}
+        for name, shape in wanted.items():
+            if tuple(self.tensors[name].shape) != shape:
+                raise UserError(f"tensor {name}", tuple(self.tensors[name].shape), f"want {shape}")
+            own[name] = np.array(self.tensors[name], dtype=np.int64)
+            own[name].flags.writeable = False
+        for node in self.graph.nodes:
+            _check(node, own)
+        ranges = edge_ranges(self.graph, own)
+        membranes = {n.name: membrane_range(n, ranges[n.inputs[0]]) for n in self.graph.neurons()}
+        object.__setattr__(self, "tensors", MappingProxyType(own))
+        object.__setattr__(self, "ranges", MappingProxyType(ranges))
+        object.__setattr__(self, "membranes", MappingProxyType(membranes))
+
+
+def tensor_shapes(graph: Graph, node: Node) -> dict[str, tuple[int, ...]]:
+    """Names and shapes of the integers of one op."""
+    if isinstance(node, Synapse):
+        return {f"{node.name}.weight": node.weight_shape(graph.input_edge(node))}
+    if isinstance(node, Affine):
+        channels = (graph.edges[node.name].shape[0],)
+        return {f"{node.name}.multiplier": channels, f"{node.name}.offset": channels}
+    return {}
+
+
+def _check(node: Node, tensors: Mapping[str, Tensor]) -> None:
+    if isinstance(node, Synapse):
+        codes, top = tensors[f"{node.name}.weight"], signed_range(node.weight_bits)[1]
+        if codes.size and (np.abs(codes).max() > top or (node.weight_bits == 1 and (codes == 0).any())):
+            raise UserError(f"tensor {node.name}.weight", int(np.abs(codes).max()), f"codes of {node.weight_bits} bits")
+        if node.bias:
+            raise node.refuse("a bias", "a frozen synapse has none: it belongs into the affine after it")
+    elif isinstance(node, Affine) and node.fraction_bits is None:
+        raise node.refuse(None, "want its fraction bits")
+    elif isinstance(node, Fire) and node.dynamics is None:
+        raise node.refuse(None, "want the integers of a frozen neuron (dynamics)")
+    elif isinstance(node, Relu):
+        raise node.refuse("relu", "has no meaning in integers; only spiking networks are frozen")

@@ -1,0 +1,120 @@
+"""Which integers can occur on each edge of a frozen graph. What is proven here cannot overflow later."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bitspike.intmath import saturate, shift_right
+from bitspike.ir.graph import Graph
+from bitspike.ir.ops import Add, Affine, Conv, Dynamics, Fire, Input, Linear, MaxPool, Node, Readout, Reshape, SumPool
+
+__all__ = ["Range", "edge_ranges", "membrane_range"]
+
+Tensors = Mapping[str, NDArray[np.int64]]
+INT64 = 2**62
+"""No intermediate may come near the end of int64."""
+
+
+class Range(NamedTuple):
+    """Smallest and largest integer that can occur, both included."""
+
+    lo: int
+    hi: int
+
+    @property
+    def signed_bits(self) -> int:
+        """Width of a two's complement integer that holds every value of the range."""
+        return 1 + max(self.hi, -self.lo - 1).bit_length()
+
+    def __add__(self, other: object) -> Range:
+        if not isinstance(other, Range):
+            return NotImplemented
+        return Range(self.lo + other.lo, self.hi + other.hi)
+
+    def including(self, *values: int) -> Range:
+        return Range(min(self.lo, *values), max(self.hi, *values))
+
+
+def edge_ranges(graph: Graph, tensors: Tensors) -> dict[str, Range]:
+    """The range of every op's output (a synapse's is that of its accumulator).
+
+    Raises:
+        UserError: an op that has no integers, or a value that could leave int64.
+    """
+    ranges: dict[str, Range] = {}
+    for node in graph.nodes:
+        found = _range(graph, node, tensors, [ranges[name] for name in node.inputs])
+        if max(found.hi, -found.lo) >= INT64:
+            raise node.refuse(tuple(found), "a value could overflow 64 bits")
+        ranges[node.name] = found
+    return ranges
+
+
+def _range(graph: Graph, node: Node, tensors: Tensors, inputs: list[Range]) -> Range:
+    edge = graph.edges[node.name]
+    match node:
+        case Input() | Fire() if edge.lo is not None and edge.hi is not None:
+            if isinstance(node, Fire):
+                membrane_range(node, inputs[0])
+            return Range(edge.lo, edge.hi)
+        case Conv() | Linear():
+            return _accumulator(tensors[f"{node.name}.weight"], inputs[0].including(0))  # 0: what padding adds
+        case Affine():
+            return _affine(tensors[f"{node.name}.multiplier"], tensors[f"{node.name}.offset"], inputs[0])
+        case Add():
+            return inputs[0] + inputs[1]
+        case SumPool(kernel_size=(rows, columns)):
+            padded = inputs[0].including(0) if any(node.padding) else inputs[0]
+            return Range(padded.lo * rows * columns, padded.hi * rows * columns)
+        case MaxPool() | Reshape():
+            return inputs[0]
+        case Readout():
+            steps = graph.input_edge(node).T
+            return Range(inputs[0].lo * steps, inputs[0].hi * steps)
+    raise node.refuse(type(node).__name__, "has no meaning in integers")
+
+
+def _accumulator(weight: NDArray[np.int64], x: Range) -> Range:
+    """Exact extremes over all inputs within ``x``, for the worst output channel."""
+    per_channel = weight.reshape(len(weight), -1)
+    up, down = np.maximum(per_channel, 0).sum(1), np.minimum(per_channel, 0).sum(1)
+    return Range(int((up * x.lo + down * x.hi).min()), int((up * x.hi + down * x.lo).max()))
+
+
+def _affine(multiplier: NDArray[np.int64], offset: NDArray[np.int64], x: Range) -> Range:
+    ends = [int(m) * end + int(b) for m, b in zip(multiplier, offset, strict=True) for end in x]  # Python's integers
+    return Range(min(ends), max(ends))
+
+
+def membrane_range(node: Fire, current: Range) -> Range:
+    """Every value that ``u`` or ``v`` takes within the neuron's ``T`` steps, for any currents within ``current``."""
+    if node.dynamics is None:
+        raise node.refuse(None, "want the integers of a frozen neuron (dynamics)")
+    d, v = node.dynamics, Range(node.dynamics.v_init, node.dynamics.v_init)
+    seen = v
+    for _ in range(node.T):
+        if max(v.hi, -v.lo) * d.leak_multiplier >= INT64:
+            raise node.refuse(tuple(v), "the leak could overflow 64 bits")
+        u = Range(*(int(shift_right(end * d.leak_multiplier, d.leak_shift)) for end in v)) + current
+        if max(u.hi, -u.lo) >= INT64:
+            raise node.refuse(tuple(u), "the membrane could overflow 64 bits")
+        v = _after_reset(u, d, node.lo, node.hi)
+        seen = seen.including(*u, *v)
+    return seen
+
+
+def _after_reset(u: Range, d: Dynamics, lo: int, hi: int) -> Range:
+    """Extremes of the carried potential: they lie at the ends of ``u`` or on either side of a threshold."""
+    ends = set(u)
+    half = 1 << d.fraction_bits >> 1 if d.rounds else 0
+    for level in range(lo, hi + 1):
+        threshold = (level << d.fraction_bits) - half
+        ends |= {value for value in (threshold - 1, threshold) if u.lo <= value <= u.hi}
+    values = np.array(sorted(ends), dtype=np.int64)
+    levels = saturate(shift_right(values + half, d.fraction_bits), lo, hi)
+    carried = values - (levels << d.fraction_bits) if d.v_reset is None else np.where(levels != 0, d.v_reset, values)
+    return Range(int(carried.min()), int(carried.max()))

@@ -1,0 +1,229 @@
+"""From a trained model to integers: scales, thresholds and batch norm become one multiplier and offset per channel.
+
+Between two layers of spikes a network computes a sum of terms ``alpha * integer + beta``, per channel: a synapse
+contributes its accumulator, an identity shortcut the spikes themselves, batch norm rescales, addition joins. At the
+next neuron the sum is written in units of its threshold, in fixed point: one `Affine` for each term, `Add` between
+them, then `Fire`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from bitspike.errors import UserError
+from bitspike.intmath import round_half_up
+from bitspike.ir import (
+    Add,
+    Affine,
+    Dynamics,
+    Edge,
+    Fire,
+    FrozenGraph,
+    Graph,
+    Input,
+    MaxPool,
+    Node,
+    Readout,
+    Reshape,
+    SumPool,
+    Synapse,
+)  # fmt: skip
+from bitspike.lowering.structure import lower
+from bitspike.neurons import SpikingNode
+from bitspike.quant import weight_quantizer
+
+__all__ = ["freeze"]
+
+Channels = NDArray[np.float64]
+MOST_FRACTION_BITS = 20
+"""More would not change a spike: float32, in which the network was trained, resolves no finer."""
+WORD = 30
+"""Bits of magnitude that potentials and logits may use, so that they fit 32-bit integers with one bit to spare."""
+LEAK_BITS = 15
+
+
+@dataclass(frozen=True)
+class _Spikes:
+    """An integer edge of known scale: its value is ``scale * integer``. ``reach`` bounds the integer's magnitude."""
+
+    name: str
+    scale: float
+    reach: int
+
+    def terms(self, channels: int) -> _Sum:
+        return _Sum(((self.name, np.full(channels, self.scale), self.reach),), np.zeros(channels))
+
+
+@dataclass(frozen=True)
+class _Sum:
+    """``sum_i alpha_i * integer_i + beta``, per channel; each term names its integer edge and its reach."""
+
+    parts: tuple[tuple[str, Channels, int], ...]
+    beta: Channels
+
+    def scaled(self, gain: Channels, offset: Channels) -> _Sum:
+        return _Sum(tuple((n, alpha * gain, reach) for n, alpha, reach in self.parts), self.beta * gain + offset)
+
+    def largest(self) -> float:
+        """Bound of its magnitude."""
+        return float(sum(np.abs(alpha).max() * reach for _, alpha, reach in self.parts) + np.abs(self.beta).max())
+
+
+@torch.no_grad()
+def freeze(model: nn.Module, image_shape: tuple[int, int, int], name: str = "network") -> FrozenGraph:
+    """The integer network that ``model`` (in evaluation mode) stands for.
+
+    Args:
+        model: a trained network of spiking neurons with quantized weights and an encoder.
+        image_shape: ``(C, H, W)``.
+        name: of the graph.
+
+    Raises:
+        UserError: what cannot be frozen, by name: float weights, a layer without integers, a current where spikes
+            are needed.
+    """
+    graph = lower(model, image_shape, name)
+    freezer = _Freezer(graph, dict(model.named_modules()))
+    for node in graph.nodes:
+        freezer.visit(node)
+    return FrozenGraph(Graph(name, tuple(freezer.nodes)), freezer.tensors)
+
+
+class _Freezer:
+    def __init__(self, graph: Graph, modules: Mapping[str, nn.Module]) -> None:
+        self.graph, self.modules = graph, modules
+        self.nodes: list[Node] = []
+        self.tensors: dict[str, NDArray[np.int64]] = {}
+        self.values: dict[str, _Spikes | _Sum] = {}
+
+    def visit(self, node: Node) -> None:
+        inputs = [self.values[name] for name in node.inputs]
+        edge = self.graph.edges[node.name]
+        match node:
+            case Input():
+                self.values[node.name] = self._input(node, edge)
+            case Synapse():
+                self.values[node.name] = self._synapse(node, self._spikes(node, inputs[0]))
+            case Affine():
+                gain, offset = _batch_norm(self.modules[node.name])
+                self.values[node.name] = self._sum(inputs[0], edge).scaled(gain, offset)
+            case Add():
+                self.values[node.name] = self._add(node, edge, *inputs)
+            case MaxPool() | SumPool() | Reshape():
+                spikes = self._spikes(node, inputs[0])
+                area = math.prod(node.kernel_size) if isinstance(node, SumPool) else 1
+                self._emit(node, spikes.name)
+                self.values[node.name] = _Spikes(node.name, spikes.scale / area, spikes.reach * area)
+            case Fire():
+                self.values[node.name] = self._fire(node, self._sum(inputs[0], edge))
+            case Readout():
+                total = self._sum(inputs[0], edge)
+                steps = self.graph.input_edge(node).T
+                fraction = _fraction_bits(node, total.largest() * steps)
+                self._emit(node, self._fixed_point(node.name, total, fraction))
+            case _:
+                raise node.refuse(type(node).__name__.lower(), "cannot be frozen: it has no integer meaning")
+
+    def _emit(self, node: Node, *inputs: str) -> None:
+        self.nodes.append(replace(node, inputs=inputs))
+
+    def _spikes(self, node: Node, value: _Spikes | _Sum) -> _Spikes:
+        if isinstance(value, _Sum):
+            raise node.refuse("a current", "wants spikes: put a neuron before it")
+        return value
+
+    def _sum(self, value: _Spikes | _Sum, edge: Edge) -> _Sum:
+        return value.terms(edge.shape[0]) if isinstance(value, _Spikes) else value
+
+    def _input(self, node: Input, edge: Edge) -> _Spikes:
+        if edge.lo is None or edge.hi is None or edge.scale is None:
+            raise node.refuse("unquantized images", "wants an Encoder as the first layer")
+        self._emit(node)
+        return _Spikes(node.name, edge.scale, max(edge.hi, -edge.lo))
+
+    def _synapse(self, node: Synapse, x: _Spikes) -> _Sum:
+        layer: Any = self.modules[node.name]
+        quantizer = weight_quantizer(layer)
+        if quantizer is None:
+            raise node.refuse("float weights", "cannot be frozen; train it with fewer than 16 weight bits")
+        weight = layer.parametrizations.weight.original.double()
+        codes = quantizer.codes(layer.parametrizations.weight.original).to(torch.int64).numpy(force=True)
+        step = quantizer.step_size(weight.float()).double().flatten().expand(node.out_channels).numpy(force=True)
+        self.tensors[f"{node.name}.weight"] = codes
+        reach = int(np.abs(codes).reshape(len(codes), -1).sum(1).max()) * x.reach
+        bias = np.zeros(node.out_channels) if layer.bias is None else layer.bias.double().numpy(force=True)
+        self._emit(replace(node, bias=False), x.name)
+        return _Sum(((node.name, step * x.scale, reach),), bias)
+
+    def _add(self, node: Add, edge: Edge, a: _Spikes | _Sum, b: _Spikes | _Sum) -> _Spikes | _Sum:
+        if isinstance(a, _Spikes) and isinstance(b, _Spikes) and a.scale == b.scale:
+            self._emit(node, a.name, b.name)
+            return _Spikes(node.name, a.scale, a.reach + b.reach)
+        left, right = self._sum(a, edge), self._sum(b, edge)
+        return _Sum(left.parts + right.parts, left.beta + right.beta)
+
+    def _fire(self, node: Fire, current: _Sum) -> _Spikes:
+        neuron: Any = self.modules[node.name]
+        staircase, integrate = neuron.staircase, neuron.integrate
+        if not isinstance(neuron, SpikingNode) or not isinstance(neuron.store, nn.Identity):
+            raise node.refuse(type(neuron.store).__name__, "a membrane that is stored otherwise cannot be frozen yet")
+        threshold, retention = staircase.v_threshold, integrate.retention
+        channels = np.ones_like(current.beta)
+        in_thresholds = current.scaled(channels * integrate.gain / threshold, channels * integrate.offset / threshold)
+        reset = 0.0 if neuron.v_reset is None else neuron.v_reset / threshold
+        largest = in_thresholds.largest() * sum(retention**k for k in range(node.T)) + abs(reset)
+        fraction = _fraction_bits(node, largest)
+        shift = next((k for k in range(LEAK_BITS) if (retention * 2**k).is_integer()), LEAK_BITS)
+        fixed_reset = int(round_half_up(reset * 2**fraction))
+        dynamics = Dynamics(
+            fraction_bits=fraction,
+            leak_multiplier=int(round_half_up(retention * 2**shift)),
+            leak_shift=shift,
+            v_reset=None if neuron.v_reset is None else fixed_reset,
+            v_init=fixed_reset,
+            rounds=staircase.shift == 0.5,
+        )
+        self._emit(replace(node, dynamics=dynamics), self._fixed_point(node.name, in_thresholds, fraction))
+        return _Spikes(node.name, staircase.scale, max(node.hi, -node.lo))
+
+    def _fixed_point(self, reader: str, total: _Sum, fraction: int) -> str:
+        """Emits the sum with ``fraction`` bits after the point; the offset goes to the first term. Names the edge."""
+        joined = ""
+        for index, (source, alpha, _) in enumerate(total.parts):
+            name = f"{reader}.current{index}"
+            offset = total.beta if index == 0 else np.zeros_like(total.beta)
+            self.tensors[f"{name}.multiplier"] = round_half_up(alpha * 2.0**fraction)
+            self.tensors[f"{name}.offset"] = round_half_up(offset * 2.0**fraction)
+            self._emit(Affine(name=name, inputs=(), fraction_bits=fraction), source)
+            if joined:
+                self._emit(Add(name=f"{reader}.sum{index}", inputs=()), joined, name)
+                name = f"{reader}.sum{index}"
+            joined = name
+        return joined
+
+
+def _fraction_bits(node: Node, largest: float) -> int:
+    """As many bits after the point as fit beside a magnitude of ``largest``."""
+    whole = math.ceil(math.log2(largest + 1)) if math.isfinite(largest) else WORD
+    if whole > WORD - 4:
+        raise node.refuse(largest, "its values are too large for 32-bit fixed point")
+    return min(MOST_FRACTION_BITS, WORD - whole)
+
+
+def _batch_norm(module: Any) -> tuple[Channels, Channels]:
+    """``gain * x + offset`` of a batch norm in evaluation mode."""
+    if module.running_var is None:
+        raise UserError("batch norm", module, "it keeps no running statistics; they are what is frozen")
+    variance = module.running_var.double()
+    weight = torch.ones_like(variance) if module.weight is None else module.weight.double()
+    bias = torch.zeros_like(variance) if module.bias is None else module.bias.double()
+    gain = weight / torch.sqrt(variance + module.eps)
+    return gain.numpy(force=True), (bias - module.running_mean.double() * gain).numpy(force=True)

@@ -1,0 +1,183 @@
+"""A frozen network, run by the oracle, is the trained network: spike for spike where floats are exact.
+
+Step sizes, batch norms and thresholds are set to dyadic numbers here, so that float32 computes without rounding and any
+difference is a difference of meaning. On trained constants the two may differ where a potential falls within a rounding
+error of a threshold; that rate is bounded at the end.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import nn
+
+from bitspike import BitPlan, Bits, UserError
+from bitspike.backends import oracle
+from bitspike.ir import FrozenGraph
+from bitspike.layers import Encoder, OverTime
+from bitspike.lowering import freeze
+from bitspike.models import build_model
+from bitspike.neurons import IFNode, LIFNode, NeuronConfig, SpikingNode
+from bitspike.quant import quantize_weights, synapses, weight_quantizer
+
+IMAGE = (3, 8, 8)
+CHANNELS = {"convnet": (4, 6, 8), "vgg9": (4, 6, 8), "resnet8-thin": (4, 6, 8), "sew-resnet18": (4, 4, 6, 8)}
+
+
+def dyadic(model: nn.Module, seed: int) -> nn.Module:
+    """Constants that float32 and fixed point both hold exactly."""
+    generator = torch.Generator().manual_seed(seed)
+
+    def eighths(shape: torch.Size, lo: int, hi: int) -> torch.Tensor:
+        return torch.randint(lo, hi + 1, shape, generator=generator) / 8
+
+    for layer in synapses(model).values():
+        quantizer = weight_quantizer(layer)
+        assert quantizer is not None
+        quantizer.step.data.fill_(0.25)
+        original = layer.parametrizations.weight.original
+        top = quantizer.top
+        original.data = 0.25 * torch.randint(-top, top + 1, original.shape, generator=generator).float()
+    for module in model.modules():
+        if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
+            module.eps = 0.0
+            module.running_var = torch.ones_like(module.running_var)
+            module.running_mean = eighths(module.running_mean.shape, -8, 8)
+            module.weight.data = eighths(module.weight.shape, 1, 8)
+            module.bias.data = eighths(module.bias.shape, -8, 16)
+    return model.eval()
+
+
+def differences(model: nn.Module, net: FrozenGraph, images: torch.Tensor) -> dict[str, int]:
+    """Spikes that differ, by layer; every layer of neurons is compared."""
+    sent: dict[str, torch.Tensor] = {}
+    hooks = [
+        module.register_forward_hook(lambda module, x, y, name=name: sent.__setitem__(name, y))
+        for name, module in model.named_modules()
+        if isinstance(module, SpikingNode)
+    ]
+    with torch.no_grad():
+        model(images)
+    for hook in hooks:
+        hook.remove()
+    edges = oracle.run(net, images.numpy())
+    assert sent.keys() == {node.name for node in net.graph.neurons()}
+    return {
+        name: int((torch.round(spikes / net.graph.edges[name].scale).long().numpy() != edges[name]).sum())
+        for name, spikes in sent.items()
+    }
+
+
+def images(seed: int, count: int = 3) -> torch.Tensor:
+    return torch.randint(0, 256, (count, *IMAGE), generator=torch.Generator().manual_seed(seed), dtype=torch.uint8)
+
+
+@settings(max_examples=40)
+@given(
+    name=st.sampled_from(sorted(CHANNELS)),
+    w=st.integers(1, 4),
+    s=st.integers(1, 4),
+    t=st.integers(1, 4),
+    v_reset=st.sampled_from([0.0, None, -0.25]),
+    tau=st.sampled_from([1.0, 2.0]),
+    seed=st.integers(0, 999),
+)
+def test_every_family_is_equal_spike_for_spike(
+    name: str, w: int, s: int, t: int, v_reset: float | None, tau: float, seed: int
+) -> None:
+    neuron = NeuronConfig(v_reset=v_reset, tau=tau)
+    model = dyadic(
+        build_model(
+            name,
+            BitPlan(Bits(w, s, t)),
+            image_shape=IMAGE,
+            num_classes=5,
+            neuron=neuron,
+            channels=CHANNELS[name],
+        ),
+        seed,
+    )
+    net = freeze(model, IMAGE, name)
+    found = differences(model, net, images(seed))
+    assert not any(found.values()), found
+
+
+@pytest.mark.parametrize("kind", ["if", "lif", "plif"])
+@pytest.mark.parametrize("decay_input", [True, False])
+@pytest.mark.parametrize("v_reset", [0.0, None, 0.25])
+def test_binary_neurons_are_equal_too(kind: str, decay_input: bool, v_reset: float | None) -> None:
+    neuron = NeuronConfig(kind=kind, decay_input=decay_input, v_reset=v_reset)  # type: ignore[arg-type]
+    plan = BitPlan(Bits(2, 1, 3))
+    model = build_model("convnet", plan, image_shape=IMAGE, num_classes=5, neuron=neuron, channels=(4, 6, 8))
+    model = dyadic(model, 0)
+    assert not any(differences(model, freeze(model, IMAGE), images(1)).values())
+
+
+def test_the_comparison_finds_a_planted_error() -> None:
+    plan = BitPlan(Bits(2, 2, 2))
+    model = dyadic(build_model("convnet", plan, image_shape=IMAGE, num_classes=5, channels=(4, 6, 8)), 3)
+    net = freeze(model, IMAGE)
+    wrong = dict(net.tensors)
+    wrong["features.1.current0.offset"] = wrong["features.1.current0.offset"] + (1 << 18)
+    assert any(differences(model, FrozenGraph(net.graph, wrong), images(3)).values())
+
+
+@settings(max_examples=25)
+@given(
+    s=st.integers(1, 4),
+    t=st.integers(1, 8),
+    v_reset=st.sampled_from([0.0, None]),
+    extreme=st.sampled_from([0, 255, -1]),
+)
+def test_no_value_leaves_its_proven_range(s: int, t: int, v_reset: float | None, extreme: int) -> None:
+    plan = BitPlan(Bits(3, s, t))
+    neuron = NeuronConfig(v_reset=v_reset)
+    model = build_model("sew-resnet18", plan, image_shape=IMAGE, num_classes=5, neuron=neuron, channels=(4, 4, 4, 4))
+    net = freeze(dyadic(model, t), IMAGE)
+    seen = images(s) if extreme < 0 else torch.full((1, *IMAGE), extreme, dtype=torch.uint8)
+    for name, values in oracle.run(net, seen.numpy()).items():
+        assert net.ranges[name].lo <= values.min(), name
+        assert values.max() <= net.ranges[name].hi, name
+
+
+def test_trained_constants_agree_but_for_ties() -> None:
+    torch.manual_seed(0)
+    model = build_model("resnet8-thin", BitPlan(Bits(2, 2, 2)), image_shape=IMAGE, num_classes=5, channels=(4, 6, 8))
+    for seed in range(10):
+        model(images(seed, 16))  # batch norm gathers statistics: no number is dyadic any more
+    net = freeze(model.eval(), IMAGE)
+    shown = images(99, 32)
+    wrong = differences(model, net, shown)
+    total = sum(net.graph.edges[name].size * net.graph.edges[name].T * len(shown) for name in wrong)
+    assert sum(wrong.values()) / total < 1e-3
+    with torch.no_grad():
+        answer = model(shown).mean(0).argmax(1).numpy()
+    assert np.mean(answer == oracle.logits(net, shown.numpy()).argmax(1)) > 0.9
+
+
+@pytest.mark.parametrize(
+    ("model", "named"),
+    [
+        (lambda: build_model("convnet", BitPlan(Bits(16, 1, 1)), image_shape=IMAGE, num_classes=2), "float weights"),
+        (lambda: nn.Sequential(OverTime(nn.Conv2d(3, 4, 3)), IFNode(1)), r"want \[T, N"),
+        (lambda: nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU()), "unquantized images"),
+        (
+            lambda: quantize_weights(
+                nn.Sequential(
+                    Encoder(),
+                    OverTime(nn.Conv2d(3, 4, 3), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(36, 2)),
+                    LIFNode(1),
+                ),
+                2,
+            ),
+            "wants spikes",
+        ),
+    ],
+)
+def test_what_cannot_be_frozen_is_refused_by_name(model: object, named: str) -> None:
+    with pytest.raises(UserError, match=named) as refused:
+        freeze(model(), IMAGE)  # type: ignore[operator]
+    assert "\n" not in str(refused.value)
