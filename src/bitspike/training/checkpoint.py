@@ -53,16 +53,16 @@ def load_training(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer
     """Fills model, optimizer and random state, and says where the run stood."""
     tensors, progress = _read(path)
     _fill(path, model, tensors)
-    state: dict[int, dict[str, Tensor]] = {}
-    for name, value in tensors.items():
-        if name.startswith("optimizer."):
-            _, index, key = name.split(".", 2)
-            state.setdefault(int(index), {})[key] = value
     try:
+        state: dict[int, dict[str, Tensor]] = {}
+        for name, value in tensors.items():
+            if name.startswith("optimizer."):
+                _, index, key = name.split(".", 2)
+                state.setdefault(int(index), {})[key] = value
         optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
-    except (ValueError, KeyError) as wrong:
-        raise UserError("checkpoint", str(path), f"its optimizer does not fit: {wrong}") from wrong
-    torch.set_rng_state(tensors["random.cpu"])
+        torch.set_rng_state(tensors["random.cpu"])
+    except (ValueError, KeyError, TypeError, RuntimeError) as wrong:
+        raise UserError("checkpoint", str(path), f"its optimizer or random state does not fit: {wrong}") from wrong
     return progress
 
 

@@ -56,7 +56,7 @@ def test_a_missing_checkpoint_is_named(tmp_path: Path) -> None:
         load_model(tmp_path / "none", nn.Linear(1, 1))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.data())
 def test_a_damaged_checkpoint_is_refused_and_never_crashes(
     tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
