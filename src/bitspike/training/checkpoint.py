@@ -78,7 +78,7 @@ def _read(path: Path) -> tuple[dict[str, Tensor], Progress]:
         if metadata["format"] != FORMAT:
             raise UserError("checkpoint format", metadata["format"], f"this version reads {FORMAT}")
         return tensors, Progress(**json.loads(metadata["progress"]))
-    except (SafetensorError, KeyError, TypeError, json.JSONDecodeError) as wrong:
+    except (SafetensorError, KeyError, TypeError, json.JSONDecodeError, UnicodeDecodeError) as wrong:
         raise UserError("checkpoint", str(path), f"not a checkpoint of bitspike: {wrong}") from wrong
 
 
