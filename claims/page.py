@@ -16,6 +16,10 @@ What the papers claim and what our runs say. This page is written by `make claim
 edit it. Each line there holds the command, data, seed, machine class and commit of one run. "Small" is a shortened
 training on part of the training set; accuracies are on the full test set, read once per run. A difference counts as
 clear when it exceeds twice its standard error over the seeds.
+
+At the small scale every network trains with the straight-through gradient, which passes nothing where a potential lies
+outside the alphabet. That may cost one-bit spikes more than graded ones, so a verdict on spike bits against steps holds
+for this gradient only: it has not been repeated with another, nor at full length.
 """
 
 
