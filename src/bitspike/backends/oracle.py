@@ -22,7 +22,7 @@ from bitspike.ir import (
     SumPool,
 )  # fmt: skip
 
-__all__ = ["logits", "run"]
+__all__ = ["fire", "logits", "run", "step"]
 
 Int = NDArray[np.int64]
 EXACT = 2**53
@@ -41,7 +41,7 @@ def run(net: FrozenGraph, images: NDArray[np.uint8]) -> dict[str, Int]:
     """
     edges: dict[str, Int] = {}
     for node in net.graph.nodes:
-        edges[node.name] = _step(net, node, images, *(edges[name] for name in node.inputs))
+        edges[node.name] = step(net, node, images, *(edges[name] for name in node.inputs))
     return edges
 
 
@@ -51,7 +51,8 @@ def logits(net: FrozenGraph, images: NDArray[np.uint8]) -> Int:
     return answer
 
 
-def _step(net: FrozenGraph, node: Node, images: NDArray[np.uint8], *x: Int) -> Int:
+def step(net: FrozenGraph, node: Node, images: NDArray[np.uint8], *x: Int) -> Int:
+    """The output edge of one op, given its input edges ``x``."""
     match node:
         case Input(edge=edge):
             if images.dtype != np.uint8 or images.ndim != 4 or images.shape[1:] != edge.shape or edge.lo is None:
@@ -67,7 +68,7 @@ def _step(net: FrozenGraph, node: Node, images: NDArray[np.uint8], *x: Int) -> I
             multiplier, offset = (net.tensors[f"{node.name}.{part}"] for part in ("multiplier", "offset"))
             return x[0] * multiplier.reshape(per_channel) + offset.reshape(per_channel)
         case Fire():
-            return _fire(node, x[0])
+            return fire(node, x[0])[0]
         case Add():
             return x[0] + x[1]
         case SumPool():
@@ -81,18 +82,18 @@ def _step(net: FrozenGraph, node: Node, images: NDArray[np.uint8], *x: Int) -> I
     raise node.refuse(type(node).__name__, "has no meaning in integers")
 
 
-def _fire(node: Fire, current: Int) -> Int:
-    """`bitspike.ir.Dynamics`, step by step."""
+def fire(node: Fire, current: Int) -> tuple[Int, Int]:
+    """`bitspike.ir.Dynamics`, step by step: the levels sent, and the potentials ``u`` that they were sent at."""
     d = node.dynamics
     assert d is not None  # a FrozenGraph has them
     half = 1 << d.fraction_bits >> 1 if d.rounds else 0
     v = np.full(current.shape[1:], d.v_init, dtype=np.int64)
-    levels = np.empty((node.T, *v.shape), dtype=np.int64)
+    levels, potentials = (np.empty((node.T, *v.shape), dtype=np.int64) for _ in range(2))
     for t in range(node.T):
-        u = shift_right(v * d.leak_multiplier, d.leak_shift) + current[t if len(current) > 1 else 0]
+        u = potentials[t] = shift_right(v * d.leak_multiplier, d.leak_shift) + current[t if len(current) > 1 else 0]
         levels[t] = saturate(shift_right(u + half, d.fraction_bits), node.lo, node.hi)
         v = u - (levels[t] << d.fraction_bits) if d.v_reset is None else np.where(levels[t] != 0, d.v_reset, u)
-    return levels
+    return levels, potentials
 
 
 def _conv(node: Conv, x: Int, weight: Int, bits: int) -> Int:

@@ -1,9 +1,10 @@
 """The graph: a network as data, without torch."""
 
 from bitspike.ir.edge import Edge
-from bitspike.ir.frozen import FrozenGraph
+from bitspike.ir.frozen import FrozenGraph, tensor_shapes
 from bitspike.ir.graph import Graph
 from bitspike.ir.ops import (
+    OPS,
     Add,
     Affine,
     Conv,
@@ -21,6 +22,7 @@ from bitspike.ir.ops import (
 )
 
 __all__ = [
+    "OPS",
     "Add",
     "Affine",
     "Conv",
@@ -38,4 +40,5 @@ __all__ = [
     "Reshape",
     "SumPool",
     "Synapse",
+    "tensor_shapes",
 ]

@@ -12,12 +12,14 @@ from numpy.typing import NDArray
 from bitspike.bits import signed_range
 from bitspike.errors import UserError
 from bitspike.ir.graph import Graph
-from bitspike.ir.ops import Affine, Fire, Node, Relu, Synapse
+from bitspike.ir.ops import Affine, Conv, Fire, Input, MaxPool, Node, Readout, Relu, SumPool, Synapse
 from bitspike.ir.ranges import Range, edge_ranges, membrane_range
 
 __all__ = ["FrozenGraph", "tensor_shapes"]
 
 Tensor = NDArray[np.int64]
+MOST_ELEMENTS, MOST_STEPS, MOST_LEVEL = 2**30, 1024, 2**16
+"""Beyond these a graph is refused before anything of its size is allocated."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,6 +47,7 @@ class FrozenGraph:
         wanted = {name: shape for node in self.graph.nodes for name, shape in tensor_shapes(self.graph, node).items()}
         for name in sorted(wanted.keys() ^ self.tensors.keys()):
             raise UserError("tensor", name, "it is missing" if name in wanted else "no op of the graph has it")
+        _check_ends(self.graph)
         own: dict[str, Tensor] = {}
         for name, shape in wanted.items():
             if tuple(self.tensors[name].shape) != shape:
@@ -53,6 +56,7 @@ class FrozenGraph:
             own[name].flags.writeable = False
         for node in self.graph.nodes:
             _check(node, own)
+            _check_size(self.graph, node)
         ranges = edge_ranges(self.graph, own)
         membranes = {n.name: membrane_range(n, ranges[n.inputs[0]]) for n in self.graph.neurons()}
         object.__setattr__(self, "tensors", MappingProxyType(own))
@@ -70,6 +74,29 @@ def tensor_shapes(graph: Graph, node: Node) -> dict[str, tuple[int, ...]]:
     return {}
 
 
+def _check_ends(graph: Graph) -> None:
+    """One input of pixels, first; one readout of logits, last: what every backend is written for."""
+    kinds = [type(node) for node in graph.nodes]
+    if kinds.count(Input) != 1 or kinds.count(Readout) != 1 or kinds[0] is not Input or kinds[-1] is not Readout:
+        seen = " ".join(kind.__name__.lower() for kind in kinds[:1] + kinds[-1:]) or "no op"
+        raise UserError("graph", seen, "want one input, first, and one readout, last")
+    edge = graph.edges[graph.nodes[0].name]
+    if len(edge.shape) != 3 or edge.T != 1 or edge.lo is None or edge.hi != edge.lo + 255:
+        raise graph.nodes[0].refuse((edge.shape, edge.T, edge.lo, edge.hi), "want (C, H, W), T=1 and 256 levels")
+    if len(graph.edges[graph.nodes[-1].name].shape) != 1:
+        raise graph.nodes[-1].refuse(graph.edges[graph.nodes[-1].name].shape, "want logits of shape (K,)")
+
+
+def _check_size(graph: Graph, node: Node) -> None:
+    sizes = [graph.edges[node.name].size * graph.edges[node.name].T]
+    if isinstance(node, Conv | SumPool | MaxPool):
+        edge = graph.input_edge(node)
+        rows, columns = (side + 2 * pad for side, pad in zip(edge.shape[1:], node.padding, strict=True))
+        sizes.append(edge.shape[0] * rows * columns * edge.T)
+    if max(sizes) > MOST_ELEMENTS:
+        raise node.refuse(max(sizes), f"an edge may have {MOST_ELEMENTS} elements at most, over all steps")
+
+
 def _check(node: Node, tensors: Mapping[str, Tensor]) -> None:
     if isinstance(node, Synapse):
         codes, top = tensors[f"{node.name}.weight"], signed_range(node.weight_bits)[1]
@@ -79,7 +106,10 @@ def _check(node: Node, tensors: Mapping[str, Tensor]) -> None:
             raise node.refuse("a bias", "a frozen synapse has none: it belongs into the affine after it")
     elif isinstance(node, Affine) and node.fraction_bits is None:
         raise node.refuse(None, "want its fraction bits")
-    elif isinstance(node, Fire) and node.dynamics is None:
-        raise node.refuse(None, "want the integers of a frozen neuron (dynamics)")
+    elif isinstance(node, Fire):
+        if node.dynamics is None:
+            raise node.refuse(None, "want the integers of a frozen neuron (dynamics)")
+        if node.T > MOST_STEPS or max(abs(node.lo), abs(node.hi)) > MOST_LEVEL:
+            raise node.refuse((node.T, node.lo, node.hi), f"want T to {MOST_STEPS}, levels within +-{MOST_LEVEL}")
     elif isinstance(node, Relu):
         raise node.refuse("relu", "has no meaning in integers; only spiking networks are frozen")

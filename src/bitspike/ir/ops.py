@@ -13,6 +13,7 @@ from bitspike.errors import UserError
 from bitspike.ir.edge import Edge
 
 __all__ = [
+    "OPS",
     "Add",
     "Affine",
     "Conv",
@@ -55,7 +56,7 @@ class Node:
 
 @dataclass(frozen=True, kw_only=True)
 class Input(Node):
-    """The images, as levels ``lo..hi`` (or unquantized), the same at every step where ``T`` is 1."""
+    """The images: ``pixel + lo`` of pixels 0..255, levels ``lo..hi`` (or unquantized); one step, held."""
 
     edge: Edge
 
@@ -259,6 +260,7 @@ class SumPool(Node):
 
     def __post_init__(self) -> None:
         _check_window(self, self.kernel_size, self.stride, self.padding)
+        _check_pool(self, self.kernel_size, self.padding)
 
     def infer(self, *edges: Edge) -> Edge:
         (edge,) = edges
@@ -281,6 +283,7 @@ class MaxPool(Node):
 
     def __post_init__(self) -> None:
         _check_window(self, self.kernel_size, self.stride, self.padding)
+        _check_pool(self, self.kernel_size, self.padding)
 
     def infer(self, *edges: Edge) -> Edge:
         (edge,) = edges
@@ -309,9 +312,30 @@ class Readout(Node):
         return Edge(shape=edges[0].shape, T=1)
 
 
+OPS: dict[str, type[Node]] = {
+    "input": Input,
+    "conv": Conv,
+    "linear": Linear,
+    "affine": Affine,
+    "relu": Relu,
+    "fire": Fire,
+    "add": Add,
+    "sum_pool": SumPool,
+    "max_pool": MaxPool,
+    "reshape": Reshape,
+    "readout": Readout,
+}
+"""Every op by the name that it has in files and in docs/ir-spec.md."""
+
+
 def _check_window(node: Node, kernel: Pair, stride: Pair, padding: Pair) -> None:
     if min(*kernel, *stride) < 1 or min(padding) < 0:
         raise node.refuse((kernel, stride, padding), "wants kernel and stride of at least 1, padding of at least 0")
+
+
+def _check_pool(node: Node, kernel: Pair, padding: Pair) -> None:
+    if any(pad >= side for pad, side in zip(padding, kernel, strict=True)):
+        raise node.refuse((kernel, padding), "wants padding smaller than the window, so that none lies outside")
 
 
 def _window_places(node: Node, edge: Edge, window: Pair, stride: Pair, padding: Pair) -> Pair:

@@ -102,16 +102,23 @@ def membrane_range(node: Fire, current: Range) -> Range:
         u = Range(*(int(shift_right(end * d.leak_multiplier, d.leak_shift)) for end in v)) + current
         if max(u.hi, -u.lo) >= INT64:
             raise node.refuse(tuple(u), "the membrane could overflow 64 bits")
-        v = _after_reset(u, d, node.lo, node.hi)
+        before, v = v, _after_reset(u, d, node.lo, node.hi)
         seen = seen.including(*u, *v)
+        if v == before:  # so are all steps from here on
+            break
     return seen
 
 
 def _after_reset(u: Range, d: Dynamics, lo: int, hi: int) -> Range:
-    """Extremes of the carried potential: they lie at the ends of ``u`` or on either side of a threshold."""
-    ends = set(u)
+    """Extremes of the carried potential: they lie at the ends of ``u`` or on either side of a threshold.
+
+    Between two thresholds everything repeats, so of those within ``u`` the first and the last are enough, with the two
+    that enclose level 0, where a hard reset changes its mind.
+    """
     half = 1 << d.fraction_bits >> 1 if d.rounds else 0
-    for level in range(lo, hi + 1):
+    first, last = (int(level) for level in saturate(shift_right(np.array(u) + half, d.fraction_bits), lo, hi))
+    ends = set(u)
+    for level in (first + 1, last, 0, 1):
         threshold = (level << d.fraction_bits) - half
         ends |= {value for value in (threshold - 1, threshold) if u.lo <= value <= u.hi}
     values = np.array(sorted(ends), dtype=np.int64)

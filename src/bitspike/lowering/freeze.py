@@ -164,11 +164,25 @@ class _Freezer:
         return _Sum(((node.name, step * x.scale, reach),), bias)
 
     def _add(self, node: Add, edge: Edge, a: _Spikes | _Sum, b: _Spikes | _Sum) -> _Spikes | _Sum:
-        if isinstance(a, _Spikes) and isinstance(b, _Spikes) and a.scale == b.scale:
-            self._emit(node, a.name, b.name)
-            return _Spikes(node.name, a.scale, a.reach + b.reach)
+        if isinstance(a, _Spikes) and isinstance(b, _Spikes):
+            scale = min(a.scale, b.scale)
+            if (a.scale / scale).is_integer() and (b.scale / scale).is_integer():
+                a, b = (self._aligned(node, spikes, scale, edge) for spikes in (a, b))
+                self._emit(node, a.name, b.name)
+                return _Spikes(node.name, scale, a.reach + b.reach)
         left, right = self._sum(a, edge), self._sum(b, edge)
         return _Sum(left.parts + right.parts, left.beta + right.beta)
+
+    def _aligned(self, node: Add, spikes: _Spikes, scale: float, edge: Edge) -> _Spikes:
+        """The same spikes in levels of the finer ``scale`` that the sum has."""
+        ratio = int(spikes.scale / scale)
+        if ratio == 1:
+            return spikes
+        name = f"{node.name}.aligned.{spikes.name}"
+        self.tensors[f"{name}.multiplier"] = np.full(edge.shape[0], ratio, dtype=np.int64)
+        self.tensors[f"{name}.offset"] = np.zeros(edge.shape[0], dtype=np.int64)
+        self._emit(Affine(name=name, inputs=(), fraction_bits=0), spikes.name)
+        return _Spikes(name, scale, spikes.reach * ratio)
 
     def _fire(self, node: Fire, current: _Sum) -> _Spikes:
         neuron: Any = self.modules[node.name]
