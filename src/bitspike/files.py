@@ -10,7 +10,7 @@ from typing import Any
 
 from bitspike.errors import UserError
 
-__all__ = ["read_json", "write_atomically", "write_json"]
+__all__ = ["read_json", "safetensors_metadata", "write_atomically", "write_json"]
 
 
 def write_atomically(path: str | Path, content: bytes) -> None:
@@ -57,3 +57,19 @@ def read_json(path: str | Path) -> Any:
         raise UserError("read", str(path), f"{wrong.strerror}") from wrong
     except (ValueError, RecursionError) as wrong:  # bad text, bad JSON, brackets too deep
         raise UserError("read", str(path), f"not JSON: {wrong}") from wrong
+
+
+def safetensors_metadata(content: bytes) -> dict[str, str]:
+    """The texts in the header of a safetensors file, which its own NumPy and torch readers leave out.
+
+    Raises:
+        ValueError: there is no such header.
+    """
+    length = int.from_bytes(content[:8], "little")
+    try:
+        found = json.loads(content[8 : 8 + length])["__metadata__"]
+    except (KeyError, TypeError, RecursionError) as wrong:
+        raise ValueError(f"no metadata: {wrong}") from wrong
+    if not isinstance(found, dict):
+        raise ValueError("its metadata is no object")
+    return found

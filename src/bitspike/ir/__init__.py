@@ -3,6 +3,7 @@
 from bitspike.ir.edge import Edge
 from bitspike.ir.frozen import FrozenGraph, tensor_shapes
 from bitspike.ir.graph import Graph
+from bitspike.ir.netfile import load, save
 from bitspike.ir.ops import (
     OPS,
     Add,
@@ -40,5 +41,7 @@ __all__ = [
     "Reshape",
     "SumPool",
     "Synapse",
+    "load",
+    "save",
     "tensor_shapes",
 ]

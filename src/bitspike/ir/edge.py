@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from math import prod
+from typing import Any
 
 from bitspike.bits import FULL_PRECISION, alphabet_width
 from bitspike.errors import UserError
 
-__all__ = ["Edge"]
+__all__ = ["STRICT", "Edge"]
+
+STRICT: Any = {"extra": "forbid", "strict": True, "allow_inf_nan": False}
+"""How pydantic reads graph data from a file: no unknown field, no type that is nearly right."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,6 +31,8 @@ class Edge:
     lo: int | None = None
     hi: int | None = None
     scale: float | None = None
+
+    __pydantic_config__ = STRICT
 
     def __post_init__(self) -> None:
         if not self.shape or any(size < 1 for size in self.shape):

@@ -30,6 +30,7 @@ class FrozenGraph:
         graph: every `Fire` with `Dynamics`, every `Affine` with its fraction bits, no float-only op.
         tensors: ``NAME.weight`` for each synapse (codes, ``[C_out, C_in/groups, kh, kw]`` or ``[C_out, C_in]``),
             ``NAME.multiplier`` and ``NAME.offset`` for each affine (``[C]``); int64, read-only.
+        dataset: that the network was trained on, as `bitspike data list` calls it; empty where it is not known.
 
     Attributes:
         ranges: range of every edge. membranes: of the potential of every neuron layer.
@@ -40,6 +41,7 @@ class FrozenGraph:
 
     graph: Graph
     tensors: Mapping[str, Tensor]
+    dataset: str = ""
     ranges: Mapping[str, Range] = field(init=False, repr=False)
     membranes: Mapping[str, Range] = field(init=False, repr=False)
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from bitspike.bits import FULL_PRECISION
 from bitspike.errors import UserError
-from bitspike.ir.edge import Edge
+from bitspike.ir.edge import STRICT, Edge
 
 __all__ = [
     "OPS",
@@ -41,6 +41,7 @@ class Node:
     inputs: tuple[str, ...]
 
     arity = 1
+    __pydantic_config__ = STRICT
 
     def infer(self, *edges: Edge) -> Edge:
         """The output edge, given the input edges.
@@ -200,6 +201,8 @@ class Dynamics:
     v_reset: int | None
     v_init: int = 0
     rounds: bool = False
+
+    __pydantic_config__ = STRICT
 
     def __post_init__(self) -> None:
         for name in ("fraction_bits", "leak_shift"):

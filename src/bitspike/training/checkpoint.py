@@ -13,7 +13,7 @@ from safetensors.torch import save as save_tensors
 from torch import Tensor, nn
 
 from bitspike.errors import UserError
-from bitspike.files import write_atomically
+from bitspike.files import safetensors_metadata, write_atomically
 
 __all__ = ["Progress", "load_model", "load_training", "save_training"]
 
@@ -73,13 +73,12 @@ def _read(path: Path) -> tuple[dict[str, Tensor], Progress]:
         raise UserError("checkpoint", str(path), f"cannot be read: {wrong.strerror}") from wrong
     try:
         tensors = load_tensors(content)
-        length = int.from_bytes(content[:8], "little")
-        metadata = json.loads(content[8 : 8 + length])["__metadata__"]
-        if metadata["format"] != FORMAT:
-            raise UserError("checkpoint format", metadata["format"], f"this version reads {FORMAT}")
-        return tensors, Progress(**json.loads(metadata["progress"]))
-    except (SafetensorError, KeyError, TypeError, json.JSONDecodeError, UnicodeDecodeError) as wrong:
+        metadata = safetensors_metadata(content)
+        if metadata["format"] == FORMAT:
+            return tensors, Progress(**json.loads(metadata["progress"]))
+    except (SafetensorError, KeyError, TypeError, ValueError) as wrong:
         raise UserError("checkpoint", str(path), f"not a checkpoint of bitspike: {wrong}") from wrong
+    raise UserError("checkpoint format", metadata["format"], f"this version reads {FORMAT}")
 
 
 def _fill(path: Path, model: nn.Module, tensors: dict[str, Tensor]) -> None:

@@ -1,0 +1,122 @@
+"""Compiling an exported network with the machine's compiler, running it, and asking the linker what it takes."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bitspike.backends.c.program import Program, to_c
+from bitspike.errors import UserError
+from bitspike.ir import FrozenGraph
+
+__all__ = ["Footprint", "compiler", "footprint", "logits", "traced"]
+
+STRICT = ("-std=c99", "-Wall", "-Wextra", "-Werror", "-pedantic")
+
+
+class Footprint(NamedTuple):
+    """Bytes that the linker gives the network, without a program around it: code included, stack not."""
+
+    flash: int
+    ram: int
+
+
+def compiler(wanted: str | None = None) -> list[str]:
+    """The command that compiles C: ``wanted`` with its flags, or the first of cc, gcc and clang.
+
+    Raises:
+        UserError: there is none.
+    """
+    command = shlex.split(wanted) if wanted else [next((c for c in ("cc", "gcc", "clang") if shutil.which(c)), "cc")]
+    if not command or not shutil.which(command[0]):
+        raise UserError("C compiler", wanted or "cc", "no such command; install one, or name yours with --cc")
+    return command
+
+
+def logits(net: FrozenGraph, images: NDArray[np.uint8], cc: Sequence[str]) -> NDArray[np.int64]:
+    """``[N, K]`` of images ``[N, C, H, W]``, by the network's exported program."""
+    with _built(to_c(net), cc, "-O3") as binary:
+        return _logits(_run([str(binary)], images.tobytes()), len(images))
+
+
+def traced(
+    net: FrozenGraph, images: NDArray[np.uint8], cc: Sequence[str], *flags: str, emulator: Sequence[str] = ()
+) -> tuple[NDArray[np.int64], dict[str, NDArray[np.int64]]]:
+    """Logits, and every stored edge ``[T, N, *shape]`` by name, as `bitspike.backends.oracle.run` has them."""
+    program = to_c(net)
+    with _built(program, cc, "-DNETWORK_TRACE", *(flags or ("-O2",))) as binary:
+        given, trace = binary.with_name("images"), binary.with_name("trace")
+        given.write_bytes(images.tobytes())
+        answer = _logits(_run([*emulator, str(binary), str(given), str(trace)]), len(images))
+        return answer, split_trace(net, program, trace.read_bytes(), len(images))
+
+
+def split_trace(net: FrozenGraph, program: Program, content: bytes, images: int) -> dict[str, NDArray[np.int64]]:
+    """The edges in a trace of ``images`` images, in the oracle's order of axes."""
+    fields = [
+        (name, np.dtype(buffer.stored.type.name.removesuffix("_t")).newbyteorder("<"), buffer.stored.elements)
+        for name, buffer in program.buffers.items()
+    ]
+    whole = np.frombuffer(content, dtype=[(name, kind, (count,)) for name, kind, count in fields])
+    if len(whole) != images:
+        raise UserError("trace", len(whole), f"want {images} images")
+    edges = {}
+    for name, _, _ in fields:
+        edge = net.graph.edges[name]
+        channels, *sides = edge.shape
+        values = whole[name].astype(np.int64).reshape(images, edge.T, *sides, channels)
+        edges[name] = np.moveaxis(np.moveaxis(values, -1, 2), 0, 1)
+    return edges
+
+
+def footprint(program: Program, cc: Sequence[str]) -> Footprint | None:
+    """What the linker makes of the network alone, at ``-Os``; None where the compiler's `size` is missing."""
+    with tempfile.TemporaryDirectory() as folder:
+        _write(program, Path(folder))
+        network = Path(folder, "network.elf")
+        alone = ["-Os", "-static", "-nostartfiles", "-ffunction-sections", "-fdata-sections"]
+        alone += [f"-Wl,-e,{program.name}_run", "-Wl,--gc-sections", "-Wl,--build-id=none"]
+        _run([*cc, *STRICT, *alone, str(Path(folder, f"{program.name}.c")), "-o", str(network)])
+        size = _run([*cc, "-print-prog-name=size"]).decode().strip()
+        if not shutil.which(size):
+            return None
+        text, data, bss = (int(part) for part in _run([size, str(network)]).decode().splitlines()[1].split()[:3])
+        return Footprint(flash=text + data, ram=data + bss)
+
+
+@contextmanager
+def _built(program: Program, cc: Sequence[str], *flags: str) -> Iterator[Path]:
+    with tempfile.TemporaryDirectory() as folder:
+        _write(program, Path(folder))
+        sources = [str(Path(folder, name)) for name in program.files if name.endswith(".c")]
+        binary = Path(folder, "program")
+        _run([*cc, *STRICT, *flags, *sources, "-o", str(binary)])
+        yield binary
+
+
+def _write(program: Program, folder: Path) -> None:
+    for name, text in program.files.items():
+        (folder / name).write_text(text, encoding="utf-8")
+
+
+def _run(command: Sequence[str], given: bytes = b"") -> bytes:
+    """Standard output of a command that must succeed."""
+    done = subprocess.run(command, input=given, capture_output=True, env={**os.environ, "LC_ALL": "C"})
+    if done.returncode:
+        said = done.stderr.decode(errors="replace").strip()
+        raise UserError(command[0], f"status {done.returncode}", said or "it said nothing")
+    return done.stdout
+
+
+def _logits(printed: bytes, images: int) -> NDArray[np.int64]:
+    return np.array([line.split() for line in printed.decode().splitlines()], dtype=np.int64).reshape(images, -1)

@@ -1,0 +1,61 @@
+/* Reads images (uint8, C x H x W each, one after another) from a file or standard input; prints a line of logits each.
+ *
+ * Built with -DNETWORK_TRACE, the second argument is a file that takes every stored edge of every image, as it lies in
+ * memory: [T][H][W][C].
+ */
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "network.h"
+
+#ifdef NETWORK_TRACE
+static FILE *traced;
+
+void network_trace(const void *values, size_t bytes)
+{
+    if (fwrite(values, 1, bytes, traced) != bytes)
+        perror("trace");
+}
+#endif
+
+int main(int argc, char **argv)
+{
+    static uint8_t image[NETWORK_IMAGE_BYTES];
+    static network_logit logits[NETWORK_CLASSES];
+    FILE *const images = argc > 1 ? fopen(argv[1], "rb") : stdin;
+    unsigned long seen = 0;
+    size_t got;
+
+    if (images == NULL) {
+        perror(argv[1]);
+        return 2;
+    }
+#ifdef NETWORK_TRACE
+    traced = argc > 2 ? fopen(argv[2], "wb") : NULL;
+    if (traced == NULL) {
+        fprintf(stderr, "usage: %s IMAGES TRACE\n", argv[0]);
+        return 2;
+    }
+#endif
+    while ((got = fread(image, 1, sizeof image, images)) == sizeof image) {
+        network_run(image, logits);
+        for (int k = 0; k < NETWORK_CLASSES; k++)
+            printf(k ? " %" PRId64 : "%" PRId64, (int64_t)logits[k]);
+        printf("\n");
+        seen++;
+    }
+#ifdef NETWORK_TRACE
+    if (fclose(traced) != 0)
+        return 2;
+#endif
+    if (ferror(images)) {
+        perror("images");
+        return 2;
+    }
+    if (got != 0) {
+        fprintf(stderr, "image %lu: got %lu bytes; want %lu, as C x H x W\n", seen, (unsigned long)got,
+                (unsigned long)sizeof image);
+        return 2;
+    }
+    return fflush(stdout) == 0 ? 0 : 2;
+}

@@ -1,0 +1,149 @@
+"""A frozen graph as one file: safetensors, integers packed at their true width, the graph as JSON in the header."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from functools import cache
+from math import prod
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import TypeAdapter, ValidationError
+from safetensors import SafetensorError
+from safetensors.numpy import load as load_tensors
+from safetensors.numpy import save as save_tensors
+
+from bitspike.errors import UserError, closest
+from bitspike.files import safetensors_metadata, write_atomically
+from bitspike.ir.frozen import FrozenGraph, tensor_shapes
+from bitspike.ir.graph import Graph
+from bitspike.ir.ops import OPS, Node, Synapse
+from bitspike.ir.packing import pack, pack_codes, unpack, unpack_codes
+from bitspike.ir.ranges import Range
+
+__all__ = ["FORMAT", "load", "save", "to_bytes"]
+
+FORMAT = "bitspike-net-1"
+MOST_BYTES_OF_GRAPH = 1 << 22
+MOST_OPS = 4096
+
+
+def save(net: FrozenGraph, path: str | Path) -> int:
+    """Writes ``net``; the file appears whole or not at all. Returns its size in bytes."""
+    content = to_bytes(net)
+    write_atomically(path, content)
+    return len(content)
+
+
+def to_bytes(net: FrozenGraph) -> bytes:
+    """The content of the file: the same network gives the same bytes."""
+    tensors = {name: _packed(net, name, values) for name, values in net.tensors.items()}
+    nodes = [_to_dict(node) for node in net.graph.nodes]
+    graph = {"name": net.graph.name, "dataset": net.dataset, "nodes": nodes}
+    header = {"format": FORMAT, "graph": json.dumps(graph, separators=(",", ":"), allow_nan=False)}
+    content: bytes = save_tensors(tensors, metadata=header)
+    return content
+
+
+def load(path: str | Path) -> FrozenGraph:
+    """Reads a network, and checks all of it: nothing is unpickled, nothing is run.
+
+    Raises:
+        UserError: no such file, or one that is not a network; it names the field.
+    """
+    try:
+        content = Path(path).read_bytes()
+    except OSError as wrong:
+        raise UserError("network", str(path), f"cannot be read: {wrong.strerror}") from wrong
+    try:
+        tensors = load_tensors(content)
+        header = safetensors_metadata(content)
+    except (SafetensorError, ValueError, KeyError, TypeError) as wrong:  # (its reader knows other dtypes than NumPy)
+        raise UserError("network", str(path), f"not a file of `bitspike freeze`: {wrong}") from wrong
+    return _from_parts(header, tensors)
+
+
+def _from_parts(header: Mapping[str, str], tensors: Mapping[str, NDArray[Any]]) -> FrozenGraph:
+    if header.get("format") != FORMAT:
+        raise UserError("format", header.get("format"), f"this version reads {FORMAT}")
+    raw = _object(_parsed(header.get("graph", "")), "graph", ("name", "dataset", "nodes"))
+    if not isinstance(raw["nodes"], list) or len(raw["nodes"]) > MOST_OPS:
+        raise UserError("graph nodes", type(raw["nodes"]).__name__, f"want a list of at most {MOST_OPS} ops")
+    for key in ("name", "dataset"):
+        if not isinstance(raw[key], str):
+            raise UserError(f"graph {key}", raw[key], "want text")
+    graph = Graph(raw["name"], tuple(_to_node(index, node) for index, node in enumerate(raw["nodes"])))
+    wanted = {n: (node, shape) for node in graph.nodes for n, shape in tensor_shapes(graph, node).items()}
+    for name in sorted(wanted.keys() ^ tensors.keys()):
+        raise UserError("tensor", name, "it is missing" if name in wanted else "no op of the graph has it")
+    unpacked = {name: _unpacked(name, *wanted[name], tensors[name]) for name in wanted}
+    return FrozenGraph(graph, unpacked, raw["dataset"])
+
+
+def _packed(net: FrozenGraph, name: str, values: NDArray[np.int64]) -> NDArray[np.uint8]:
+    node = net.graph[name.rpartition(".")[0]]
+    if isinstance(node, Synapse):
+        return pack_codes(values, node.weight_bits)
+    return pack(values, Range(int(values.min()), int(values.max())).signed_bits)
+
+
+def _unpacked(name: str, node: Node, shape: tuple[int, ...], planes: NDArray[Any]) -> NDArray[np.int64]:
+    try:
+        if not isinstance(node, Synapse):
+            return unpack(planes, prod(shape)).reshape(shape)
+        if len(planes) != node.weight_bits:
+            raise UserError("planes", planes.shape, f"want {node.weight_bits}, as the op's weight_bits")
+        return unpack_codes(planes, prod(shape)).reshape(shape)
+    except UserError as wrong:
+        raise UserError(f"tensor {name}, {wrong.thing}", wrong.seen, wrong.would_do) from None
+
+
+def _to_dict(node: Node) -> dict[str, Any]:
+    """Fields that differ from their defaults, and the op's name."""
+    (op,) = (name for name, kind in OPS.items() if kind is type(node))
+    kept = {f.name: getattr(node, f.name) for f in dataclasses.fields(node) if getattr(node, f.name) != f.default}
+    return {"op": op, **{k: dataclasses.asdict(v) if dataclasses.is_dataclass(v) else v for k, v in kept.items()}}  # type: ignore[arg-type]
+
+
+def _to_node(index: int, raw: object) -> Node:
+    where = f"graph nodes[{index}]"
+    if not isinstance(raw, dict):
+        raise UserError(where, type(raw).__name__, "want an object")
+    fields = {key: value for key, value in raw.items() if key != "op"}
+    op = raw.get("op")
+    if not isinstance(op, str) or op not in OPS:
+        raise UserError(f"{where}.op", op, closest(str(op), OPS))
+    try:
+        return _reader(op).validate_json(json.dumps(fields))
+    except ValidationError as wrong:
+        first = wrong.errors(include_url=False)[0]
+        field = ".".join((where, *(str(part) for part in first["loc"])))
+        cause = first.get("ctx", {}).get("error")
+        if isinstance(cause, UserError):  # the op's own check
+            raise UserError(f"{field}: {cause.thing}", cause.seen, cause.would_do) from None
+        raise UserError(field, first["input"], first["msg"]) from None
+
+
+@cache
+def _reader(op: str) -> TypeAdapter[Node]:
+    return TypeAdapter(OPS[op])
+
+
+def _parsed(text: str) -> object:
+    if len(text) > MOST_BYTES_OF_GRAPH:
+        raise UserError("graph", f"{len(text)} bytes", f"want at most {MOST_BYTES_OF_GRAPH}")
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as wrong:
+        raise UserError("graph", text[:40], f"not JSON: {wrong}") from None
+
+
+def _object(raw: object, thing: str, keys: tuple[str, ...]) -> dict[str, Any]:
+    if not isinstance(raw, dict) or set(raw) != set(keys):
+        seen = sorted(raw) if isinstance(raw, dict) else type(raw).__name__
+        raise UserError(thing, seen, f"want an object with {', '.join(keys)}")
+    return raw
