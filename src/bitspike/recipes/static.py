@@ -44,7 +44,7 @@ def fashion_convnet() -> TrainConfig:
         neuron=NeuronConfig(surrogate_function="atan"),
         validation_size=2000,
         channels=(32, 64, 128),
-        epochs=8,
+        epochs=20,
         augment=("flip",),
         optimizer=OptimizerConfig(lr=3e-3, warmup_epochs=0.5),
         tensorboard=True,
