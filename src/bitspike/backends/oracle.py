@@ -45,10 +45,11 @@ def run(net: FrozenGraph, images: NDArray[np.uint8]) -> dict[str, Int]:
     return edges
 
 
-def logits(net: FrozenGraph, images: NDArray[np.uint8]) -> Int:
-    """The network's answer ``[N, K]``: the class is the first largest."""
-    answer: Int = run(net, images)[net.graph.nodes[-1].name][0]
-    return answer
+def logits(net: FrozenGraph, images: NDArray[np.uint8], batch_size: int = 50) -> Int:
+    """The network's answer ``[N, K]``: the class is the first largest. One batch is in memory at a time."""
+    readout = net.graph.nodes[-1].name
+    batches = (images[i : i + batch_size] for i in range(0, max(len(images), 1), batch_size))
+    return np.concatenate([run(net, batch)[readout][0] for batch in batches])
 
 
 def step(net: FrozenGraph, node: Node, images: NDArray[np.uint8], *x: Int) -> Int:

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from bitspike import __version__
-from bitspike.cli import cost, data, evaluate, quickstart, train
+from bitspike.cli import cost, data, evaluate, export, freeze, quickstart, train
 from bitspike.errors import UserError
 
 __all__ = ["app", "main"]
@@ -21,12 +21,14 @@ CLICK_ERROR: type[Exception] = next(
 app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
-    help="Low-bit spiking neural networks: train them, and see what they cost in bits.",
+    help="Low-bit spiking neural networks: train them, see what they cost in bits, and ship them as integers.",
 )
 app.command("quickstart")(quickstart.quickstart)
 app.command("train")(train.train)
 app.command("evaluate")(evaluate.evaluate)
 app.command("cost")(cost.cost)
+app.command("freeze")(freeze.freeze)
+app.command("export")(export.export)
 app.add_typer(data.app, name="data", help="The data sets: what is there, whether it is whole, how to get it.")
 
 

@@ -12,11 +12,15 @@ import typer
 
 from bitspike.errors import UserError
 
-__all__ = ["DataDir", "Json", "RunsDir", "image_shape", "print_json"]
+__all__ = ["CCompiler", "DataDir", "Json", "RunsDir", "image_shape", "print_json"]
 
 DataDir = Annotated[
     Path | None,
     typer.Option("--data-dir", help="Where the data sets lie. Default: $BITSPIKE_DATA, else see `bitspike data list`."),
+]
+CCompiler = Annotated[
+    str | None,
+    typer.Option("--cc", metavar="COMMAND", help="C compiler, with its flags. Default: the first of cc, gcc, clang."),
 ]
 RunsDir = Annotated[Path, typer.Option("--runs-dir", help="Where run folders go.")]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON, and nothing else, on stdout.")]

@@ -40,6 +40,10 @@ class ImageSet:
     def __len__(self) -> int:
         return len(self.labels)
 
+    def first(self, count: int) -> ImageSet:
+        """The first ``count`` images."""
+        return ImageSet(self.images[:count], self.labels[:count], self.classes)
+
     def select(self, indices: Tensor) -> ImageSet:
         """The images at ``indices`` (``int64 [M]``), in that order."""
         return ImageSet(self.images[indices], self.labels[indices], self.classes)

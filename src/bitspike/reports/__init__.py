@@ -1,5 +1,13 @@
 """Reports: tables of what was trained and what it costs."""
 
-from bitspike.reports.tables import activity_tables, cost_table, results_table, si, total_table
+from bitspike.reports.tables import (
+    activity_tables,
+    agreement_table,
+    cost_table,
+    footprint_table,
+    results_table,
+    si,
+    total_table,
+)
 
-__all__ = ["activity_tables", "cost_table", "results_table", "si", "total_table"]
+__all__ = ["activity_tables", "agreement_table", "cost_table", "footprint_table", "results_table", "si", "total_table"]

@@ -10,7 +10,7 @@ from rich.table import Table
 
 from bitspike.cost import CostReport
 
-__all__ = ["activity_tables", "cost_table", "results_table", "si", "total_table"]
+__all__ = ["activity_tables", "agreement_table", "cost_table", "footprint_table", "results_table", "si", "total_table"]
 
 
 def si(value: float | None) -> str:
@@ -72,6 +72,31 @@ def activity_tables(report: CostReport) -> list[Table]:
         row = (si(neuron.neurons), f"{neuron.s}/{neuron.t}", si(neuron.spikes), sparsity)
         neurons.add_row(escape(neuron.name), *row)
     return [layers, neurons]
+
+
+def agreement_table(result: Mapping[str, Any]) -> Table:
+    """Spikes that differ between a float network and its integers, layer by layer (`bitspike freeze --json`)."""
+    caption = "own: by this layer's rounding alone, the rest is handed down; farthest: an own one from its threshold"
+    columns = ("levels", "differ", "rate", "own", "farthest, of v_threshold")
+    table = _table(f"floats and integers, {result['images']} images", "neurons", *columns, caption=caption)
+    for layer in result["layers"]:
+        own = (str(layer["own"]), f"{layer['farthest_own']:.1e}" if layer["own"] else "–")
+        table.add_row(
+            escape(layer["name"]), si(layer["elements"]), str(layer["mismatches"]), f"{layer['rate']:.1e}", *own
+        )
+    return table
+
+
+def footprint_table(result: Mapping[str, Any]) -> Table:
+    """Flash and RAM of an exported network (`bitspike export --to c --json`)."""
+    table = _table("memory of the network alone, without a program around it", "", "flash", "RAM")
+    table.add_row("cost model: weights, constants at 32 bits", f"{result['flash_bytes_counted']:,.0f} B", "–")
+    data = (f"{result['flash_bytes_of_data']:,} B", f"{result['ram_bytes_of_data']:,} B")
+    table.add_row("data in the C text", *data)
+    if "cc" in result:
+        linked = (f"{result['flash_bytes_linked']:,} B", f"{result['ram_bytes_linked']:,} B")
+        table.add_row(f"linker of {escape(result['cc'])} -Os, code included", *linked)
+    return table
 
 
 def _table(title: str, name: str, *columns: str, caption: str | None = None) -> Table:

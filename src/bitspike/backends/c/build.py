@@ -19,8 +19,9 @@ from bitspike.backends.c.program import Program, to_c
 from bitspike.errors import UserError
 from bitspike.ir import FrozenGraph
 
-__all__ = ["Footprint", "compiler", "footprint", "logits", "traced"]
+__all__ = ["COMPILERS", "Footprint", "compiler", "footprint", "logits", "traced"]
 
+COMPILERS = ("cc", "gcc", "clang")
 STRICT = ("-std=c99", "-Wall", "-Wextra", "-Werror", "-pedantic")
 
 
@@ -37,7 +38,7 @@ def compiler(wanted: str | None = None) -> list[str]:
     Raises:
         UserError: there is none.
     """
-    command = shlex.split(wanted) if wanted else [next((c for c in ("cc", "gcc", "clang") if shutil.which(c)), "cc")]
+    command = shlex.split(wanted) if wanted else [next(filter(shutil.which, COMPILERS), "cc")]
     if not command or not shutil.which(command[0]):
         raise UserError("C compiler", wanted or "cc", "no such command; install one, or name yours with --cc")
     return command
@@ -79,8 +80,8 @@ def split_trace(net: FrozenGraph, program: Program, content: bytes, images: int)
     return edges
 
 
-def footprint(program: Program, cc: Sequence[str]) -> Footprint | None:
-    """What the linker makes of the network alone, at ``-Os``; None where the compiler's `size` is missing."""
+def footprint(program: Program, cc: Sequence[str]) -> Footprint:
+    """What the linker makes of the network alone, at ``-Os``."""
     with tempfile.TemporaryDirectory() as folder:
         _write(program, Path(folder))
         network = Path(folder, "network.elf")
@@ -88,8 +89,6 @@ def footprint(program: Program, cc: Sequence[str]) -> Footprint | None:
         alone += [f"-Wl,-e,{program.name}_run", "-Wl,--gc-sections", "-Wl,--build-id=none"]
         _run([*cc, *STRICT, *alone, str(Path(folder, f"{program.name}.c")), "-o", str(network)])
         size = _run([*cc, "-print-prog-name=size"]).decode().strip()
-        if not shutil.which(size):
-            return None
         text, data, bss = (int(part) for part in _run([size, str(network)]).decode().splitlines()[1].split()[:3])
         return Footprint(flash=text + data, ram=data + bss)
 

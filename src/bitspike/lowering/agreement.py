@@ -1,0 +1,142 @@
+"""How far a trained model in floats and its frozen graph agree, spike by spike, and where they part."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from bitspike.backends import oracle
+from bitspike.errors import UserError
+from bitspike.ir import Fire, FrozenGraph
+from bitspike.layers import mean_over_time
+
+__all__ = ["Agreement", "LayerAgreement", "agreement"]
+
+Int = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class LayerAgreement:
+    """Spikes of one layer of neurons, over all images and steps.
+
+    Attributes:
+        elements: levels compared.
+        mismatches: that differ when both networks see the same images.
+        own: that differ still when the integer layer is fed the spikes of the float network: rounding of this layer
+            alone. The rest is handed down by earlier layers.
+        farthest_own: largest distance of an own mismatch from the threshold it fell on the other side of, as a share of
+            ``v_threshold``; 0 where there is none.
+    """
+
+    name: str
+    elements: int
+    mismatches: int
+    own: int
+    farthest_own: float
+
+    @property
+    def rate(self) -> float:
+        return self.mismatches / self.elements
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """A comparison on ``images`` images: images whose class is the same, and the layers."""
+
+    images: int
+    same_class: int
+    layers: tuple[LayerAgreement, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        layers = [{**asdict(layer), "rate": layer.rate} for layer in self.layers]
+        return {"images": self.images, "same_class": self.same_class, "layers": layers}
+
+
+@torch.no_grad()
+def agreement(model: nn.Module, net: FrozenGraph, batches: Iterable[Tensor]) -> Agreement:
+    """Compares ``model`` (in evaluation mode) with ``net``, frozen from it.
+
+    Args:
+        model: the float network.
+        net: its integers.
+        batches: images ``[N, C, H, W]``, uint8, on the CPU.
+
+    Raises:
+        UserError: no images.
+    """
+    neurons = [node.name for node in net.graph.neurons()]
+    counts = {name: np.zeros(3, dtype=np.int64) for name in neurons}
+    farthest = dict.fromkeys(neurons, 0.0)
+    images = same = 0
+    for batch in batches:
+        answer, sent = _float_spikes(model, net, batch)
+        edges = oracle.run(net, batch.numpy())
+        own = _fed_by_floats(net, batch.numpy(), sent)
+        for name, levels in sent.items():
+            wrong, distance = own[name]
+            counts[name] += (levels.size, int((levels != edges[name]).sum()), wrong)
+            farthest[name] = max(farthest[name], distance)
+        images += len(batch)
+        same += int((answer.argmax(1) == edges[net.graph.nodes[-1].name][0].argmax(1)).sum())
+    if not images:
+        raise UserError("images to compare on", 0, "want at least one")
+    layers = (LayerAgreement(name, *(int(n) for n in counts[name]), farthest[name]) for name in neurons)
+    return Agreement(images, same, tuple(layers))
+
+
+def _float_spikes(model: nn.Module, net: FrozenGraph, images: Tensor) -> tuple[NDArray[Any], dict[str, Int]]:
+    """Logits, and the levels that the float network's neurons send."""
+    sent: dict[str, Int] = {}
+
+    def keep(name: str, scale: float) -> Any:
+        def hook(module: nn.Module, inputs: Any, output: Tensor) -> None:
+            sent[name] = (output / scale).round().to(torch.int64).numpy()
+
+        return hook
+
+    modules = dict(model.named_modules())
+    scales = {node.name: node.scale for node in net.graph.neurons()}
+    hooks = [modules[n].register_forward_hook(keep(n, scale)) for n, scale in scales.items() if scale is not None]
+    try:
+        answer = mean_over_time(model(images)).numpy()
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return answer, sent
+
+
+def _fed_by_floats(
+    net: FrozenGraph, images: NDArray[np.uint8], sent: Mapping[str, Int]
+) -> dict[str, tuple[int, float]]:
+    """For each integer layer behind the float network's spikes: mismatches, and the largest distance of one."""
+    edges: dict[str, Int] = {}
+    found: dict[str, tuple[int, float]] = {}
+    for node in net.graph.nodes:
+        inputs = [edges[name] for name in node.inputs]
+        if isinstance(node, Fire):
+            levels, potentials = oracle.fire(node, inputs[0])
+            differs = levels != sent[node.name]
+            first = differs & (np.cumsum(differs, axis=0) == 1)  # after it, the two membranes have parted
+            distances = _distance(node, potentials[first])
+            found[node.name] = (int(differs.sum()), float(distances.max(initial=0.0)))
+            edges[node.name] = sent[node.name]
+        else:
+            edges[node.name] = oracle.step(net, node, images, *inputs)
+    return found
+
+
+def _distance(node: Fire, u: Int) -> NDArray[np.float64]:
+    """From potentials to the nearest threshold that the neuron has, as a share of ``v_threshold``."""
+    d = node.dynamics
+    assert d is not None
+    one = 1 << d.fraction_bits
+    above = u + (one >> 1 if d.rounds else 0)
+    nearest = np.clip((above + (one >> 1)) >> d.fraction_bits, node.lo + 1, node.hi) << d.fraction_bits
+    distances: NDArray[np.float64] = np.abs(above - nearest) / one
+    return distances
