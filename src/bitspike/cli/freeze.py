@@ -108,9 +108,8 @@ def _print(result: dict[str, Any]) -> None:
             f"accuracy on {result['images']} {result['split']} images: {result['float_accuracy']:.2f} % in floats, "
             f"{result['integer_accuracy']:.2f} % in integers; the same class on {result['same_class']}"
         )
-    typer.echo(
-        f"accumulators to {result['widest_accumulator_bits']} bits, membranes to {result['widest_membrane_bits']}: proven"
-    )
+    widths = (result["widest_accumulator_bits"], result["widest_membrane_bits"])
+    typer.echo(f"no overflow is possible: accumulators have up to {widths[0]} bits, membranes up to {widths[1]}")
     typer.echo(
         f"{result['file']}: {result['bytes']:,} bytes, {result['bytes_per_weight_byte']:.3f} of its "
         f"{result['weights']:,} weights at their width"

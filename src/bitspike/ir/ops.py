@@ -1,4 +1,8 @@
-"""The ops of the graph. Each is data, with the equation of what it does and the rule for its output edge."""
+"""The ops of the graph. Each is data, with the equation of what it does and the rule for its output edge.
+
+``Equation:``, ``Units:``, ``Range:`` and ``Args:`` of the docstrings are the table of docs/ir-spec.md, which
+tools/ir_spec.py writes. ``Range:`` says in words what `bitspike.ir.ranges` computes.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +39,12 @@ Pair = tuple[int, int]
 
 @dataclass(frozen=True, kw_only=True)
 class Node:
-    """One op: a name, the edges it reads (by the name of the op that makes them), and its own constants."""
+    """One op: a name, the edges it reads, and its own constants.
+
+    Args:
+        name: of the op, of its output edge, and the first part of its tensors' names.
+        inputs: names of the earlier ops whose outputs it reads.
+    """
 
     name: str
     inputs: tuple[str, ...]
@@ -57,7 +66,17 @@ class Node:
 
 @dataclass(frozen=True, kw_only=True)
 class Input(Node):
-    """The images: ``pixel + lo`` of pixels 0..255, levels ``lo..hi`` (or unquantized); one step, held."""
+    """The images: pixels 0..255 as levels ``lo..hi`` (or unquantized); one step, held.
+
+    Equation: ``y = pixel + lo``, where ``lo`` is that of ``edge``.
+
+    Units: levels of value ``edge.scale``.
+
+    Range: ``lo .. hi`` of ``edge``.
+
+    Args:
+        edge: shape ``(C, H, W)``, ``T = 1`` and, when frozen, the 256 levels ``lo .. lo + 255``.
+    """
 
     edge: Edge
 
@@ -69,7 +88,18 @@ class Input(Node):
 
 @dataclass(frozen=True, kw_only=True)
 class Synapse(Node):
-    """An op with weights. ``weight_bits`` is ``b_w``; ``bias`` is whether it adds one number to each output channel."""
+    """An op with weights; its output is an accumulator.
+
+    Units: step size of the output channel's weights times the scale of the input.
+
+    Range: smallest and largest ``sum w * x`` of any output channel, each ``x`` free within the input's range or 0.
+    (0 is what padding adds, and what a term counts before it is added: partial sums stay in the range too.)
+
+    Args:
+        out_channels: output channels (features).
+        weight_bits: ``b_w``, bits of one weight.
+        bias: whether it adds one number to each output channel; never when frozen, an ``affine`` does it.
+    """
 
     out_channels: int
     weight_bits: int
@@ -99,7 +129,19 @@ class Synapse(Node):
 
 @dataclass(frozen=True, kw_only=True)
 class Conv(Synapse):
-    """``y[o] = sum_{c,k} w[o,c,k] x[c, stride*i + dilation*k - padding]``, zero padding, ``C x H x W``."""
+    """Convolution of ``(C, H, W)`` with zero padding.
+
+    Equation: ``y[o,i,j] = sum_{c,a,b} w[o,c,a,b] * x[g*G + c, stride*i + dilation*a - padding, the same of j and b]``,
+    where ``c < G = C / groups``, ``g = floor(o / (out_channels / groups))``, and ``x`` is 0 outside the image. An axis
+    has ``floor((side + 2*padding - dilation*(kernel_size - 1) - 1) / stride) + 1`` places.
+
+    Args:
+        kernel_size: rows and columns of the window.
+        stride: from one window to the next.
+        padding: rows and columns of zeros on each side of the image.
+        dilation: from one tap of the window to the next.
+        groups: runs of channels, of equal length, that see only themselves.
+    """
 
     kernel_size: Pair
     stride: Pair = (1, 1)
@@ -144,7 +186,10 @@ class Conv(Synapse):
 
 @dataclass(frozen=True, kw_only=True)
 class Linear(Synapse):
-    """``y[o] = sum_i w[o,i] x[i]``."""
+    """Fully connected layer; its input is flat.
+
+    Equation: ``y[o] = sum_i w[o,i] * x[i]``.
+    """
 
     def infer(self, *edges: Edge) -> Edge:
         (edge,) = edges
@@ -164,11 +209,17 @@ class Linear(Synapse):
 
 @dataclass(frozen=True, kw_only=True)
 class Affine(Node):
-    """Per channel ``y = m*x + b``.
+    """One multiplication and one addition per channel: batch norm in a structural graph, fixed point in a frozen one.
 
-    In a structural graph this is a batch norm. In a frozen one, ``m`` and ``b`` are the integer tensors
-    ``NAME.multiplier`` and ``NAME.offset``, and ``y`` is in fixed point with ``fraction_bits`` bits after the point, in
-    units of what reads it (a neuron's threshold, or the logits).
+    Equation: ``y[c] = m[c] * x[c] + b[c]``, with the tensors ``m = NAME.multiplier`` and ``b = NAME.offset``; ``c`` is
+    the first axis of the shape.
+
+    Units: ``2^-fraction_bits`` of what reads it: of a neuron's threshold, a logit, or a level.
+
+    Range: smallest and largest ``y`` of any channel, with ``x`` at either end of the input's range.
+
+    Args:
+        fraction_bits: bits of ``y`` after the point; ``None`` until frozen.
     """
 
     fraction_bits: int | None = None
@@ -179,7 +230,14 @@ class Affine(Node):
 
 @dataclass(frozen=True, kw_only=True)
 class Relu(Node):
-    """``max(x, 0)``: the activation of a network that does not spike."""
+    """The activation of a network that does not spike; a frozen graph refuses it.
+
+    Equation: ``y = max(x, 0)``.
+
+    Units: none, it is not frozen.
+
+    Range: none, it is not frozen.
+    """
 
     def infer(self, *edges: Edge) -> Edge:
         return edges[0].unquantized()
@@ -189,10 +247,26 @@ class Relu(Node):
 class Dynamics:
     """The integers by which a frozen neuron lives. Potentials are fixed point: the threshold is ``2^fraction_bits``.
 
-    One step: ``u = ((v * leak_multiplier) >> leak_shift) + x``; ``level = clip((u + half) >> fraction_bits, lo, hi)``,
-    where ``half`` is ``2^(fraction_bits - 1)`` if ``rounds`` and 0 if not; then ``v = v_reset`` where ``level != 0``
-    and ``u`` elsewhere, or, where ``v_reset`` is None (soft reset), ``v = u - (level << fraction_bits)``. ``v`` starts
-    at ``v_init``.
+    One step, with ``v = v_init`` before the first, the current ``x``, and ``lo``, ``hi`` of the `Fire`::
+
+        half  = 2^(fraction_bits - 1) if rounds and fraction_bits > 0, else 0
+        u     = ((v * leak_multiplier) >> leak_shift) + x
+        level = clip((u + half) >> fraction_bits, lo, hi)
+        v     = u - (level << fraction_bits)                      where v_reset is None (soft reset)
+        v     = v_reset where level != 0, u where level == 0      otherwise (hard reset)
+
+    Units: ``v``, ``u``, ``x``, ``v_reset`` and ``v_init`` in ``2^-fraction_bits`` of the threshold.
+
+    Range: of ``u`` and ``v`` together, ``v_init`` included, over the steps of the `Fire`: interval by interval, with
+    any current of the input's range at each step, and the exact extremes of the reset over the interval of ``u``.
+
+    Args:
+        fraction_bits: bits of a potential after the point, 0 to 30.
+        leak_multiplier: over ``2^leak_shift``, what a step keeps of the potential: 0 to all of it.
+        leak_shift: 0 to 30.
+        v_reset: potential after any level but 0 (hard reset); ``None`` subtracts what was sent (soft reset).
+        v_init: potential before the first step.
+        rounds: whether the level is the nearest one (half up) and not the one below.
     """
 
     fraction_bits: int
@@ -215,10 +289,21 @@ class Dynamics:
 
 @dataclass(frozen=True, kw_only=True)
 class Fire(Node):
-    """A layer of neurons over ``T`` steps: currents in, levels ``lo..hi`` of value ``scale`` out.
+    """A layer of neurons over ``T`` steps: currents in, levels out. An input of one step is held over all ``T``.
 
-    An input of one step is a current held constant over all ``T``. A frozen layer has its
-    `Dynamics`.
+    Equation: ``y[t] = level`` of step ``t`` of `Dynamics` with the current ``x[t]``, or ``x[0]`` if it is held; every
+    neuron by itself, from a fresh state for each image.
+
+    Units: ``x`` in ``2^-fraction_bits`` of the threshold, ``y`` in levels of value ``scale``.
+
+    Range: ``lo .. hi``. (Its potentials: Range of `Dynamics`.)
+
+    Args:
+        T: steps.
+        lo: lowest level.
+        hi: highest level.
+        scale: value of one level; ``None`` where it is not one known number.
+        dynamics: integers of the neuron; ``None`` until frozen.
     """
 
     T: int
@@ -236,9 +321,13 @@ class Fire(Node):
 
 @dataclass(frozen=True, kw_only=True)
 class Add(Node):
-    """``x + y``. Spikes of one scale add up to wider integers; anything else is unquantized until freezing.
+    """Addition. Spikes of one scale add up to wider integers; anything else is unquantized until freezing.
 
-    An input of one step is held, as `Fire` holds it.
+    Equation: ``y[t] = x0[t] + x1[t]``; an input of one step is held, as `Fire` holds it.
+
+    Units: those of both inputs, which must be the same.
+
+    Range: sum of the two ranges, end by end.
     """
 
     arity = 2
@@ -255,7 +344,20 @@ class Add(Node):
 
 @dataclass(frozen=True, kw_only=True)
 class SumPool(Node):
-    """Average pooling as a sum over each window; the divisor goes into the scale."""
+    """Average pooling as a sum over each window; the divisor goes into the scale.
+
+    Equation: ``y[c,i,j] = sum_{a,b} x[c, stride*i + a - padding, the same of j and b]``, where ``x`` is 0 outside the
+    image; as many places as ``conv`` without dilation.
+
+    Units: the input's, divided by the elements of a window.
+
+    Range: the input's (with 0, if there is padding) times the elements of a window.
+
+    Args:
+        kernel_size: rows and columns of the window.
+        stride: from one window to the next.
+        padding: rows and columns of zeros on each side, fewer than the window has.
+    """
 
     kernel_size: Pair
     stride: Pair
@@ -278,7 +380,20 @@ class SumPool(Node):
 
 @dataclass(frozen=True, kw_only=True)
 class MaxPool(Node):
-    """The largest level of each window; padding never wins."""
+    """The largest level of each window; padding never wins.
+
+    Equation: ``y[c,i,j] = max_{a,b} x[c, stride*i + a - padding, the same of j and b]`` over what lies within the
+    image; as many places as ``conv`` without dilation.
+
+    Units: the input's.
+
+    Range: the input's.
+
+    Args:
+        kernel_size: rows and columns of the window.
+        stride: from one window to the next.
+        padding: rows and columns that a window may overhang on each side, fewer than it has.
+    """
 
     kernel_size: Pair
     stride: Pair
@@ -296,7 +411,17 @@ class MaxPool(Node):
 
 @dataclass(frozen=True, kw_only=True)
 class Reshape(Node):
-    """The same elements in another shape (of one step), row-major."""
+    """The same elements in another shape.
+
+    Equation: ``y = x``, element by element in row-major order, each step by itself.
+
+    Units: the input's.
+
+    Range: the input's.
+
+    Args:
+        shape: of one image at one step.
+    """
 
     shape: tuple[int, ...]
 
@@ -309,7 +434,14 @@ class Reshape(Node):
 
 @dataclass(frozen=True, kw_only=True)
 class Readout(Node):
-    """The network's answer: logits summed over time. One step comes out."""
+    """The network's answer: logits summed over time. One step comes out. The class is the first largest.
+
+    Equation: ``y = sum_t x[t]``, over the steps that its input has.
+
+    Units: the input's.
+
+    Range: the input's times the steps of the input.
+    """
 
     def infer(self, *edges: Edge) -> Edge:
         return Edge(shape=edges[0].shape, T=1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -71,7 +72,7 @@ def agreement(model: nn.Module, net: FrozenGraph, batches: Iterable[Tensor]) -> 
         UserError: no images.
     """
     neurons = [node.name for node in net.graph.neurons()]
-    counts = {name: np.zeros(3, dtype=np.int64) for name in neurons}
+    elements, mismatches, own_mismatches = Counter[str](), Counter[str](), Counter[str]()
     farthest = dict.fromkeys(neurons, 0.0)
     images = same = 0
     for batch in batches:
@@ -80,14 +81,18 @@ def agreement(model: nn.Module, net: FrozenGraph, batches: Iterable[Tensor]) -> 
         own = _fed_by_floats(net, batch.numpy(), sent)
         for name, levels in sent.items():
             wrong, distance = own[name]
-            counts[name] += (levels.size, int((levels != edges[name]).sum()), wrong)
+            elements[name] += levels.size
+            mismatches[name] += int((levels != edges[name]).sum())
+            own_mismatches[name] += wrong
             farthest[name] = max(farthest[name], distance)
         images += len(batch)
         same += int((answer.argmax(1) == edges[net.graph.nodes[-1].name][0].argmax(1)).sum())
     if not images:
         raise UserError("images to compare on", 0, "want at least one")
-    layers = (LayerAgreement(name, *(int(n) for n in counts[name]), farthest[name]) for name in neurons)
-    return Agreement(images, same, tuple(layers))
+    layers = tuple(
+        LayerAgreement(name, elements[name], mismatches[name], own_mismatches[name], farthest[name]) for name in neurons
+    )
+    return Agreement(images, same, layers)
 
 
 def _float_spikes(model: nn.Module, net: FrozenGraph, images: Tensor) -> tuple[NDArray[Any], dict[str, Int]]:

@@ -80,10 +80,10 @@ def agreement_table(result: Mapping[str, Any]) -> Table:
     columns = ("levels", "differ", "rate", "own", "farthest, of v_threshold")
     table = _table(f"floats and integers, {result['images']} images", "neurons", *columns, caption=caption)
     for layer in result["layers"]:
-        own = (str(layer["own"]), f"{layer['farthest_own']:.1e}" if layer["own"] else "–")
-        table.add_row(
-            escape(layer["name"]), si(layer["elements"]), str(layer["mismatches"]), f"{layer['rate']:.1e}", *own
-        )
+        rate = f"{layer['rate']:.1e}" if layer["mismatches"] else "0"
+        farthest = f"{layer['farthest_own']:.1e}" if layer["own"] else "–"
+        row = (si(layer["elements"]), str(layer["mismatches"]), rate, str(layer["own"]), farthest)
+        table.add_row(escape(layer["name"]), *row)
     return table
 
 
