@@ -53,7 +53,7 @@ def logits(net: FrozenGraph, images: NDArray[np.uint8], cc: Sequence[str]) -> ND
 def traced(
     net: FrozenGraph, images: NDArray[np.uint8], cc: Sequence[str], *flags: str, emulator: Sequence[str] = ()
 ) -> tuple[NDArray[np.int64], dict[str, NDArray[np.int64]]]:
-    """Logits, and every stored edge ``[T, N, *shape]`` by name, as `bitspike.backends.oracle.run` has them."""
+    """Logits, and every edge in memory ``[T, N, *shape]`` by name, as `bitspike.backends.oracle.run` has them."""
     program = to_c(net)
     with _built(program, cc, "-DNETWORK_TRACE", *(flags or ("-O2",))) as binary:
         given, trace = binary.with_name("images"), binary.with_name("trace")
@@ -65,10 +65,10 @@ def traced(
 def split_trace(net: FrozenGraph, program: Program, content: bytes, images: int) -> dict[str, NDArray[np.int64]]:
     """The edges in a trace of ``images`` images, in the oracle's order of axes."""
     fields = [
-        (name, np.dtype(buffer.stored.type.name.removesuffix("_t")).newbyteorder("<"), buffer.stored.elements)
-        for name, buffer in program.buffers.items()
+        (edge.name, np.dtype(edge.type.name.removesuffix("_t")).newbyteorder("<"), (edge.elements,))
+        for edge in program.seen
     ]
-    whole = np.frombuffer(content, dtype=[(name, kind, (count,)) for name, kind, count in fields])
+    whole = np.frombuffer(content, dtype=fields)
     if len(whole) != images:
         raise UserError("trace", len(whole), f"want {images} images")
     edges = {}
