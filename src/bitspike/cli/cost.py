@@ -32,7 +32,10 @@ MOST_CLASSES = 1_000_000
 
 def cost(
     model: Annotated[
-        str, typer.Argument(help="A network of the registry, a run folder, or package.module:function of your own.")
+        str,
+        typer.Argument(
+            help="A network of the registry, a run folder, a frozen file, or package.module:function of your own."
+        ),
     ],
     bits: Annotated[
         str | None, typer.Option("--bits", help=f"Weight/spike/steps of every layer. Default: {DEFAULT_BITS}.")
@@ -92,9 +95,10 @@ def _find(
 ) -> tuple[Graph, Activity | None]:
     if bits is not None and plan is not None:
         raise UserError("--bits", bits, "the plan file has its own default; give one of --bits and --plan")
-    if os.path.isfile(os.path.join(model, "config.json")):
+    is_run = os.path.isfile(os.path.join(model, "config.json"))
+    if is_run or os.path.isfile(model):
         _only({"--bits": bits, "--plan": plan, "--input": image, "--classes": classes, "--channels": channels}, model)
-        return _of_run(Path(model))
+        return _of_run(Path(model)) if is_run else (_of_file(model), None)
     chosen = BitPlan.load(plan) if plan else BitPlan(Bits.parse(bits or DEFAULT_BITS))
     shape = image_shape(image or "3x32x32")
     if ":" in model:
@@ -127,7 +131,7 @@ def _of_registry(
     from bitspike.models import MODELS, build_model
 
     if name not in MODELS:
-        kinds = "or a run folder, or package.module:function"
+        kinds = "or a run folder, a frozen file, or package.module:function"
         if os.path.isdir(name):
             kinds = "a folder must hold the config.json of a run"
         raise UserError("model", name, f"{closest(name, MODELS)}; {kinds}")
@@ -151,6 +155,12 @@ def _of_run(path: Path) -> tuple[Graph, Activity | None]:
         graph = graph_of(config, make_model(config))
     measured = folder.activity_file.exists()
     return graph, Activity.from_dict(read_json(folder.activity_file)) if measured else None
+
+
+def _of_file(path: str) -> Graph:
+    from bitspike.ir import load
+
+    return load(path).graph
 
 
 def _of_function(target: str, plan: BitPlan | None, shape: tuple[int, int, int]) -> Graph:
