@@ -10,20 +10,15 @@ __all__ = ["SCALES", "Claim", "Outcome", "Run", "Scores", "beats", "scores_of"]
 
 SEEDS = (0, 1, 2)
 
+_SHORT = ("train_size=20000", "epochs=3", "channels=16,64,128", "tensorboard=false")
+
 SCALES: Mapping[str, Mapping[str, tuple[str, ...]]] = {
-    "small": {
-        "fashion-convnet": (
-            "train_size=20000",
-            "epochs=3",
-            "channels=16,64,128",
-            "neuron.surrogate_function=straight-through",
-            "tensorboard=false",
-        )
-    },
+    "small": {"fashion-convnet": (*_SHORT, "neuron.surrogate_function=straight-through")},
+    "small-atan": {"fashion-convnet": (*_SHORT, "neuron.surrogate_function=atan")},
     "full": {},
 }
-"""Edits that a scale makes to a recipe: ``small`` takes a minute or a few, with a narrow network and the multi-bit
-neuron's own gradient; ``full`` is the recipe as it stands, for a GPU."""
+"""Edits that a scale makes to a recipe: the small ones take a minute or a few, with a narrow network and the multi-bit
+neuron's own gradient or the arctangent's; ``full`` is the recipe as it stands, for a GPU."""
 
 
 @dataclass(frozen=True)
