@@ -7,6 +7,8 @@ error of a threshold; that rate is bounded at the end.
 
 from __future__ import annotations
 
+import functools
+
 import numpy as np
 import pytest
 import torch
@@ -18,7 +20,7 @@ from bitspike import BitPlan, Bits, UserError
 from bitspike.backends import oracle
 from bitspike.ir import FrozenGraph
 from bitspike.layers import Encoder, OverTime
-from bitspike.lowering import freeze
+from bitspike.lowering import freeze, lower
 from bitspike.models import build_model
 from bitspike.neurons import IFNode, LIFNode, NeuronConfig, SpikingNode
 from bitspike.quant import quantize_weights, synapses, weight_quantizer
@@ -114,6 +116,58 @@ def test_binary_neurons_are_equal_too(kind: str, decay_input: bool, v_reset: flo
     model = build_model("convnet", plan, image_shape=IMAGE, num_classes=5, neuron=neuron, channels=(4, 6, 8))
     model = dyadic(model, 0)
     assert not any(differences(model, freeze(model, IMAGE), images(1)).values())
+
+
+SEW = {"sew-resnet18": (4, 4, 6, 8), "sew-resnet50": (2, 2, 3, 4)}
+
+
+def sew(name: str, plan: BitPlan, seed: int, neuron: NeuronConfig | None = None) -> nn.Module:
+    model = build_model(name, plan, image_shape=IMAGE, num_classes=5, neuron=neuron, channels=SEW[name])
+    return dyadic(model, seed)
+
+
+@functools.cache
+def sew_neurons(name: str) -> list[str]:
+    graph = lower(sew(name, BitPlan(Bits(2, 2, 1)), 0), IMAGE)
+    return [node.name for node in graph.neurons()]
+
+
+@settings(max_examples=20)
+@given(
+    name=st.sampled_from(sorted(SEW)),
+    w=st.integers(1, 4),
+    t=st.integers(1, 3),
+    v_reset=st.sampled_from([0.0, None, -0.25]),
+    tau=st.sampled_from([1.0, 2.0]),
+    seed=st.integers(0, 999),
+    data=st.data(),
+)
+def test_sums_of_spikes_of_unequal_bits_are_equal_spike_for_spike(
+    name: str, w: int, t: int, v_reset: float | None, tau: float, seed: int, data: st.DataObject
+) -> None:
+    widths = {neuron: {"s": data.draw(st.integers(1, 6))} for neuron in sew_neurons(name)}
+    model = sew(name, BitPlan(Bits(w, 2, t), widths), seed, NeuronConfig(v_reset=v_reset, tau=tau))
+    net = freeze(model, IMAGE, name)
+    found = differences(model, net, images(seed))
+    assert not any(found.values()), found
+    for edge, values in oracle.run(net, images(seed).numpy()).items():
+        assert net.ranges[edge].lo <= values.min(), edge
+        assert values.max() <= net.ranges[edge].hi, edge
+
+
+@pytest.mark.parametrize(("shortcut", "residual"), [(1, 3), (3, 1), (4, 1), (2, 2)])
+def test_the_coarser_spikes_of_a_sum_are_aligned_with_the_finer(shortcut: int, residual: int) -> None:
+    """A level of ``s`` bits is ``2^(1 - s)``: the coarser spikes count in levels of the finer before they are added."""
+    plan = BitPlan(Bits(2, 2, 2), {"blocks.2.shortcut.1": {"s": shortcut}, "blocks.2.residual.3": {"s": residual}})
+    model = sew("sew-resnet18", plan, seed=5)
+    net = freeze(model, IMAGE)
+    coarser = "blocks.2.shortcut.1" if shortcut < residual else "blocks.2.residual.3"
+    aligned = [node.name for node in net.graph.nodes if ".aligned." in node.name and coarser in node.name]
+    assert len(aligned) == (shortcut != residual)
+    for name in aligned:
+        assert (net.tensors[f"{name}.multiplier"] == 2 ** abs(shortcut - residual)).all()
+        assert net.ranges[name] == (0, (2 ** min(shortcut, residual) - 1) * 2 ** abs(shortcut - residual))
+    assert not any(differences(model, net, images(5)).values())
 
 
 def test_the_comparison_finds_a_planted_error() -> None:

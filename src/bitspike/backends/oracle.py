@@ -25,8 +25,8 @@ from bitspike.ir import (
 __all__ = ["fire", "logits", "run", "step"]
 
 Int = NDArray[np.int64]
-EXACT = 2**53
-"""Float64 holds every integer up to here: below it, BLAS products are exact."""
+EXACT = 53
+"""Float64 holds every signed integer of so many bits: products of such accumulators may go through BLAS."""
 
 
 def run(net: FrozenGraph, images: NDArray[np.uint8]) -> dict[str, Int]:
@@ -109,7 +109,7 @@ def _conv(node: Conv, x: Int, weight: Int, bits: int) -> Int:
 
 def _product(x: Int, weight: Int, bits: int) -> Int:
     """Matrix product over the last axis. Partial sums stay within the accumulator's range, so BLAS may be exact."""
-    if bits <= 53:
+    if bits <= EXACT:
         return (x.astype(np.float64) @ weight.astype(np.float64)).astype(np.int64)
     return x @ weight
 

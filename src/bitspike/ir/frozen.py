@@ -9,7 +9,7 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import NDArray
 
-from bitspike.bits import signed_range
+from bitspike.bits import FULL_PRECISION, signed_range
 from bitspike.errors import UserError
 from bitspike.ir.graph import Graph
 from bitspike.ir.ops import Affine, Conv, Fire, Input, MaxPool, Node, Readout, Relu, SumPool, Synapse
@@ -20,6 +20,8 @@ __all__ = ["FrozenGraph", "tensor_shapes"]
 Tensor = NDArray[np.int64]
 MOST_ELEMENTS, MOST_STEPS, MOST_LEVEL = 2**30, 1024, 2**16
 """Beyond these a graph is refused before anything of its size is allocated."""
+MOST_STEPS_OF_ALL = 2**16
+"""Steps of all layers of neurons together: their membranes are proven step by step."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,12 +51,13 @@ class FrozenGraph:
         wanted = {name: shape for node in self.graph.nodes for name, shape in tensor_shapes(self.graph, node).items()}
         for name in sorted(wanted.keys() ^ self.tensors.keys()):
             raise UserError("tensor", name, "it is missing" if name in wanted else "no op of the graph has it")
-        _check_ends(self.graph)
+        _check_graph(self.graph, self.dataset)
         own: dict[str, Tensor] = {}
         for name, shape in wanted.items():
-            if tuple(self.tensors[name].shape) != shape:
-                raise UserError(f"tensor {name}", tuple(self.tensors[name].shape), f"want {shape}")
-            own[name] = np.array(self.tensors[name], dtype=np.int64)
+            given = self.tensors[name]
+            if tuple(given.shape) != shape or not np.can_cast(given.dtype, np.int64):
+                raise UserError(f"tensor {name}", (given.dtype.name, tuple(given.shape)), f"want int64 {shape}")
+            own[name] = np.array(given, dtype=np.int64)
             own[name].flags.writeable = False
         for node in self.graph.nodes:
             _check(node, own)
@@ -76,8 +79,14 @@ def tensor_shapes(graph: Graph, node: Node) -> dict[str, tuple[int, ...]]:
     return {}
 
 
-def _check_ends(graph: Graph) -> None:
-    """One input of pixels, first; one readout of logits, last: what every backend is written for."""
+def _check_graph(graph: Graph, dataset: str) -> None:
+    """What every backend is written for: one input of pixels, first; one readout of logits, last; names to print."""
+    for thing, text in {"graph name": graph.name, "graph dataset": dataset}.items():
+        if not text.isprintable():
+            raise UserError(thing, text, "want printable text")
+    steps = sum(node.T for node in graph.neurons())
+    if steps > MOST_STEPS_OF_ALL:
+        raise UserError("graph", f"{steps} steps", f"want at most {MOST_STEPS_OF_ALL}, over all layers of neurons")
     kinds = [type(node) for node in graph.nodes]
     if kinds.count(Input) != 1 or kinds.count(Readout) != 1 or kinds[0] is not Input or kinds[-1] is not Readout:
         seen = " ".join(kind.__name__.lower() for kind in kinds[:1] + kinds[-1:]) or "no op"
@@ -90,6 +99,9 @@ def _check_ends(graph: Graph) -> None:
 
 
 def _check_size(graph: Graph, node: Node) -> None:
+    shape = graph.edges[node.name].shape
+    if len(shape) > 3:
+        raise node.refuse(f"{len(shape)} axes", "want (C, H, W) or fewer")
     sizes = [graph.edges[node.name].size * graph.edges[node.name].T]
     if isinstance(node, Conv | SumPool | MaxPool):
         edge = graph.input_edge(node)
@@ -102,8 +114,11 @@ def _check_size(graph: Graph, node: Node) -> None:
 def _check(node: Node, tensors: Mapping[str, Tensor]) -> None:
     if isinstance(node, Synapse):
         codes, top = tensors[f"{node.name}.weight"], signed_range(node.weight_bits)[1]
-        if codes.size and (np.abs(codes).max() > top or (node.weight_bits == 1 and (codes == 0).any())):
-            raise UserError(f"tensor {node.name}.weight", int(np.abs(codes).max()), f"codes of {node.weight_bits} bits")
+        if node.weight_bits >= FULL_PRECISION:
+            raise node.refuse(f"{node.weight_bits} weight bits", f"want fewer than {FULL_PRECISION}: those are floats")
+        lowest, highest = int(codes.min()), int(codes.max())
+        if lowest < -top or highest > top or (node.weight_bits == 1 and (codes == 0).any()):
+            raise UserError(f"tensor {node.name}.weight", (lowest, highest), f"want codes of {node.weight_bits} bits")
         if node.bias:
             raise node.refuse("a bias", "a frozen synapse has none: it belongs into the affine after it")
     elif isinstance(node, Affine) and node.fraction_bits is None:

@@ -23,7 +23,7 @@ from bitspike.ir.frozen import FrozenGraph, tensor_shapes
 from bitspike.ir.graph import Graph
 from bitspike.ir.ops import OPS, Node, Synapse
 from bitspike.ir.packing import pack, pack_codes, unpack, unpack_codes
-from bitspike.ir.ranges import Range
+from bitspike.ir.ranges import INT64, Range
 
 __all__ = ["FORMAT", "load", "save", "to_bytes"]
 
@@ -44,9 +44,9 @@ def to_bytes(net: FrozenGraph) -> bytes:
     tensors = {name: _packed(net, name, values) for name, values in net.tensors.items()}
     nodes = [_to_dict(node) for node in net.graph.nodes]
     graph = {"name": net.graph.name, "dataset": net.dataset, "nodes": nodes}
-    header = {"format": FORMAT, "graph": json.dumps(graph, separators=(",", ":"), allow_nan=False)}
-    content: bytes = save_tensors(tensors, metadata=header)
-    return content
+    text = json.dumps(graph, separators=(",", ":"), allow_nan=False)
+    _check_size(len(text), len(nodes))
+    return _in_order(save_tensors(tensors, metadata={"format": FORMAT, "graph": text}))
 
 
 def load(path: str | Path) -> FrozenGraph:
@@ -71,8 +71,9 @@ def _from_parts(header: Mapping[str, str], tensors: Mapping[str, NDArray[Any]]) 
     if header.get("format") != FORMAT:
         raise UserError("format", header.get("format"), f"this version reads {FORMAT}")
     raw = _object(_parsed(header.get("graph", "")), "graph", ("name", "dataset", "nodes"))
-    if not isinstance(raw["nodes"], list) or len(raw["nodes"]) > MOST_OPS:
-        raise UserError("graph nodes", type(raw["nodes"]).__name__, f"want a list of at most {MOST_OPS} ops")
+    if not isinstance(raw["nodes"], list):
+        raise UserError("graph nodes", type(raw["nodes"]).__name__, "want a list of ops")
+    _check_size(0, len(raw["nodes"]))
     for key in ("name", "dataset"):
         if not isinstance(raw[key], str):
             raise UserError(f"graph {key}", raw[key], "want text")
@@ -82,6 +83,23 @@ def _from_parts(header: Mapping[str, str], tensors: Mapping[str, NDArray[Any]]) 
         raise UserError("tensor", name, "it is missing" if name in wanted else "no op of the graph has it")
     unpacked = {name: _unpacked(name, *wanted[name], tensors[name]) for name in wanted}
     return FrozenGraph(graph, unpacked, raw["dataset"])
+
+
+def _check_size(length: int, ops: int) -> None:
+    if length > MOST_BYTES_OF_GRAPH:
+        raise UserError("graph", f"{length} bytes", f"want at most {MOST_BYTES_OF_GRAPH}")
+    if ops > MOST_OPS:
+        raise UserError("graph nodes", f"{ops} ops", f"want at most {MOST_OPS}")
+
+
+def _in_order(content: bytes) -> bytes:
+    """The same safetensors file with the texts of its header by name: they are written in an order of chance."""
+    end = 8 + int.from_bytes(content[:8], "little")
+    header = json.loads(content[8:end])
+    header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+    text = json.dumps(header, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)  # tensors begin at a multiple of 8
+    return len(text).to_bytes(8, "little") + text + content[end:]
 
 
 def _packed(net: FrozenGraph, name: str, values: NDArray[np.int64]) -> NDArray[np.uint8]:
@@ -95,7 +113,7 @@ def _unpacked(name: str, node: Node, shape: tuple[int, ...], planes: NDArray[Any
     try:
         if not isinstance(node, Synapse):
             return unpack(planes, prod(shape)).reshape(shape)
-        if len(planes) != node.weight_bits:
+        if planes.shape[:1] != (node.weight_bits,):
             raise UserError("planes", planes.shape, f"want {node.weight_bits}, as the op's weight_bits")
         return unpack_codes(planes, prod(shape)).reshape(shape)
     except UserError as wrong:
@@ -118,7 +136,7 @@ def _to_node(index: int, raw: object) -> Node:
     if not isinstance(op, str) or op not in OPS:
         raise UserError(f"{where}.op", op, closest(str(op), OPS))
     try:
-        return _reader(op).validate_json(json.dumps(fields))
+        node = _reader(op).validate_json(json.dumps(fields))
     except ValidationError as wrong:
         first = wrong.errors(include_url=False)[0]
         field = ".".join((where, *(str(part) for part in first["loc"])))
@@ -126,6 +144,20 @@ def _to_node(index: int, raw: object) -> Node:
         if isinstance(cause, UserError):  # the op's own check
             raise UserError(f"{field}: {cause.thing}", cause.seen, cause.would_do) from None
         raise UserError(field, first["input"], first["msg"]) from None
+    _check_integers(where, fields)
+    return node
+
+
+def _check_integers(where: str, value: object) -> None:
+    """Before anything is computed with them: what is within 64 bits stays small enough to be printed."""
+    if isinstance(value, int) and abs(value) >= INT64:
+        raise UserError(where, value, f"want an integer within +-{INT64}")
+    if isinstance(value, dict):
+        for key, part in value.items():
+            _check_integers(f"{where}.{key}", part)
+    elif isinstance(value, list):
+        for index, part in enumerate(value):
+            _check_integers(f"{where}.{index}", part)
 
 
 @cache
@@ -134,8 +166,7 @@ def _reader(op: str) -> TypeAdapter[Node]:
 
 
 def _parsed(text: str) -> object:
-    if len(text) > MOST_BYTES_OF_GRAPH:
-        raise UserError("graph", f"{len(text)} bytes", f"want at most {MOST_BYTES_OF_GRAPH}")
+    _check_size(len(text), 0)
     try:
         return json.loads(text)
     except (ValueError, RecursionError) as wrong:

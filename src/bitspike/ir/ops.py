@@ -35,6 +35,7 @@ __all__ = [
 ]
 
 Pair = tuple[int, int]
+MOST_FRACTION_BITS = 30
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -224,6 +225,10 @@ class Affine(Node):
 
     fraction_bits: int | None = None
 
+    def __post_init__(self) -> None:
+        if self.fraction_bits is not None and not 0 <= self.fraction_bits <= MOST_FRACTION_BITS:
+            raise self.refuse(self.fraction_bits, f"wants fraction_bits 0 to {MOST_FRACTION_BITS}")
+
     def infer(self, *edges: Edge) -> Edge:
         return edges[0].unquantized()
 
@@ -280,11 +285,14 @@ class Dynamics:
 
     def __post_init__(self) -> None:
         for name in ("fraction_bits", "leak_shift"):
-            if not 0 <= getattr(self, name) <= 30:
-                raise UserError(name, getattr(self, name), "want 0 to 30")
+            if not 0 <= getattr(self, name) <= MOST_FRACTION_BITS:
+                raise UserError(name, getattr(self, name), f"want 0 to {MOST_FRACTION_BITS}")
         if not 0 <= self.leak_multiplier <= 1 << self.leak_shift:
             wanted = f"want 0 to {1 << self.leak_shift}: a membrane does not grow by itself"
             raise UserError("leak_multiplier", self.leak_multiplier, wanted)
+        for name in ("v_reset", "v_init"):
+            if abs(getattr(self, name) or 0) >= 1 << 62:
+                raise UserError(name, getattr(self, name), "want a potential within +-2^62")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -311,6 +319,10 @@ class Fire(Node):
     hi: int
     scale: float | None = None
     dynamics: Dynamics | None = None
+
+    def __post_init__(self) -> None:
+        if self.T < 1 or self.lo > self.hi:
+            raise self.refuse((self.T, self.lo, self.hi), "wants T >= 1 and lo <= hi")
 
     def infer(self, *edges: Edge) -> Edge:
         (edge,) = edges
@@ -424,6 +436,10 @@ class Reshape(Node):
     """
 
     shape: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        if not self.shape or min(self.shape) < 1:
+            raise self.refuse(self.shape, "wants a shape of at least one axis, each of at least one element")
 
     def infer(self, *edges: Edge) -> Edge:
         (edge,) = edges

@@ -1,4 +1,7 @@
-"""Which integers can occur on each edge of a frozen graph. What is proven here cannot overflow later."""
+"""Which integers can occur on each edge of a frozen graph. What is proven here cannot overflow later.
+
+All of it is computed in Python's integers, which have no end: what is beyond 64 bits is seen, and not wrapped around.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,6 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from bitspike.intmath import saturate, shift_right
 from bitspike.ir.graph import Graph
 from bitspike.ir.ops import Add, Affine, Conv, Dynamics, Fire, Input, Linear, MaxPool, Node, Readout, Reshape, SumPool
 
@@ -58,13 +60,11 @@ def _range(graph: Graph, node: Node, tensors: Tensors, inputs: list[Range]) -> R
     edge = graph.edges[node.name]
     match node:
         case Input() | Fire() if edge.lo is not None and edge.hi is not None:
-            if isinstance(node, Fire):
-                membrane_range(node, inputs[0])
             return Range(edge.lo, edge.hi)
         case Conv() | Linear():
             return _accumulator(tensors[f"{node.name}.weight"], inputs[0].including(0))  # 0: what padding adds
         case Affine():
-            return _affine(tensors[f"{node.name}.multiplier"], tensors[f"{node.name}.offset"], inputs[0])
+            return _affine(node, tensors[f"{node.name}.multiplier"], tensors[f"{node.name}.offset"], inputs[0])
         case Add():
             return inputs[0] + inputs[1]
         case SumPool(kernel_size=(rows, columns)):
@@ -81,13 +81,17 @@ def _range(graph: Graph, node: Node, tensors: Tensors, inputs: list[Range]) -> R
 def _accumulator(weight: NDArray[np.int64], x: Range) -> Range:
     """Exact extremes over all inputs within ``x``, for the worst output channel."""
     per_channel = weight.reshape(len(weight), -1)
-    up, down = np.maximum(per_channel, 0).sum(1), np.minimum(per_channel, 0).sum(1)
-    return Range(int((up * x.lo + down * x.hi).min()), int((up * x.hi + down * x.lo).max()))
+    up, down = (part.sum(1).astype(object) for part in (np.maximum(per_channel, 0), np.minimum(per_channel, 0)))
+    return Range((up * x.lo + down * x.hi).min(), (up * x.hi + down * x.lo).max())
 
 
-def _affine(multiplier: NDArray[np.int64], offset: NDArray[np.int64], x: Range) -> Range:
-    ends = [int(m) * end + int(b) for m, b in zip(multiplier, offset, strict=True) for end in x]  # Python's integers
-    return Range(min(ends), max(ends))
+def _affine(node: Affine, multiplier: NDArray[np.int64], offset: NDArray[np.int64], x: Range) -> Range:
+    m, b = multiplier.astype(object), offset.astype(object)
+    largest = max(np.abs(values).max() for values in (m, b, m * x.lo, m * x.hi))
+    if largest >= INT64:
+        raise node.refuse(largest, "its multiplier, product or offset could overflow 64 bits")
+    ends = [m * end + b for end in x]
+    return Range(min(values.min() for values in ends), max(values.max() for values in ends))
 
 
 def membrane_range(node: Fire, current: Range) -> Range:
@@ -99,7 +103,7 @@ def membrane_range(node: Fire, current: Range) -> Range:
     for _ in range(node.T):
         if max(v.hi, -v.lo) * d.leak_multiplier >= INT64:
             raise node.refuse(tuple(v), "the leak could overflow 64 bits")
-        u = Range(*(int(shift_right(end * d.leak_multiplier, d.leak_shift)) for end in v)) + current
+        u = Range(*(end * d.leak_multiplier >> d.leak_shift for end in v)) + current
         if max(u.hi, -u.lo) >= INT64:
             raise node.refuse(tuple(u), "the membrane could overflow 64 bits")
         before, v = v, _after_reset(u, d, node.lo, node.hi)
@@ -116,12 +120,15 @@ def _after_reset(u: Range, d: Dynamics, lo: int, hi: int) -> Range:
     that enclose level 0, where a hard reset changes its mind.
     """
     half = 1 << d.fraction_bits >> 1 if d.rounds else 0
-    first, last = (int(level) for level in saturate(shift_right(np.array(u) + half, d.fraction_bits), lo, hi))
+
+    first, last = (min(max(value + half >> d.fraction_bits, lo), hi) for value in u)
     ends = set(u)
     for level in (first + 1, last, 0, 1):
         threshold = (level << d.fraction_bits) - half
         ends |= {value for value in (threshold - 1, threshold) if u.lo <= value <= u.hi}
-    values = np.array(sorted(ends), dtype=np.int64)
-    levels = saturate(shift_right(values + half, d.fraction_bits), lo, hi)
-    carried = values - (levels << d.fraction_bits) if d.v_reset is None else np.where(levels != 0, d.v_reset, values)
-    return Range(int(carried.min()), int(carried.max()))
+    levels = {value: min(max(value + half >> d.fraction_bits, lo), hi) for value in ends}
+    if d.v_reset is None:
+        carried = [value - (level << d.fraction_bits) for value, level in levels.items()]
+    else:
+        carried = [d.v_reset if level else value for value, level in levels.items()]
+    return Range(min(carried), max(carried))

@@ -1,0 +1,607 @@
+"""Every op of the oracle is the equation of docs/ir-spec.md, on random small instances, in plain Python integers.
+
+The references below are written from the page, one number at a time, and share nothing with the oracle. An op of
+`bitspike.ir.OPS` without a case here fails. Values come as ``[T][flat]`` for one image: steps, then row-major elements.
+"""
+
+from __future__ import annotations
+
+import random
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from itertools import product
+from math import prod
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bitspike import UserError
+from bitspike.backends import oracle
+from bitspike.bits import signed_range
+from bitspike.ir import (
+    OPS,
+    Add,
+    Affine,
+    Conv,
+    Dynamics,
+    Edge,
+    Fire,
+    FrozenGraph,
+    Graph,
+    Input,
+    Linear,
+    MaxPool,
+    Node,
+    Readout,
+    Relu,
+    Reshape,
+    SumPool,
+)
+from bitspike.ir.ranges import Range, _after_reset, membrane_range
+
+ROOT = Path(__file__).parents[2]
+FROZEN_OPS = [name for name in OPS if name != "relu"]
+Draw = Callable[[st.SearchStrategy[Any]], Any]
+Steps = list[list[int]]
+
+
+@dataclass
+class Case:
+    """A frozen graph around one op, and what flows into it (``[T, N, *shape]``)."""
+
+    node: Node
+    net: FrozenGraph
+    images: np.ndarray
+    x: list[np.ndarray]
+
+    @property
+    def shapes(self) -> list[tuple[int, ...]]:
+        return [self.net.graph.edges[name].shape for name in self.node.inputs]
+
+    def tensor(self, part: str) -> list[int]:
+        return [int(value) for value in self.net.tensors[f"{self.node.name}.{part}"].flatten()]
+
+    def found(self) -> np.ndarray:
+        return oracle.step(self.net, self.node, self.images, *self.x)
+
+    def expected(self) -> list[list[list[int]]]:
+        """``[T][N][flat]``, by the reference."""
+        reference = REFERENCES[type(self.node)]
+        each_image = []
+        for n in range(len(self.images)):
+            inputs = [[[int(value) for value in step[n].flatten()] for step in x] for x in self.x]
+            if isinstance(self.node, Input):
+                inputs = [[[int(value) for value in self.images[n].flatten()]]]
+            each_image.append(reference(self, *inputs))
+        return [list(step) for step in zip(*each_image, strict=True)]
+
+
+def differences(case: Case) -> int:
+    """Elements in which the oracle is not the equation; the shapes must be those of the edge."""
+    found, expected = case.found(), case.expected()
+    edge = case.net.graph.edges[case.node.name]
+    assert found.dtype == np.int64
+    assert found.shape == (edge.T, len(case.images), *edge.shape)
+    flat = found.reshape(*found.shape[:2], -1).tolist()
+    assert [[len(image) for image in step] for step in flat] == [[len(image) for image in step] for step in expected]
+    pairs = zip((v for s in flat for i in s for v in i), (v for s in expected for i in s for v in i), strict=True)
+    return sum(a != b for a, b in pairs)
+
+
+# The equations.
+
+
+def at(image: list[int], shape: tuple[int, ...], c: int, i: int, j: int) -> int | None:
+    """The element, or None outside the image."""
+    _, height, width = shape
+    return image[(c * height + i) * width + j] if 0 <= i < height and 0 <= j < width else None
+
+
+def places(side: int, reach: int, stride: int, padding: int) -> range:
+    return range((side + 2 * padding - reach) // stride + 1)
+
+
+def input_(case: Case, pixels: Steps) -> Steps:
+    return [[pixel + case.node.edge.lo for pixel in step] for step in pixels]
+
+
+def conv(case: Case, x: Steps) -> Steps:
+    node, w, shape = case.node, case.tensor("weight"), case.shapes[0]
+    (rows, columns), (down, right), (top, left), (d0, d1) = node.kernel_size, node.stride, node.padding, node.dilation
+    channels = shape[0] // node.groups
+    per_step = []
+    for image in x:
+        y = []
+        for o in range(node.out_channels):
+            g = o // (node.out_channels // node.groups)
+            for i in places(shape[1], d0 * (rows - 1) + 1, down, top):
+                for j in places(shape[2], d1 * (columns - 1) + 1, right, left):
+                    total = 0
+                    for c, a, b in product(range(channels), range(rows), range(columns)):
+                        seen = at(image, shape, g * channels + c, down * i + d0 * a - top, right * j + d1 * b - left)
+                        total += w[((o * channels + c) * rows + a) * columns + b] * (seen or 0)
+                    y.append(total)
+        per_step.append(y)
+    return per_step
+
+
+def linear(case: Case, x: Steps) -> Steps:
+    w, inputs = case.tensor("weight"), len(x[0])
+    outputs = range(case.node.out_channels)
+    return [[sum(w[o * inputs + i] * step[i] for i in range(inputs)) for o in outputs] for step in x]
+
+
+def affine(case: Case, x: Steps) -> Steps:
+    m, b, per_channel = case.tensor("multiplier"), case.tensor("offset"), prod(case.shapes[0][1:])
+    return [[m[k // per_channel] * value + b[k // per_channel] for k, value in enumerate(step)] for step in x]
+
+
+def neuron(d: Dynamics, lo: int, hi: int, currents: Iterable[int]) -> tuple[list[int], list[int]]:
+    """Levels that one neuron sends, and all its potentials, ``u`` and ``v``."""
+    half = 2 ** (d.fraction_bits - 1) if d.rounds and d.fraction_bits > 0 else 0
+    v = d.v_init
+    levels, potentials = [], [v]
+    for x in currents:
+        u = v * d.leak_multiplier // 2**d.leak_shift + x
+        level = (u + half) // 2**d.fraction_bits
+        level = hi if level > hi else lo if level < lo else level
+        soft, hard = u - level * 2**d.fraction_bits, u if level == 0 else d.v_reset
+        v = soft if d.v_reset is None else hard
+        levels.append(level)
+        potentials += [u, v]
+    return levels, potentials
+
+
+def neurons(case: Case, x: Steps) -> list[tuple[list[int], list[int]]]:
+    node = case.node
+    held = [x[t if len(x) > 1 else 0] for t in range(node.T)]
+    return [neuron(node.dynamics, node.lo, node.hi, currents) for currents in zip(*held, strict=True)]
+
+
+def fire(case: Case, x: Steps) -> Steps:
+    return [list(step) for step in zip(*(levels for levels, _ in neurons(case, x)), strict=True)]
+
+
+def add(case: Case, x: Steps, y: Steps) -> Steps:
+    steps = range(max(len(x), len(y)))
+    held = [(x[t if len(x) > 1 else 0], y[t if len(y) > 1 else 0]) for t in steps]
+    return [[a + b for a, b in zip(left, right, strict=True)] for left, right in held]
+
+
+def pool(case: Case, x: Steps, join: Callable[[list[int | None]], int]) -> Steps:
+    node, shape = case.node, case.shapes[0]
+    (rows, columns), (down, right), (top, left) = node.kernel_size, node.stride, node.padding
+    return [
+        [
+            join(
+                [
+                    at(image, shape, c, down * i + a - top, right * j + b - left)
+                    for a in range(rows)
+                    for b in range(columns)
+                ]
+            )
+            for c in range(shape[0])
+            for i in places(shape[1], rows, down, top)
+            for j in places(shape[2], columns, right, left)
+        ]
+        for image in x
+    ]
+
+
+def sum_pool(case: Case, x: Steps) -> Steps:
+    return pool(case, x, lambda window: sum(value for value in window if value is not None))
+
+
+def max_pool(case: Case, x: Steps) -> Steps:
+    return pool(case, x, lambda window: max(value for value in window if value is not None))
+
+
+def reshape(case: Case, x: Steps) -> Steps:
+    return x
+
+
+def readout(case: Case, x: Steps) -> Steps:
+    return [[sum(values) for values in zip(*x, strict=True)]]
+
+
+REFERENCES: dict[type[Node], Callable[..., Steps]] = {
+    Input: input_,
+    Conv: conv,
+    Linear: linear,
+    Affine: affine,
+    Fire: fire,
+    Add: add,
+    SumPool: sum_pool,
+    MaxPool: max_pool,
+    Reshape: reshape,
+    Readout: readout,
+}
+
+
+# Random instances. The op reads `source`s: neurons of any levels and steps, at times widened by a large factor.
+
+
+@dataclass
+class Source:
+    """Ops that bring integers of a chosen range, steps and shape to the op under test."""
+
+    name: str
+    T: int
+    lo: int
+    hi: int
+    gain: int = 1
+    flat: bool = False
+
+    def nodes(self, shape: tuple[int, int, int]) -> list[Node]:
+        plain = Dynamics(fraction_bits=0, leak_multiplier=1, leak_shift=0, v_reset=0)
+        made: list[Node] = [
+            Fire(name=f"{self.name}.fire", inputs=("image",), T=self.T, lo=self.lo, hi=self.hi, dynamics=plain),
+            Affine(name=f"{self.name}.wide", inputs=(f"{self.name}.fire",), fraction_bits=0),
+        ]
+        to = (prod(shape),) if self.flat else shape
+        return [*made, Reshape(name=self.name, inputs=(f"{self.name}.wide",), shape=to)]
+
+    def tensors(self, shape: tuple[int, int, int]) -> dict[str, np.ndarray]:
+        gain = np.full(shape[0], self.gain, dtype=np.int64)
+        return {f"{self.name}.wide.multiplier": gain, f"{self.name}.wide.offset": 0 * gain}
+
+
+@dataclass
+class Around:
+    """The graph around an op: image, sources, op, logits."""
+
+    shape: tuple[int, int, int]
+    sources: list[Source]
+    node: Node
+    tensors: dict[str, np.ndarray] = field(default_factory=dict)
+    image_lo: int = -128
+
+    def net(self) -> FrozenGraph:
+        edge = Edge(shape=self.shape, T=1, lo=self.image_lo, hi=self.image_lo + 255)
+        nodes: list[Node] = [] if isinstance(self.node, Input) else [Input(name="image", inputs=(), edge=edge)]
+        for source in self.sources:
+            nodes += source.nodes(self.shape)
+        nodes.append(self.node)
+        if not isinstance(self.node, Readout):
+            size = Graph("part", tuple(nodes)).edges[self.node.name].size
+            nodes.append(Reshape(name="flat", inputs=(self.node.name,), shape=(size,)))
+            nodes.append(Readout(name="readout", inputs=("flat",)))
+        tensors = dict(self.tensors)
+        for source in self.sources:
+            tensors |= source.tensors(self.shape)
+        return FrozenGraph(Graph("net", tuple(nodes)), tensors)
+
+    def case(self, seed: int, of: int = 2, near: int = 1) -> Case:
+        """Values within the range of each input: anywhere, at its ends, or a multiple of ``near`` (ties)."""
+        rng, net = random.Random(seed), self.net()
+
+        def value(lo: int, hi: int) -> int:
+            anywhere = rng.randint(lo, hi)
+            tie = min(max(anywhere // near * near, lo), hi)
+            return rng.choice([anywhere, anywhere, tie, max(tie - 1, lo), lo, hi])
+
+        x = []
+        for name in self.node.inputs:
+            edge, (lo, hi) = net.graph.edges[name], net.ranges[name]
+            values = [value(lo, hi) for _ in range(edge.T * of * edge.size)]
+            x.append(np.array(values, dtype=np.int64).reshape(edge.T, of, *edge.shape))
+        pixels = [rng.choice([0, 255, rng.randint(0, 255)]) for _ in range(of * prod(self.shape))]
+        return Case(self.node, net, np.array(pixels, dtype=np.uint8).reshape(of, *self.shape), x)
+
+
+few, pair = st.integers(1, 3), st.tuples(st.integers(1, 3), st.integers(1, 3))
+shapes = st.tuples(few, st.integers(1, 6), st.integers(1, 6))
+steps = st.integers(1, 4)
+seeds = st.integers(0, 2**32)
+gains = st.sampled_from([1, 1, -3, 2**20, 2**28 + 1])
+ends = st.one_of(
+    st.integers(1, 8).map(lambda bits: (0, 2**bits - 1)),
+    st.integers(1, 8).map(signed_range),
+    st.tuples(st.integers(-300, 300), st.integers(-300, 300)).map(lambda two: (min(two), max(two))),
+    st.just((-(2**16), 2**16)),
+)
+
+
+def source(draw: Draw, name: str = "x", T: int | None = None, flat: bool = False) -> Source:
+    return Source(name, draw(steps) if T is None else T, *draw(ends), draw(gains), flat)
+
+
+def codes(draw: Draw, bits: int, shape: tuple[int, ...]) -> np.ndarray:
+    top, rng = signed_range(bits)[1], random.Random(draw(seeds))
+    chosen = [rng.choice([-top, top, rng.randint(-top, top)]) for _ in range(prod(shape))]
+    return np.array([code or (bits == 1) * top for code in chosen], dtype=np.int64).reshape(shape)
+
+
+def make_input(draw: Draw) -> Around:
+    shape, lo = draw(shapes), draw(st.sampled_from([-128, 0, -255, 7, -(2**40)]))
+    return Around(shape, [], Input(name="op", inputs=(), edge=Edge(shape=shape, T=1, lo=lo, hi=lo + 255)))
+
+
+def make_conv(draw: Draw) -> Around:
+    groups, kernel, dilation, bits = draw(few), draw(pair), draw(pair), draw(st.integers(1, 8))
+    channels, out = groups * draw(st.integers(1, 2)), groups * draw(st.integers(1, 2))
+    padding = draw(st.tuples(st.integers(0, 3), st.integers(0, 3)))
+    least = [max(1, d * (k - 1) + 1 - 2 * p) for d, k, p in zip(dilation, kernel, padding, strict=True)]
+    shape = (channels, *(side + draw(st.integers(0, 3)) for side in least))
+    options = {"stride": draw(pair), "padding": padding, "dilation": dilation, "groups": groups}
+    node = Conv(name="op", inputs=("x",), out_channels=out, weight_bits=bits, kernel_size=kernel, **options)
+    return Around(shape, [source(draw)], node, {"op.weight": codes(draw, bits, (out, channels // groups, *kernel))})
+
+
+def make_linear(draw: Draw) -> Around:
+    shape, out, bits = draw(shapes), draw(st.integers(1, 4)), draw(st.integers(1, 8))
+    node = Linear(name="op", inputs=("x",), out_channels=out, weight_bits=bits)
+    return Around(shape, [source(draw, flat=True)], node, {"op.weight": codes(draw, bits, (out, prod(shape)))})
+
+
+def make_affine(draw: Draw) -> Around:
+    shape, read = draw(shapes), source(draw, flat=draw(st.booleans()))
+    channels, rng = prod(shape) if read.flat else shape[0], random.Random(draw(seeds))
+    m, b = ([rng.choice([0, -1, rng.randint(-(2**w), 2**w)]) for _ in range(channels)] for w in (16, 40))
+    node = Affine(name="op", inputs=("x",), fraction_bits=draw(st.integers(0, 20)))
+    return Around(shape, [read], node, {"op.multiplier": np.array(m), "op.offset": np.array(b)})
+
+
+def make_fire(draw: Draw) -> Around:
+    T, fraction, shift = draw(steps), draw(st.integers(0, 7)), draw(st.integers(0, 4))
+    one = 1 << fraction
+    potentials = st.integers(-3 * one, 3 * one)
+    dynamics = Dynamics(
+        fraction_bits=fraction,
+        leak_multiplier=draw(st.integers(0, 1 << shift)),
+        leak_shift=shift,
+        v_reset=draw(st.none() | potentials),
+        v_init=draw(potentials),
+        rounds=draw(st.booleans()),
+    )
+    lo, hi = draw(st.sampled_from([(0, 1), (0, 3), (-1, 1), (-3, 3), (-4, -1), (2, 5), (0, 0), (-2, 0), (-7, 12)]))
+    read = Source("x", draw(st.sampled_from([1, T])), -4 * one, 6 * one, draw(st.sampled_from([1, 1, 1, 2**30])))
+    read.flat = draw(st.booleans())
+    return Around(draw(shapes), [read], Fire(name="op", inputs=("x",), T=T, lo=lo, hi=hi, dynamics=dynamics))
+
+
+def make_add(draw: Draw) -> Around:
+    T, flat = draw(steps), draw(st.booleans())
+    sources = [source(draw, name, draw(st.sampled_from([1, T])), flat) for name in ("x", "y")]
+    return Around(draw(shapes), sources, Add(name="op", inputs=draw(st.sampled_from([("x", "y"), ("y", "y")]))))
+
+
+def make_pool(kind: type[SumPool | MaxPool]) -> Callable[[Draw], Around]:
+    def make(draw: Draw) -> Around:
+        kernel = draw(st.tuples(st.integers(1, 4), st.integers(1, 4)))
+        padding = tuple(draw(st.integers(0, k - 1)) for k in kernel)
+        least = [max(1, k - 2 * p) for k, p in zip(kernel, padding, strict=True)]
+        shape = (draw(few), *(side + draw(st.integers(0, 4)) for side in least))
+        node = kind(name="op", inputs=("x",), kernel_size=kernel, stride=draw(pair), padding=padding)
+        return Around(shape, [source(draw)], node)
+
+    return make
+
+
+def make_reshape(draw: Draw) -> Around:
+    c, h, w = shape = draw(shapes)
+    to = draw(st.sampled_from([(c * h * w,), (w, h, c), (h, c * w), (1, c * h, w)]))
+    return Around(shape, [source(draw, flat=draw(st.booleans()))], Reshape(name="op", inputs=("x",), shape=to))
+
+
+def make_readout(draw: Draw) -> Around:
+    return Around(draw(shapes), [source(draw, flat=True)], Readout(name="op", inputs=("x",)))
+
+
+CASES: dict[str, Callable[[Draw], Around]] = {
+    "input": make_input,
+    "conv": make_conv,
+    "linear": make_linear,
+    "affine": make_affine,
+    "fire": make_fire,
+    "add": make_add,
+    "sum_pool": make_pool(SumPool),
+    "max_pool": make_pool(MaxPool),
+    "reshape": make_reshape,
+    "readout": make_readout,
+}
+
+
+@pytest.mark.parametrize("op", FROZEN_OPS)
+def test_every_op_has_a_case(op: str) -> None:
+    assert op in CASES, f"{op}: write how to make one, and its equation, in this file"
+    assert OPS[op] in REFERENCES
+
+
+@pytest.mark.parametrize("op", FROZEN_OPS)
+@settings(max_examples=250)
+@given(data=st.data())
+def test_the_oracle_is_the_equation_and_stays_in_range(op: str, data: st.DataObject) -> None:
+    around = CASES[op](data.draw)
+    assert isinstance(around.node, OPS[op])
+    half_a_level = 1 << around.node.dynamics.fraction_bits >> 1 if isinstance(around.node, Fire) else 1
+    case = around.case(data.draw(seeds), data.draw(st.integers(1, 2)), near=max(half_a_level, 1))
+    assert differences(case) == 0
+    found, (lo, hi) = case.found(), case.net.ranges["op"]
+    assert lo <= found.min()
+    assert found.max() <= hi
+    if isinstance(around.node, Fire):
+        lo, hi = case.net.membranes["op"]
+        for n in range(len(case.images)):
+            x = [[int(value) for value in step[n].flatten()] for step in case.x[0]]
+            for _, potentials in neurons(case, x):
+                assert lo <= min(potentials)
+                assert max(potentials) <= hi
+
+
+@pytest.mark.parametrize("width", range(48, 63))
+def test_a_product_is_exact_on_either_side_of_what_a_float_holds(width: int) -> None:
+    weight = np.array([[1, 1, -1], [1, -1, 0]])
+    node = Linear(name="op", inputs=("x",), out_channels=2, weight_bits=2)
+    wide = Source("x", 1, -(2**16), 2**16, gain=2 ** (width - 19), flat=True)
+    case = Around((3, 1, 1), [wide], node, {"op.weight": weight}).case(seed=width, of=300)
+    assert case.net.ranges["op"].signed_bits == width
+    assert differences(case) == 0
+
+
+def test_relu_is_refused() -> None:
+    relu = Relu(name="op", inputs=("x",))
+    with pytest.raises(UserError, match=r"relu op: .* no meaning in integers"):
+        Around((1, 2, 2), [Source("x", 1, 0, 1)], relu).net()
+
+
+def test_no_case_is_left_of_an_op_that_is_gone() -> None:
+    assert CASES.keys() == set(FROZEN_OPS)
+    assert REFERENCES.keys() == {OPS[op] for op in FROZEN_OPS}
+
+
+# A neuron of half a level per unit, that leaks a half: ties above and below zero, and halves that the shift must floor.
+HALVES = Dynamics(fraction_bits=1, leak_multiplier=1, leak_shift=1, v_reset=None)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        pytest.param(lambda x, n: np.sign(x) * (np.abs(x) >> n), id="the shift truncates toward zero"),
+        pytest.param(lambda x, n: (np.asarray(x) + ((1 << n) >> 1)) >> n, id="the shift rounds"),
+        pytest.param(lambda x, n: -(-np.asarray(x) >> n) - 1 if n == 1 else x, id="fires at u > threshold"),
+    ],
+)
+def test_a_planted_error_is_found(monkeypatch: pytest.MonkeyPatch, wrong: Callable[..., np.ndarray]) -> None:
+    node = Fire(name="op", inputs=("x",), T=3, lo=-2, hi=3, dynamics=HALVES)
+    case = Around((2, 3, 3), [Source("x", 3, -6, 6)], node).case(0)
+    assert differences(case) == 0
+    monkeypatch.setattr(oracle, "shift_right", wrong)
+    assert differences(case) > 0
+
+
+# Ranges.
+
+
+@settings(max_examples=250)
+@given(data=st.data())
+def test_the_range_of_a_synapse_is_attained(data: st.DataObject) -> None:
+    """Where 0 is a level. Where it is not, the range is that of the accumulator, which starts at 0."""
+    around = make_linear(data.draw)
+    net = around.net()
+    weight, (lo, hi), x = net.tensors["op.weight"], net.ranges["op"], net.ranges["x"].including(0)
+    largest = [sum(int(w) * (x.hi if w > 0 else x.lo) for w in row) for row in weight]
+    smallest = [sum(int(w) * (x.lo if w > 0 else x.hi) for w in row) for row in weight]
+    assert (lo, hi) == (min(smallest), max(largest))
+    if x == net.ranges["x"]:
+        up, down = weight[largest.index(hi)], weight[smallest.index(lo)]
+        shown = np.array([np.where(up > 0, x.hi, x.lo), np.where(down > 0, x.lo, x.hi)])[None]
+        made = oracle.step(net, around.node, np.zeros(0, dtype=np.uint8), shown)
+        assert (made.min(), made.max()) == (lo, hi)
+
+
+def carried(u: int, d: Dynamics, lo: int, hi: int) -> int:
+    """The ``v`` that one neuron carries on from ``u``."""
+    at_u = Dynamics(**{**vars(d), "v_init": u, "leak_multiplier": 1, "leak_shift": 0})
+    return neuron(at_u, lo, hi, [0])[1][-1]
+
+
+def dynamics(fraction_bits: int, v_reset: int | None, rounds: bool, **leak: int) -> Dynamics:
+    leak = leak or {"leak_multiplier": 1, "leak_shift": 0}
+    return Dynamics(fraction_bits=fraction_bits, v_reset=v_reset, rounds=rounds, **leak)
+
+
+def extremes(u: Range, d: Dynamics, lo: int, hi: int) -> Range:
+    """Smallest and largest carried potential, by trying every ``u``."""
+    values = [carried(value, d, lo, hi) for value in range(u.lo, u.hi + 1)]
+    return Range(min(values), max(values))
+
+
+@pytest.mark.parametrize("rounds", [False, True])
+@pytest.mark.parametrize("v_reset", [None, 0, -20, 5])
+@pytest.mark.parametrize("fraction_bits", [0, 1, 2])
+def test_every_small_interval_after_reset(fraction_bits: int, v_reset: int | None, rounds: bool) -> None:
+    d = dynamics(fraction_bits, v_reset, rounds)
+    for lo, hi in [(0, 1), (0, 3), (-1, 1), (-2, 2), (-2, 0), (1, 3), (-3, -1), (2, 2), (0, 0), (-1, -1)]:
+        values = {u: carried(u, d, lo, hi) for u in range(-14, 15)}
+        for first in values:
+            least = most = values[first]
+            for last in range(first, 15):
+                least, most = min(least, values[last]), max(most, values[last])
+                assert _after_reset(Range(first, last), d, lo, hi) == (least, most), (d, lo, hi, first, last)
+
+
+spans = st.tuples(st.integers(-200, 200), st.integers(0, 200)).map(lambda pair: Range(pair[0], sum(pair)))
+alphabets = st.tuples(st.integers(-8, 8), st.integers(0, 12)).map(lambda pair: (pair[0], sum(pair)))
+
+
+@settings(max_examples=400)
+@given(
+    u=spans,
+    alphabet=alphabets,
+    fraction=st.integers(0, 4),
+    v_reset=st.none() | st.integers(-40, 40),
+    rounds=st.booleans(),
+)
+def test_any_interval_after_reset(
+    u: Range, alphabet: tuple[int, int], fraction: int, v_reset: int | None, rounds: bool
+) -> None:
+    d = dynamics(fraction, v_reset, rounds)
+    assert _after_reset(u, d, *alphabet) == extremes(u, d, *alphabet)
+
+
+@settings(max_examples=250)
+@given(
+    T=st.integers(1, 12),
+    current=st.tuples(st.integers(-25, 25), st.integers(0, 25)).map(lambda pair: Range(pair[0], sum(pair))),
+    alphabet=alphabets,
+    fraction=st.integers(0, 4),
+    v_reset=st.none() | st.integers(-40, 40),
+    v_init=st.integers(-40, 40),
+    rounds=st.booleans(),
+    shift=st.integers(0, 3),
+    data=st.data(),
+)
+def test_a_membrane_range_is_that_of_all_its_steps(
+    T: int,
+    current: Range,
+    alphabet: tuple[int, int],
+    fraction: int,
+    v_reset: int | None,
+    v_init: int,
+    rounds: bool,
+    shift: int,
+    data: st.DataObject,
+) -> None:
+    """Step by step over every potential, and never stopping early."""
+    leak = {"leak_multiplier": data.draw(st.integers(0, 1 << shift)), "leak_shift": shift, "v_init": v_init}
+    d = dynamics(fraction, v_reset, rounds, **leak)
+    v = seen = Range(v_init, v_init)
+    for _ in range(T):
+        u = Range(*(end * d.leak_multiplier // 2**d.leak_shift for end in v)) + current
+        v = extremes(u, d, *alphabet)
+        seen = seen.including(*u, *v)
+    lo, hi = alphabet
+    assert membrane_range(Fire(name="op", inputs=("x",), T=T, lo=lo, hi=hi, dynamics=d), current) == seen
+
+
+# The page.
+
+
+def spec(*arguments: object) -> subprocess.CompletedProcess[str]:
+    tool = [sys.executable, str(ROOT / "tools" / "ir_spec.py"), *map(str, arguments)]
+    return subprocess.run(tool, capture_output=True, text=True, check=False)
+
+
+def test_the_page_is_what_the_code_says() -> None:
+    assert (done := spec("--check")).returncode == 0, done.stderr
+
+
+def test_a_page_that_drifted_is_found_and_mended(tmp_path: Path) -> None:
+    page = Path(shutil.copy(ROOT / "docs" / "ir-spec.md", tmp_path))
+    right = page.read_text(encoding="utf-8")
+    wrong = right.replace("`y = pixel + lo`", "`y = pixel - lo`")
+    assert wrong != right
+    page.write_text(wrong, encoding="utf-8")
+    done = spec(page, "--check")
+    assert done.returncode == 1
+    assert "is not current" in done.stderr
+    assert spec(page).returncode == 0
+    assert page.read_text(encoding="utf-8") == right
