@@ -36,43 +36,6 @@ FAMILIES = {
     "resnet8-thin": ("cifar10-resnet8-thin", ["channels=8,16,32", *SHORT]),
     "sew-resnet18": ("cifar10-sew-resnet18", ["channels=8,16,32,64", "augment=crop4,flip", *SHORT]),
 }
-EDGE_IMAGES`` of them, integer for integer; spikes
-that differ between floats and integers on the same images, layer by layer. One JSON line each under
-``results/freeze/families.jsonl``; lines that are there are not run again.
-"""
-
-from __future__ import annotations
-
-import json
-import tempfile
-from dataclasses import replace
-from pathlib import Path
-from typing import Annotated, Any
-
-import numpy as np
-import typer
-
-from bitspike import Bits, __version__, recipes
-from bitspike.backends import c, oracle
-from bitspike.data import ImageSet, find_dataset, load
-from bitspike.ir import FrozenGraph, save
-from bitspike.lowering import agreement, freeze
-from bitspike.training import RunFolder, TrainConfig, evaluate, override, train
-from bitspike.training.checkpoint import load_model
-from bitspike.training.evaluate import batches
-from bitspike.training.result import machine_class
-from bitspike.training.setup import make_model
-
-BITS = ("1/1/4", "2/2/1", "4/4/2")
-FAMILIES = {  # recipe, and what makes a run of it a matter of minutes
-    "convnet": ("fashion-convnet", ["channels=16,32,64", "epochs=1"]),
-    "vgg9": ("cifar10-vgg9", ["channels=8,16,32", "epochs=2", "augment=crop4,flip", "train_size=20000"]),
-    "resnet8-thin": ("cifar10-resnet8-thin", ["channels=8,16,32", "epochs=2", "train_size=20000"]),
-    "sew-resnet18": (
-        "cifar10-sew-resnet18",
-        ["channels=8,16,32,64", "epochs=2", "augment=crop4,flip", "train_size=20000"],
-    ),
-}
 EDGE_IMAGES, BATCH = 1000, 250
 RESULTS = Path(__file__).parent.parent / "results" / "freeze" / "families.jsonl"
 
