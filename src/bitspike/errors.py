@@ -26,10 +26,15 @@ class UserError(ValueError):
         self.thing, self.seen, self.would_do = thing, seen, would_do
 
     def __str__(self) -> str:
-        seen = repr(self.seen)
-        if len(seen) > _LONGEST:
-            seen = f"{seen[:_LONGEST]}..."
-        return " ".join(f"{self.thing}: got {seen}; {self.would_do}".split())  # one line, whatever is in it
+        try:
+            seen = repr(self.seen)
+        except ValueError:  # an integer of more digits than Python likes to print
+            seen = f"a {type(self.seen).__name__} too long to print"
+        return " ".join(f"{_cut(self.thing)}: got {_cut(seen)}; {self.would_do}".split())  # one line, whatever is in it
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
 
 
 def closest(word: str, known: Iterable[str]) -> str:

@@ -605,3 +605,19 @@ def test_a_page_that_drifted_is_found_and_mended(tmp_path: Path) -> None:
     assert "is not current" in done.stderr
     assert spec(page).returncode == 0
     assert page.read_text(encoding="utf-8") == right
+
+
+def test_no_images_give_no_logits():
+    net = FrozenGraph(
+        Graph(
+            "none",
+            (
+                Input(name="images", inputs=(), edge=Edge(shape=(1, 4, 4), T=1, lo=0, hi=255, scale=1.0)),
+                Conv(name="conv", inputs=("images",), out_channels=2, weight_bits=2, kernel_size=(4, 4)),
+                Reshape(name="flat", inputs=("conv",), shape=(2,)),
+                Readout(name="logits", inputs=("flat",)),
+            ),
+        ),
+        {"conv.weight": np.ones((2, 1, 4, 4), dtype=np.int64)},
+    )
+    assert oracle.logits(net, np.zeros((0, 1, 4, 4), dtype=np.uint8)).shape == (0, 2)

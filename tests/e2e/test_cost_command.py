@@ -187,7 +187,10 @@ def test_a_network_of_ones_own(cost, here):
 @pytest.mark.parametrize(
     ("words", "named"),
     [
-        ("resnet-20", ["model: got 'resnet-20'", "known: convnet", "run folder, a frozen file, or package.module:function"]),
+        (
+            "resnet-20",
+            ["model: got 'resnet-20'", "known: convnet", "run folder, a frozen file, or package.module:function"],
+        ),
         ("nowhere/run", ["model: got 'nowhere/run'", "or a run folder"]),
         ("folder", ["model: got 'folder'", "must hold the config.json of a run"]),
         ("x" * 300, ["model: got", "known: convnet"]),

@@ -30,6 +30,13 @@ def test_it_pickles():
     assert str(wrong) == "bits: got '2/2'; want three numbers"
 
 
+@pytest.mark.parametrize(
+    ("thing", "seen"), [("x" * 10_000, 1), ("n", "y" * 10_000), ("n", 10**5000)], ids=["thing", "seen", "number"]
+)
+def test_a_line_stays_short_whatever_is_in_it(thing, seen):
+    assert len(str(UserError(thing, seen, "want less"))) < 700
+
+
 def test_closest_suggests_a_near_word_only():
     assert closest("epoch", ["lr", "epochs"]) == "did you mean 'epochs'? known: epochs, lr"
     assert closest("zzz", ["lr", "epochs"]) == "known: epochs, lr"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import prod
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -21,10 +23,12 @@ from bitspike.ir import (
     Reshape,
     SumPool,
 )  # fmt: skip
+from bitspike.ir.frozen import largest_array
 
 __all__ = ["fire", "logits", "run", "step"]
 
 Int = NDArray[np.int64]
+ELEMENTS_AT_A_TIME = 2**25
 EXACT = 53
 """Float64 holds every signed integer of so many bits: products of such accumulators may go through BLAS."""
 
@@ -45,10 +49,12 @@ def run(net: FrozenGraph, images: NDArray[np.uint8]) -> dict[str, Int]:
     return edges
 
 
-def logits(net: FrozenGraph, images: NDArray[np.uint8], batch_size: int = 50) -> Int:
-    """The network's answer ``[N, K]``: the class is the first largest. One batch is in memory at a time."""
+def logits(net: FrozenGraph, images: NDArray[np.uint8]) -> Int:
+    """The network's answer ``[N, K]``: the class is the first largest. Runs as many images at once as fit in memory."""
     readout = net.graph.nodes[-1].name
-    batches = (images[i : i + batch_size] for i in range(0, max(len(images), 1), batch_size))
+    widest = max(largest_array(net.graph, node) for node in net.graph.nodes)
+    size = max(1, min(100, ELEMENTS_AT_A_TIME // widest))
+    batches = (images[i : i + size] for i in range(0, max(len(images), 1), size))
     return np.concatenate([run(net, batch)[readout][0] for batch in batches])
 
 
@@ -100,10 +106,11 @@ def fire(node: Fire, current: Int) -> tuple[Int, Int]:
 def _conv(node: Conv, x: Int, weight: Int, bits: int) -> Int:
     windows = _windows(x, node.kernel_size, node.stride, node.padding, 0, node.dilation)  # [T, N, C, H, W, kh, kw]
     groups = zip(np.split(windows, node.groups, axis=2), np.split(weight, node.groups), strict=True)
-    made = [
-        _product(np.moveaxis(part, 2, 4).reshape(*part.shape[:2], *part.shape[3:5], -1), w.reshape(len(w), -1).T, bits)
-        for part, w in groups
-    ]
+    made = []
+    for part, w in groups:
+        T, N, C, H, W, *taps = part.shape
+        seen = np.moveaxis(part, 2, 4).reshape(T, N, H, W, C * prod(taps))
+        made.append(_product(seen, w.reshape(len(w), -1).T, bits))
     return np.moveaxis(np.concatenate(made, axis=-1), -1, 2)
 
 

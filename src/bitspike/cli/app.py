@@ -55,6 +55,8 @@ def main() -> None:
         _refuse(str(wrong))
     except CLICK_ERROR as wrong:
         _refuse(f"{wrong.format_message()} (see bitspike --help)")  # type: ignore[attr-defined]
+    except MemoryError as wrong:
+        _refuse(f"memory: it does not hold this; {wrong or 'a smaller network or batch may do'}")
     except (KeyboardInterrupt, typer.Abort):
         print("bitspike: interrupted", file=sys.stderr)
         sys.exit(130)

@@ -77,7 +77,9 @@ def _of_file(file: Path, engine: str, cc: str | None, data_dir: Path | None) -> 
         raise UserError("--cc", cc, "it is for --engine c")
     net = load(file)
     images = load_dataset(net.dataset, data_dir)[1]
-    pixels = images.images.numpy()
+    pixels, wanted = images.images.numpy(), net.graph.edges[net.graph.nodes[0].name].shape
+    if pixels.shape[1:] != wanted:
+        raise UserError(f"images of {net.dataset}", pixels.shape[1:], f"the network in {file} is for {wanted}")
     answer = c.logits(net, pixels, c.compiler(cc)) if engine == "c" else oracle.logits(net, pixels)
     correct = int((answer.argmax(1) == images.labels.numpy()).sum())
     about = {"file": str(file), "dataset": net.dataset, "split": "test", "engine": engine}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -82,5 +83,7 @@ def _c(net: FrozenGraph, name: str, cc: str | None) -> tuple[dict[str, bytes], d
 def _onnx(net: FrozenGraph, name: str) -> tuple[dict[str, bytes], dict[str, Any]]:
     from bitspike.backends.onnx import to_onnx
 
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}", name):
+        raise UserError("--name", name, "want the name of a file: at most 64 letters, digits, _, . and -")
     content: bytes = to_onnx(net).SerializeToString()
     return {f"{name}.onnx": content}, {"bytes": len(content)}

@@ -3,7 +3,6 @@
  * Built with -DNETWORK_TRACE, the second argument is a file that takes every stored edge of every image, as it lies in
  * memory: [T][H][W][C].
  */
-#include <inttypes.h>
 #include <stdio.h>
 
 #include "network.h"
@@ -40,7 +39,7 @@ int main(int argc, char **argv)
     while ((got = fread(image, 1, sizeof image, images)) == sizeof image) {
         network_run(image, logits);
         for (int k = 0; k < NETWORK_CLASSES; k++)
-            printf(k ? " %" PRId64 : "%" PRId64, (int64_t)logits[k]);
+            printf(k ? " %lld" : "%lld", (long long)logits[k]);
         printf("\n");
         seen++;
     }
@@ -52,7 +51,7 @@ int main(int argc, char **argv)
         perror("images");
         return 2;
     }
-    if (got != 0) {
+    if (got != 0 || seen == 0) {
         fprintf(stderr, "image %lu: got %lu bytes; want %lu, as C x H x W\n", seen, (unsigned long)got,
                 (unsigned long)sizeof image);
         return 2;

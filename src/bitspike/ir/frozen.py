@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from math import prod
 from types import MappingProxyType
 
 import numpy as np
@@ -15,7 +16,7 @@ from bitspike.ir.graph import Graph
 from bitspike.ir.ops import Affine, Conv, Fire, Input, MaxPool, Node, Readout, Relu, SumPool, Synapse
 from bitspike.ir.ranges import Range, edge_ranges, membrane_range
 
-__all__ = ["FrozenGraph", "tensor_shapes"]
+__all__ = ["FrozenGraph", "largest_array", "tensor_shapes"]
 
 Tensor = NDArray[np.int64]
 MOST_ELEMENTS, MOST_STEPS, MOST_LEVEL = 2**30, 1024, 2**16
@@ -79,6 +80,21 @@ def tensor_shapes(graph: Graph, node: Node) -> dict[str, tuple[int, ...]]:
     return {}
 
 
+def largest_array(graph: Graph, node: Node) -> int:
+    """Elements of the largest array that an op is computed with, for one image over all steps.
+
+    That is its edge; or its input with padding; or that input window by window, as a matrix.
+    """
+    made = graph.edges[node.name]
+    sizes = [made.size * made.T]
+    if isinstance(node, Conv | SumPool | MaxPool):
+        edge = graph.input_edge(node)
+        rows, columns = (side + 2 * pad for side, pad in zip(edge.shape[1:], node.padding, strict=True))
+        windows = prod(made.shape[1:]) * prod(node.kernel_size)
+        sizes += [edge.shape[0] * edge.T * places for places in (rows * columns, windows)]
+    return max(sizes)
+
+
 def _check_graph(graph: Graph, dataset: str) -> None:
     """What every backend is written for: one input of pixels, first; one readout of logits, last; names to print."""
     for thing, text in {"graph name": graph.name, "graph dataset": dataset}.items():
@@ -102,13 +118,9 @@ def _check_size(graph: Graph, node: Node) -> None:
     shape = graph.edges[node.name].shape
     if len(shape) > 3:
         raise node.refuse(f"{len(shape)} axes", "want (C, H, W) or fewer")
-    sizes = [graph.edges[node.name].size * graph.edges[node.name].T]
-    if isinstance(node, Conv | SumPool | MaxPool):
-        edge = graph.input_edge(node)
-        rows, columns = (side + 2 * pad for side, pad in zip(edge.shape[1:], node.padding, strict=True))
-        sizes.append(edge.shape[0] * rows * columns * edge.T)
-    if max(sizes) > MOST_ELEMENTS:
-        raise node.refuse(max(sizes), f"an edge may have {MOST_ELEMENTS} elements at most, over all steps")
+    elements = largest_array(graph, node)
+    if elements > MOST_ELEMENTS:
+        raise node.refuse(elements, f"an edge, and what windows see of it, may have {MOST_ELEMENTS} elements at most")
 
 
 def _check(node: Node, tensors: Mapping[str, Tensor]) -> None:

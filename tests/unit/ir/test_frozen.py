@@ -179,11 +179,11 @@ REFUSED = {
         lambda: straight(
             replace(flat, name="op", inputs=("image",), shape=(2**30 + 2**15,)), shape=(1, 2**15, 2**15 + 1)
         ),
-        "input image: got 1073774592; an edge may have 1073741824",
+        "input image: got 1073774592; an edge, and what windows see of it, may have 1073741824",
     ),
     "size over steps": (
         lambda: straight(replace(fire, name="op", T=3), shape=(1, 2**14, 2**15)),
-        "fire op: got 1610612736; an edge may have",
+        "fire op: got 1610612736; an edge, and what windows see of it, may have",
     ),
     "padded conv": (
         lambda: straight(
@@ -195,21 +195,21 @@ REFUSED = {
             ),
             op__weight=[[[[1]]]],
         ),
-        "conv op: got 4295098369; an edge may have",
+        "conv op: got 4295098369; an edge, and what windows see of it, may have",
     ),
     "padded sum": (
         lambda: straight(
             SumPool(name="op", inputs=("image",), kernel_size=(2**15, 1), stride=(2**15, 1), padding=(2**15 - 1, 0)),
             shape=(1, 1, 2**15),
         ),
-        "sumpool op: got 2147450880; an edge may have",
+        "sumpool op: got 2147450880; an edge, and what windows see of it, may have",
     ),
     "padded maximum": (
         lambda: straight(
             MaxPool(name="op", inputs=("image",), kernel_size=(1, 2**15), stride=(1, 2**15), padding=(0, 2**15 - 1)),
             shape=(1, 2**15, 1),
         ),
-        "maxpool op: got 2147450880; an edge may have",
+        "maxpool op: got 2147450880; an edge, and what windows see of it, may have",
     ),
     "axes of an edge": (
         lambda: straight(replace(flat, name="op", inputs=("image",), shape=(1, 1, 1, 1))),

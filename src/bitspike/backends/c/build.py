@@ -38,7 +38,10 @@ def compiler(wanted: str | None = None) -> list[str]:
     Raises:
         UserError: there is none.
     """
-    command = shlex.split(wanted) if wanted else [next(filter(shutil.which, COMPILERS), "cc")]
+    try:
+        command = shlex.split(wanted) if wanted else [next(filter(shutil.which, COMPILERS), "cc")]
+    except ValueError as wrong:  # a quotation without an end
+        raise UserError("C compiler", wanted, str(wrong)) from None
     if not command or not shutil.which(command[0]):
         raise UserError("C compiler", wanted or "cc", "no such command; install one, or name yours with --cc")
     return command
@@ -65,18 +68,18 @@ def traced(
 def split_trace(net: FrozenGraph, program: Program, content: bytes, images: int) -> dict[str, NDArray[np.int64]]:
     """The edges in a trace of ``images`` images, in the oracle's order of axes."""
     fields = [
-        (edge.name, np.dtype(edge.type.name.removesuffix("_t")).newbyteorder("<"), (edge.elements,))
-        for edge in program.seen
+        (f"edge{index}", np.dtype(edge.type.name.removesuffix("_t")).newbyteorder("<"), (edge.elements,))
+        for index, edge in enumerate(program.seen)
     ]
     whole = np.frombuffer(content, dtype=fields)
     if len(whole) != images:
         raise UserError("trace", len(whole), f"want {images} images")
     edges = {}
-    for name, _, _ in fields:
-        edge = net.graph.edges[name]
+    for index, seen in enumerate(program.seen):
+        edge = net.graph.edges[seen.name]
         channels, *sides = edge.shape
-        values = whole[name].astype(np.int64).reshape(images, edge.T, *sides, channels)
-        edges[name] = np.moveaxis(np.moveaxis(values, -1, 2), 0, 1)
+        values = whole[f"edge{index}"].astype(np.int64).reshape(images, edge.T, *sides, channels)
+        edges[seen.name] = np.moveaxis(np.moveaxis(values, -1, 2), 0, 1)
     return edges
 
 
@@ -89,6 +92,10 @@ def footprint(program: Program, cc: Sequence[str]) -> Footprint:
         alone += [f"-Wl,-e,{program.name}_run", "-Wl,--gc-sections", "-Wl,--build-id=none"]
         _run([*cc, *STRICT, *alone, str(Path(folder, f"{program.name}.c")), "-o", str(network)])
         size = _run([*cc, "-print-prog-name=size"]).decode().strip()
+        if not shutil.which(size):
+            raise UserError(
+                "C compiler", " ".join(cc), f"its `size` ({size or 'no name'}) is missing: install binutils"
+            )
         text, data, bss = (int(part) for part in _run([size, str(network)]).decode().splitlines()[1].split()[:3])
         return Footprint(flash=text + data, ram=data + bss)
 
@@ -110,7 +117,10 @@ def _write(program: Program, folder: Path) -> None:
 
 def _run(command: Sequence[str], given: bytes = b"") -> bytes:
     """Standard output of a command that must succeed."""
-    done = subprocess.run(command, input=given, capture_output=True, env={**os.environ, "LC_ALL": "C"})
+    try:
+        done = subprocess.run(command, input=given, capture_output=True, env={**os.environ, "LC_ALL": "C"})
+    except OSError as wrong:  # what should have been built is not there, or is no program
+        raise UserError("run", command[0], f"{wrong.strerror}; --cc wants a C compiler that makes programs") from wrong
     if done.returncode:
         said = done.stderr.decode(errors="replace").strip()
         raise UserError(command[0], f"status {done.returncode}", said or "it said nothing")

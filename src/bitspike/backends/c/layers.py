@@ -28,7 +28,7 @@ from bitspike.ir import (
     Synapse,
 )  # fmt: skip
 from bitspike.ir.packing import pack_codes, plane_bytes
-from bitspike.ir.ranges import Range
+from bitspike.ir.ranges import INT64, Range
 
 __all__ = ["Layers", "Seen"]
 
@@ -337,7 +337,7 @@ class Layers:
             case Fire(dynamics=d) if d is not None:
                 u = self.net.membranes[node.name]
                 levels = (level << d.fraction_bits for level in (node.lo, node.hi, 1))
-                leaked = (end * d.leak_multiplier for end in u)
+                leaked = (min(max(end * d.leak_multiplier, -INT64), INT64) for end in u)  # of v, it is proven less
                 return number_type(u.including(*inputs[0], *levels, *leaked, u.hi + (1 << d.fraction_bits >> 1)))
             case Add():
                 return number_type(made.including(*inputs[0], *inputs[1]))
@@ -396,12 +396,12 @@ class Layers:
 
     @contextmanager
     def _places(self, root: Node) -> Iterator[None]:
-        shape = self.graph.edges[root.name].shape
-        if len(shape) != 3:
+        _, *sides = self.graph.edges[root.name].shape
+        if not sides:
             yield  # one place
             return
-        with self.text.loop("row", shape[1]), self.text.loop("column", shape[2]):
-            self.text.line(f"const int32_t p = row * {shape[2]} + column;")
+        with self.text.loop("row", prod(sides[:-1])), self.text.loop("column", sides[-1]):
+            self.text.line(f"const int32_t p = row * {sides[-1]} + column;")
             yield
 
 

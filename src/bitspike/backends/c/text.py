@@ -76,7 +76,8 @@ def short(kind: CType) -> str:
 
 def symbol(name: str, index: int) -> str:
     """A name of an op as an identifier of its own."""
-    return f"{re.sub('[^A-Za-z0-9]', '_', name)}_{index}"
+    text = re.sub("[^A-Za-z0-9]", "_", name)
+    return f"{text if text[:1].isalpha() else f'op_{text}'}_{index}"
 
 
 def comment(text: str) -> str:
