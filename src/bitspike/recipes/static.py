@@ -15,6 +15,7 @@ __all__ = [
     "cifar10_vgg9",
     "digits_convnet",
     "fashion_convnet",
+    "fashion_convnet_tiny",
     "mnist_convnet",
 ]
 
@@ -48,6 +49,13 @@ def fashion_convnet() -> TrainConfig:
         augment=("flip",),
         optimizer=OptimizerConfig(lr=3e-3, warmup_epochs=0.5),
         tensorboard=True,
+    )
+
+
+def fashion_convnet_tiny() -> TrainConfig:
+    """Fashion-MNIST in a few kilobytes of flash and RAM."""
+    return fashion_convnet().model_copy(
+        update={"recipe": "fashion-convnet-tiny", "bits": Bits(4, 4, 1), "channels": (6, 12, 24), "epochs": 30}
     )
 
 
