@@ -140,7 +140,11 @@ def linear(case: Case, x: Steps) -> Steps:
 
 def affine(case: Case, x: Steps) -> Steps:
     m, b, per_channel = case.tensor("multiplier"), case.tensor("offset"), prod(case.shapes[0][1:])
-    return [[m[k // per_channel] * value + b[k // per_channel] for k, value in enumerate(step)] for step in x]
+    shift, half = case.node.shift, 2 ** (case.node.shift - 1) if case.node.shift else 0
+    return [
+        [(m[k // per_channel] * value + half) // 2**shift + b[k // per_channel] for k, value in enumerate(step)]
+        for step in x
+    ]
 
 
 def neuron(d: Dynamics, lo: int, hi: int, currents: Iterable[int]) -> tuple[list[int], list[int]]:
@@ -345,7 +349,7 @@ def make_affine(draw: Draw) -> Around:
     shape, read = draw(shapes), source(draw, flat=draw(st.booleans()))
     channels, rng = prod(shape) if read.flat else shape[0], random.Random(draw(seeds))
     m, b = ([rng.choice([0, -1, rng.randint(-(2**w), 2**w)]) for _ in range(channels)] for w in (16, 40))
-    node = Affine(name="op", inputs=("x",), fraction_bits=draw(st.integers(0, 20)))
+    node = Affine(name="op", inputs=("x",), fraction_bits=draw(st.integers(0, 20)), shift=draw(st.integers(0, 12)))
     return Around(shape, [read], node, {"op.multiplier": np.array(m), "op.offset": np.array(b)})
 
 

@@ -145,13 +145,17 @@ class _Model:
 
     def _affine(self, node: Affine, read: str, per_channel: tuple[int, ...]) -> None:
         m, b = (self.net.tensors[f"{node.name}.{part}"] for part in ("multiplier", "offset"))
-        _check(node, max(max(abs(int(v)) for v in m) * self._reach(read), *(abs(int(v)) for v in b)), FLOAT64)
+        half = 1 << node.shift >> 1
+        _check(node, max(max(abs(int(v)) for v in m) * self._reach(read) + half, *(abs(int(v)) for v in b)), FLOAT64)
         multiplier, offset = (
             self._tensor(f"{node.name}.{part}", values.astype(np.float64).reshape(per_channel))
             for part, values in (("multiplier", m), ("offset", b))
         )
         for t in range(self.net.graph.edges[node.name].T):
             product = self._op("Mul", self._step(read, t, "float64"), multiplier)
+            if node.shift:
+                raised = self._op("Add", product, self._number(half))
+                product = self._op("Floor", self._op("Mul", raised, self._number(ldexp(1, -node.shift))))
             self._emit(node, t, "float64", "Add", product, offset)
 
     def _fire(self, node: Fire, read: str) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bitspike.errors import UserError
-from bitspike.intmath import saturate, shift_right
+from bitspike.intmath import saturate, shift_right, shift_right_round
 from bitspike.ir import (
     Add,
     Affine,
@@ -73,7 +73,8 @@ def step(net: FrozenGraph, node: Node, images: NDArray[np.uint8], *x: Int) -> In
         case Affine():
             per_channel = (-1, *(1 for _ in x[0].shape[3:]))
             multiplier, offset = (net.tensors[f"{node.name}.{part}"] for part in ("multiplier", "offset"))
-            return x[0] * multiplier.reshape(per_channel) + offset.reshape(per_channel)
+            product = shift_right_round(x[0] * multiplier.reshape(per_channel), node.shift)
+            return product + offset.reshape(per_channel)
         case Fire():
             return fire(node, x[0])[0]
         case Add():

@@ -212,7 +212,8 @@ class Linear(Synapse):
 class Affine(Node):
     """One multiplication and one addition per channel: batch norm in a structural graph, fixed point in a frozen one.
 
-    Equation: ``y[c] = m[c] * x[c] + b[c]``, with the tensors ``m = NAME.multiplier`` and ``b = NAME.offset``; ``c`` is
+    Equation: ``y[c] = ((m[c] * x[c] + half) >> shift) + b[c]``, with the tensors ``m = NAME.multiplier`` and
+    ``b = NAME.offset``, and ``half = 2^(shift - 1)`` if ``shift > 0``, else 0: the product is rounded half up. ``c`` is
     the first axis of the shape.
 
     Units: ``2^-fraction_bits`` of what reads it: of a neuron's threshold, a logit, or a level.
@@ -221,13 +222,18 @@ class Affine(Node):
 
     Args:
         fraction_bits: bits of ``y`` after the point; ``None`` until frozen.
+        shift: bits that the multiplier has after the point beyond those, so that a large ``x`` does not magnify its
+            rounding; 0 to 30.
     """
 
     fraction_bits: int | None = None
+    shift: int = 0
 
     def __post_init__(self) -> None:
         if self.fraction_bits is not None and not 0 <= self.fraction_bits <= MOST_FRACTION_BITS:
             raise self.refuse(self.fraction_bits, f"wants fraction_bits 0 to {MOST_FRACTION_BITS}")
+        if not 0 <= self.shift <= MOST_FRACTION_BITS:
+            raise self.refuse(self.shift, f"wants a shift of 0 to {MOST_FRACTION_BITS}")
 
     def infer(self, *edges: Edge) -> Edge:
         return edges[0].unquantized()

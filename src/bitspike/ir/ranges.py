@@ -86,12 +86,13 @@ def _accumulator(weight: NDArray[np.int64], x: Range) -> Range:
 
 
 def _affine(node: Affine, multiplier: NDArray[np.int64], offset: NDArray[np.int64], x: Range) -> Range:
-    m, b = multiplier.astype(object), offset.astype(object)
-    largest = max(np.abs(values).max() for values in (m, b, m * x.lo, m * x.hi))
+    half = 1 << node.shift >> 1
+    terms = [(m * end + half, b) for m, b in zip(multiplier.tolist(), offset.tolist(), strict=True) for end in x]
+    largest = max(*map(abs, multiplier.tolist()), *(abs(part) for term in terms for part in term))
     if largest >= INT64:
         raise node.refuse(largest, "its multiplier, product or offset could overflow 64 bits")
-    ends = [m * end + b for end in x]
-    return Range(min(values.min() for values in ends), max(values.max() for values in ends))
+    ends = [(product >> node.shift) + b for product, b in terms]
+    return Range(min(ends), max(ends))
 
 
 def membrane_range(node: Fire, current: Range) -> Range:

@@ -211,12 +211,13 @@ class _Freezer:
     def _fixed_point(self, reader: str, total: _Sum, fraction: int) -> str:
         """Emits the sum with ``fraction`` bits after the point; the offset goes to the first term. Names the edge."""
         joined = ""
-        for index, (source, alpha, _) in enumerate(total.parts):
+        for index, (source, alpha, reach) in enumerate(total.parts):
             name = f"{reader}.current{index}"
             offset = total.beta if index == 0 else np.zeros_like(total.beta)
-            self.tensors[f"{name}.multiplier"] = round_half_up(alpha * 2.0**fraction)
+            shift = _multiplier_shift(alpha * 2.0**fraction, reach)
+            self.tensors[f"{name}.multiplier"] = round_half_up(alpha * 2.0 ** (fraction + shift))
             self.tensors[f"{name}.offset"] = round_half_up(offset * 2.0**fraction)
-            self._emit(Affine(name=name, inputs=(), fraction_bits=fraction), source)
+            self._emit(Affine(name=name, inputs=(), fraction_bits=fraction, shift=shift), source)
             if joined:
                 self._emit(Add(name=f"{reader}.sum{index}", inputs=()), joined, name)
                 name = f"{reader}.sum{index}"
@@ -230,6 +231,15 @@ def _fraction_bits(node: Node, largest: float) -> int:
     if whole > WORD - 4:
         raise node.refuse(largest, "its values are too large for 32-bit fixed point")
     return min(MOST_FRACTION_BITS, WORD - whole)
+
+
+def _multiplier_shift(multiplier: Channels, reach: int) -> int:
+    """Bits that a multiplier needs beyond the fraction, so that its rounding times ``reach`` stays below one unit.
+
+    The multiplier itself stays within a word: times ``reach`` it did before.
+    """
+    exact = bool((multiplier == np.floor(multiplier)).all())
+    return 0 if exact else min(max(reach.bit_length() - 1, 0), WORD)
 
 
 def _batch_norm(module: Any) -> tuple[Channels, Channels]:

@@ -266,7 +266,14 @@ class Layers:
                 made = self._multiply(node, kind)
             case Affine():
                 multiplier, offset = (self._constant(node, part) for part in ("multiplier", "offset"))
-                made = f"({kind.name}){self._read(node.inputs[0])} * {multiplier}[c] + {offset}[c]"
+                product = f"({kind.name}){self._read(node.inputs[0])} * {multiplier}[c]"
+                if node.shift:
+                    raised, half = f"raised_{self.symbols[node.name]}", number(1 << node.shift >> 1, kind)
+                    self.text.line(f"const {kind.name} {raised} = {product} + {half};")
+                    product = f"BITSPIKE_SHIFT_RIGHT({raised}, {node.shift})"
+                    kind = number_type(self._sum_range(node))
+                    product = f"({kind.name})({product})"
+                made = f"{product} + {offset}[c]"
             case Add():
                 left, right = (self._read(name) for name in node.inputs)
                 made = f"({kind.name}){left} + {right}"
@@ -331,9 +338,10 @@ class Layers:
         made, inputs = self.net.ranges[node.name], [self.net.ranges[name] for name in node.inputs]
         match node:
             case Affine():
-                multiplier = self.net.tensors[f"{node.name}.multiplier"]
-                ends = (int(m) * end for m in (multiplier.min(), multiplier.max()) for end in inputs[0])
-                return number_type(made.including(*inputs[0], *ends))
+                multiplier, half = self.net.tensors[f"{node.name}.multiplier"], 1 << node.shift >> 1
+                products = [int(m) * end for m in (multiplier.min(), multiplier.max()) for end in inputs[0]]
+                ends = (*products, max(products) + half)
+                return number_type(self._sum_range(node).including(*inputs[0], *ends))
             case Fire(dynamics=d) if d is not None:
                 u = self.net.membranes[node.name]
                 levels = (level << d.fraction_bits for level in (node.lo, node.hi, 1))
@@ -342,6 +350,12 @@ class Layers:
             case Add():
                 return number_type(made.including(*inputs[0], *inputs[1]))
         return number_type(made)
+
+    def _sum_range(self, node: Affine) -> Range:
+        """The op's result, its offset, and its shifted product before that is added."""
+        made, offset = self.net.ranges[node.name], self.net.tensors[f"{node.name}.offset"]
+        lowest, highest = int(offset.min()), int(offset.max())
+        return made.including(lowest, highest, made.lo - highest, made.hi - lowest)
 
     # Constants
 
