@@ -8,6 +8,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
+
+from bitspike.backends import c, oracle
+from bitspike.ir import load
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -27,3 +32,12 @@ def test_an_own_network_is_costed_with_its_plan() -> None:
     command = ["-m", "bitspike.cli", "cost", "examples.own_network:make_net", "--input", "1x8x8", "--json"]
     layers = json.loads(run(*command, "--plan", "examples/bits.json"))["layers"]
     assert [(layer["w"], layer["s"], layer["t"]) for layer in layers] == [(8, 8, 1), (4, 2, 2), (8, 2, 2)]
+
+
+def test_the_tiny_network_is_the_same_in_c_and_as_small_as_its_results_say() -> None:
+    net = load(ROOT / "examples" / "fashion-tiny.bitspike")
+    said = json.loads((ROOT / "results" / "freeze" / "fashion-tiny-cortex-m4.json").read_text())
+    program = c.to_c(net, "tiny")
+    assert (program.flash_bytes, program.ram_bytes) == (said["flash_bytes_of_data"], said["ram_bytes_of_data"])
+    images = np.random.default_rng(0).integers(0, 256, (20, 1, 28, 28), dtype=np.uint8)
+    assert (c.logits(net, images, c.compiler()) == oracle.logits(net, images)).all()
