@@ -8,7 +8,7 @@ JOBS   ?= 2
 TORCH  ?= 2.13.0
 
 .DEFAULT_GOAL := help
-.PHONY: help quickstart test test-slow test-peers check lint types readme bench claims constraints clean
+.PHONY: help quickstart test test-slow test-peers test-arm check lint types readme bench claims constraints clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 14
@@ -24,6 +24,9 @@ test-slow: $(VENV)/.installed-dev ## run the tests that take minutes
 
 test-peers: $(PEERS)/.installed-peers ## run the comparisons with SpikingJelly
 	$(PEERS)/bin/python -m pytest -m peer $(ARGS)
+
+test-arm: $(VENV)/.installed-dev ## run exported networks on emulated ARM (CONTRIBUTING.md says what to install)
+	$(pytest) -m arm $(ARGS)
 
 check: lint types test readme ## all that a change must pass
 
