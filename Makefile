@@ -37,8 +37,9 @@ lint: $(VENV)/.installed-dev ## check rules and format
 types: $(VENV)/.installed-dev ## check types
 	$(VENV)/bin/mypy
 
-readme: $(VENV)/.installed-dev ## run the README's code in a copy of the checkout, but for `make test`
+readme: $(VENV)/.installed-dev ## run the code of the README (but for `make test`) and of docs/shipping.md, in a copy of the checkout
 	$(VENV)/bin/python tools/readme_blocks.py README.md --done "make test"
+	$(VENV)/bin/python tools/readme_blocks.py docs/shipping.md
 
 bench: $(PEERS)/.installed-peers ## time a training step beside SpikingJelly's
 	$(PEERS)/bin/python benchmarks/train_step.py $(ARGS)
