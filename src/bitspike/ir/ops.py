@@ -36,6 +36,7 @@ __all__ = [
 
 Pair = tuple[int, int]
 MOST_FRACTION_BITS = 30
+MOST_MEMBRANE_BITS = 16
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -317,6 +318,7 @@ class Fire(Node):
         lo: lowest level.
         hi: highest level.
         scale: value of one level; ``None`` where it is not one known number.
+        membrane_bits: ``b_u``, bits of a potential between two steps; ``None`` where it is not quantized.
         dynamics: integers of the neuron; ``None`` until frozen.
     """
 
@@ -324,11 +326,14 @@ class Fire(Node):
     lo: int
     hi: int
     scale: float | None = None
+    membrane_bits: int | None = None
     dynamics: Dynamics | None = None
 
     def __post_init__(self) -> None:
         if self.T < 1 or self.lo > self.hi:
             raise self.refuse((self.T, self.lo, self.hi), "wants T >= 1 and lo <= hi")
+        if self.membrane_bits is not None and not 2 <= self.membrane_bits <= MOST_MEMBRANE_BITS:
+            raise self.refuse(self.membrane_bits, f"wants membrane_bits 2 to {MOST_MEMBRANE_BITS}")
 
     def infer(self, *edges: Edge) -> Edge:
         (edge,) = edges

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from types import MappingProxyType
+from typing import Any
 
 from torch import nn
 
@@ -32,19 +33,24 @@ class Architecture:
     make: Callable[[ImageShape, int, NeuronFactory, Sequence[int]], nn.Module]
 
 
-def _vgg(about: str, channels: tuple[int, ...], depths: tuple[int, ...], hidden: int = 0) -> Architecture:
-    return Architecture(about, channels, lambda shape, k, neuron, c: VGG(shape, k, neuron, c, depths, hidden=hidden))
+def _vgg(about: str, channels: tuple[int, ...], depths: tuple[int, ...], **options: Any) -> Architecture:
+    return Architecture(about, channels, lambda shape, k, neuron, c: VGG(shape, k, neuron, c, depths, **options))
 
 
 def _resnet(about: str, block: type, channels: tuple[int, ...], depths: tuple[int, ...]) -> Architecture:
     return Architecture(about, channels, lambda shape, k, neuron, c: ResNet(shape, k, neuron, block, c, depths))
 
 
+_VGGSNN = (64, 128, 256, 512, 512)
+
 MODELS: Mapping[str, Architecture] = MappingProxyType(
     {
         "convnet": _vgg("three convolutions, each pooled", (16, 64, 128), (1, 1, 1)),
         "vgg9": _vgg("seven convolutions, two fully connected", (64, 128, 256), (2, 2, 3), hidden=1024),
         "vgg16": _vgg("thirteen convolutions (002)", (64, 128, 256, 512, 512), (2, 2, 3, 3, 3)),
+        "vggsnn": _vgg(
+            "eight convolutions, average pools (002)", _VGGSNN, (1, 1, 2, 2, 2), pool=nn.AvgPool2d, unpooled=(0,)
+        ),
         "resnet8-thin": _resnet("for two cores", SpikingBasicBlock, (16, 32, 64), (1, 1, 1)),
         "resnet20-thin": _resnet("He et al.'s CIFAR net (003)", SpikingBasicBlock, (16, 32, 64), (3, 3, 3)),
         "resnet18": _resnet("CIFAR stem (001)", SpikingBasicBlock, (64, 128, 256, 512), (2, 2, 2, 2)),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from torch import Tensor, nn
 
@@ -14,15 +14,17 @@ __all__ = ["VGG"]
 
 
 class VGG(nn.Module):
-    """Stages of 3x3 convolutions, each stage closed by 2x2 max pooling: images ``[N, C, H, W]`` to ``[T, N, K]``.
+    """Stages of 3x3 convolutions, closed by 2x2 pooling: images ``[N, C, H, W]`` to ``[T, N, K]``.
 
     Args:
-        image_shape: ``(C, H, W)``; height and width must survive one halving for each stage.
+        image_shape: ``(C, H, W)``; height and width must survive one halving for each pool.
         num_classes: ``K``.
         neuron: makes each layer's neurons.
         channels: channels of each stage.
         depths: convolutions of each stage.
         hidden: features of one fully connected layer with neurons before the classifier; 0 for none.
+        pool: the pooling layer.
+        unpooled: stages, counted from 0, that no pool closes.
     """
 
     def __init__(
@@ -33,22 +35,26 @@ class VGG(nn.Module):
         channels: Sequence[int],
         depths: Sequence[int],
         hidden: int = 0,
+        pool: type[nn.MaxPool2d] | type[nn.AvgPool2d] = nn.MaxPool2d,
+        unpooled: Collection[int] = (),
     ) -> None:
         super().__init__()
         if len(channels) != len(depths):
             raise UserError("channels", tuple(channels), f"want {len(depths)} numbers, one for each stage")
         width, height, side = image_shape
-        if min(height, side) >> len(depths) < 1:
-            raise UserError("image", f"{height}x{side}", f"want at least {1 << len(depths)} pixels a side")
+        pools = len(depths) - len(unpooled)
+        if min(height, side) >> pools < 1:
+            raise UserError("image", f"{height}x{side}", f"want at least {1 << pools} pixels a side")
         self.encoder = Encoder()
         features: list[nn.Module] = []
-        for stage_channels, depth in zip(channels, depths, strict=True):
+        for stage, (stage_channels, depth) in enumerate(zip(channels, depths, strict=True)):
             for _ in range(depth):
                 features += [conv_bn(width, stage_channels), neuron()]
                 width = stage_channels
-            features.append(OverTime(nn.MaxPool2d(2)))
+            if stage not in unpooled:
+                features.append(OverTime(pool(2)))
         self.features = nn.Sequential(*features)
-        width *= (height >> len(depths)) * (side >> len(depths))
+        width *= (height >> pools) * (side >> pools)
         classifier: list[nn.Module] = [OverTime(nn.Flatten())]
         if hidden:
             classifier += [OverTime(nn.Linear(width, hidden, bias=False), nn.BatchNorm1d(hidden)), neuron()]

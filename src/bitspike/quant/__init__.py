@@ -2,11 +2,14 @@
 
 from bitspike.quant.attach import quantize_weights, synapses, weight_bits, weight_quantizer
 from bitspike.quant.lsq import LSQ
+from bitspike.quant.membrane import MembraneQuantizer, TanhMembraneQuantizer
 from bitspike.quant.quantizer import WeightQuantizer
 from bitspike.quant.uniform import UniformSymmetric
 
 __all__ = [
     "LSQ",
+    "MembraneQuantizer",
+    "TanhMembraneQuantizer",
     "UniformSymmetric",
     "WeightQuantizer",
     "quantize_weights",

@@ -1,0 +1,85 @@
+"""Membrane potentials in few bits: what a neuron carries from one step to the next (paper 002, Eqs. 8 to 10)."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from bitspike.bits import signed_range
+from bitspike.errors import UserError
+from bitspike.quant.rounding import round_half_up
+
+__all__ = ["MembraneQuantizer", "TanhMembraneQuantizer"]
+
+
+class MembraneQuantizer(nn.Module):
+    """``a/Q * round(Q * clip(v/a, -1, 1))``, ``Q = 2^(bits-1) - 1``: at most ``2^bits - 1`` values, 0 among them.
+
+    In training ``a`` is the largest magnitude of the batch, without gradient, and a running mean of it is kept; in
+    evaluation ``a`` is that mean, so that an image's potentials do not depend on its batch. The gradient is
+    straight-through within ``+-a`` and zero outside.
+
+    The printed Eq. 8 has ``Q = 2^k - 1`` for "k bits". Its ``2^(k+1) - 1`` values take ``k + 1`` bits, so it is this with
+    ``bits = k + 1``.
+
+    Args:
+        bits: ``b_u``, 2 to 16.
+        momentum: share of a new batch in the running mean of ``a``; the first batch sets it.
+    """
+
+    peak: Tensor
+    batches_tracked: Tensor
+
+    def __init__(self, bits: int, momentum: float = 0.1) -> None:
+        super().__init__()
+        if bits == 1:
+            why = "with Q = 2^0 - 1 its only level is 0, so every step would forget the one before"
+            raise UserError("membrane bits", bits, f"want 2 to 16: {why}")
+        if isinstance(bits, bool) or not isinstance(bits, int) or not 2 <= bits <= 16:
+            raise UserError("membrane bits", bits, "want a whole number from 2 to 16, or none for floats")
+        if not 0 < momentum <= 1:
+            raise UserError("momentum", momentum, "want a number above 0, at most 1")
+        self.bits, self.momentum = bits, momentum
+        self.top = signed_range(bits)[1]
+        self.register_buffer("peak", torch.zeros(()))
+        self.register_buffer("batches_tracked", torch.zeros((), dtype=torch.int64))
+
+    def forward(self, v: Tensor) -> Tensor:
+        """Potentials of any shape, quantized."""
+        step = (self._track(v) if self.training else self._frozen()).to(v.dtype) / self.top
+        return round_half_up((v / step).clamp(-self.top, self.top)) * step
+
+    def step_size(self) -> float:
+        """Value of one level in evaluation.
+
+        Raises:
+            UserError: no batch was seen in training, so there is no maximum.
+        """
+        return float(self._frozen()) / self.top
+
+    def _frozen(self) -> Tensor:
+        if not self.batches_tracked:
+            raise UserError("membrane maximum", "none", "train first: it is gathered from the batches of training")
+        return _positive(self.peak)
+
+    @torch.no_grad()
+    def _track(self, v: Tensor) -> Tensor:
+        peak = v.abs().amax().to(self.peak.dtype)
+        self.peak.copy_(torch.lerp(self.peak, peak, self.momentum) if self.batches_tracked else peak)
+        self.batches_tracked += 1
+        return _positive(peak)
+
+    def extra_repr(self) -> str:
+        return f"bits={self.bits}"
+
+
+class TanhMembraneQuantizer(MembraneQuantizer):
+    """The reading of paper 002's code: the potential goes through ``tanh`` first. It is trained, not frozen."""
+
+    def forward(self, v: Tensor) -> Tensor:
+        return super().forward(torch.tanh(v))
+
+
+def _positive(peak: Tensor) -> Tensor:
+    """A layer whose potentials are all 0 has levels too, all but 0."""
+    return peak.clamp(min=torch.finfo(torch.float32).tiny * 2**16)
