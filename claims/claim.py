@@ -5,20 +5,25 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import mean, stdev
+from typing import Any
 
-__all__ = ["SCALES", "Claim", "Outcome", "Run", "Scores", "beats", "scores_of"]
+__all__ = ["METRICS", "SCALES", "Claim", "Measured", "Outcome", "Run", "Scores", "beats", "scores_of"]
 
 SEEDS = (0, 1, 2)
 
 _SHORT = ("train_size=20000", "epochs=3", "channels=16,64,128", "tensorboard=false")
 
 SCALES: Mapping[str, Mapping[str, tuple[str, ...]]] = {
-    "small": {"fashion-convnet": (*_SHORT, "neuron.surrogate_function=straight-through")},
+    "small": {
+        "fashion-convnet": (*_SHORT, "neuron.surrogate_function=straight-through"),
+        "qsnn-vggsnn-thin-fashion": ("train_size=20000", "epochs=3", "tensorboard=false"),
+        "qsnn-resnet8-thin-cifar10": ("train_size=20000", "epochs=3", "channels=8,16,32", "tensorboard=false"),
+    },
     "small-atan": {"fashion-convnet": (*_SHORT, "neuron.surrogate_function=atan")},
     "full": {},
 }
-"""Edits that a scale makes to a recipe: the small ones take a minute or a few, with a narrow network and the multi-bit
-neuron's own gradient or the arctangent's; ``full`` is the recipe as it stands, for a GPU."""
+"""Edits that a scale makes to a recipe: the small ones take minutes, with a narrow network and, for paper 000, the
+multi-bit neuron's own gradient or the arctangent's; ``full`` is the recipe as it stands, for a GPU."""
 
 
 @dataclass(frozen=True)
@@ -37,8 +42,14 @@ class Run:
         return (*SCALES[scale].get(self.recipe, ()), *self.edits, f"seed={self.seed}")
 
 
+METRICS = ("test_accuracy", "weight_entropy", "spike_entropy")
+"""What judges may look at: test accuracy in percent, mean entropies in bits."""
+
 Scores = Mapping[str, Sequence[float]]
-"""Test accuracies in percent of one setting (``bits=1/4/1``), one for each seed."""
+"""A metric by setting (``bits=1/4/1``), a number for each seed."""
+
+Measured = Mapping[str, Scores]
+"""Scores by metric."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +68,7 @@ class Claim:
     statement: str
     where: str
     settings: tuple[tuple[str, tuple[str, ...]], ...] = ()  # (recipe, edits)
-    judge: Callable[[Scores], Outcome] | None = None
+    judge: Callable[[Measured], Outcome] | None = None
     untested: str = ""
 
     @property
@@ -65,12 +76,13 @@ class Claim:
         return tuple(Run(recipe, edits, seed) for recipe, edits in self.settings for seed in SEEDS)
 
 
-def scores_of(claim: Claim, results: Mapping[str, Mapping[str, float]]) -> dict[str, list[float]]:
-    """Accuracies of the claim's runs that have results, by setting."""
+def scores_of(claim: Claim, results: Mapping[str, Mapping[str, Any]], metric: str) -> dict[str, list[float]]:
+    """The metric of the claim's runs that have it in their results, by setting."""
     scores: dict[str, list[float]] = {}
     for run in claim.runs:
-        if run.key in results:
-            scores.setdefault(" ".join(run.edits), []).append(results[run.key]["test_accuracy"])
+        value = results.get(run.key, {}).get(metric)
+        if value is not None:
+            scores.setdefault(" ".join(run.edits), []).append(value)
     return scores
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from statistics import mean, stdev
 from typing import Any
 
-from claims.claim import SEEDS, Claim, scores_of
+from claims.claim import METRICS, SEEDS, Claim, scores_of
 
 __all__ = ["page"]
 
@@ -38,13 +38,14 @@ def page(papers: Mapping[str, Sequence[Claim]], results: Mapping[str, Mapping[st
 
 
 def _tested(claim: Claim, scale: str, results: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    scores = scores_of(claim, results)
+    measured = {metric: scores_of(claim, results, metric) for metric in METRICS}
+    scores = measured["test_accuracy"]
     if claim.judge is None or not scores:
         return []
     complete = all(run.key in results for run in claim.runs)
     rows = [
-        "| setting | Bit Budget | test accuracy (%) | seeds | S-ACE (M) | NS-ACE (M) |",
-        "|---|---|---|---|---|---|",
+        "| setting | Bit Budget | test accuracy (%) | seeds | S-ACE (M) | NS-ACE (M) | entropies |",
+        "|---|---|---|---|---|---|---|",
     ]
     for recipe, edits in claim.settings:
         label = " ".join(edits)
@@ -55,7 +56,8 @@ def _tested(claim: Claim, scale: str, results: Mapping[str, Mapping[str, Any]]) 
         s_ace, ns_ace = (mean(r[key] for r in of_setting) / 1e6 for key in ("s_ace", "ns_ace"))
         rows.append(
             f"| {recipe} {label} | {of_setting[0]['bit_budget']} | {mean(scores[label]):.2f}{spread}"
-            f" | {len(of_setting)} | {s_ace:.2f} | {ns_ace:.2f} |"
+            f" | {len(of_setting)} | {s_ace:.2f} | {ns_ace:.2f}"
+            f" | {', '.join(_mean(measured[m].get(label)) for m in ('weight_entropy', 'spike_entropy'))} |"
         )
     first = next(results[run.key] for run in claim.runs if run.key in results)
     how = (
@@ -64,5 +66,9 @@ def _tested(claim: Claim, scale: str, results: Mapping[str, Mapping[str, Any]]) 
     )
     if not complete:
         return [f"**Runs missing**. {how}\n", *rows, ""]
-    outcome = claim.judge(scores)
+    outcome = claim.judge(measured)
     return [f"**{outcome.verdict.capitalize()}** ({outcome.why}). {how}\n", *rows, ""]
+
+
+def _mean(values: Sequence[float] | None) -> str:
+    return f"{mean(values):.3f}" if values else "–"

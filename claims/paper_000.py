@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-from claims.claim import Claim, Outcome, Scores, beats
+from claims.claim import Claim, Measured, Outcome, beats
 
 __all__ = ["CLAIMS"]
 
@@ -16,8 +16,9 @@ def _settings(allocations: tuple[str, ...]) -> tuple[tuple[str, tuple[str, ...]]
     return tuple(("fashion-convnet", (f"bits={bits}",)) for bits in allocations)
 
 
-def judge_spike_bits_beat_steps(scores: Scores) -> Outcome:
+def judge_spike_bits_beat_steps(measured: Measured) -> Outcome:
     """1/4/1 > 1/2/2 > 1/1/4 and 2/2/1 > 2/1/2, each by more than twice the standard error."""
+    scores = measured["test_accuracy"]
     pairs = [*pairwise(BUDGET_4[:3]), ("2/2/1", "2/1/2")]
     compared = [(better, worse, *beats(scores[f"bits={better}"], scores[f"bits={worse}"])) for better, worse in pairs]
     why = "; ".join(f"{better} over {worse}: {text}" for better, worse, _, _, text in compared)
@@ -27,8 +28,9 @@ def judge_spike_bits_beat_steps(scores: Scores) -> Outcome:
     return Outcome("confirmed" if sure else "within the spread", why)
 
 
-def judge_one_bit_weights(scores: Scores) -> Outcome:
+def judge_one_bit_weights(measured: Measured) -> Outcome:
     """Usable: at most 3 points below full precision. Saturated: 4 to 16 bits add less than 1 to 4, and under 0.5."""
+    scores = measured["test_accuracy"]
     loss, _, loss_text = beats(scores["bits=16/2/1"], scores["bits=1/2/1"])
     early, _, early_text = beats(scores["bits=4/2/1"], scores["bits=1/2/1"])
     late, _, late_text = beats(scores["bits=16/2/1"], scores["bits=4/2/1"])

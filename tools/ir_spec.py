@@ -17,7 +17,7 @@ from math import log2
 from pathlib import Path
 from typing import Any
 
-from bitspike.ir import OPS, Dynamics, Edge, Node, frozen, ranges
+from bitspike.ir import OPS, Dynamics, Edge, Node, Store, frozen, ranges
 
 PAGE = Path(__file__).parents[1] / "docs" / "ir-spec.md"
 BEGIN, END = "<!-- begin: written by tools/ir_spec.py -->", "<!-- end -->"
@@ -68,6 +68,12 @@ def described(cls: type[Any], above: type[Any] = object) -> list[str]:
     return lines
 
 
+def chapter(cls: type[Any]) -> list[str]:
+    """Heading, equations, fields, units and range of a part of an op."""
+    ends = (f"{name}: {section(cls, name)}" for name in ("Units", "Range"))
+    return [f"## {cls.__name__}", sections(cls)["About"], bullets(described(cls)), *ends]
+
+
 def row(*cells: str) -> str:
     return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 
@@ -89,10 +95,7 @@ def generated() -> str:
         "\n".join(table),
         "## Edge",
         bullets(described(Edge)),
-        "## Dynamics",
-        sections(Dynamics)["About"],
-        bullets(described(Dynamics)),
-        *(f"{name}: {section(Dynamics, name)}" for name in ("Units", "Range")),
+        *(part for cls in (Dynamics, Store) for part in chapter(cls)),
         "## Limits",
         bullets([f"`{name}` = 2^{log2(value):g} = {value:,}" for name, value in limits.items()]),
     ]

@@ -29,8 +29,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "bits": {"errors", "files"},
     "__init__": {"bits", "errors"},
     # learning wing
-    "neurons": GROUND,
     "quant": GROUND,
+    "neurons": GROUND | {"quant"},  # a membrane is quantized too
     "data": GROUND,
     "layers": GROUND | {"neurons", "quant"},
     "models": BELOW_MODELS,
@@ -45,8 +45,9 @@ MAY_IMPORT: dict[str, set[str]] = {
     "training": BELOW_TRAINING,
     "conversion": BELOW_TRAINING,
     "allocation": GROUND | {"ir", "cost", "lowering", "training"},
+    "reproduce": BELOW_TRAINING,
     "recipes": BELOW_RECIPES,
-    "cli": BELOW_RECIPES | {"recipes", "allocation", "backends", "reports"},
+    "cli": BELOW_RECIPES | {"recipes", "allocation", "backends", "reports", "reproduce"},
     "__main__": {"cli"},
 }
 WITHOUT_TORCH = GROUND | {"ir", "cost", "backends", "reports"}

@@ -27,6 +27,7 @@ from bitspike.ir import (
     Node,
     Readout,
     Reshape,
+    Store,
     SumPool,
     Synapse,
     tensor_shapes,
@@ -34,7 +35,8 @@ from bitspike.ir import (
 from bitspike.ir.ranges import Range, edge_ranges
 from bitspike.lowering import freeze
 from bitspike.models import build_model
-from bitspike.neurons import NeuronConfig
+from bitspike.neurons import NeuronConfig, SpikingNode
+from bitspike.quant import MembraneQuantizer
 
 __all__ = ["FAMILIES", "FEATURES", "differences", "family", "features", "images", "random_graph", "sample"]
 
@@ -82,11 +84,17 @@ def images(net: FrozenGraph, seed: int = 0, count: int = 3) -> NDArray[np.uint8]
 
 
 def family(
-    name: str, bits: str, seed: int = 0, image: tuple[int, int, int] = (3, 8, 8), neuron: NeuronConfig | None = None
+    name: str,
+    bits: str,
+    seed: int = 0,
+    image: tuple[int, int, int] = (3, 8, 8),
+    neuron: NeuronConfig | None = None,
+    membrane_bits: int | None = None,
 ) -> FrozenGraph:
     """A network of a family, frozen as it was initialised, with batch norm's statistics of random images.
 
-    Batch norm's own weights are random, and lift the currents: few layers stay silent.
+    Batch norm's own weights are random, and lift the currents: few layers stay silent. Quantized membranes have the
+    maxima of those images.
     """
     torch.manual_seed(seed)
     plan, neuron = BitPlan(Bits.parse(bits)), neuron or NeuronConfig()
@@ -96,6 +104,8 @@ def family(
             module.momentum = 1.0
             torch.nn.init.uniform_(module.weight, 0.5, 1.5)
             torch.nn.init.uniform_(module.bias, 0.0, 1.0)
+        if isinstance(module, SpikingNode) and membrane_bits is not None:
+            module.store = MembraneQuantizer(membrane_bits)
     with torch.no_grad():
         model(torch.randint(0, 256, (64, *image), dtype=torch.uint8))
     return freeze(model.eval(), image, name)
@@ -346,7 +356,24 @@ class _Sampler:
             v_init=self.choice([0, 0, self.integer(-threshold, threshold)]),
             rounds=self.chance(0.4),
         )
-        return self.add(Fire(name=self.fresh("fire"), inputs=(x,), T=steps, lo=lo, hi=hi, dynamics=dynamics))
+        bits = None
+        if steps > 1 and self.chance(0.35):
+            bits = self.choice([2, 2, 3, 4, 8, self.integer(2, 16)])
+            dynamics = replace(dynamics, store=self.store(threshold * 2.0 ** self.rng.normal(0, 2), bits))
+        return self.add(
+            Fire(name=self.fresh("fire"), inputs=(x,), T=steps, lo=lo, hi=hi, membrane_bits=bits, dynamics=dynamics)
+        )
+
+    def store(self, peak: float, bits: int) -> Store:
+        """Levels up to about ``peak``, as exact as the shifts allow."""
+        level = peak / signed_range(bits)[1]
+        shift, step_shift = self.integer(0, 30), self.integer(0, 16)
+        return Store(
+            multiplier=min(max(round((1 << shift) / level), 1), 1 << 30),
+            shift=shift,
+            step=round(level * (1 << step_shift)),
+            step_shift=step_shift,
+        )
 
     def alphabet(self) -> tuple[int, int]:
         bits = self.choice([1, 1, 1, 2, 2, 2, 3, 3, 4, 4, *self.rng.integers(5, 9, 4).tolist(), 16])
@@ -495,6 +522,9 @@ def _fire_features(node: Fire, steps: int, membrane: Range) -> Iterator[str]:
     yield from _named(node.lo == node.hi, "one level")
     yield from _named(steps == 1 < node.T, "held current")
     yield from _named(membrane.signed_bits > 32, "int64 membrane")
+    yield from _named(d.store is not None, "stored membrane")
+    yield from _named(d.store is not None and d.v_reset is None, "stored membrane, soft reset")
+    yield from _named(node.membrane_bits == 2, "membrane of 2 bits")
 
 
 def _named(holds: bool, feature: str) -> list[str]:
@@ -516,6 +546,7 @@ FEATURES = (
     *(f"{pool} of spikes, {how}" for pool in ("SumPool", "MaxPool") for how in ("each taken once", "otherwise")),
     *(f"T={steps}" for steps in range(1, 9)),
     *("soft reset", "hard reset", "negative v_reset", "v_init", "leak", "no memory", "rounds", "threshold 1"),
+    *("stored membrane", "stored membrane, soft reset", "membrane of 2 bits"),
     *("signed levels", "binary spikes", "no level 0", "one level", "held current"),
     *(f"weights of {bits} bits" for bits in range(1, 16)),
 )

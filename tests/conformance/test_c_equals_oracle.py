@@ -28,7 +28,21 @@ from bitspike import UserError
 from bitspike.backends import c, oracle
 from bitspike.backends.c import build
 from bitspike.backends.c.memory import Stored, arena_sizes, element_type, number_type, place
-from bitspike.ir import Add, Affine, Conv, Dynamics, Edge, Fire, FrozenGraph, Graph, Input, Node, Readout, Reshape
+from bitspike.ir import (
+    Add,
+    Affine,
+    Conv,
+    Dynamics,
+    Edge,
+    Fire,
+    FrozenGraph,
+    Graph,
+    Input,
+    Node,
+    Readout,
+    Reshape,
+    Store,
+)
 from bitspike.ir.ranges import Range
 from bitspike.neurons import NeuronConfig
 
@@ -153,6 +167,15 @@ def test_families_are_equal_at_all_bits(name: str, turn: int, cc: str, flags: tu
     assert not found(frozen(name, turn), installed(cc), *flags)
 
 
+@pytest.mark.parametrize(("cc", "flags"), BUILDS[:2] + BUILDS[-2:], ids=BUILD_NAMES[:2] + BUILD_NAMES[-2:])
+@pytest.mark.parametrize("bits", [2, 4, 8, 16])
+def test_families_with_stored_membranes_are_equal(bits: int, cc: str, flags: tuple[str, ...]) -> None:
+    for turn, name in enumerate(("convnet", "resnet8-thin")):
+        net = family(name, "2/1/4", seed=bits, neuron=NEURONS[(bits + turn) % len(NEURONS)], membrane_bits=bits)
+        assert {node.membrane_bits for node in net.graph.neurons()} == {bits}
+        assert not found(net, installed(cc), *flags)
+
+
 # Values at the ends of the types
 
 
@@ -176,6 +199,30 @@ def test_at_the_end_of_32_bits_nothing_overflows(sign: int, beyond: int, rounds:
     net = FrozenGraph(Graph("end", nodes), {f"current.{part}": values for part, values in numbers.items()})
     assert sign * end in net.ranges["current"]
     assert not found(net, installed("gcc"), *SANITIZED)
+
+
+@pytest.mark.parametrize("beyond", [0, 1])
+@pytest.mark.parametrize("part", ["product", "half", "value", "half of the value"])
+def test_a_store_at_the_end_of_32_bits_does_not_overflow(part: str, beyond: int) -> None:
+    """Potentials -128..127, of which the product, or the code's value, is the last int32, or just beyond."""
+    plain = {"multiplier": 1, "shift": 0, "step": 1, "step_shift": 0}
+    of_part = {
+        "product": {"multiplier": 2**24 + beyond},
+        "half": {"shift": 31 + beyond},
+        "value": {"step": (2**31 - 1) // 7 + beyond},
+        "half of the value": {"step": (2**31 - 1 - 2**29) // 7 + beyond, "step_shift": 30},
+    }[part]
+    store = Store(**{**plain, **of_part})
+    dynamics = Dynamics(fraction_bits=0, leak_multiplier=0, leak_shift=0, v_reset=None, store=store)
+    nodes = (
+        Input(name="image", inputs=(), edge=Edge(shape=(1, 1, 2), T=1, lo=-128, hi=127, scale=1.0)),
+        Reshape(name="flat", inputs=("image",), shape=(2,)),
+        Fire(name="spikes", inputs=("flat",), T=3, lo=0, hi=0, membrane_bits=4, dynamics=dynamics),
+        Readout(name="logits", inputs=("spikes",)),
+    )
+    net = FrozenGraph(Graph("end", nodes), {})
+    assert not found(net, installed("gcc"), *SANITIZED)
+    assert ("int64_t v" in c.to_c(net).files["network.c"]) == bool(beyond)
 
 
 @pytest.mark.parametrize(("v_reset", "steps"), [(0, 3), (None, 1)])
@@ -217,6 +264,9 @@ MUTANTS = [
     ("sum += (SUM)w[i]", "sum = (SUM)w[i]"),
     ("v = u - level", "v = u + level"),
     ("level != 0 ?", "level > 0 ?"),
+    ("nearest = BITSPIKE_SHIFT_RIGHT(", "nearest = 1 + BITSPIKE_SHIFT_RIGHT("),
+    ("stored = BITSPIKE_CLIP(nearest, ", "stored = BITSPIKE_CLIP(nearest, 1 + "),
+    ("v = BITSPIKE_SHIFT_RIGHT(stored", "v = -BITSPIKE_SHIFT_RIGHT(stored"),
     ("> pooled ?", "< pooled ?"),
     ("pooled += ", "pooled = "),
     ("> pooled[t] ?", ">= pooled[0] ?"),

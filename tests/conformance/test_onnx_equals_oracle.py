@@ -30,13 +30,15 @@ from bitspike.ir import (
     Node,
     Readout,
     Reshape,
+    Store,
     SumPool,
     Synapse,
     tensor_shapes,
 )  # fmt: skip
 from bitspike.lowering import freeze
 from bitspike.models import build_model
-from bitspike.neurons import NeuronConfig
+from bitspike.neurons import NeuronConfig, SpikingNode
+from bitspike.quant import MembraneQuantizer
 
 ort = pytest.importorskip("onnxruntime")
 onnx = pytest.importorskip("onnx")
@@ -87,12 +89,14 @@ def pictures(seed: int, count: int = 3, shape: tuple[int, int, int] = IMAGE) -> 
     return np.concatenate([np.zeros((1, *shape), np.uint8), np.full((1, *shape), 255, np.uint8), random])
 
 
-def family(name: str, bits: Bits, neuron: NeuronConfig, seed: int) -> FrozenGraph:
+def family(name: str, bits: Bits, neuron: NeuronConfig, seed: int, membrane_bits: int | None = None) -> FrozenGraph:
     """A randomly initialised model of a family, frozen after some batches for batch norm, which keeps it awake."""
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         plan = BitPlan(bits)
         model = build_model(name, plan, image_shape=IMAGE, num_classes=5, neuron=neuron, channels=CHANNELS[name])
+        for node in (module for module in model.modules() if isinstance(module, SpikingNode)):
+            node.store = nn.Identity() if membrane_bits is None else MembraneQuantizer(membrane_bits)
         with torch.no_grad():
             for norm in (module for module in model.modules() if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d)):
                 norm.momentum = None  # a plain mean of the batches
@@ -117,6 +121,23 @@ def test_every_family_is_equal_everywhere(
     name: str, w: int, s: int, t: int, v_reset: float | None, tau: float, seed: int
 ) -> None:
     net = family(name, Bits(w, s, t), NeuronConfig(v_reset=v_reset, tau=tau), seed)
+    assert not everywhere(net, pictures(seed))
+
+
+@pytest.mark.parametrize("name", ["convnet", "resnet8-thin"])
+@settings(max_examples=15)
+@given(
+    k=st.integers(2, 16),
+    t=st.integers(2, 4),
+    v_reset=st.sampled_from([0.0, None, -0.25]),
+    tau=st.sampled_from([1.0, 2.0]),
+    seed=st.integers(0, 999),
+)
+def test_stored_membranes_are_equal_everywhere(
+    name: str, k: int, t: int, v_reset: float | None, tau: float, seed: int
+) -> None:
+    net = family(name, Bits(2, 1, t), NeuronConfig(v_reset=v_reset, tau=tau), seed, k)
+    assert {node.membrane_bits for node in net.graph.neurons()} == {k}
     assert not everywhere(net, pictures(seed))
 
 
@@ -154,7 +175,13 @@ def test_the_model_is_standard_and_compact() -> None:
 
 
 def dynamics(
-    fraction_bits: int, multiplier: int, shift: int, v_reset: int | None = None, v_init: int = 0, rounds: bool = False
+    fraction_bits: int,
+    multiplier: int,
+    shift: int,
+    v_reset: int | None = None,
+    v_init: int = 0,
+    rounds: bool = False,
+    store: Store | None = None,
 ) -> Dynamics:
     return Dynamics(
         fraction_bits=fraction_bits,
@@ -163,6 +190,7 @@ def dynamics(
         v_reset=v_reset,
         v_init=v_init,
         rounds=rounds,
+        store=store,
     )
 
 
@@ -188,8 +216,14 @@ def net_of(*nodes: Node, image: tuple[int, int, int] = (2, 9, 7), lo: int = -128
     return FrozenGraph(graph, tensors)
 
 
-def fire(name: str, source: str, T: int = 3, lo: int = 0, hi: int = 3, d: Dynamics = LIF) -> Fire:
-    return Fire(name=name, inputs=(source,), T=T, lo=lo, hi=hi, scale=1.0, dynamics=d)
+def fire(name: str, source: str, T: int = 3, lo: int = 0, hi: int = 3, d: Dynamics = LIF, bits: int = 3) -> Fire:
+    """``bits`` are those of a membrane that is stored."""
+    stored = None if d.store is None else bits
+    return Fire(name=name, inputs=(source,), T=T, lo=lo, hi=hi, scale=1.0, membrane_bits=stored, dynamics=d)
+
+
+def store(multiplier: int, shift: int, step: int, step_shift: int) -> Store:
+    return Store(multiplier=multiplier, shift=shift, step=step, step_shift=step_shift)
 
 
 def conv(name: str, source: str, out_channels: int = 4, bits: int = 8, **how: object) -> Conv:
@@ -283,18 +317,21 @@ def test_hand_made_graphs_are_equal_everywhere(nodes: tuple[Node, ...], lo: int)
         st.none() | st.integers(-5000, 5000),
         st.integers(-5000, 5000),
         st.booleans(),
+        st.none()
+        | st.builds(store, st.integers(1, 2**20), st.integers(0, 24), st.integers(0, 2**16), st.integers(0, 12)),
     ),
     T=st.integers(1, 6),
     lo=st.integers(-300, 0),
     levels=st.integers(1, 600),
+    bits=st.integers(2, 8),
     seed=st.integers(0, 99),
 )
-def test_any_dynamics_are_equal(d: Dynamics, T: int, lo: int, levels: int, seed: int) -> None:
+def test_any_dynamics_are_equal(d: Dynamics, T: int, lo: int, levels: int, bits: int, seed: int) -> None:
     nodes = (
         Affine(name="a", inputs=("images",), fraction_bits=d.fraction_bits),
-        fire("s", "a", T, lo, lo + levels, d),
+        fire("s", "a", T, lo, lo + levels, d, bits),
         Affine(name="b", inputs=("s",), fraction_bits=d.fraction_bits),
-        fire("r", "b", T, lo, lo + levels, d),
+        fire("r", "b", T, lo, lo + levels, d, bits),
     )
     assert not everywhere(net_of(*nodes, image=(2, 3, 4), seed=seed), pictures(seed, shape=(2, 3, 4)))
 
@@ -346,6 +383,13 @@ TOO_LARGE = {
     ),
     "fire s: .*float64": lambda: with_values(
         net_of(AFFINE, fire("s", "a", d=dynamics(0, 2**30 - 1, 30))), a_multiplier=2**20
+    ),
+    "fire s: got 9.* float64": lambda: with_values(  # 2^7 * 2^17 * 2^29, and half of it
+        net_of(AFFINE, fire("s", "a", T=2, lo=0, hi=0, d=dynamics(0, 0, 0, store=store(2**29, 0, 1, 0)))),
+        a_multiplier=2**17 + 1,
+    ),
+    "fire s: got 9007199254740996": lambda: net_of(
+        fire("s", "images", d=dynamics(0, 0, 0, store=store(1, 0, 2**40 + 1, 0)), bits=14), image=(1, 1, 1)
     ),
     "add b: .*float64": lambda: with_values(
         net_of(AFFINE, Add(name="b", inputs=("a", "a"))), a_multiplier=2**45 + 1

@@ -11,7 +11,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import product
 from math import prod
 from pathlib import Path
@@ -42,9 +42,10 @@ from bitspike.ir import (
     Readout,
     Relu,
     Reshape,
+    Store,
     SumPool,
 )
-from bitspike.ir.ranges import Range, _after_reset, membrane_range
+from bitspike.ir.ranges import Range, _after_reset, _stored, membrane_range
 
 ROOT = Path(__file__).parents[2]
 FROZEN_OPS = [name for name in OPS if name != "relu"]
@@ -147,8 +148,19 @@ def affine(case: Case, x: Steps) -> Steps:
     ]
 
 
-def neuron(d: Dynamics, lo: int, hi: int, currents: Iterable[int]) -> tuple[list[int], list[int]]:
-    """Levels that one neuron sends, and all its potentials, ``u`` and ``v``."""
+def stored(v: int, store: Store, bits: int) -> tuple[int, int]:
+    """The code of a potential, and the potential that it stands for."""
+    Q = 2 ** (bits - 1) - 1
+    half, step_half = (2 ** (n - 1) if n > 0 else 0 for n in (store.shift, store.step_shift))
+    code = (v * store.multiplier + half) // 2**store.shift
+    code = -Q if code < -Q else Q if code > Q else code
+    return code, (code * store.step + step_half) // 2**store.step_shift
+
+
+def neuron(
+    d: Dynamics, lo: int, hi: int, currents: Iterable[int], bits: int | None = None
+) -> tuple[list[int], list[int]]:
+    """Levels that one neuron sends, and all its potentials, ``u`` and ``v``, that before it is stored and after."""
     half = 2 ** (d.fraction_bits - 1) if d.rounds and d.fraction_bits > 0 else 0
     v = d.v_init
     levels, potentials = [], [v]
@@ -160,13 +172,17 @@ def neuron(d: Dynamics, lo: int, hi: int, currents: Iterable[int]) -> tuple[list
         v = soft if d.v_reset is None else hard
         levels.append(level)
         potentials += [u, v]
+        if d.store is not None:
+            v = stored(v, d.store, bits)[1]
+            potentials.append(v)
     return levels, potentials
 
 
 def neurons(case: Case, x: Steps) -> list[tuple[list[int], list[int]]]:
     node = case.node
     held = [x[t if len(x) > 1 else 0] for t in range(node.T)]
-    return [neuron(node.dynamics, node.lo, node.hi, currents) for currents in zip(*held, strict=True)]
+    d, bits = node.dynamics, node.membrane_bits
+    return [neuron(d, node.lo, node.hi, currents, bits) for currents in zip(*held, strict=True)]
 
 
 def fire(case: Case, x: Steps) -> Steps:
@@ -353,6 +369,17 @@ def make_affine(draw: Draw) -> Around:
     return Around(shape, [read], node, {"op.multiplier": np.array(m), "op.offset": np.array(b)})
 
 
+def make_store(draw: Draw, one: int) -> Store:
+    """Any, or one whose levels are about as fine as potentials of a few thresholds, which are ``one``."""
+    shifts = draw(st.integers(0, 12)), draw(st.integers(0, 12))
+    if draw(st.booleans()):
+        level = draw(st.integers(1, 4 * one))
+        multiplier, step = max((1 << shifts[0]) // level, 1), (level << shifts[1]) + draw(st.integers(0, 1))
+    else:
+        multiplier, step = draw(st.integers(1, 2**20)), draw(st.integers(0, 2**20))
+    return Store(multiplier=multiplier, shift=shifts[0], step=step, step_shift=shifts[1])
+
+
 def make_fire(draw: Draw) -> Around:
     T, fraction, shift = draw(steps), draw(st.integers(0, 7)), draw(st.integers(0, 4))
     one = 1 << fraction
@@ -364,11 +391,14 @@ def make_fire(draw: Draw) -> Around:
         v_reset=draw(st.none() | potentials),
         v_init=draw(potentials),
         rounds=draw(st.booleans()),
+        store=make_store(draw, one) if draw(st.booleans()) else None,
     )
+    bits = draw(st.integers(2, 16)) if dynamics.store else None
     lo, hi = draw(st.sampled_from([(0, 1), (0, 3), (-1, 1), (-3, 3), (-4, -1), (2, 5), (0, 0), (-2, 0), (-7, 12)]))
     read = Source("x", draw(st.sampled_from([1, T])), -4 * one, 6 * one, draw(st.sampled_from([1, 1, 1, 2**30])))
     read.flat = draw(st.booleans())
-    return Around(draw(shapes), [read], Fire(name="op", inputs=("x",), T=T, lo=lo, hi=hi, dynamics=dynamics))
+    node = Fire(name="op", inputs=("x",), T=T, lo=lo, hi=hi, membrane_bits=bits, dynamics=dynamics)
+    return Around(draw(shapes), [read], node)
 
 
 def make_add(draw: Draw) -> Around:
@@ -481,6 +511,30 @@ def test_a_planted_error_is_found(monkeypatch: pytest.MonkeyPatch, wrong: Callab
     assert differences(case) > 0
 
 
+# Levels of three units: -1.5 and 1.5 of a level are ties, and the membrane saturates at +-1.
+THIRDS = Store(multiplier=1, shift=1, step=3, step_shift=1)
+
+
+@pytest.mark.parametrize(
+    ("name", "wrong"),
+    [
+        pytest.param("shift_right_round", lambda x, n: np.asarray(x) >> n, id="a code is floored"),
+        pytest.param("shift_right_round", lambda x, n: -((-np.asarray(x) + 1) >> n), id="a tie goes down"),
+        pytest.param("saturate", lambda x, lo, hi: np.clip(x, lo, max(hi, 2)), id="a code too many"),
+        pytest.param("carry", lambda node, u, level: u - (level << 1), id="not stored"),
+    ],
+)
+def test_a_planted_error_of_the_store_is_found(
+    monkeypatch: pytest.MonkeyPatch, name: str, wrong: Callable[..., np.ndarray]
+) -> None:
+    d = Dynamics(fraction_bits=1, leak_multiplier=1, leak_shift=0, v_reset=None, store=THIRDS)
+    node = Fire(name="op", inputs=("x",), T=3, lo=-1, hi=1, membrane_bits=2, dynamics=d)
+    case = Around((2, 3, 3), [Source("x", 3, -6, 6)], node).case(0)
+    assert differences(case) == 0
+    monkeypatch.setattr(oracle, name, wrong)
+    assert differences(case) > 0
+
+
 # Ranges.
 
 
@@ -502,8 +556,8 @@ def test_the_range_of_a_synapse_is_attained(data: st.DataObject) -> None:
 
 
 def carried(u: int, d: Dynamics, lo: int, hi: int) -> int:
-    """The ``v`` that one neuron carries on from ``u``."""
-    at_u = Dynamics(**{**vars(d), "v_init": u, "leak_multiplier": 1, "leak_shift": 0})
+    """The ``v`` that one neuron carries on from ``u``, where it is not stored."""
+    at_u = Dynamics(**{**vars(d), "v_init": u, "leak_multiplier": 1, "leak_shift": 0, "store": None})
     return neuron(at_u, lo, hi, [0])[1][-1]
 
 
@@ -584,6 +638,89 @@ def test_a_membrane_range_is_that_of_all_its_steps(
         seen = seen.including(*u, *v)
     lo, hi = alphabet
     assert membrane_range(Fire(name="op", inputs=("x",), T=T, lo=lo, hi=hi, dynamics=d), current) == seen
+
+
+small_stores = st.builds(
+    lambda multiplier, shift, step, step_shift: Store(
+        multiplier=multiplier, shift=shift, step=step, step_shift=step_shift
+    ),
+    st.integers(1, 40),
+    st.integers(0, 6),
+    st.integers(0, 90),
+    st.integers(0, 4),
+)
+
+
+@settings(max_examples=250)
+@given(store=small_stores, bits=st.integers(2, 8), span=spans)
+def test_the_ends_of_a_range_are_the_ends_of_what_is_stored(store: Store, bits: int, span: Range) -> None:
+    """By trying every potential; and however many there are, they become the ``2^bits - 1`` codes at most."""
+    kept = [stored(v, store, bits)[1] for v in range(span.lo, span.hi + 1)]
+    assert (_stored(span.lo, store, 2 ** (bits - 1) - 1), _stored(span.hi, store, 2 ** (bits - 1) - 1)) == (
+        min(kept),
+        max(kept),
+    )
+    assert kept == sorted(kept)
+    assert len(set(kept)) <= 2**bits - 1
+
+
+@settings(max_examples=150)
+@given(
+    T=st.integers(1, 8),
+    current=st.tuples(st.integers(-25, 25), st.integers(0, 25)).map(lambda pair: Range(pair[0], sum(pair))),
+    alphabet=alphabets,
+    fraction=st.integers(0, 4),
+    v_reset=st.none() | st.integers(-40, 40),
+    v_init=st.integers(-40, 40),
+    store=small_stores,
+    bits=st.integers(2, 8),
+    shift=st.integers(0, 2),
+    data=st.data(),
+)
+def test_a_stored_membrane_range_is_that_of_all_its_steps(
+    T: int,
+    current: Range,
+    alphabet: tuple[int, int],
+    fraction: int,
+    v_reset: int | None,
+    v_init: int,
+    store: Store,
+    bits: int,
+    shift: int,
+    data: st.DataObject,
+) -> None:
+    leak = data.draw(st.integers(0, 1 << shift))
+    d = dynamics(fraction, v_reset, False, leak_multiplier=leak, leak_shift=shift, v_init=v_init)
+    d = replace(d, store=store)
+    v = seen = Range(v_init, v_init)
+    for _ in range(T):
+        u = Range(*(end * leak // 2**shift for end in v)) + current
+        before = extremes(u, d, *alphabet)
+        kept = [stored(value, store, bits)[1] for value in range(before.lo, before.hi + 1)]
+        v = Range(min(kept), max(kept))
+        seen = seen.including(*u, *before, *v)
+    lo, hi = alphabet
+    node = Fire(name="op", inputs=("x",), T=T, lo=lo, hi=hi, membrane_bits=bits, dynamics=d)
+    assert membrane_range(node, current) == seen
+
+
+@settings(max_examples=150)
+@given(data=st.data(), bits=st.integers(2, 8), v_reset=st.none() | st.integers(-9, 9))
+def test_between_two_steps_a_stored_membrane_is_one_of_its_codes(
+    data: st.DataObject, bits: int, v_reset: int | None
+) -> None:
+    """The oracle's ``v`` takes ``2^bits - 1`` values at most, and each is that of a code."""
+    store = data.draw(small_stores)
+    d = Dynamics(fraction_bits=3, leak_multiplier=1, leak_shift=1, v_reset=v_reset, store=store)
+    node = Fire(name="op", inputs=("x",), T=5, lo=-2, hi=3, membrane_bits=bits, dynamics=d)
+    currents = np.random.default_rng(data.draw(seeds)).integers(-3000, 3000, (5, 4000))
+    levels, potentials = oracle.fire(node, currents)
+    seen = {int(v) for v in np.unique(oracle.carry(node, potentials, levels))}
+    Q = 2 ** (bits - 1) - 1
+    assert seen <= {
+        (code * store.step + (2**store.step_shift) // 2) // 2**store.step_shift for code in range(-Q, Q + 1)
+    }
+    assert len(seen) <= 2**bits - 1
 
 
 # The page.

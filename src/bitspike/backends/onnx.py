@@ -152,10 +152,7 @@ class _Model:
             for part, values in (("multiplier", m), ("offset", b))
         )
         for t in range(self.net.graph.edges[node.name].T):
-            product = self._op("Mul", self._step(read, t, "float64"), multiplier)
-            if node.shift:
-                raised = self._op("Add", product, self._number(half))
-                product = self._op("Floor", self._op("Mul", raised, self._number(ldexp(1, -node.shift))))
+            product = self._product(self._step(read, t, "float64"), multiplier, node.shift)
             self._emit(node, t, "float64", "Add", product, offset)
 
     def _fire(self, node: Fire, read: str) -> None:
@@ -166,6 +163,10 @@ class _Model:
         reach = max(membrane.hi, -membrane.lo)
         leaks = node.T > 1 and d.leak_multiplier != 1 << d.leak_shift
         _check(node, max(reach + half, reach * d.leak_multiplier * leaks), FLOAT64)
+        if d.store is not None:
+            scaled = reach * d.store.multiplier + (1 << d.store.shift >> 1)
+            stored = node.top * d.store.step + (1 << d.store.step_shift >> 1)
+            _check(node, max(scaled, stored) * (node.T > 1), FLOAT64)
         v = self._number(int(shift_right(d.v_init * d.leak_multiplier, d.leak_shift)))
         for t in range(node.T):
             if t and leaks:
@@ -180,6 +181,18 @@ class _Model:
                 v = self._op("Sub", u, self._op("Mul", level, self._number(1 << d.fraction_bits)))
             else:
                 v = self._op("Where", self._op("Equal", level, self._number(0)), u, self._number(d.v_reset))
+            if d.store is not None:
+                code = self._product(v, self._number(d.store.multiplier), d.store.shift)
+                code = self._op("Clip", code, self._number(-node.top), self._number(node.top))
+                v = self._product(code, self._number(d.store.step), d.store.step_shift)
+
+    def _product(self, x: str, factor: str, shift: int) -> str:
+        """``x * factor / 2^shift``, rounded half up."""
+        product = self._op("Mul", x, factor)
+        if not shift:
+            return product
+        raised = self._op("Add", product, self._number(1 << shift >> 1))
+        return self._op("Floor", self._op("Mul", raised, self._number(ldexp(1, -shift))))
 
     def _step(self, name: str, t: int, dtype: str = "") -> str:
         """Step ``t`` of an edge (which is held if it has but one), as ``dtype`` or as it is."""

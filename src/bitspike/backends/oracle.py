@@ -25,7 +25,7 @@ from bitspike.ir import (
 )  # fmt: skip
 from bitspike.ir.frozen import largest_array
 
-__all__ = ["fire", "logits", "run", "step"]
+__all__ = ["carry", "fire", "logits", "run", "step"]
 
 Int = NDArray[np.int64]
 ELEMENTS_AT_A_TIME = 2**25
@@ -100,8 +100,19 @@ def fire(node: Fire, current: Int) -> tuple[Int, Int]:
     for t in range(node.T):
         u = potentials[t] = shift_right(v * d.leak_multiplier, d.leak_shift) + current[t if len(current) > 1 else 0]
         levels[t] = saturate(shift_right(u + half, d.fraction_bits), node.lo, node.hi)
-        v = u - (levels[t] << d.fraction_bits) if d.v_reset is None else np.where(levels[t] != 0, d.v_reset, u)
+        v = carry(node, u, levels[t])
     return levels, potentials
+
+
+def carry(node: Fire, u: Int, level: Int) -> Int:
+    """The potential ``v`` that goes into the next step: reset, and stored where the membrane is quantized."""
+    d = node.dynamics
+    assert d is not None  # a FrozenGraph has them
+    v: Int = u - (level << d.fraction_bits) if d.v_reset is None else np.where(level != 0, d.v_reset, u)
+    if d.store is None:
+        return v
+    code = saturate(shift_right_round(v * d.store.multiplier, d.store.shift), -node.top, node.top)
+    return shift_right_round(code * d.store.step, d.store.step_shift)
 
 
 def _conv(node: Conv, x: Int, weight: Int, bits: int) -> Int:

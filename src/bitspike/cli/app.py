@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from bitspike import __version__
-from bitspike.cli import cost, data, evaluate, export, freeze, quickstart, train
+from bitspike.cli import cost, data, evaluate, export, freeze, quickstart, report, reproduce, train
 from bitspike.errors import UserError
 
 __all__ = ["app", "main"]
@@ -27,6 +27,8 @@ app.command("quickstart")(quickstart.quickstart)
 app.command("train")(train.train)
 app.command("evaluate")(evaluate.evaluate)
 app.command("cost")(cost.cost)
+app.command("report")(report.report)
+app.command("reproduce")(reproduce.reproduce)
 app.command("freeze")(freeze.freeze)
 app.command("export")(export.export)
 app.add_typer(data.app, name="data", help="The data sets: what is there, whether it is whole, how to get it.")

@@ -23,11 +23,12 @@ if TYPE_CHECKING:
     from bitspike.cost import Activity
     from bitspike.ir import Graph
 
-__all__ = ["cost"]
+__all__ = ["cost", "of_run"]
 
 DEFAULT_BITS = "16/1/4"
 LARGE_IMAGE = 64
 MOST_CLASSES = 1_000_000
+MOST_IMAGES = 1_000_000
 
 
 def cost(
@@ -38,7 +39,8 @@ def cost(
         ),
     ],
     bits: Annotated[
-        str | None, typer.Option("--bits", help=f"Weight/spike/steps of every layer. Default: {DEFAULT_BITS}.")
+        str | None,
+        typer.Option("--bits", help=f"Weight/spike/steps, or .../membrane, of every layer. Default: {DEFAULT_BITS}."),
     ] = None,
     plan: Annotated[Path | None, typer.Option("--plan", help="JSON file with the bits of single layers.")] = None,
     image: Annotated[
@@ -56,9 +58,12 @@ def cost(
     counting: Annotated[
         str, typer.Option("--counting", help="What the count includes: exact, paper-000 or paper-001.")
     ] = "exact",
+    batch: Annotated[
+        int, typer.Option("--batch", min=1, max=MOST_IMAGES, help="Images at once, for the memory footprint.")
+    ] = 1,
     as_json: Json = False,
 ) -> None:
-    """Print parameters, size, MACs, Bit Budget, S-ACE and, for a trained run, spikes, SOPs and NS-ACE.
+    """Print parameters, size, MACs, Bit Budget, S-ACE, memory and, for a trained run, spikes, SOPs and NS-ACE.
 
     Examples: bitspike cost resnet20 --bits 2/2/1; bitspike cost runs/my-run; bitspike cost mypackage.nets:make
     """
@@ -66,7 +71,7 @@ def cost(
         from bitspike.cost import cost as cost_of
 
         graph, activity = _find(model, bits, plan, image, classes, channels)
-        report = cost_of(graph, counting, activity)
+        report = cost_of(graph, counting, activity, batch)
     if as_json:
         print_json(report.to_dict())
         return
@@ -75,7 +80,8 @@ def cost(
     from bitspike import reports
 
     console = Console()
-    for table in (reports.cost_table(report), *reports.activity_tables(report), reports.total_table(report)):
+    tables = (reports.cost_table(report), *reports.activity_tables(report), reports.total_table(report))
+    for table in (*tables, reports.memory_table(report)):
         console.print(table)
 
 
@@ -98,7 +104,7 @@ def _find(
     is_run = os.path.isfile(os.path.join(model, "config.json"))
     if is_run or os.path.isfile(model):
         _only({"--bits": bits, "--plan": plan, "--input": image, "--classes": classes, "--channels": channels}, model)
-        return _of_run(Path(model)) if is_run else (_of_file(model), None)
+        return of_run(Path(model)) if is_run else (_of_file(model), None)
     chosen = BitPlan.load(plan) if plan else BitPlan(Bits.parse(bits or DEFAULT_BITS))
     shape = image_shape(image or "3x32x32")
     if ":" in model:
@@ -141,7 +147,8 @@ def _of_registry(
     return lower(model, shape, name)
 
 
-def _of_run(path: Path) -> tuple[Graph, Activity | None]:
+def of_run(path: Path) -> tuple[Graph, Activity | None]:
+    """The graph of a run folder, and what was measured once it was trained."""
     import torch
 
     from bitspike.cost import Activity

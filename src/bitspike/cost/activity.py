@@ -4,11 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from math import log2
 from typing import Any
 
+from bitspike.bits import FULL_PRECISION
 from bitspike.errors import UserError
 
-__all__ = ["Activity", "NeuronActivity", "SynapseActivity"]
+__all__ = ["Activity", "NeuronActivity", "SynapseActivity", "WeightCodes", "entropy"]
+
+
+def entropy(*counts: int) -> float:
+    """Shannon entropy, in bits, of what occurs so many times: for two outcomes paper 002's Eq. 12 over ln 2."""
+    total = sum(counts)
+    return sum(-n / total * log2(n / total) for n in counts if n)
 
 
 @dataclass(frozen=True)
@@ -51,13 +59,38 @@ class NeuronActivity:
 
 
 @dataclass(frozen=True)
+class WeightCodes:
+    """The integers of one layer's quantized weights.
+
+    Attributes:
+        elements: weights.
+        positive, negative: how many are above and below 0.
+        entropy: of their distribution over the codes, in bits.
+    """
+
+    elements: int
+    positive: int
+    negative: int
+    entropy: float
+
+    def __post_init__(self) -> None:
+        _check(self.elements, self.positive + self.negative, self.positive, self.negative)
+        if not 0 <= self.entropy <= FULL_PRECISION:
+            raise UserError("activity", self.entropy, "the entropy of weights is 0 to 16 bits")
+
+
+@dataclass(frozen=True)
 class Activity:
-    """Measurements of one network on ``images`` images, by op name; ``source`` says which images."""
+    """Measurements of one network on ``images`` images, by op name; ``source`` says which images.
+
+    ``weights`` has the layers whose weights are quantized.
+    """
 
     images: int
     source: str
     synapses: Mapping[str, SynapseActivity] = field(default_factory=dict)
     neurons: Mapping[str, NeuronActivity] = field(default_factory=dict)
+    weights: Mapping[str, WeightCodes] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         _check(self.images, 0)
@@ -73,6 +106,7 @@ class Activity:
                 source=raw["source"],
                 synapses={name: SynapseActivity(**a) for name, a in raw["synapses"].items()},
                 neurons={name: NeuronActivity(**a) for name, a in raw["neurons"].items()},
+                weights={name: WeightCodes(**w) for name, w in raw.get("weights", {}).items()},
             )
         except (KeyError, TypeError, AttributeError) as wrong:
             raise UserError("activity", str(wrong), "want what `bitspike train` wrote as activity.json") from wrong

@@ -13,9 +13,9 @@ from typing import Protocol
 
 from bitspike.cost.activity import SynapseActivity
 from bitspike.errors import UserError, closest
-from bitspike.ir import Conv, Fire, Graph, Input, Synapse
+from bitspike.ir import Affine, Conv, Fire, Graph, Input, Synapse
 
-__all__ = ["COUNTINGS", "Counting", "counting"]
+__all__ = ["CONSTANT_BITS", "COUNTINGS", "Counting", "biases", "counting", "norm_constants"]
 
 CONSTANT_BITS = 32
 """Bits of a bias, or of one of the two numbers of a folded batch norm."""
@@ -140,3 +140,13 @@ def counting(name: str) -> Counting:
     if name not in COUNTINGS:
         raise UserError("counting", name, closest(name, COUNTINGS))
     return COUNTINGS[name]
+
+
+def biases(graph: Graph) -> int:
+    """Biases of all layers with weights."""
+    return sum(node.out_channels for node in graph.synapses() if node.bias)
+
+
+def norm_constants(graph: Graph) -> int:
+    """Two numbers for each batch-normed channel."""
+    return 2 * sum(graph.edges[node.name].shape[0] for node in graph.nodes if isinstance(node, Affine))

@@ -1,18 +1,20 @@
 """The cost of a network: every metric, per layer and in total, under one counting convention.
 
 Units: MACs per image and step; S-ACE and NS-ACE in bit operations per image (paper 000, Eqs. 8 and 9);
-SOPs and spikes per image; sizes in bytes.
+SOPs and spikes per image; sizes and footprints in bytes.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from bitspike.cost.activity import Activity, NeuronActivity, SynapseActivity
-from bitspike.cost.counting import Counting, counting
+from bitspike.cost.activity import Activity, NeuronActivity, SynapseActivity, entropy
+from bitspike.cost.counting import Counting, biases, counting, norm_constants
+from bitspike.cost.memory import Footprint, footprints
 from bitspike.errors import UserError
-from bitspike.ir import Affine, Graph, Synapse
+from bitspike.ir import Graph, Synapse
 
 __all__ = ["CostReport", "LayerCost", "NeuronCost", "Total", "cost"]
 
@@ -28,6 +30,8 @@ class LayerCost:
         firing_rate: share of input elements that are not zero.
         sops: synaptic operations. additions: unit additions, ``|level|`` for each.
         ns_ace: bit operations that spikes set off.
+        weight_entropy: bits that a weight carries, of its ``w``; ``None`` for floats too.
+        positive: share of the weights that are above 0.
     """
 
     name: str
@@ -44,11 +48,18 @@ class LayerCost:
     sops: float | None = None
     additions: float | None = None
     ns_ace: float | None = None
+    weight_entropy: float | None = None
+    positive: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class NeuronCost:
-    """One layer of neurons: their number, steps and spike bits; spikes per image and sparsity where measured."""
+    """One layer of neurons: their number, steps and spike bits; where measured, what they sent.
+
+    Attributes:
+        spikes: per image. sparsity: share of the steps at which a neuron is silent.
+        entropy: bits that it takes to know whether a neuron fires (paper 002, Eq. 12, over ln 2).
+    """
 
     name: str
     neurons: int
@@ -56,11 +67,15 @@ class NeuronCost:
     t: int
     spikes: float | None = None
     sparsity: float | None = None
+    entropy: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Total:
-    """Sums over the network. ``params`` counts weights, biases and two numbers for each batch-normed channel."""
+    """Sums over the network. ``params`` counts weights, biases and two numbers for each batch-normed channel.
+
+    ``weight_entropy`` and ``spike_entropy`` are means, in bits: over the weights of one bit, and over the neurons.
+    """
 
     weights: int
     params: int
@@ -73,11 +88,13 @@ class Total:
     additions: float | None = None
     ns_ace: float | None = None
     spikes: float | None = None
+    weight_entropy: float | None = None
+    spike_entropy: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class CostReport:
-    """What a network costs, and by which count."""
+    """What a network costs, and by which count; ``memory`` has counts of its own, which ``counting`` does not touch."""
 
     model: str
     counting: str
@@ -86,22 +103,24 @@ class CostReport:
     layers: tuple[LayerCost, ...]
     neurons: tuple[NeuronCost, ...]
     total: Total
+    memory: tuple[Footprint, ...]
     activity: str | None
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
 
 
-def cost(graph: Graph, counting_name: str = "exact", activity: Activity | None = None) -> CostReport:
+def cost(graph: Graph, counting_name: str = "exact", activity: Activity | None = None, batch: int = 1) -> CostReport:
     """Every metric of ``graph``.
 
     Args:
         graph: structural graph (`bitspike.lowering.lower`).
         counting_name: a key of `bitspike.cost.COUNTINGS`.
         activity: what was measured on real data; without it, SOPs, NS-ACE and spikes are ``None``.
+        batch: images at once, which the memory footprint depends on.
 
     Raises:
-        UserError: unknown convention, or activity of another network.
+        UserError: unknown convention, activity of another network, or a batch of no images.
     """
     rule = counting(counting_name)
     if activity is not None:
@@ -117,6 +136,7 @@ def cost(graph: Graph, counting_name: str = "exact", activity: Activity | None =
         layers=layers,
         neurons=neurons,
         total=_total(graph, layers, neurons, rule),
+        memory=footprints(graph, batch),
         activity=None if activity is None else f"{activity.images} images: {activity.source}",
     )
 
@@ -149,6 +169,8 @@ def _layer(graph: Graph, node: Synapse, rule: Counting, counted: bool, activity:
             "additions": None if a.additions is None else a.additions / activity.images,
             "ns_ace": rule.ns_ace(w, s, sops),
         }
+        if codes := activity.weights.get(node.name):
+            measured |= {"weight_entropy": codes.entropy, "positive": codes.positive / codes.elements}
     return LayerCost(
         name=node.name,
         op=type(node).__name__.lower(),
@@ -176,21 +198,21 @@ def _neuron(graph: Graph, name: str, activity: Activity | None) -> NeuronCost:
         t=edge.T,
         spikes=a.spikes / activity.images,
         sparsity=1 - a.spikes / a.elements,
+        entropy=entropy(a.spikes, a.elements - a.spikes),
     )
 
 
 def _total(graph: Graph, layers: tuple[LayerCost, ...], neurons: tuple[NeuronCost, ...], rule: Counting) -> Total:
     counted = [layer for layer in layers if layer.counted]
-    biases = sum(node.out_channels for node in graph.synapses() if node.bias)
-    norms = 2 * sum(graph.edges[node.name].shape[0] for node in graph.nodes if isinstance(node, Affine))
+    constants = biases(graph) + norm_constants(graph)
     weight_bits = sum(layer.weights * layer.w for layer in layers)
     macs = sum(layer.macs for layer in counted)
     s_ace = sum(layer.s_ace for layer in counted)
     weights = sum(layer.weights for layer in layers)
     return Total(
         weights=weights,
-        params=weights + biases + norms,
-        size_bytes=(weight_bits + (biases + norms) * rule.constant_bits()) / 8,
+        params=weights + constants,
+        size_bytes=(weight_bits + constants * rule.constant_bits()) / 8,
         macs=macs,
         mean_bit_budget=s_ace / macs if macs else 0.0,
         s_ace=s_ace,
@@ -199,7 +221,16 @@ def _total(graph: Graph, layers: tuple[LayerCost, ...], neurons: tuple[NeuronCos
         additions=_sum(layer.additions for layer in counted),
         ns_ace=_sum(layer.ns_ace for layer in counted),
         spikes=_sum(neuron.spikes for neuron in neurons),
+        weight_entropy=_mean((layer.weight_entropy, layer.weights) for layer in layers if layer.w == 1),
+        spike_entropy=_mean((neuron.entropy, neuron.neurons) for neuron in neurons),
     )
+
+
+def _mean(parts: Iterable[tuple[float | None, int]]) -> float | None:
+    """The mean of values by their weights, or ``None`` where one was not measured."""
+    parts = list(parts)
+    total = _sum(None if value is None else value * weight for value, weight in parts)
+    return None if total is None else total / sum(weight for _, weight in parts)
 
 
 def _sum(parts: Any) -> float | None:

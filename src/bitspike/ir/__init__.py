@@ -18,6 +18,7 @@ from bitspike.ir.ops import (
     Readout,
     Relu,
     Reshape,
+    Store,
     SumPool,
     Synapse,
 )
@@ -39,6 +40,7 @@ __all__ = [
     "Readout",
     "Relu",
     "Reshape",
+    "Store",
     "SumPool",
     "Synapse",
     "load",

@@ -138,6 +138,9 @@ def _check(node: Node, tensors: Mapping[str, Tensor]) -> None:
     elif isinstance(node, Fire):
         if node.dynamics is None:
             raise node.refuse(None, "want the integers of a frozen neuron (dynamics)")
+        if (node.dynamics.store is None) != (node.membrane_bits is None):
+            missing = "a store in its dynamics" if node.dynamics.store is None else "the membrane_bits of its store"
+            raise node.refuse(f"membrane_bits={node.membrane_bits}", f"want {missing}")
         if node.T > MOST_STEPS or max(abs(node.lo), abs(node.hi)) > MOST_LEVEL:
             raise node.refuse((node.T, node.lo, node.hi), f"want T to {MOST_STEPS}, levels within +-{MOST_LEVEL}")
     elif isinstance(node, Relu):

@@ -123,8 +123,12 @@ def _unpacked(name: str, node: Node, shape: tuple[int, ...], planes: NDArray[Any
 def _to_dict(node: Node) -> dict[str, Any]:
     """Fields that differ from their defaults, and the op's name."""
     (op,) = (name for name, kind in OPS.items() if kind is type(node))
-    kept = {f.name: getattr(node, f.name) for f in dataclasses.fields(node) if getattr(node, f.name) != f.default}
-    return {"op": op, **{k: dataclasses.asdict(v) if dataclasses.is_dataclass(v) else v for k, v in kept.items()}}  # type: ignore[arg-type]
+    return {"op": op, **_kept(node)}
+
+
+def _kept(part: Any) -> dict[str, Any]:
+    values = {f.name: getattr(part, f.name) for f in dataclasses.fields(part) if getattr(part, f.name) != f.default}
+    return {name: _kept(value) if dataclasses.is_dataclass(value) else value for name, value in values.items()}
 
 
 def _to_node(index: int, raw: object) -> Node:

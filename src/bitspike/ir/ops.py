@@ -12,7 +12,7 @@ from math import prod
 import numpy as np
 from numpy.typing import NDArray
 
-from bitspike.bits import FULL_PRECISION
+from bitspike.bits import FULL_PRECISION, signed_range
 from bitspike.errors import UserError
 from bitspike.ir.edge import STRICT, Edge
 
@@ -30,6 +30,7 @@ __all__ = [
     "Readout",
     "Relu",
     "Reshape",
+    "Store",
     "SumPool",
     "Synapse",
 ]
@@ -37,6 +38,8 @@ __all__ = [
 Pair = tuple[int, int]
 MOST_FRACTION_BITS = 30
 MOST_MEMBRANE_BITS = 16
+MOST_STORE_SHIFT, MOST_STEP = 60, 1 << 46
+"""The widest code times the largest step, and half of what is shifted out, stay within int64."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -256,6 +259,47 @@ class Relu(Node):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Store:
+    """How a potential is carried in the ``membrane_bits`` of the `Fire`: as a code, which is all that a step keeps.
+
+    After the reset of each step, with ``Q = 2^(membrane_bits - 1) - 1``::
+
+        code = clip((v * multiplier + half(shift)) >> shift, -Q, Q)
+        v    = (code * step + half(step_shift)) >> step_shift
+
+    where ``half(n) = 2^(n - 1)`` if ``n > 0``, else 0: both are rounded half up. ``v_init`` is not stored.
+
+    Units: ``v`` in ``2^-fraction_bits`` of the threshold, ``code`` in levels of ``step / 2^step_shift`` of these.
+
+    Range: ``code`` in ``-Q .. Q``, so ``v`` has ``2 * Q + 1`` values at most. The map is monotone: ends go to ends.
+
+    Args:
+        multiplier: over ``2^shift``, levels in one unit of ``v``: 1 to 2^30.
+        shift: 0 to 60.
+        step: over ``2^step_shift``, units of ``v`` in one level: 0 to 2^46, so that no code overflows.
+        step_shift: 0 to 30.
+    """
+
+    multiplier: int
+    shift: int
+    step: int
+    step_shift: int
+
+    __pydantic_config__ = STRICT
+
+    def __post_init__(self) -> None:
+        limits = {
+            "multiplier": (1, 1 << MOST_FRACTION_BITS),
+            "shift": (0, MOST_STORE_SHIFT),
+            "step": (0, MOST_STEP),
+            "step_shift": (0, MOST_FRACTION_BITS),
+        }
+        for name, (least, most) in limits.items():
+            if not least <= getattr(self, name) <= most:
+                raise UserError(name, getattr(self, name), f"want {least} to {most}")
+
+
+@dataclass(frozen=True, kw_only=True)
 class Dynamics:
     """The integers by which a frozen neuron lives. Potentials are fixed point: the threshold is ``2^fraction_bits``.
 
@@ -266,11 +310,13 @@ class Dynamics:
         level = clip((u + half) >> fraction_bits, lo, hi)
         v     = u - (level << fraction_bits)                      where v_reset is None (soft reset)
         v     = v_reset where level != 0, u where level == 0      otherwise (hard reset)
+        v     = what Store makes of v                             where there is a store
 
     Units: ``v``, ``u``, ``x``, ``v_reset`` and ``v_init`` in ``2^-fraction_bits`` of the threshold.
 
     Range: of ``u`` and ``v`` together, ``v_init`` included, over the steps of the `Fire`: interval by interval, with
     any current of the input's range at each step, and the exact extremes of the reset over the interval of ``u``.
+    ``v`` counts before it is stored and after.
 
     Args:
         fraction_bits: bits of a potential after the point, 0 to 30.
@@ -279,6 +325,7 @@ class Dynamics:
         v_reset: potential after any level but 0 (hard reset); ``None`` subtracts what was sent (soft reset).
         v_init: potential before the first step.
         rounds: whether the level is the nearest one (half up) and not the one below.
+        store: of a membrane that is quantized; ``None`` carries ``v`` as it is.
     """
 
     fraction_bits: int
@@ -287,6 +334,7 @@ class Dynamics:
     v_reset: int | None
     v_init: int = 0
     rounds: bool = False
+    store: Store | None = None
 
     __pydantic_config__ = STRICT
 
@@ -334,6 +382,11 @@ class Fire(Node):
             raise self.refuse((self.T, self.lo, self.hi), "wants T >= 1 and lo <= hi")
         if self.membrane_bits is not None and not 2 <= self.membrane_bits <= MOST_MEMBRANE_BITS:
             raise self.refuse(self.membrane_bits, f"wants membrane_bits 2 to {MOST_MEMBRANE_BITS}")
+
+    @property
+    def top(self) -> int:
+        """``Q``: the stored membrane has the codes ``-Q .. Q``; 0 where it is not quantized."""
+        return 0 if self.membrane_bits is None else signed_range(self.membrane_bits)[1]
 
     def infer(self, *edges: Edge) -> Edge:
         (edge,) = edges

@@ -12,7 +12,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bitspike.ir.graph import Graph
-from bitspike.ir.ops import Add, Affine, Conv, Dynamics, Fire, Input, Linear, MaxPool, Node, Readout, Reshape, SumPool
+from bitspike.ir.ops import (
+    Add,
+    Affine,
+    Conv,
+    Dynamics,
+    Fire,
+    Input,
+    Linear,
+    MaxPool,
+    Node,
+    Readout,
+    Reshape,
+    Store,
+    SumPool,
+)
 
 __all__ = ["Range", "edge_ranges", "membrane_range"]
 
@@ -86,7 +100,7 @@ def _accumulator(weight: NDArray[np.int64], x: Range) -> Range:
 
 
 def _affine(node: Affine, multiplier: NDArray[np.int64], offset: NDArray[np.int64], x: Range) -> Range:
-    half = 1 << node.shift >> 1
+    half = _half(node.shift)
     terms = [(m * end + half, b) for m, b in zip(multiplier.tolist(), offset.tolist(), strict=True) for end in x]
     largest = max(*map(abs, multiplier.tolist()), *(abs(part) for term in terms for part in term))
     if largest >= INT64:
@@ -109,9 +123,25 @@ def membrane_range(node: Fire, current: Range) -> Range:
             raise node.refuse(tuple(u), "the membrane could overflow 64 bits")
         before, v = v, _after_reset(u, d, node.lo, node.hi)
         seen = seen.including(*u, *v)
+        if d.store is not None:
+            if max(v.hi, -v.lo) * d.store.multiplier + _half(d.store.shift) >= INT64:
+                raise node.refuse(tuple(v), "the store could overflow 64 bits")
+            v = Range(*(_stored(end, d.store, node.top) for end in v))
+            seen = seen.including(*v)
         if v == before:  # so are all steps from here on
             break
     return seen
+
+
+def _stored(v: int, store: Store, top: int) -> int:
+    """`Store` of one potential. It is monotone: the ends of a range become the ends of the stored one."""
+    code = min(max(v * store.multiplier + _half(store.shift) >> store.shift, -top), top)
+    return code * store.step + _half(store.step_shift) >> store.step_shift
+
+
+def _half(shift: int) -> int:
+    """What rounds a shift to the nearest integer, half up."""
+    return 1 << shift >> 1
 
 
 def _after_reset(u: Range, d: Dynamics, lo: int, hi: int) -> Range:
@@ -120,7 +150,7 @@ def _after_reset(u: Range, d: Dynamics, lo: int, hi: int) -> Range:
     Between two thresholds everything repeats, so of those within ``u`` the first and the last are enough, with the two
     that enclose level 0, where a hard reset changes its mind.
     """
-    half = 1 << d.fraction_bits >> 1 if d.rounds else 0
+    half = _half(d.fraction_bits) if d.rounds else 0
 
     first, last = (min(max(value + half >> d.fraction_bits, lo), hi) for value in u)
     ends = set(u)

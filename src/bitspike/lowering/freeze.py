@@ -33,12 +33,14 @@ from bitspike.ir import (
     Node,
     Readout,
     Reshape,
+    Store,
     SumPool,
     Synapse,
 )  # fmt: skip
+from bitspike.ir.ops import MOST_STORE_SHIFT
 from bitspike.lowering.structure import lower
 from bitspike.neurons import SpikingNode
-from bitspike.quant import weight_quantizer
+from bitspike.quant import MembraneQuantizer, TanhMembraneQuantizer, weight_quantizer
 
 __all__ = ["freeze"]
 
@@ -48,6 +50,8 @@ MOST_FRACTION_BITS = 20
 WORD = 30
 """Bits of magnitude that potentials and logits may use, so that they fit 32-bit integers with one bit to spare."""
 LEAK_BITS = 15
+LEVEL_BITS, EXACT = 32, 51
+"""Bits of the value of one membrane level; bits that a product with a potential may use. ONNX has 53 for the sum."""
 
 
 @dataclass(frozen=True)
@@ -187,13 +191,17 @@ class _Freezer:
     def _fire(self, node: Fire, current: _Sum) -> _Spikes:
         neuron: Any = self.modules[node.name]
         staircase, integrate = neuron.staircase, neuron.integrate
-        if not isinstance(neuron, SpikingNode) or not isinstance(neuron.store, nn.Identity):
-            raise node.refuse(type(neuron.store).__name__, "a membrane that is stored otherwise cannot be frozen yet")
+        if not isinstance(neuron, SpikingNode) or not hasattr(integrate, "retention"):
+            raise node.refuse(type(integrate).__name__, "this charge step cannot be frozen; want a linear one")
+        level = _membrane_level(node, neuron) / staircase.v_threshold
         threshold, retention = staircase.v_threshold, integrate.retention
         channels = np.ones_like(current.beta)
         in_thresholds = current.scaled(channels * integrate.gain / threshold, channels * integrate.offset / threshold)
         reset = 0.0 if neuron.v_reset is None else neuron.v_reset / threshold
-        largest = in_thresholds.largest() * sum(retention**k for k in range(node.T)) + abs(reset)
+        added = in_thresholds.largest() + level / 2  # by which rounding to a level may raise what is carried
+        largest = added * sum(retention**k for k in range(node.T)) + abs(reset)
+        if level:
+            largest = min(largest, added + node.top * level + abs(reset))
         fraction = _fraction_bits(node, largest)
         shift = next((k for k in range(LEAK_BITS) if (retention * 2**k).is_integer()), LEAK_BITS)
         fixed_reset = int(round_half_up(reset * 2**fraction))
@@ -204,6 +212,7 @@ class _Freezer:
             v_reset=None if neuron.v_reset is None else fixed_reset,
             v_init=fixed_reset,
             rounds=staircase.shift == 0.5,
+            store=_store(node, level * 2.0**fraction, largest * 2.0**fraction) if level else None,
         )
         self._emit(replace(node, dynamics=dynamics), self._fixed_point(node.name, in_thresholds, fraction))
         return _Spikes(node.name, staircase.scale, max(node.hi, -node.lo))
@@ -223,6 +232,37 @@ class _Freezer:
                 name = f"{reader}.sum{index}"
             joined = name
         return joined
+
+
+def _membrane_level(node: Fire, neuron: SpikingNode) -> float:
+    """Value of one level of the membrane between two steps; 0 where it is not quantized, or nothing is carried."""
+    store = neuron.store
+    if neuron.T == 1 or type(store) is nn.Identity:
+        return 0.0
+    if isinstance(store, TanhMembraneQuantizer):
+        raise node.refuse(type(store).__name__, "tanh of a membrane cannot be frozen; use MembraneQuantizer")
+    if type(store) is not MembraneQuantizer:
+        raise node.refuse(type(store).__name__, "a membrane that is stored so cannot be frozen")
+    return store.step_size()
+
+
+def _store(node: Fire, level: float, reach: float) -> Store:
+    """Integers of a membrane whose levels are ``level`` units apart; no potential is beyond ``reach`` units.
+
+    The value of a code is off by less than one unit: the error of ``step`` adds up to a quarter, rounding to a half.
+    """
+    multiplier, shift = _ratio(1 / level, min(WORD, EXACT - math.ceil(math.log2(reach))), MOST_STORE_SHIFT)
+    step, step_shift = _ratio(level, LEVEL_BITS, node.top.bit_length() + 1)
+    return Store(multiplier=max(multiplier, 1), shift=shift, step=step, step_shift=step_shift)
+
+
+def _ratio(value: float, bits: int, most: int) -> tuple[int, int]:
+    """``numerator / 2^shift`` nearest to ``value``, in lowest terms: to ``2^bits`` the one, to ``most`` the other."""
+    shift = min(max(bits - math.frexp(value)[1], 0), most)
+    numerator = min(int(round_half_up(min(value, 2.0**bits) * 2.0**shift)), 1 << bits)
+    while shift and numerator % 2 == 0:
+        numerator, shift = numerator // 2, shift - 1
+    return numerator, shift
 
 
 def _fraction_bits(node: Node, largest: float) -> int:

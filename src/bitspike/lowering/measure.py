@@ -1,17 +1,19 @@
-"""Runs real images through a model and counts what its layers see and send."""
+"""Runs real images through a model and counts what its layers see, send and hold."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from bitspike.cost import Activity, NeuronActivity, SynapseActivity
+from bitspike.cost import Activity, NeuronActivity, SynapseActivity, WeightCodes, entropy
 from bitspike.errors import UserError
 from bitspike.ir import Edge, Graph
+from bitspike.quant import weight_quantizer
 
 __all__ = ["measure"]
 
@@ -45,7 +47,19 @@ def measure(model: nn.Module, graph: Graph, batches: Iterable[Tensor], source: s
         model.train(was_training)
     if not images:
         raise UserError("images to measure on", 0, "want at least one")
-    return meter.activity(images, source)
+    return replace(meter.activity(images, source), weights=_weight_codes(modules))
+
+
+def _weight_codes(modules: Mapping[str, nn.Module]) -> dict[str, WeightCodes]:
+    found = {}
+    for name, layer in modules.items():
+        quantizer: Any = weight_quantizer(layer)
+        if quantizer is not None:
+            codes = quantizer.codes(layer.parametrizations.weight.original)  # type: ignore[union-attr]
+            counts = torch.unique(codes, return_counts=True)[1].tolist()
+            signs = (int((codes > 0).sum()), int((codes < 0).sum()))
+            found[name] = WeightCodes(codes.numel(), *signs, entropy(*counts))
+    return found
 
 
 class _Meter:

@@ -32,7 +32,7 @@ from bitspike.ir import (
 )
 from bitspike.layers import Encoder, mean_over_time, merge_time, split_time
 from bitspike.neurons import SpikingNode
-from bitspike.quant import MembraneQuantizer, weight_bits
+from bitspike.quant import weight_bits
 
 __all__ = ["lower"]
 
@@ -270,7 +270,7 @@ def _norm(m: Any, name: str, source: str, edge: Edge) -> Node:
 
 
 def _fire(m: Any, name: str, source: str, edge: Edge) -> Node:
-    carried = m.store.bits if isinstance(m.store, MembraneQuantizer) and m.T > 1 else None  # one step carries nothing
+    carried = m.membrane_bits if m.T > 1 else None  # one step carries nothing
     s = m.staircase
     return Fire(name=name, inputs=(source,), T=m.T, lo=s.lo, hi=s.hi, scale=s.scale, membrane_bits=carried)
 

@@ -115,14 +115,15 @@ def apply_weight_bits(model: nn.Module, plan: BitPlan, quantizer: QuantizerFacto
     """Gives the weights of a user's own ``model`` the bits of ``plan``, in place; its neurons stay what they are.
 
     Raises:
-        UserError: the plan names other spike bits or steps than a neuron of the model has.
+        UserError: the plan names other spike bits, steps or membrane bits than a neuron of the model has.
     """
     neurons = _neurons(model)
     plan.check_names(synapses(model), neurons)
     for name, node in neurons.items():
-        has = (alphabet_width(node.staircase.lo, node.staircase.hi), node.T)
-        if has != (plan[name].s, plan[name].t):
-            raise UserError(f"bits of {name}", str(plan[name]), f"the model's code gives it spike bits/steps {has}")
+        has = (alphabet_width(node.staircase.lo, node.staircase.hi), node.T, node.membrane_bits)
+        if has != (plan[name].s, plan[name].t, plan[name].u):
+            gives = f"the model's code gives it spike bits/steps/membrane bits {has}"
+            raise UserError(f"bits of {name}", str(plan[name]), gives)
     return _quantize(model, plan, quantizer)
 
 

@@ -5,6 +5,7 @@ from bitspike.neurons.config import NeuronConfig, make_node
 from bitspike.neurons.fire import Staircase
 from bitspike.neurons.multibit import MultiBitLIFNode
 from bitspike.neurons.node import SpikingNode
+from bitspike.neurons.quantized import QuantLIFNode, quantize_membrane
 from bitspike.neurons.surrogate import (
     SURROGATES,
     ATan,
@@ -24,6 +25,7 @@ __all__ = [
     "MultiBitLIFNode",
     "NeuronConfig",
     "ParametricLIFNode",
+    "QuantLIFNode",
     "Rectangle",
     "Sigmoid",
     "SpikingNode",
@@ -32,5 +34,6 @@ __all__ = [
     "Surrogate",
     "Triangle",
     "make_node",
+    "quantize_membrane",
     "surrogate",
 ]

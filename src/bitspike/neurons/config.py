@@ -11,6 +11,7 @@ from bitspike.errors import UserError
 from bitspike.neurons.binary import IFNode, LIFNode, ParametricLIFNode
 from bitspike.neurons.multibit import MultiBitLIFNode
 from bitspike.neurons.node import SpikingNode
+from bitspike.neurons.quantized import MembraneReading, QuantLIFNode, quantize_membrane
 from bitspike.neurons.surrogate import surrogate
 
 __all__ = ["NeuronConfig", "make_node"]
@@ -20,34 +21,42 @@ class NeuronConfig(BaseModel):
     """Which neuron every layer uses. Width and steps are not here: they are `Bits`.
 
     Attributes:
-        kind: ``multibit`` is paper 000's; ``if``, ``lif`` and ``plif`` are the binary ones.
+        kind: ``multibit`` is paper 000's, ``quant-lif`` paper 002's; ``if``, ``lif`` and ``plif`` are the binary ones.
         tau: membrane time constant (``init_tau`` of ``plif``; unused by ``if``).
         decay_input: whether the input decays too (``lif`` and ``plif``).
         v_threshold: height of one level; ``None`` is ``2^(1 - b_s)``, so that an alphabet of any width spans [0, 2).
         v_reset: potential after a spike; ``None`` is the soft reset.
         surrogate_function: name of the gradient, ``None`` for the neuron's own default.
         detach_reset: keep the gradient out of the reset.
+        membrane: which reading of paper 002 quantizes the membrane, where `Bits` has a ``u``
+            (`bitspike.neurons.quantize_membrane`).
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    kind: Literal["multibit", "if", "lif", "plif"] = "multibit"
+    kind: Literal["multibit", "if", "lif", "plif", "quant-lif"] = "multibit"
     tau: float = 2.0
     decay_input: bool = False
     v_threshold: float | None = None
     v_reset: float | None = 0.0
     surrogate_function: str | None = None
     detach_reset: bool = True
+    membrane: MembraneReading = "carry"
 
 
 def make_node(config: NeuronConfig, bits: Bits) -> SpikingNode:
-    """A fresh neuron layer with ``bits.s`` spike bits over ``bits.t`` steps.
+    """A fresh neuron layer with ``bits.s`` spike bits over ``bits.t`` steps, its membrane in ``bits.u`` bits or floats.
 
     Raises:
-        UserError: a binary neuron is asked for more than one spike bit, or a membrane width is asked for.
+        UserError: a binary neuron is asked for more than one spike bit, or a membrane for 1 bit or more than 16.
     """
+    node = _in_floats(config, bits)
     if bits.u is not None:
-        raise UserError("membrane bits", bits.u, f"the {config.kind} neuron keeps its membrane in floats")
+        quantize_membrane(node, bits.u, config.membrane)
+    return node
+
+
+def _in_floats(config: NeuronConfig, bits: Bits) -> SpikingNode:
     v_threshold = 2.0 ** (1 - bits.s) if config.v_threshold is None else config.v_threshold
     chosen = surrogate(config.surrogate_function) if config.surrogate_function else None
     if config.kind == "multibit":
@@ -56,5 +65,7 @@ def make_node(config: NeuronConfig, bits: Bits) -> SpikingNode:
         raise UserError("spike bits", bits.s, f"the {config.kind} neuron sends 1; use neuron.kind=multibit")
     if config.kind == "if":
         return IFNode(bits.t, v_threshold, config.v_reset, chosen, config.detach_reset)
+    if config.kind == "quant-lif":
+        return QuantLIFNode(bits.t, None, config.tau, v_threshold, config.v_reset, chosen, config.detach_reset)
     leaky = LIFNode if config.kind == "lif" else ParametricLIFNode
     return leaky(bits.t, config.tau, config.decay_input, v_threshold, config.v_reset, chosen, config.detach_reset)

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from bitspike.errors import UserError
 from bitspike.neurons.fire import Staircase
 from bitspike.neurons.surrogate import Surrogate
+from bitspike.quant import MembraneQuantizer
 
 __all__ = ["SpikingNode"]
 
@@ -112,6 +113,11 @@ class SpikingNode(nn.Module):
             fired = fired.abs_() if s.lo < 0 else fired
         v = u * (1 - fired)
         return torch.add(v, fired, alpha=self.v_reset) if self.v_reset else v
+
+    @property
+    def membrane_bits(self) -> int | None:
+        """``b_u``, bits of the potential between two steps; ``None`` if it is a float."""
+        return next((m.bits for m in self.modules() if isinstance(m, MembraneQuantizer)), None)
 
     def extra_repr(self) -> str:
         s = self.staircase

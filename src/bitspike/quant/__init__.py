@@ -1,6 +1,7 @@
 """Quantizers: numbers to levels, and how they attach to a model."""
 
 from bitspike.quant.attach import quantize_weights, synapses, weight_bits, weight_quantizer
+from bitspike.quant.binary import BinaryRegulated, MaxScaled, binary
 from bitspike.quant.lsq import LSQ
 from bitspike.quant.membrane import MembraneQuantizer, TanhMembraneQuantizer
 from bitspike.quant.quantizer import WeightQuantizer
@@ -8,10 +9,13 @@ from bitspike.quant.uniform import UniformSymmetric
 
 __all__ = [
     "LSQ",
+    "BinaryRegulated",
+    "MaxScaled",
     "MembraneQuantizer",
     "TanhMembraneQuantizer",
     "UniformSymmetric",
     "WeightQuantizer",
+    "binary",
     "quantize_weights",
     "synapses",
     "weight_bits",

@@ -19,8 +19,8 @@ class MembraneQuantizer(nn.Module):
     evaluation ``a`` is that mean, so that an image's potentials do not depend on its batch. The gradient is
     straight-through within ``+-a`` and zero outside.
 
-    The printed Eq. 8 has ``Q = 2^k - 1`` for "k bits". Its ``2^(k+1) - 1`` values take ``k + 1`` bits, so it is this with
-    ``bits = k + 1``.
+    The printed Eq. 8 has ``Q = 2^k - 1`` for "k bits". Its ``2^(k+1) - 1`` values take ``k + 1`` bits, so it is this
+    with ``bits = k + 1``.
 
     Args:
         bits: ``b_u``, 2 to 16.

@@ -5,9 +5,19 @@ from bitspike.reports.tables import (
     agreement_table,
     cost_table,
     footprint_table,
+    memory_table,
     results_table,
     si,
     total_table,
 )
 
-__all__ = ["activity_tables", "agreement_table", "cost_table", "footprint_table", "results_table", "si", "total_table"]
+__all__ = [
+    "activity_tables",
+    "agreement_table",
+    "cost_table",
+    "footprint_table",
+    "memory_table",
+    "results_table",
+    "si",
+    "total_table",
+]

@@ -10,7 +10,16 @@ from rich.table import Table
 
 from bitspike.cost import CostReport
 
-__all__ = ["activity_tables", "agreement_table", "cost_table", "footprint_table", "results_table", "si", "total_table"]
+__all__ = [
+    "activity_tables",
+    "agreement_table",
+    "cost_table",
+    "footprint_table",
+    "memory_table",
+    "results_table",
+    "si",
+    "total_table",
+]
 
 
 def si(value: float | None) -> str:
@@ -128,4 +137,17 @@ def total_table(report: CostReport) -> Table:
         ]
     for row in rows:
         table.add_row(*row)
+    return table
+
+
+def memory_table(report: CostReport) -> Table:
+    """Bytes while the network runs, a row for each count."""
+    columns = ("weights", "constants", "membranes", "buffers", "total")
+    caption = "\n".join(f"{memory.counting}: {memory.about}" for memory in report.memory)
+    batch = report.memory[0].batch
+    table = _table(
+        f"memory in bytes, {batch:,} image{'s' * (batch > 1)} at once", "counting", *columns, caption=caption
+    )
+    for memory in report.memory:
+        table.add_row(memory.counting, *(si(getattr(memory, column)) for column in columns))
     return table

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, PositiveFloat
 
 from bitspike.bits import BitPlan, Bits
 from bitspike.neurons import NeuronConfig
@@ -23,6 +23,9 @@ def _words(value: Any) -> Any:
 
 
 BitsField = Annotated[Bits, BeforeValidator(_bits), PlainSerializer(str, return_type=str)]
+
+
+QuantizerName = Literal["lsq", "lsq-channel", "uniform", "binary", "ws-dr", "ws-dr-paper", "ws-dr-code"]
 
 
 class _Section(BaseModel):
@@ -43,11 +46,21 @@ class OptimizerConfig(_Section):
 
 
 class LossConfig(_Section):
-    """``mean``: cross-entropy of the logits' mean over time. ``tet``: Deng et al. 2022, every step on its own."""
+    """What is minimised.
+
+    Attributes:
+        kind: ``mean`` is the cross-entropy of the logits' mean over time; ``tet`` of every step (Deng et al. 2022).
+        label_smoothing: of the cross-entropy.
+        tet_lambda: weight of TET's second term; 0 is the mean over time of the cross-entropy (paper 002, Eq. 16).
+        spike_lambda: weight of paper 002's spike regulation, Eq. 15; 0 is none.
+        spike_reduction: of its terms over the layers: ``sum`` is the paper's, ``mean`` the authors' code's.
+    """
 
     kind: Literal["mean", "tet"] = "mean"
     label_smoothing: float = Field(0, ge=0, lt=1)
     tet_lambda: float = Field(1e-3, ge=0, le=1)
+    spike_lambda: float = Field(0, ge=0)
+    spike_reduction: Literal["mean", "sum"] = "mean"
 
 
 class TrainConfig(_Section):
@@ -59,7 +72,10 @@ class TrainConfig(_Section):
         validation_size: images kept out of training to watch it; the test set is read once, at the end.
         model: a network of the registry; ``channels`` of each stage where the usual ones are not wanted.
         bits: ``w/s/t`` of every layer; ``layers`` are exceptions by layer name (see `bitspike.BitPlan`).
-        quantizer: of the weights: ``lsq`` (one learned step a layer), ``lsq-channel`` (one a channel) or ``uniform``.
+        quantizer: of the weights. ``lsq`` learns one step a layer, ``lsq-channel`` one a channel; ``uniform`` is paper
+            000's; ``ws-dr`` paper 002's regulated signs (and 8-bit first and last layers), ``ws-dr-paper`` and
+            ``ws-dr-code`` as printed and as in its code, ``binary`` the same without regulation.
+        sign_temperature: of one-bit weights that have one: first and last epoch's, with equal ratios between.
         precision: ``bf16`` runs the forward pass in bfloat16 and keeps float32 weights.
         checkpoint_every: optimizer steps between checkpoints; 0 writes one at the end of each epoch.
     """
@@ -71,7 +87,8 @@ class TrainConfig(_Section):
     layers: dict[str, dict[str, int]] = {}
     channels: Annotated[tuple[int, ...] | None, BeforeValidator(_words)] = None
     neuron: NeuronConfig = NeuronConfig()
-    quantizer: Literal["lsq", "lsq-channel", "uniform"] = "lsq-channel"
+    quantizer: QuantizerName = "lsq-channel"
+    sign_temperature: tuple[PositiveFloat, PositiveFloat] | None = None
     augment: Annotated[tuple[str, ...], BeforeValidator(_words)] = ()
     train_size: int | None = Field(None, ge=1)
     validation_size: int = Field(ge=1)

@@ -23,6 +23,7 @@ from bitspike.training.evaluate import batches, evaluate
 from bitspike.training.guard import first_nonfinite
 from bitspike.training.loss import loss_of
 from bitspike.training.optimizer import lr_at, make_optimizer, set_lr
+from bitspike.training.regulation import FiringRates, set_sign_temperature, sign_temperature_at
 from bitspike.training.result import describe_run
 from bitspike.training.run_folder import RunFolder
 from bitspike.training.setup import Images, graph_of, load_images, make_model
@@ -101,6 +102,7 @@ class _Run:
         self.total = self.steps_per_epoch * config.epochs
         self.warmup = round(config.optimizer.warmup_epochs * self.steps_per_epoch)
         self.optimizer = make_optimizer(model, config.optimizer)
+        self.firing_rates = FiringRates(model) if config.loss.spike_lambda else None
         self.progress = Progress(step=0, seconds=0.0)
         self.last_epoch: dict[str, Any] = {}
         self.board: Any = None
@@ -132,6 +134,8 @@ class _Run:
     def _one_epoch(self, epoch: int) -> None:
         config, model = self.config, self.trained
         self.data.set_epoch(epoch)
+        if config.sign_temperature:
+            set_sign_temperature(self.model, sign_temperature_at(epoch, config.epochs, *config.sign_temperature))
         model.train()
         done = self.progress.step % self.steps_per_epoch
         for indices in EpochBatches(
@@ -151,7 +155,8 @@ class _Run:
         set_lr(self.optimizer, lr_at(step, self.total, self.warmup, self.config.optimizer.lr))
         with torch.autocast(x.device.type, torch.bfloat16, enabled=self.config.precision == "bf16"):
             logits = self.trained(x)
-        loss = loss_of(logits, y, self.config.loss)
+        rates = self.firing_rates.take() if self.firing_rates else ()
+        loss = loss_of(logits, y, self.config.loss, rates)
         value = float(self.accelerator.reduce(loss.detach(), reduction="mean"))
         self.prepared_optimizer.zero_grad()
         self.accelerator.backward(loss)

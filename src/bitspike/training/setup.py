@@ -14,9 +14,9 @@ from bitspike.errors import UserError
 from bitspike.ir import Graph
 from bitspike.lowering import lower
 from bitspike.models import build_model
-from bitspike.quant import LSQ, UniformSymmetric
+from bitspike.quant import LSQ, UniformSymmetric, binary
 from bitspike.quant.attach import QuantizerFactory
-from bitspike.training.config import TrainConfig
+from bitspike.training.config import QuantizerName, TrainConfig
 
 __all__ = ["Images", "graph_of", "load_images", "make_model"]
 
@@ -47,15 +47,23 @@ def load_images(config: TrainConfig, data_dir: Path | None) -> Images:
 
 
 def make_model(config: TrainConfig) -> nn.Module:
-    """A fresh model, initialised from the config's seed."""
+    """A fresh model, initialised from the config's seed.
+
+    Raises:
+        UserError: a config that does not fit its model.
+    """
     torch.manual_seed(config.seed)
     dataset = find_dataset(config.dataset)
-    quantizers: dict[str, QuantizerFactory] = {
+    quantizers: dict[QuantizerName, QuantizerFactory] = {
         "lsq": LSQ,
         "lsq-channel": partial(LSQ, channelwise=True),
         "uniform": UniformSymmetric,
+        "binary": partial(binary, over="nothing"),
+        "ws-dr": binary,
+        "ws-dr-paper": partial(binary, over="layer"),
+        "ws-dr-code": partial(binary, power_of_two=True),
     }
-    return build_model(
+    model = build_model(
         config.model,
         config.plan,
         image_shape=dataset.image_shape,
@@ -64,6 +72,13 @@ def make_model(config: TrainConfig) -> nn.Module:
         quantizer=quantizers[config.quantizer],
         channels=config.channels,
     )
+    if config.sign_temperature and config.quantizer not in _SIGNS:
+        wanted = f"null: the quantizer {config.quantizer} has no temperature; {', '.join(_SIGNS)} have"
+        raise UserError("sign_temperature", config.sign_temperature, f"want {wanted}")
+    return model
+
+
+_SIGNS = ("binary", "ws-dr", "ws-dr-paper", "ws-dr-code")
 
 
 def graph_of(config: TrainConfig, model: nn.Module) -> Graph:

@@ -299,6 +299,17 @@ class Layers:
         assert d is not None
         soft = f"v = u - level * {number(1 << d.fraction_bits, kind)};"
         self.text.line(soft if d.v_reset is None else f"v = level != 0 ? {number(d.v_reset, kind)} : u;")
+        if d.store is not None:
+            nearest = self._rounded("scaled", "v", d.store.multiplier, d.store.shift, kind)
+            self.text.line(f"const {kind.name} nearest = {nearest};")
+            code = f"BITSPIKE_CLIP(nearest, {number(-node.top)}, {number(node.top)})"
+            self.text.line(f"v = {self._rounded('stored', code, d.store.step, d.store.step_shift, kind)};")
+
+    def _rounded(self, made: str, x: str, factor: int, shift: int, kind: CType) -> str:
+        """``x * factor / 2^shift``, rounded half up; the product is a constant of its own."""
+        half = number(1 << shift >> 1, kind)
+        self.text.line(f"const {kind.name} {made} = {x} * {number(factor, kind)} + {half};")
+        return f"BITSPIKE_SHIFT_RIGHT({made}, {shift})"
 
     def _convolve(self, node: Conv, slot: int, kind: CType) -> None:
         (source,) = node.inputs
@@ -346,7 +357,8 @@ class Layers:
                 u = self.net.membranes[node.name]
                 levels = (level << d.fraction_bits for level in (node.lo, node.hi, 1))
                 leaked = (min(max(end * d.leak_multiplier, -INT64), INT64) for end in u)  # of v, it is proven less
-                return number_type(u.including(*inputs[0], *levels, *leaked, u.hi + (1 << d.fraction_bits >> 1)))
+                ends = (*inputs[0], *levels, *leaked, u.hi + (1 << d.fraction_bits >> 1), *_stored_ends(node, u))
+                return number_type(u.including(*ends))
             case Add():
                 return number_type(made.including(*inputs[0], *inputs[1]))
         return number_type(made)
@@ -417,6 +429,16 @@ class Layers:
         with self.text.loop("row", prod(sides[:-1])), self.text.loop("column", sides[-1]):
             self.text.line(f"const int32_t p = row * {sides[-1]} + column;")
             yield
+
+
+def _stored_ends(node: Fire, u: Range) -> list[int]:
+    """Ends of the products in `Store`, and of what is added to them."""
+    store = node.dynamics.store if node.dynamics else None
+    if store is None:
+        return []
+    half, widest = 1 << store.shift >> 1, node.top * store.step
+    scaled = [min(max(end * store.multiplier, -INT64), INT64) for end in u]  # of v, it is proven less
+    return [*scaled, half, max(scaled) + half, -widest, widest + (1 << store.step_shift >> 1)]
 
 
 def _row_type(node: Conv) -> CType:

@@ -1,0 +1,95 @@
+"""Paper 002 (Q-SNN): its claims on a thin VGGSNN (Fashion-MNIST) and a thin ResNet8 (CIFAR-10)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from claims.claim import Claim, Measured, Outcome, beats
+
+__all__ = ["CLAIMS"]
+
+DATA = {"fashion": "qsnn-vggsnn-thin-fashion", "cifar10": "qsnn-resnet8-thin-cifar10"}
+FULL = ("bits=16/1/2", "layers={}", "loss.spike_lambda=0")
+WITHOUT = ("quantizer=binary", "loss.spike_lambda=0")
+
+
+def _with(u: int) -> tuple[str, ...]:
+    return (f"bits=1/1/2/{u}",)
+
+
+def _without(u: int) -> tuple[str, ...]:
+    return (*_with(u), *WITHOUT)
+
+
+def _label(edits: tuple[str, ...]) -> str:
+    return " ".join(edits)
+
+
+def judge_near_full_precision(measured: Measured) -> Outcome:
+    """With WS-DR, 1w-2u is at most 3 points below full precision (published: 1.16)."""
+    accuracy = measured["test_accuracy"]
+    loss, _, text = beats(accuracy[_label(FULL)], accuracy[_label(_with(2))])
+    return Outcome("confirmed" if loss <= 3 else "not confirmed", f"full precision over 1w-2u: {text}")
+
+
+def judge_regulation_lifts(measured: Measured) -> Outcome:
+    """WS-DR at 1w-2u adds accuracy by more than twice the standard error, and entropy to weights and to spikes."""
+    with_, without = _label(_with(2)), _label(_without(2))
+    accuracy = measured["test_accuracy"]
+    gain, clear, text = beats(accuracy[with_], accuracy[without])
+    why = f"1w-2u: {text}" + "".join(
+        f"; {u}u: {beats(accuracy[_label(_with(u))], accuracy[_label(_without(u))])[2]}" for u in (4, 8)
+    )
+    lifted = []
+    for what in ("weight_entropy", "spike_entropy"):
+        more, sure, _ = beats(measured[what][with_], measured[what][without])
+        lifted.append(more > 0 and sure)
+        why += f"; {what.replace('_', ' ')} {more:+.4f} bits"
+    if gain > 0 and clear and all(lifted):
+        return Outcome("confirmed", why)
+    if gain < 0 and clear:
+        return Outcome("not confirmed", why)
+    return Outcome("within the spread" if all(lifted) else "not confirmed", why)
+
+
+def judge_narrow_membranes(measured: Measured) -> Outcome:
+    """With WS-DR, 8u to 2u costs at most 1 point (published: 0.34)."""
+    accuracy = measured["test_accuracy"]
+    loss, _, text = beats(accuracy[_label(_with(8))], accuracy[_label(_with(2))])
+    return Outcome("confirmed" if loss <= 1 else "not confirmed", f"8u over 2u: {text}")
+
+
+def _on(data: str, recipe: str) -> tuple[Claim, ...]:
+    def claim(
+        number: int, statement: str, where: str, settings: list[tuple[str, ...]], judge: Callable[[Measured], Outcome]
+    ) -> Claim:
+        runs = tuple((recipe, edits) for edits in settings)
+        return Claim(f"002.{number}-{data}", statement, where, runs, judge)
+
+    widths = (8, 4, 2)
+    return (
+        claim(
+            1,
+            "One-bit weights and two-bit membranes stay within a few points of full precision.",
+            "Section 5.2, Table 1",
+            [FULL, *map(_with, widths)],
+            judge_near_full_precision,
+        ),
+        claim(
+            2,
+            "Weight and spike regulation (WS-DR) lifts accuracy, and the entropy of weights and spikes.",
+            "Section 5.3, Figures 2, 4 and 5",
+            [*map(_with, widths), *map(_without, widths)],
+            judge_regulation_lifts,
+        ),
+        claim(
+            3,
+            "Narrowing the membrane from 8 bits to 2 costs little.",
+            "Section 5.2, Table 1",
+            [_with(u) for u in widths],
+            judge_narrow_membranes,
+        ),
+    )
+
+
+CLAIMS = tuple(claim for data, recipe in DATA.items() for claim in _on(data, recipe))

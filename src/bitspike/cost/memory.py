@@ -1,0 +1,111 @@
+"""Memory footprints: the bytes that a network takes while it runs, as paper 002 counts them and as they are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from itertools import accumulate
+from math import ceil
+
+from bitspike.bits import FULL_PRECISION
+from bitspike.cost.counting import CONSTANT_BITS, biases, norm_constants
+from bitspike.errors import UserError
+from bitspike.ir import Graph
+
+__all__ = ["Footprint", "footprints"]
+
+FLOAT_BITS = 32
+"""Bits of a weight or a membrane that is not quantized: in memory it is float32."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Footprint:
+    """Bytes of a network and of the images that it computes at once.
+
+    Attributes:
+        counting, about: the convention.
+        batch: images at once. membranes, buffers: bytes of all of them.
+        weights, constants: bytes of what the images share.
+        total: the sum.
+    """
+
+    counting: str
+    about: str
+    batch: int
+    weights: float
+    constants: float
+    membranes: float
+    buffers: float
+    total: float = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "total", self.weights + self.constants + self.membranes + self.buffers)
+
+
+def footprints(graph: Graph, batch: int = 1) -> tuple[Footprint, Footprint]:
+    """What runs, counted whole (``exact``), and paper 002's Table 2 (``paper-002``).
+
+    Both have weights at their width, where a float is 32 bits (`Total.size_bytes` counts 16), and batch norm at 32.
+
+    Raises:
+        UserError: a batch of no images.
+    """
+    if isinstance(batch, bool) or not isinstance(batch, int) or batch < 1:
+        raise UserError("batch", batch, "want a whole number of images, at least 1")
+    weights = sum(n.weight_count(graph.input_edge(n)) * _float32(n.weight_bits) for n in graph.synapses()) / 8
+    norms = norm_constants(graph) * CONSTANT_BITS / 8
+    layers = {
+        node.name: graph.edges[node.name].size * (node.membrane_bits or FLOAT_BITS) / 8 for node in graph.neurons()
+    }
+    carried = sum(layers[node.name] for node in graph.neurons() if node.T > 1)
+    exact = Footprint(
+        counting="exact",
+        about="all that is in memory, running step after step",
+        batch=batch,
+        weights=weights,
+        constants=norms + biases(graph) * CONSTANT_BITS / 8,
+        membranes=float(batch * carried),
+        buffers=float(batch * _buffers(graph)),
+    )
+    largest = max(graph.neurons(), key=lambda node: (graph.edges[node.name].size, layers[node.name]), default=None)
+    paper = Footprint(
+        counting="paper-002",
+        about="Q-SNN, Table 2: membranes of the largest layer only",
+        batch=batch,
+        weights=weights,
+        constants=norms,
+        membranes=batch * layers[largest.name] if largest else 0.0,
+        buffers=0.0,
+    )
+    return exact, paper
+
+
+def _float32(weight_bits: int) -> int:
+    return FLOAT_BITS if weight_bits == FULL_PRECISION else weight_bits
+
+
+def _buffers(graph: Graph) -> int:
+    """Bytes of levels in memory at the op at which they are most, for one image.
+
+    What is the same at every step (``T = 1``) is computed first; then all the rest, one step after the other. An edge
+    of levels is in memory from its op to the last one that reads it; one that later steps read again, as the images
+    are, stays to the end. A current is not: whatever reads it computes it, element by element.
+    """
+    readers: dict[str, list[str]] = {node.name: [] for node in graph.nodes}
+    again: dict[str, bool] = {}  # whether the op runs at every step
+    for node in graph.nodes:
+        again[node.name] = graph.edges[node.name].T > 1 or any(again[source] for source in node.inputs)
+        for source in node.inputs:
+            readers[source].append(node.name)
+    stored = {name: ceil(edge.size * edge.bits / 8) for name, edge in graph.edges.items() if edge.lo is not None}
+    run = sorted((name for name in graph.edges if name in stored or not readers[name]), key=again.__getitem__)
+    at = {name: place for place, name in enumerate(run)}
+    last: dict[str, int] = {}  # where an edge is read for the last time in its step, if need be through currents
+    for node in reversed(graph.nodes):
+        places = (at[name] if name in at else last[name] for name in readers[node.name])
+        last[node.name] = max(places, default=at.get(node.name, 0))
+    change = [0] * (len(run) + 1)
+    for name, size in stored.items():
+        held = not again[name] and again[run[last[name]]]
+        change[at[name]] += size
+        change[len(run) if held else last[name] + 1] -= size
+    return max(accumulate(change))

@@ -1,0 +1,82 @@
+"""Pictures of finished runs, by name: each turns cost reports with measured activity into a matplotlib figure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+from bitspike.cost import CostReport
+from bitspike.errors import UserError, closest, require
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+__all__ = ["FIGURES", "figure", "information"]
+
+Reports = Mapping[str, CostReport]
+
+
+def figure(name: str, reports: Reports) -> Figure:
+    """The picture called ``name`` of the runs in ``reports``, by their labels.
+
+    Raises:
+        UserError: unknown picture, or a run that lacks what it shows.
+    """
+    if name not in FIGURES:
+        raise UserError("figure", name, closest(name, FIGURES))
+    for label, report in reports.items():
+        if report.activity is None:
+            raise UserError(
+                "run", label, "nothing was measured; a run that `bitspike train` finished has activity.json"
+            )
+    return FIGURES[name](reports)
+
+
+def information(reports: Reports) -> Figure:
+    """What weights and spikes carry, by layer: how often they are 1, and their entropy (paper 002, Figs. 2, 4)."""
+    weights = {
+        label: {layer.name: (layer.positive, layer.weight_entropy) for layer in report.layers if layer.w == 1}
+        for label, report in reports.items()
+    }
+    spikes = {
+        label: {n.name: (None if n.sparsity is None else 1 - n.sparsity, n.entropy) for n in report.neurons}
+        for label, report in reports.items()
+    }
+    grid, axes = _grid("What a bit carries", 2, 2)
+    for row, (kind, shown) in enumerate((("one-bit weights", weights), ("spikes", spikes))):
+        what = "share of +1" if row == 0 else "firing rate"
+        _bars(axes[row][0], f"{kind}: {what}", {run: {n: v[0] for n, v in of.items()} for run, of in shown.items()})
+        _bars(
+            axes[row][1],
+            f"{kind}: entropy (bits)",
+            {run: {n: v[1] for n, v in of.items()} for run, of in shown.items()},
+        )
+        axes[row][0].axhline(0.5, color="0.4", linewidth=0.8, linestyle="--")
+    axes[0][0].legend(*axes[1][0].get_legend_handles_labels(), loc="upper left", fontsize=8, frameon=False)
+    return grid
+
+
+def _grid(title: str, rows: int, columns: int) -> tuple[Figure, Sequence[Sequence[Axes]]]:
+    """Without pyplot: no window, no global state."""
+    made: Any = require("matplotlib.figure", "viz").Figure(figsize=(5.5 * columns, 3 * rows), layout="constrained")
+    made.suptitle(title)
+    return made, made.subplots(rows, columns, squeeze=False)
+
+
+def _bars(axes: Axes, title: str, shown: Mapping[str, Mapping[str, float | None]]) -> None:
+    """A group of bars for each layer, one bar for each run; a layer that a run has not leaves a gap."""
+    names = list(dict.fromkeys(name for of in shown.values() for name in of))
+    width = 0.8 / max(1, len(shown))
+    for index, (label, of) in enumerate(shown.items()):
+        places = [place + (index - (len(shown) - 1) / 2) * width for place in range(len(names))]
+        axes.bar(places, [of.get(name) or 0.0 for name in names], width, label=label)
+    axes.set_title(title, fontsize=10)
+    axes.set_ylim(0, 1)
+    axes.set_xticks(range(len(names)), names, rotation=45, ha="right", fontsize=7)
+    if not names:
+        axes.text(0.5, 0.5, "no such layer", ha="center", va="center", transform=axes.transAxes)
+
+
+FIGURES: Mapping[str, Callable[[Reports], Figure]] = MappingProxyType({"information": information})

@@ -1,0 +1,32 @@
+"""Reproduce: tables of the papers, each number beside ours, and beside what the network truly comes to."""
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+
+from bitspike.errors import UserError, closest
+from bitspike.reproduce import paper_000, paper_001, paper_002
+from bitspike.reproduce.table import Row
+
+__all__ = ["TABLES", "Row", "reproduce"]
+
+TABLES: Mapping[str, Callable[[], tuple[Row, ...]]] = MappingProxyType(
+    {
+        "000/table1": paper_000.table1,
+        "001/table1": paper_001.table1,
+        "001/table2": paper_001.table2,
+        "002/table2": paper_002.table2,
+        "002/size": paper_002.size,
+    }
+)
+"""By paper and place in it; a docstring is the title."""
+
+
+def reproduce(name: str) -> tuple[Row, ...]:
+    """The rows of the table called ``name``.
+
+    Raises:
+        UserError: there is no such table.
+    """
+    if name not in TABLES:
+        raise UserError("table", name, closest(name, TABLES))
+    return TABLES[name]()
