@@ -1,6 +1,6 @@
 """Networks: the registry, the VGG and ResNet families, and their blocks."""
 
-from bitspike.models.blocks import SEWBasicBlock, SEWBottleneck, SpikingBasicBlock
+from bitspike.models.blocks import MSBasicBlock, SEWBasicBlock, SEWBottleneck, SparseBasicBlock, SpikingBasicBlock
 from bitspike.models.registry import MODELS, apply_plan, apply_weight_bits, build_model
 from bitspike.models.resnet import ResNet
 from bitspike.models.vgg import VGG
@@ -8,9 +8,11 @@ from bitspike.models.vgg import VGG
 __all__ = [
     "MODELS",
     "VGG",
+    "MSBasicBlock",
     "ResNet",
     "SEWBasicBlock",
     "SEWBottleneck",
+    "SparseBasicBlock",
     "SpikingBasicBlock",
     "apply_plan",
     "apply_weight_bits",

@@ -1,4 +1,9 @@
-"""Building blocks that models share: synapses with batch norm, and the residual blocks."""
+"""Building blocks that models share: synapses with batch norm, and the residual blocks.
+
+The residual families differ in where the shortcut joins (paper 004, Fig. 3): as a current before the last neuron
+(`SpikingBasicBlock`), as spikes after it (`SEWBasicBlock`), as spikes before a barrier neuron (`SparseBasicBlock`), or
+as a current with no neuron after the sum (`MSBasicBlock`).
+"""
 
 from __future__ import annotations
 
@@ -7,10 +12,22 @@ from collections.abc import Callable
 from torch import Tensor, nn
 
 from bitspike.layers import OverTime
+from bitspike.neurons import SpikingNode, barrier
 
-__all__ = ["Block", "NeuronFactory", "SEWBasicBlock", "SEWBottleneck", "SpikingBasicBlock", "conv_bn", "head"]
+__all__ = [
+    "Block",
+    "MSBasicBlock",
+    "NeuronFactory",
+    "SEWBasicBlock",
+    "SEWBottleneck",
+    "SparseBasicBlock",
+    "SparseWithoutSTE",
+    "SpikingBasicBlock",
+    "conv_bn",
+    "head",
+]
 
-NeuronFactory = Callable[[], nn.Module]
+NeuronFactory = Callable[[], SpikingNode]
 """Makes one fresh neuron layer."""
 
 
@@ -26,9 +43,10 @@ def head(features: int, num_classes: int) -> OverTime:
 
 
 class Block(nn.Module):
-    """A residual block: ``widen`` times ``channels`` come out."""
+    """A residual block: ``widen`` times ``channels`` come out, as spikes or as currents (``sends_currents``)."""
 
     widen = 1
+    sends_currents = False
 
     def __init__(self, in_channels: int, channels: int, stride: int, neuron: NeuronFactory) -> None:
         super().__init__()
@@ -77,6 +95,51 @@ class SEWBasicBlock(SEWBlock):
             conv_bn(in_channels, channels, stride=stride), neuron(), conv_bn(channels, channels), neuron()
         )
         self.shortcut = self.make_shortcut(in_channels, channels, stride, neuron)
+
+
+class SparseBasicBlock(SEWBasicBlock):
+    """Sparse-ResNet (paper 004, Section 4.4): SEW with a barrier neuron behind the sum, whose gradient is 1."""
+
+    def __init__(self, in_channels: int, channels: int, stride: int, neuron: NeuronFactory) -> None:
+        super().__init__(in_channels, channels, stride, neuron)
+        self.barrier = barrier(neuron())
+
+    def forward(self, x: Tensor) -> Tensor:
+        joined: Tensor = self.barrier(super().forward(x))
+        return joined
+
+
+class SparseWithoutSTE(SparseBasicBlock):
+    """The ablation of paper 004, Section 6.3: the barrier has the surrogate gradient of every other neuron."""
+
+    def __init__(self, in_channels: int, channels: int, stride: int, neuron: NeuronFactory) -> None:
+        super().__init__(in_channels, channels, stride, neuron)
+        self.barrier = neuron()
+
+
+class MSBasicBlock(Block):
+    """Membrane shortcut (Hu et al. 2023, MS-ResNet): neurons come first, and the sum is a current.
+
+    A resampling shortcut reads the block's first spikes. (In the original it convolves the current itself, which no
+    network of integer spikes could run.)
+    """
+
+    sends_currents = True
+
+    def __init__(self, in_channels: int, channels: int, stride: int, neuron: NeuronFactory) -> None:
+        super().__init__(in_channels, channels, stride, neuron)
+        self.neuron1 = neuron()
+        self.conv1 = conv_bn(in_channels, channels, stride=stride)
+        self.neuron2 = neuron()
+        self.conv2 = conv_bn(channels, channels)
+        if self.resampled:
+            self.shortcut = conv_bn(in_channels, channels, 1, stride)
+
+    def forward(self, x: Tensor) -> Tensor:
+        spikes = self.neuron1(x)
+        residual = self.conv2(self.neuron2(self.conv1(spikes)))
+        joined: Tensor = residual + (self.shortcut(spikes) if self.resampled else x)
+        return joined
 
 
 class SEWBottleneck(SEWBlock):

@@ -12,7 +12,15 @@ from torch import nn
 
 from bitspike.bits import FULL_PRECISION, BitPlan, alphabet_width
 from bitspike.errors import UserError, closest
-from bitspike.models.blocks import NeuronFactory, SEWBasicBlock, SEWBottleneck, SpikingBasicBlock
+from bitspike.models.blocks import (
+    MSBasicBlock,
+    NeuronFactory,
+    SEWBasicBlock,
+    SEWBottleneck,
+    SparseBasicBlock,
+    SparseWithoutSTE,
+    SpikingBasicBlock,
+)
 from bitspike.models.resnet import ResNet
 from bitspike.models.vgg import VGG
 from bitspike.neurons import NeuronConfig, SpikingNode, make_node
@@ -57,6 +65,11 @@ MODELS: Mapping[str, Architecture] = MappingProxyType(
         "resnet19": _resnet("wide (001, 002)", SpikingBasicBlock, (128, 256, 512), (3, 3, 2)),
         "resnet20": _resnet("wide (001)", SpikingBasicBlock, (128, 256, 512), (3, 3, 3)),
         "sew-resnet18": _resnet("spike-element-wise", SEWBasicBlock, (64, 128, 256, 512), (2, 2, 2, 2)),
+        "ms-resnet18": _resnet("membrane shortcut (004)", MSBasicBlock, (64, 128, 256, 512), (2, 2, 2, 2)),
+        "sparse-resnet18": _resnet("barrier neurons (004)", SparseBasicBlock, (64, 128, 256, 512), (2, 2, 2, 2)),
+        "sparse-resnet18-without-ste": _resnet(
+            "its ablation (004)", SparseWithoutSTE, (64, 128, 256, 512), (2, 2, 2, 2)
+        ),
         "sew-resnet34": _resnet("spike-element-wise (000, 001)", SEWBasicBlock, (64, 128, 256, 512), (3, 4, 6, 3)),
         "sew-resnet50": _resnet("spike-element-wise (000)", SEWBottleneck, (64, 128, 256, 512), (3, 4, 6, 3)),
     }
@@ -105,9 +118,11 @@ def apply_plan(model: nn.Module, plan: BitPlan, config: NeuronConfig, quantizer:
     """
     neurons = _neurons(model)
     plan.check_names(synapses(model), neurons)
-    for name in neurons:
+    for name, made in neurons.items():
         if plan[name] != plan.default:
-            model.set_submodule(name, make_node(config, plan[name]))
+            node = make_node(config, plan[name])
+            node.surrogate_function = made.surrogate_function  # a barrier stays one
+            model.set_submodule(name, node)
     return _quantize(model, plan, quantizer)
 
 

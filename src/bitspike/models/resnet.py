@@ -43,7 +43,7 @@ class ResNet(nn.Module):
         large = max(image_shape[1:]) > IMAGENET_SIDE
         self.encoder = Encoder()
         self.stem = conv_bn(image_shape[0], channels[0], *((7, 2) if large else (3, 1)))
-        self.stem_neuron = neuron()
+        self.stem_neuron = nn.Identity() if block.sends_currents else neuron()
         self.stem_pool = OverTime(nn.MaxPool2d(3, 2, 1)) if large else nn.Identity()
         blocks: list[nn.Module] = []
         width = channels[0]
@@ -53,9 +53,10 @@ class ResNet(nn.Module):
                 blocks.append(block(width, stage_channels, stride, neuron))
                 width = stage_channels * block.widen
         self.blocks = nn.Sequential(*blocks)
+        self.last_neuron = neuron() if block.sends_currents else nn.Identity()
         self.head = head(width, num_classes)
 
     def forward(self, images: Tensor) -> Tensor:
-        spikes = self.stem_pool(self.stem_neuron(self.stem(self.encoder(images))))
-        logits: Tensor = self.head(self.blocks(spikes))
+        stem = self.stem_pool(self.stem_neuron(self.stem(self.encoder(images))))
+        logits: Tensor = self.head(self.last_neuron(self.blocks(stem)))
         return logits

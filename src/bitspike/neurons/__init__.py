@@ -4,11 +4,14 @@ from bitspike.neurons.binary import IFNode, LIFNode, ParametricLIFNode
 from bitspike.neurons.config import NeuronConfig, make_node
 from bitspike.neurons.fire import Staircase
 from bitspike.neurons.multibit import MultiBitLIFNode
+from bitspike.neurons.multilevel import MultiLevelIFNode, barrier
 from bitspike.neurons.node import SpikingNode
 from bitspike.neurons.quantized import QuantLIFNode, quantize_membrane
 from bitspike.neurons.surrogate import (
     SURROGATES,
     ATan,
+    MicroStepSigmoid,
+    PassThrough,
     Rectangle,
     Sigmoid,
     StraightThrough,
@@ -22,9 +25,12 @@ __all__ = [
     "ATan",
     "IFNode",
     "LIFNode",
+    "MicroStepSigmoid",
     "MultiBitLIFNode",
+    "MultiLevelIFNode",
     "NeuronConfig",
     "ParametricLIFNode",
+    "PassThrough",
     "QuantLIFNode",
     "Rectangle",
     "Sigmoid",
@@ -33,6 +39,7 @@ __all__ = [
     "StraightThrough",
     "Surrogate",
     "Triangle",
+    "barrier",
     "make_node",
     "quantize_membrane",
     "surrogate",

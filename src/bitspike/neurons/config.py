@@ -6,10 +6,11 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from bitspike.bits import Bits
+from bitspike.bits import Bits, alphabet_width, unsigned_range
 from bitspike.errors import UserError
 from bitspike.neurons.binary import IFNode, LIFNode, ParametricLIFNode
 from bitspike.neurons.multibit import MultiBitLIFNode
+from bitspike.neurons.multilevel import MultiLevelIFNode
 from bitspike.neurons.node import SpikingNode
 from bitspike.neurons.quantized import MembraneReading, QuantLIFNode, quantize_membrane
 from bitspike.neurons.surrogate import surrogate
@@ -21,26 +22,30 @@ class NeuronConfig(BaseModel):
     """Which neuron every layer uses. Width and steps are not here: they are `Bits`.
 
     Attributes:
-        kind: ``multibit`` is paper 000's, ``quant-lif`` paper 002's; ``if``, ``lif`` and ``plif`` are the binary ones.
+        kind: ``multibit`` is paper 000's, ``quant-lif`` paper 002's, ``multi-level`` paper 004's; ``if``, ``lif`` and
+            ``plif`` are the field's binary ones.
         tau: membrane time constant (``init_tau`` of ``plif``; unused by ``if``).
         decay_input: whether the input decays too (``lif`` and ``plif``).
-        v_threshold: height of one level; ``None`` is ``2^(1 - b_s)``, so that an alphabet of any width spans [0, 2).
+        v_threshold: height of one level; ``None`` is ``2^(1 - b_s)``, so that an alphabet of any width spans [0, 2),
+            and 1 for ``multi-level``.
         v_reset: potential after a spike; ``None`` is the soft reset.
         surrogate_function: name of the gradient, ``None`` for the neuron's own default.
         detach_reset: keep the gradient out of the reset.
+        levels: ``N`` of ``multi-level``, whose spikes are 0..N; ``None`` is all that ``b_s`` bits tell apart.
         membrane: which reading of paper 002 quantizes the membrane, where `Bits` has a ``u``
             (`bitspike.neurons.quantize_membrane`).
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    kind: Literal["multibit", "if", "lif", "plif", "quant-lif"] = "multibit"
+    kind: Literal["multibit", "if", "lif", "plif", "quant-lif", "multi-level"] = "multibit"
     tau: float = 2.0
     decay_input: bool = False
     v_threshold: float | None = None
     v_reset: float | None = 0.0
     surrogate_function: str | None = None
     detach_reset: bool = True
+    levels: int | None = None
     membrane: MembraneReading = "carry"
 
 
@@ -57,8 +62,12 @@ def make_node(config: NeuronConfig, bits: Bits) -> SpikingNode:
 
 
 def _in_floats(config: NeuronConfig, bits: Bits) -> SpikingNode:
-    v_threshold = 2.0 ** (1 - bits.s) if config.v_threshold is None else config.v_threshold
     chosen = surrogate(config.surrogate_function) if config.surrogate_function else None
+    if config.kind == "multi-level":
+        return MultiLevelIFNode(bits.t, _levels(config, bits), config.v_threshold or 1.0, chosen, config.detach_reset)
+    if config.levels is not None:
+        raise UserError("neuron.levels", config.levels, "only neuron.kind=multi-level reads it")
+    v_threshold = 2.0 ** (1 - bits.s) if config.v_threshold is None else config.v_threshold
     if config.kind == "multibit":
         return MultiBitLIFNode(bits.t, bits.s, config.tau, v_threshold, config.v_reset, chosen, config.detach_reset)
     if bits.s != 1:
@@ -69,3 +78,13 @@ def _in_floats(config: NeuronConfig, bits: Bits) -> SpikingNode:
         return QuantLIFNode(bits.t, None, config.tau, v_threshold, config.v_reset, chosen, config.detach_reset)
     leaky = LIFNode if config.kind == "lif" else ParametricLIFNode
     return leaky(bits.t, config.tau, config.decay_input, v_threshold, config.v_reset, chosen, config.detach_reset)
+
+
+def _levels(config: NeuronConfig, bits: Bits) -> int:
+    """``N``, which ``bits.s`` must be the width of: cost and graph read the width there."""
+    if config.levels is None:
+        return unsigned_range(bits.s)[1]
+    if config.levels < 1 or alphabet_width(0, config.levels) != bits.s:
+        wanted = f"levels 0..N of {bits.s} spike bits: N from {1 << bits.s >> 1} to {unsigned_range(bits.s)[1]}"
+        raise UserError("neuron.levels", config.levels, f"want {wanted}, or other spike bits")
+    return config.levels

@@ -17,14 +17,17 @@ __all__ = ["Integrate", "LeakyIntegrate", "ParametricLeakyIntegrate", "RetainInt
 
 
 class Integrate(nn.Module):
-    """Perfect integrator: ``u = v + x``."""
+    """Perfect integrator: ``u = v + gain*x``."""
 
     retention: float = 1.0
-    gain: float = 1.0
     offset: float = 0.0
 
+    def __init__(self, gain: float = 1.0) -> None:
+        super().__init__()
+        self.gain = gain
+
     def forward(self, v: Tensor, x: Tensor) -> Tensor:
-        return v + x
+        return torch.add(v, x, alpha=self.gain)
 
 
 class RetainIntegrate(nn.Module):

@@ -18,7 +18,18 @@ from bitspike.errors import UserError, closest
 if TYPE_CHECKING:
     from bitspike.neurons.fire import Staircase
 
-__all__ = ["SURROGATES", "ATan", "Rectangle", "Sigmoid", "StraightThrough", "Surrogate", "Triangle", "surrogate"]
+__all__ = [
+    "SURROGATES",
+    "ATan",
+    "MicroStepSigmoid",
+    "PassThrough",
+    "Rectangle",
+    "Sigmoid",
+    "StraightThrough",
+    "Surrogate",
+    "Triangle",
+    "surrogate",
+]
 
 
 class Surrogate:
@@ -92,12 +103,39 @@ class StraightThrough(Surrogate):
         return passed if slope == 1.0 else passed.mul_(slope)
 
 
+class MicroStepSigmoid(Surrogate):
+    """The sigmoid's derivative at each of the ``hi`` micro-steps in which a level is discharged, summed (paper 004).
+
+    ``sum_{n<hi} alpha s (1 - s)``, ``s = sigmoid(alpha (v_n - v_threshold))``, where ``v_n`` is ``v`` less one
+    threshold for each of the first ``n`` micro-steps that fired: from the level on it stays what is left.
+    """
+
+    def __init__(self, alpha: float = 5.0) -> None:
+        self.alpha = _positive("alpha", alpha)
+
+    def backward(self, grad: Tensor, v: Tensor, staircase: Staircase) -> Tensor:
+        level, one = staircase.level(v), Sigmoid(self.alpha)
+        slope = torch.zeros_like(v)
+        for n in range(staircase.hi):
+            slope += one.derivative(v - staircase.v_threshold * (level.clamp(max=n) + 1))
+        return slope.mul_(grad).mul_(staircase.scale)
+
+
+class PassThrough(Surrogate):
+    """``d level / d v = 1/v_threshold`` everywhere, outside the alphabet too: paper 004's barrier neuron, Eq. 10."""
+
+    def backward(self, grad: Tensor, v: Tensor, staircase: Staircase) -> Tensor:
+        return grad * (staircase.scale / staircase.v_threshold)
+
+
 SURROGATES = {
     "atan": ATan,
     "sigmoid": Sigmoid,
     "triangle": Triangle,
     "rectangle": Rectangle,
     "straight-through": StraightThrough,
+    "micro-step-sigmoid": MicroStepSigmoid,
+    "pass-through": PassThrough,
 }
 
 

@@ -35,7 +35,8 @@ class _Section(BaseModel):
 class OptimizerConfig(_Section):
     """Optimizer and its schedule: linear warm-up, then cosine to zero, step by step.
 
-    Weight decay acts on weights only: not on batch norm, biases, step sizes or neuron parameters.
+    Weight decay acts on weights only: not on batch norm, biases, step sizes or neuron parameters. ``step_decay=(f, n)``
+    multiplies the rate by ``f`` every ``n`` epochs in place of the cosine.
     """
 
     kind: Literal["sgd", "adamw"] = "adamw"
@@ -43,6 +44,7 @@ class OptimizerConfig(_Section):
     momentum: float = Field(0.9, ge=0, lt=1)
     weight_decay: float = Field(1e-2, ge=0)
     warmup_epochs: float = Field(0, ge=0)
+    step_decay: tuple[PositiveFloat, PositiveFloat] | None = None
 
 
 class LossConfig(_Section):

@@ -100,7 +100,6 @@ class _Run:
         self.data = TrainingImages(images.train, build_augment(config.augment), config.seed)
         self.steps_per_epoch = len(EpochBatches(len(images.train), config.batch_size, seed=config.seed, epoch=0))
         self.total = self.steps_per_epoch * config.epochs
-        self.warmup = round(config.optimizer.warmup_epochs * self.steps_per_epoch)
         self.optimizer = make_optimizer(model, config.optimizer)
         self.firing_rates = FiringRates(model) if config.loss.spike_lambda else None
         self.progress = Progress(step=0, seconds=0.0)
@@ -152,7 +151,7 @@ class _Run:
         rank, world = self.accelerator.process_index, self.accelerator.num_processes
         x, y = (part.to(self.accelerator.device) for part in self.data.__getitems__(indices[rank::world]))
         step = self.progress.step
-        set_lr(self.optimizer, lr_at(step, self.total, self.warmup, self.config.optimizer.lr))
+        set_lr(self.optimizer, lr_at(step, self.steps_per_epoch, self.config.epochs, self.config.optimizer))
         with torch.autocast(x.device.type, torch.bfloat16, enabled=self.config.precision == "bf16"):
             logits = self.trained(x)
         rates = self.firing_rates.take() if self.firing_rates else ()

@@ -26,11 +26,16 @@ def make_optimizer(model: nn.Module, config: OptimizerConfig) -> torch.optim.Opt
     return torch.optim.AdamW(groups, lr=config.lr)
 
 
-def lr_at(step: int, total: int, warmup: int, lr: float) -> float:
-    """Learning rate of optimizer step ``step`` of ``total``: linear over ``warmup`` steps, then cosine to 0."""
+def lr_at(step: int, steps_per_epoch: int, epochs: int, config: OptimizerConfig) -> float:
+    """Learning rate of optimizer step ``step``: linear over the warm-up, then cosine to 0 or a factor now and then."""
+    warmup, total = round(config.warmup_epochs * steps_per_epoch), steps_per_epoch * epochs
     if step < warmup:
-        return lr * (step + 1) / warmup
-    return lr * 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(1, total - warmup)))
+        return config.lr * (step + 1) / warmup
+    if config.step_decay:
+        factor, every = config.step_decay
+        decayed: float = config.lr * factor ** (step // steps_per_epoch // every)
+        return decayed
+    return config.lr * 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(1, total - warmup)))
 
 
 def set_lr(optimizer: torch.optim.Optimizer, lr: float) -> None:

@@ -37,7 +37,8 @@ class FiringRates:
 
 def sign_temperature_at(epoch: int, epochs: int, first: float, last: float) -> float:
     """Temperature of ``epoch`` (from 0) of ``epochs``: from ``first`` to ``last`` in equal ratios."""
-    return first * (last / first) ** (epoch / max(1, epochs - 1))
+    done = epoch / max(1, epochs - 1)
+    return first ** (1 - done) * last**done  # exactly first and last at the ends
 
 
 def set_sign_temperature(model: nn.Module, temperature: float) -> None:

@@ -1,0 +1,59 @@
+"""The multi-level neuron of paper 004: a spike of one step is worth what a binary neuron fires in ``N``."""
+
+from __future__ import annotations
+
+from bitspike.errors import UserError
+from bitspike.neurons.fire import Staircase
+from bitspike.neurons.integrate import Integrate
+from bitspike.neurons.node import SpikingNode
+from bitspike.neurons.surrogate import MicroStepSigmoid, PassThrough, Surrogate
+
+__all__ = ["MultiLevelIFNode", "barrier"]
+
+
+class MultiLevelIFNode(SpikingNode):
+    """Castagnetti et al. 2025 (paper 004), Eqs. 1 to 6: charged ``N`` times, then discharged in ``N`` micro-steps::
+
+        u[t] = v[t-1] + N x[t]
+        z[t] = sum_{n=1..N} g_n,  g_n = 1 where u[t] - v_threshold (g_1 + .. + g_{n-1}) >= v_threshold, else 0
+             = clip(floor(u[t]/v_threshold), 0, N)
+        v[t] = u[t] - v_threshold z[t]
+
+    It sends ``z/N``. A constant current is decoded to one of ``N T + 1`` values (Eq. 7); it saturates at
+    ``v_threshold``. ``N = 1`` is the soft-reset `IFNode`. An alphabet of ``N + 1`` levels takes ``log2(N + 1)`` bits.
+
+    Args:
+        T: time steps.
+        N: highest level of a spike.
+        v_threshold: height of one level.
+        surrogate_function: the paper's by default: the sigmoid's derivative at every micro-step, ``alpha = 5``.
+        detach_reset: keep the gradient out of the reset, the micro-steps' too; the paper leaves it open.
+    """
+
+    def __init__(
+        self,
+        T: int,
+        N: int,
+        v_threshold: float = 1.0,
+        surrogate_function: Surrogate | None = None,
+        detach_reset: bool = True,
+    ) -> None:
+        if isinstance(N, bool) or not isinstance(N, int) or N < 1:
+            raise UserError("N", N, "want a whole number of levels above 0, at least 1")
+        super().__init__(
+            T=T,
+            integrate=Integrate(gain=N),
+            staircase=Staircase(v_threshold, 0, N, scale=1 / N),
+            surrogate_function=surrogate_function or MicroStepSigmoid(),
+            v_reset=None,
+            detach_reset=detach_reset,
+        )
+
+
+def barrier(node: SpikingNode) -> SpikingNode:
+    """Makes ``node`` the barrier neuron of paper 004, Section 4.4, in place: the same spikes, the gradient 1 (Eq. 10).
+
+    It stands behind a sum of spikes. At ``T = 1`` a `MultiLevelIFNode` there is ``clip(A + R, 0, N)`` in levels.
+    """
+    node.surrogate_function = PassThrough()
+    return node
