@@ -30,18 +30,23 @@ from bitspike.training.setup import make_model
 
 BITS = ("1/1/4", "2/2/1", "4/4/2")
 SHORT = ["train_size=20000", "epochs=1"]  # minutes a network: what is tested is equality, not accuracy
-FAMILIES = {
-    "convnet": ("fashion-convnet", ["channels=16,32,64", *SHORT]),
-    "vgg9": ("cifar10-vgg9", ["channels=8,16,32", "augment=crop4,flip", *SHORT]),
-    "resnet8-thin": ("cifar10-resnet8-thin", ["channels=8,16,32", *SHORT]),
-    "sew-resnet18": ("cifar10-sew-resnet18", ["channels=8,16,32,64", "augment=crop4,flip", *SHORT]),
+LONGER = ["train_size=20000", "epochs=3"]
+FAMILIES = {  # recipe, edits, bits
+    "convnet": ("fashion-convnet", ["channels=16,32,64", *SHORT], BITS),
+    "vgg9": ("cifar10-vgg9", ["channels=8,16,32", "augment=crop4,flip", *SHORT], BITS),
+    "resnet8-thin": ("cifar10-resnet8-thin", ["channels=8,16,32", *SHORT], BITS),
+    "sew-resnet18": ("cifar10-sew-resnet18", ["channels=8,16,32,64", "augment=crop4,flip", *SHORT], BITS),
+    "qsnn-vggsnn": ("qsnn-vggsnn-thin-fashion", LONGER, ("1/1/2/2", "1/1/2/8")),
+    "qsnn-resnet8-thin": ("qsnn-resnet8-thin-cifar10", ["channels=8,16,32", *LONGER], ("1/1/4/4",)),
+    "multilevel-vgg9": ("multilevel-vgg9-thin-fashion", LONGER, ("8/3/1", "4/3/2")),
+    "multilevel-sparse-resnet18": ("multilevel-sparse-resnet18-thin-fashion", LONGER, ("8/3/1",)),
 }
 EDGE_IMAGES, BATCH = 1000, 250
 RESULTS = Path(__file__).parent.parent / "results" / "freeze" / "families.jsonl"
 
 
 def config_of(family: str, bits: str) -> TrainConfig:
-    name, edits = FAMILIES[family]
+    name, edits, _ = FAMILIES[family]
     return override(recipes.recipe(name), [*edits, f"bits={bits}", "tensorboard=false"])
 
 
@@ -106,7 +111,7 @@ def main(
     there = {(line["family"], line["bits"]) for line in map(json.loads, lines)}
     RESULTS.parent.mkdir(parents=True, exist_ok=True)
     for family in only or FAMILIES:
-        for bits in BITS:
+        for bits in FAMILIES[family][2]:
             if (family, bits) in there:
                 continue
             line = measure(family, bits, data_dir, cc)

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from bitspike.errors import UserError, closest
-from claims import paper_000, paper_002
+from claims import paper_000, paper_002, paper_004
 from claims.claim import SCALES
 from claims.page import page
 from claims.runner import read_results, run_all
@@ -17,6 +17,7 @@ from claims.runner import read_results, run_all
 PAPERS = {
     "000: Are conventional SNNs really efficient? (Bit Budget)": paper_000.CLAIMS,
     "002: Q-SNNs (one-bit weights, membranes of a few bits, WS-DR)": paper_002.CLAIMS,
+    "004: All in one timestep (multi-level spikes, Sparse-ResNet)": paper_004.CLAIMS,
 }
 ROOT = Path(__file__).parent.parent
 

@@ -18,12 +18,21 @@ SCALES: Mapping[str, Mapping[str, tuple[str, ...]]] = {
         "fashion-convnet": (*_SHORT, "neuron.surrogate_function=straight-through"),
         "qsnn-vggsnn-thin-fashion": ("train_size=20000", "epochs=3", "tensorboard=false"),
         "qsnn-resnet8-thin-cifar10": ("train_size=20000", "epochs=3", "channels=8,16,32", "tensorboard=false"),
+        **dict.fromkeys(
+            [
+                "multilevel-vgg9-thin-fashion",
+                "multilevel-vgg9-thin-cifar10",
+                "multilevel-sparse-resnet18-thin-fashion",
+                "multilevel-sparse-resnet18-thin-cifar10",
+            ],
+            ("train_size=10000", "epochs=4", "tensorboard=false"),
+        ),
     },
     "small-atan": {"fashion-convnet": (*_SHORT, "neuron.surrogate_function=atan")},
     "full": {},
 }
 """Edits that a scale makes to a recipe: the small ones take minutes, with a narrow network and, for paper 000, the
-multi-bit neuron's own gradient or the arctangent's; ``full`` is the recipe as it stands, for a GPU."""
+multi-bit neuron's own gradient or the arctangent's; ``full`` is the recipe as it stands."""
 
 
 @dataclass(frozen=True)
@@ -42,8 +51,9 @@ class Run:
         return (*SCALES[scale].get(self.recipe, ()), *self.edits, f"seed={self.seed}")
 
 
-METRICS = ("test_accuracy", "weight_entropy", "spike_entropy")
-"""What judges may look at: test accuracy in percent, mean entropies in bits."""
+METRICS = ("test_accuracy", "weight_entropy", "spike_entropy", "spikes", "events", "energy_nj")
+"""What judges may look at: test accuracy in percent, mean entropies in bits, and for an image the spikes that neurons
+fire, the events that paper 004 counts, and nanojoules after Lemaire et al."""
 
 Scores = Mapping[str, Sequence[float]]
 """A metric by setting (``bits=1/4/1``), a number for each seed."""

@@ -19,11 +19,18 @@ from torch import nn
 from bitspike import BitPlan, Bits, UserError
 from bitspike.backends import oracle
 from bitspike.ir import FrozenGraph
-from bitspike.layers import Encoder, OverTime
+from bitspike.layers import Encoder, OverTime, mean_over_time
 from bitspike.lowering import freeze, lower
 from bitspike.models import build_model
 from bitspike.neurons import IFNode, LIFNode, NeuronConfig, SpikingNode
-from bitspike.quant import quantize_weights, synapses, weight_quantizer
+from bitspike.neurons.quantized import QuantizedCharge
+from bitspike.quant import (
+    MembraneQuantizer,
+    TanhMembraneQuantizer,
+    quantize_weights,
+    synapses,
+    weight_quantizer,
+)
 
 IMAGE = (3, 8, 8)
 CHANNELS = {"convnet": (4, 6, 8), "vgg9": (4, 6, 8), "resnet8-thin": (4, 6, 8), "sew-resnet18": (4, 4, 6, 8)}
@@ -170,6 +177,87 @@ def test_the_coarser_spikes_of_a_sum_are_aligned_with_the_finer(shortcut: int, r
     assert not any(differences(model, net, images(5)).values())
 
 
+def with_stored_membranes(model: nn.Module, bits: int, level: float) -> nn.Module:
+    """The same neurons, with membranes of ``bits`` bits whose levels have the value ``level``."""
+    for node in [module for module in model.modules() if isinstance(module, SpikingNode)]:
+        node.store = MembraneQuantizer(bits)
+        node.store.peak.fill_(node.store.top * level)
+        node.store.batches_tracked.fill_(1)
+    return model.eval()
+
+
+def stored(name: str, bits: int, level: float, t: int, seed: int, s: int = 1, **neuron: object) -> nn.Module:
+    config = NeuronConfig(**neuron)  # type: ignore[arg-type]
+    plan = BitPlan(Bits(2, s, t))
+    model = build_model(name, plan, image_shape=IMAGE, num_classes=5, neuron=config, channels=CHANNELS[name])
+    return with_stored_membranes(dyadic(model, seed), bits, level)
+
+
+@settings(max_examples=40)
+@given(
+    name=st.sampled_from(["convnet", "resnet8-thin"]),
+    k=st.integers(2, 8),
+    n=st.integers(0, 7),
+    s=st.integers(1, 3),
+    t=st.integers(2, 4),
+    v_reset=st.sampled_from([0.0, None, -0.25]),
+    tau=st.sampled_from([1.0, 2.0]),
+    seed=st.integers(0, 999),
+)
+def test_stored_membranes_are_equal_spike_for_spike(
+    name: str, k: int, n: int, s: int, t: int, v_reset: float | None, tau: float, seed: int
+) -> None:
+    model = stored(name, k, 2.0**-n, t, seed, s, v_reset=v_reset, tau=tau)
+    net = freeze(model, IMAGE, name)
+    for node in net.graph.neurons():
+        assert node.membrane_bits == k
+        assert node.dynamics.store is not None
+    found = differences(model, net, images(seed))
+    assert not any(found.values()), found
+
+
+@pytest.mark.parametrize("kind", ["if", "lif"])
+@pytest.mark.parametrize("decay_input", [True, False])
+@pytest.mark.parametrize("v_reset", [0.0, None, 0.25])
+def test_stored_membranes_of_binary_neurons_are_equal_too(kind: str, decay_input: bool, v_reset: float | None) -> None:
+    model = stored("convnet", 3, 0.125, 4, 0, kind=kind, decay_input=decay_input, v_reset=v_reset)
+    assert not any(differences(model, freeze(model, IMAGE), images(1)).values())
+
+
+@pytest.mark.parametrize("v_reset", [0.0, None])
+@pytest.mark.parametrize("wrong", ["one bit more", "not stored", "levels twice as high", "floored"])
+def test_the_comparison_finds_a_planted_error_of_the_store(wrong: str, v_reset: float | None) -> None:
+    model = stored("convnet", 3, 0.25, 4, 3, v_reset=v_reset)
+    right = freeze(model, IMAGE)
+    for node in (module for module in model.modules() if isinstance(module, SpikingNode)):
+        store = node.store
+        if wrong == "one bit more":
+            node.store = MembraneQuantizer(4)
+            node.store.peak.fill_(0.25 * node.store.top)
+            node.store.batches_tracked.fill_(1)
+        elif wrong == "not stored":
+            node.store = nn.Identity()
+        elif wrong == "levels twice as high":
+            store.peak.mul_(2)
+        else:
+            store.register_forward_pre_hook(lambda module, x: (x[0] - module.step_size() / 4,))
+    assert any(differences(model.eval(), right, images(3)).values())
+
+
+@pytest.mark.parametrize("k", [2, 4, 8])
+def test_between_two_steps_there_are_the_levels_of_a_store_alone(k: int) -> None:
+    """As many as the codes, and the same in floats and in integers."""
+    model = stored("convnet", k, 2.0**-4, 4, 5, v_reset=None)
+    net = freeze(model, IMAGE)
+    edges = oracle.run(net, images(5).numpy())
+    for node in net.graph.neurons():
+        levels, potentials = oracle.fire(node, edges[node.inputs[0]])
+        seen = set(np.unique(oracle.carry(node, potentials, levels)).tolist())
+        assert 1 < len(seen) <= 2**k - 1
+        step = 2.0 ** (node.dynamics.fraction_bits - 4)  # the thresholds are 1
+        assert seen <= {int(code * step) for code in range(1 - 2 ** (k - 1), 2 ** (k - 1))}
+
+
 def test_the_comparison_finds_a_planted_error() -> None:
     plan = BitPlan(Bits(2, 2, 2))
     model = dyadic(build_model("convnet", plan, image_shape=IMAGE, num_classes=5, channels=(4, 6, 8)), 3)
@@ -212,9 +300,89 @@ def test_trained_constants_agree_but_for_ties() -> None:
     assert np.mean(answer == oracle.logits(net, shown.numpy()).argmax(1)) > 0.9
 
 
+@pytest.mark.parametrize("k", [2, 4, 8])
+@pytest.mark.parametrize("v_reset", [0.0, None])
+def test_trained_stores_agree_but_for_ties(k: int, v_reset: float | None) -> None:
+    torch.manual_seed(0)
+    neuron = NeuronConfig(v_reset=v_reset)
+    plan = BitPlan(Bits(2, 1, 4))
+    model = build_model("resnet8-thin", plan, image_shape=IMAGE, num_classes=5, neuron=neuron, channels=(4, 6, 8))
+    for node in [module for module in model.modules() if isinstance(module, SpikingNode)]:
+        node.store = MembraneQuantizer(k)
+    for seed in range(10):
+        model(images(seed, 16))  # batch norm gathers statistics, and the stores their maxima
+    net = freeze(model.eval(), IMAGE)
+    shown = images(99, 32)
+    wrong = differences(model, net, shown)
+    total = sum(net.graph.edges[name].size * net.graph.edges[name].T * len(shown) for name in wrong)
+    assert sum(wrong.values()) / total < 1e-3
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("bits", range(2, 17))
+@pytest.mark.parametrize("peak", [1e-30, 3e-6, 0.7, 1.9, 123.4])
+def test_a_code_stands_for_its_level_to_within_one_unit(bits: int, peak: float) -> None:
+    """For every code up to 8 bits, and for many above; a potential at a level has its code."""
+    node = IFNode(3, v_threshold=0.75, v_reset=None)
+    node.store = MembraneQuantizer(bits)
+    node.store.peak.fill_(peak)
+    node.store.batches_tracked.fill_(1)
+    layers = nn.Sequential(Encoder(), OverTime(nn.Flatten(), nn.Linear(192, 2)), node)
+    model = quantize_weights(Averaged(layers), 2).eval()
+    (fire,) = freeze(model, IMAGE).graph.neurons()
+    d, Q = fire.dynamics, 2 ** (bits - 1) - 1
+    level = node.store.step_size() / 0.75 * 2.0**d.fraction_bits
+    codes = np.unique(np.linspace(-Q, Q, min(2 * Q + 1, 1001)).round().astype(np.int64))
+    u = np.round(codes * level).astype(np.int64)
+    kept = oracle.carry(fire, u, np.zeros_like(u))
+    assert np.abs(kept - codes * level).max() < 1
+    assert (np.abs(kept - u) <= 1).all()
+
+
+@pytest.mark.parametrize("bits", [2, 5])
+def test_what_one_step_carries_is_never_stored(bits: int) -> None:
+    """So it may be any store, even one that was never trained."""
+    for store in (MembraneQuantizer(bits), TanhMembraneQuantizer(bits), nn.Tanh()):
+        model = dyadic(build_model("convnet", BitPlan(Bits(2, 1, 1)), image_shape=IMAGE, num_classes=5), 0)
+        wanted = freeze(model, IMAGE)
+        for node in [module for module in model.modules() if isinstance(module, SpikingNode)]:
+            node.store = store
+        assert freeze(model, IMAGE).graph == wanted.graph
+
+
+class Averaged(nn.Module):
+    """A model whose answer is averaged over time, as those of the registry are by their readout."""
+
+    def __init__(self, layers: nn.Module) -> None:
+        super().__init__()
+        self.layers = layers
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return mean_over_time(self.layers(images))
+
+
+def stored_as(store: nn.Module, charge: nn.Module | None = None) -> nn.Module:
+    model = build_model("convnet", BitPlan(Bits(2, 1, 2)), image_shape=IMAGE, num_classes=2, channels=(2, 2, 2))
+    for node in [module for module in model.modules() if isinstance(module, SpikingNode)]:
+        node.store = store
+        node.integrate = charge or node.integrate
+    return model.eval()
+
+
 @pytest.mark.parametrize(
     ("model", "named"),
     [
+        (
+            lambda: stored_as(TanhMembraneQuantizer(4)),
+            "fire features.1: got 'TanhMembraneQuantizer'; tanh .* cannot be frozen",
+        ),
+        (lambda: stored_as(nn.Tanh()), "fire features.1: got 'Tanh'; .* cannot be frozen"),
+        (lambda: stored_as(type("Mine", (MembraneQuantizer,), {})(4)), "fire features.1: got 'Mine'; .* cannot be fro"),
+        (lambda: stored_as(MembraneQuantizer(4)), "membrane maximum: got 'none'; train first"),
+        (
+            lambda: stored_as(nn.Identity(), QuantizedCharge(nn.Identity(), 4)),
+            "fire features.1: got 'QuantizedCharge'; .* cannot be frozen",
+        ),
         (lambda: build_model("convnet", BitPlan(Bits(16, 1, 1)), image_shape=IMAGE, num_classes=2), "float weights"),
         (lambda: nn.Sequential(OverTime(nn.Conv2d(3, 4, 3)), IFNode(1)), r"want \[T, N"),
         (lambda: nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU()), "unquantized images"),

@@ -11,6 +11,7 @@ from bitspike import recipes, training
 from bitspike.cli import main
 
 BITSPIKE = Path(sys.executable).with_name("bitspike")
+TINY = Path(__file__).parents[2] / "examples" / "fashion-tiny.bitspike"
 NETS = """
 from torch import nn
 from bitspike.layers import Encoder, OverTime
@@ -149,6 +150,33 @@ def test_a_plan(cost, here):
     assert [neuron["s"] for neuron in report["neurons"]] == [2, 4, 2]
 
 
+def test_memory_by_two_counts(cost, monkeypatch):
+    words = ("convnet", "--input", "1x8x8", "--bits", "2/1/2/4")
+    one, many = (result(cost(*words, "--batch", batch, "--json"))["memory"] for batch in (1, 64))
+    assert [memory["counting"] for memory in one] == ["exact", "paper-002"]
+    for memory, larger in zip(one, many, strict=True):
+        parts = [memory[part] for part in ("weights", "constants", "membranes", "buffers")]
+        assert memory["total"] == sum(parts)
+        assert [larger[part] for part in ("weights", "constants")] == parts[:2]
+        assert [larger[part] for part in ("membranes", "buffers")] == [64 * part for part in parts[2:]]
+    assert one == result(cost(*words, "--json"))["memory"]
+    monkeypatch.setenv("COLUMNS", "80")
+    out = cost(*words, "--batch", 64)[1]
+    assert "64 images at once" in out
+    assert "119 k" in out  # of exact: 21,092 + 1,664 + 64 * (1,280 + 224) bytes
+    assert "…" not in out
+
+
+def test_a_frozen_file(cost):
+    """Its integers, and the memory that they take."""
+    report = result(cost(TINY, "--batch", 2, "--json"))
+    exact, paper = report["memory"]
+    assert exact["weights"] + exact["constants"] == report["total"]["size_bytes"]
+    assert exact["membranes"] == 0  # one step
+    assert exact["buffers"] > 2 * 28 * 28  # two images of 8 bits, and spikes
+    assert paper["membranes"] == 2 * 4 * max(neuron["neurons"] for neuron in report["neurons"])
+
+
 def test_a_run_folder(cost, run_folder, monkeypatch):
     """What the run itself recorded, and the same activity under another convention."""
     report = result(cost(run_folder, "--json"))
@@ -200,7 +228,11 @@ def test_a_network_of_ones_own(cost, here):
         ("convnet --bits 0/2/1", ["bits: got '0/2/1'", "bits w is 0", "from 1 to 16"]),
         ("convnet --bits 2/2/x", ["bits: got '2/2/x'", "for example 2/2/1"]),
         ("convnet --bits 2/2", ["bits: got '2/2'"]),
-        ("convnet --bits 2/2/1/4", ["membrane bits: got 4"]),
+        ("convnet --bits 2/2/1/1", ["membrane bits: got 1"]),
+        ("convnet --bits 2/2/1/33", ["bits u is 33", "from 1 to 32"]),
+        ("convnet --batch 0", ["--batch", "greater than or equal to 1"]),
+        ("convnet --batch 1000001", ["--batch", "less than or equal to 1000000"]),
+        ("convnet --batch many", ["--batch", "integer"]),
         ("convnet --bits 2/2/1 --plan bits.json", ["--bits: got '2/2/1'", "one of --bits and --plan"]),
         ("convnet --plan none.json", ["none.json", "No such file"]),
         ("convnet --plan folder", ["folder", "Is a directory"]),
@@ -233,7 +265,7 @@ def test_a_network_of_ones_own(cost, here):
         ("nets:odd", ["layer: got '1'", "GELU has no op"]),
         ("nets:plain --input 1x32x32", ["conv 0: got '1 channels'; wants 3"]),
         ("nets:plain --input 3x16x16", ["linear 3: got '784 features'; wants 3600"]),
-        ("nets:spiking --bits 4/2/2", ["bits of 2: got '4/2/2'", "(3, 2)"]),
+        ("nets:spiking --bits 4/2/2", ["bits of 2: got '4/2/2'", "(3, 2, None)"]),
         ("nets:plain --classes 10", ["--classes: got '10'", "nets:plain has its own"]),
         ("nets:plain --channels 4", ["--channels: got '4'", "nets:plain has its own"]),
     ],

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -46,8 +48,9 @@ class MembraneQuantizer(nn.Module):
 
     def forward(self, v: Tensor) -> Tensor:
         """Potentials of any shape, quantized."""
-        step = (self._track(v) if self.training else self._frozen()).to(v.dtype) / self.top
-        return round_half_up((v / step).clamp(-self.top, self.top)) * step
+        peak = (self._track(v) if self.training else self._frozen()).to(v.dtype)
+        quantized: Tensor = _Levels.apply(v, peak, self.top)
+        return quantized
 
     def step_size(self) -> float:
         """Value of one level in evaluation.
@@ -78,6 +81,19 @@ class TanhMembraneQuantizer(MembraneQuantizer):
 
     def forward(self, v: Tensor) -> Tensor:
         return super().forward(torch.tanh(v))
+
+
+class _Levels(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, v: Tensor, peak: Tensor, top: int) -> Tensor:
+        ctx.save_for_backward(v, peak)
+        step = (peak / top).clamp(min=torch.finfo(v.dtype).tiny)  # of zeros in float16
+        return round_half_up(v / step).clamp_(-top, top).mul_(step)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None]:
+        v, peak = ctx.saved_tensors
+        return grads[0] * (v.abs() <= peak), None, None  # v/step may round to beyond top where v is the maximum
 
 
 def _positive(peak: Tensor) -> Tensor:

@@ -94,7 +94,7 @@ def table2() -> tuple[Row, ...]:
                 exact, paper = footprints(graph, batch)
                 rows.append(
                     Row(
-                        row=f"{label}, batch {batch}, {width}",
+                        row=f"{label} batch {batch} {width}",
                         printed=number,
                         ours=paper.total / MB,
                         true=exact.total / MB,

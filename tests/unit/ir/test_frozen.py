@@ -22,10 +22,12 @@ from bitspike.ir import (
     Readout,
     Relu,
     Reshape,
+    Store,
     SumPool,
 )
 
 live = Dynamics(fraction_bits=0, leak_multiplier=1, leak_shift=0, v_reset=0)
+kept = replace(live, store=Store(multiplier=1, shift=4, step=16, step_shift=0))
 image = Input(name="image", inputs=(), edge=Edge(shape=(1, 2, 2), T=1, lo=-128, hi=127))
 fire = Fire(name="fire", inputs=("image",), T=2, lo=0, hi=3, dynamics=live)
 flat = Reshape(name="flat", inputs=("fire",), shape=(4,))
@@ -70,6 +72,14 @@ def test_ranges_of_every_edge_and_membrane():
     assert net.membranes == {"fire": (-256, 127)}  # what is below 0 is carried on; it fires from 1 on
 
 
+def test_a_stored_membrane_has_the_range_of_its_codes():
+    """-128 and below is carried on; in 4 bits of levels of 16 that is -112 at least."""
+    net = frozen(replace(fire, membrane_bits=4, dynamics=kept))
+    assert net.membranes == {"fire": (-240, 127)}
+    assert frozen(replace(fire, T=9, membrane_bits=4, dynamics=kept)).membranes == {"fire": (-240, 127)}
+    assert frozen(replace(fire, T=9)).membranes == {"fire": (-9 * 128, 127)}
+
+
 def test_tensors_are_copies_that_cannot_be_written():
     mine = np.ones((3, 4), dtype=np.int8)
     net = frozen(head__weight=mine)
@@ -86,6 +96,13 @@ WITHOUT = [name for name in tensors if name != "scaled.offset"]
 wide = Affine(name="wide", inputs=("image",), fraction_bits=0)
 widened = {"wide__multiplier": [1 << 54], "wide__offset": [0]}  # 0..255 becomes almost 2^62
 window = {"kernel_size": (1, 1), "stride": (1, 1)}
+
+
+def stored(name, **fields):
+    """A neuron that sends nothing, forgets everything, and stores what it reads."""
+    none = Dynamics(fraction_bits=0, leak_multiplier=0, leak_shift=0, v_reset=0, store=replace(kept.store, **fields))
+    return Fire(name=name, inputs=("wide",), T=2, lo=0, hi=0, membrane_bits=2, dynamics=none)
+
 
 REFUSED = {
     # tensors
@@ -167,6 +184,14 @@ REFUSED = {
         "affine scaled: got None; want its fraction",
     ),
     "no dynamics": (lambda: frozen(replace(fire, dynamics=None)), "fire fire: got None; want the integers"),
+    "bits without a store": (
+        lambda: frozen(replace(fire, membrane_bits=4)),
+        "fire fire: got 'membrane_bits=4'; want a store in its dynamics$",
+    ),
+    "a store without bits": (
+        lambda: frozen(replace(fire, dynamics=kept)),
+        "fire fire: got 'membrane_bits=None'; want the membrane_bits of its store$",
+    ),
     "steps": (lambda: frozen(replace(fire, T=1025)), r"fire fire: got \(1025, 0, 3\); want T to 1024"),
     "level above": (lambda: frozen(replace(fire, hi=65537)), r"fire fire: got \(2, 0, 65537\); .* \+-65536"),
     "level below": (lambda: frozen(replace(fire, lo=-65537)), r"fire fire: got \(2, -65537, 3\); .* \+-65536"),
@@ -269,6 +294,24 @@ REFUSED = {
         ),
         "fire op: got .*; the leak could overflow 64 bits",
     ),
+    "store overflows": (
+        lambda: straight(
+            wide,
+            stored("op", multiplier=1 << 30, shift=0),
+            wide__multiplier=[1 << 25],
+            wide__offset=[0],
+        ),
+        "fire op: got .*; the store could overflow 64 bits",
+    ),
+    "half of a store overflows": (
+        lambda: straight(
+            wide,
+            stored("op", multiplier=1, shift=60),
+            wide__multiplier=[-(1 << 53)],
+            wide__offset=[-(1 << 61)],
+        ),
+        "fire op: got .*; the store could overflow 64 bits",
+    ),
 }
 
 
@@ -293,6 +336,9 @@ def test_what_is_just_within_the_limits():
     frozen(also=[replace(fire, name=f"f{index}", T=1022 + 2 * (index > 0)) for index in range(64)])
     straight(replace(flat, name="op", inputs=("image",), shape=(2**30,)), shape=(1, 2**15, 2**15))
     straight(replace(flat, name="op", inputs=("image",), shape=(1,)), lo=2**62 - 256)
+    near = {"wide__multiplier": [(1 << 24) + (1 << 16)], "wide__offset": [0]}  # 255 times that is 2^32 - 2^16
+    straight(wide, stored("op", multiplier=1 << 30, shift=0), **near)
+    straight(wide, stored("op", multiplier=1, shift=60), wide__multiplier=[1 << 53], wide__offset=[0])
     straight(replace(wide, name="op"), **{name.replace("wide", "op"): value for name, value in widened.items()})
 
 

@@ -41,6 +41,7 @@ from bitspike.ir import (
     Node,
     Readout,
     Reshape,
+    Store,
     SumPool,
     Synapse,
     load,
@@ -102,6 +103,14 @@ def every_op() -> FrozenGraph:
     return filled(Graph("every op", NODES))
 
 
+def stored_net() -> FrozenGraph:
+    """The same with a membrane of 4 bits in its last neurons."""
+    store = Store(multiplier=5, shift=4, step=403, step_shift=2)
+    stored = {"membrane_bits": 4, "dynamics": replace(SOFT, store=store)}
+    nodes = tuple(replace(node, **stored) if node.name == "neuron2" else node for node in NODES)
+    return filled(Graph("stored", nodes))
+
+
 def some_images(net: FrozenGraph, count: int = 3) -> np.ndarray:
     """Pixels that no random generator of another version changes."""
     shape = (count, *net.graph.edges[net.graph.nodes[0].name].shape)
@@ -151,9 +160,9 @@ def refused(folder: Path, content: bytes) -> str:
 Edit = Callable[[dict[str, Any]], object]
 
 
-def refused_graph(folder: Path, edit: Edit) -> str:
-    """The line by which the network of every op is refused, its graph edited."""
-    header, data = parts(to_bytes(every_op()))
+def refused_graph(folder: Path, edit: Edit, net: FrozenGraph | None = None) -> str:
+    """The line by which the network, that of every op, is refused, its graph edited."""
+    header, data = parts(to_bytes(net or every_op()))
     edit(header["__metadata__"]["graph"])
     return refused(folder, file_of(header, data))
 
@@ -173,6 +182,27 @@ def test_every_op_comes_back(tmp_path: Path) -> None:
     assert np.ptp(oracle.logits(net, shown)) > 0
 
 
+def test_a_stored_membrane_comes_back(tmp_path: Path) -> None:
+    net = stored_net()
+    save(net, tmp_path / "net.bitspike")
+    found = load(tmp_path / "net.bitspike")
+    assert_same(found, net)
+    shown = some_images(net)
+    assert np.array_equal(oracle.logits(found, shown), oracle.logits(net, shown))
+    assert not np.array_equal(oracle.logits(every_op(), shown), oracle.logits(net, shown))
+
+
+def test_what_is_the_default_is_not_written() -> None:
+    """A file without stored membranes does not name them: versions that know of none read it."""
+    raw = parts(to_bytes(every_op()))[0]["__metadata__"]["graph"]["nodes"]
+    integers = {"fraction_bits": 6, "leak_multiplier": 1, "leak_shift": 0, "v_reset": 0, "rounds": True}
+    assert raw[3]["dynamics"] == integers
+    assert "membrane_bits" not in raw[3]
+    raw = parts(to_bytes(stored_net()))[0]["__metadata__"]["graph"]["nodes"]
+    assert raw[9]["membrane_bits"] == 4
+    assert raw[9]["dynamics"]["store"] == {"multiplier": 5, "shift": 4, "step": 403, "step_shift": 2}
+
+
 @pytest.mark.parametrize("name", sorted(MODELS))
 def test_every_family_comes_back(tmp_path: Path, name: str) -> None:
     import torch
@@ -181,7 +211,7 @@ def test_every_family_comes_back(tmp_path: Path, name: str) -> None:
     from bitspike.models import build_model
 
     torch.manual_seed(0)
-    stages = {"convnet": 3, "vgg9": 3, "vgg16": 5}.get(
+    stages = {"convnet": 3, "vgg9": 3, "vgg16": 5, "vggsnn": 5}.get(
         name, 3 if "thin" in name or name in ("resnet19", "resnet20") else 4
     )
     shape, channels = (3, 32, 32), tuple(4 + 2 * k for k in range(stages))
@@ -293,6 +323,7 @@ WRONG: dict[str, list[object]] = {
     "tuple[int, ...]": [24, None, "24", {}, ["24"], [24.0], [True], [None], [[24]]],
     "float | None": ["1", True, [], {}, float("nan"), float("inf"), -float("inf"), 1e999],
     "Dynamics | None": [1, "x", [], True],
+    "Store | None": [1, "x", [], True],
 }
 NODE_FIELDS = [
     (index, field.name, str(field.type), field.default is MISSING)
@@ -334,6 +365,49 @@ def test_each_wrong_field_is_named(
         said = refused_graph(tmp_path, lambda raw: slot(raw, index, path).pop(path[-1]))
         assert said.startswith(where)
         assert "required" in said
+
+
+STORE = ("dynamics", "store")
+
+
+@pytest.mark.parametrize("name", [field.name for field in fields(Store)])
+def test_each_wrong_field_of_a_store_is_named(tmp_path: Path, name: str) -> None:
+    where = f"graph nodes[9].dynamics.store.{name}: "
+    for value in WRONG["int"]:
+
+        def give(raw: dict[str, Any], value: object = value) -> None:
+            slot(raw, 9, (*STORE, name))[name] = value
+
+        assert refused_graph(tmp_path, give, stored_net()).startswith(where), value
+    said = refused_graph(tmp_path, lambda raw: slot(raw, 9, (*STORE, name)).pop(name), stored_net())
+    assert said.startswith(where)
+    assert "required" in said
+    for huge in (*HUGE, -1):
+        said = refused_graph(
+            tmp_path, lambda raw, huge=huge: slot(raw, 9, (*STORE, name)).update({name: huge}), stored_net()
+        )
+        assert said.startswith("graph nodes[9].dynamics.store"), huge
+        assert name in said
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "named"),
+    [
+        ((*STORE, "colour"), 1, "graph nodes[9].dynamics.store.colour: got 1; "),
+        ((*STORE, "multiplier"), 0, "graph nodes[9].dynamics.store: multiplier: got 0; want 1 to 1073741824"),
+        ((*STORE, "shift"), 61, "graph nodes[9].dynamics.store: shift: got 61; want 0 to 60"),
+        ((*STORE, "step"), 2**46 + 1, "graph nodes[9].dynamics.store: step: got 70368744177665; want 0 to"),
+        ((*STORE, "step_shift"), 31, "graph nodes[9].dynamics.store: step_shift: got 31; want 0 to 30"),
+        (STORE, {}, "graph nodes[9].dynamics.store.multiplier"),
+        (STORE, None, "fire neuron2: got 'membrane_bits=4'; want a store in its dynamics"),
+        (("membrane_bits",), None, "fire neuron2: got 'membrane_bits=None'; want the membrane_bits of its store"),
+        (("membrane_bits",), 1, "graph nodes[9]: fire neuron2: got 1; wants membrane_bits 2 to 16"),
+        (("membrane_bits",), 17, "graph nodes[9]: fire neuron2: got 17; wants membrane_bits 2 to 16"),
+    ],
+)
+def test_a_store_that_is_wrong_is_named(tmp_path: Path, path: tuple[str, ...], value: object, named: str) -> None:
+    said = refused_graph(tmp_path, lambda raw: slot(raw, 9, path).update({path[-1]: value}), stored_net())
+    assert said.startswith(named)
 
 
 HUGE: list[int] = [2**62, -(2**63), 10**20, -(10**400), 10**4000]
@@ -673,6 +747,17 @@ def wide(most: int) -> st.SearchStrategy[int]:
     init=wide(61),
     leak=st.integers(0, 1 << 15),
     fraction=st.integers(0, 30),
+    store=st.none()
+    | st.builds(
+        lambda multiplier, shift, step, step_shift: Store(
+            multiplier=multiplier, shift=shift, step=step, step_shift=step_shift
+        ),
+        wide(30).map(abs).map(lambda value: max(value, 1)),
+        st.integers(0, 60),
+        wide(46).map(abs),
+        st.integers(0, 30),
+    ),
+    bits=st.integers(2, 16),
     pixels=st.lists(st.sampled_from([0, 1, 128, 255]), min_size=3, max_size=3),
     T=st.integers(1, 4),
 )
@@ -684,18 +769,23 @@ def test_what_is_accepted_does_not_wrap_around(
     init: int,
     leak: int,
     fraction: int,
+    store: Store | None,
+    bits: int,
     pixels: list[int],
     T: int,
 ) -> None:
     """The oracle's int64 are Python's integers, however near to the end of the range."""
-    dynamics = Dynamics(fraction_bits=fraction, leak_multiplier=leak, leak_shift=15, v_reset=reset, v_init=init)
+    dynamics = Dynamics(
+        fraction_bits=fraction, leak_multiplier=leak, leak_shift=15, v_reset=reset, v_init=init, store=store
+    )
+    carried_bits = bits if store else None
     nodes = (
         Input(name="images", inputs=(), edge=Edge(shape=(1, 1, 3), T=1, lo=-128, hi=127)),
         Affine(name="a", inputs=("images",), fraction_bits=0),
         Reshape(name="flat", inputs=("a",), shape=(3,)),
         Linear(name="l", inputs=("flat",), out_channels=1, weight_bits=8),
         Affine(name="c", inputs=("l",), fraction_bits=0),
-        Fire(name="f", inputs=("c",), T=T, lo=-3, hi=3, dynamics=dynamics),
+        Fire(name="f", inputs=("c",), T=T, lo=-3, hi=3, membrane_bits=carried_bits, dynamics=dynamics),
         Readout(name="answer", inputs=("f",)),
     )
     affines = {f"{name}.multiplier": m[k] for k, name in enumerate("ac")}
@@ -720,6 +810,10 @@ def test_what_is_accepted_does_not_wrap_around(
         level = min(max(u >> fraction, -3), 3)
         assert (potentials[t], edges["f"][t].item()) == (u, level)
         v = u - (level << fraction) if reset is None else reset if level else u
+        if store:
+            code = (v * store.multiplier + 2**store.shift // 2) // 2**store.shift
+            code = min(max(code, 1 - 2 ** (bits - 1)), 2 ** (bits - 1) - 1)
+            v = (code * store.step + 2**store.step_shift // 2) // 2**store.step_shift
     proven = net.membranes["f"]
     assert proven.lo <= min(potentials) <= max(potentials) <= proven.hi
 

@@ -164,9 +164,9 @@ def loop(folder: Path, count: int, seed: int) -> None:
 
 @cache
 def whole_files() -> tuple[bytes, ...]:
-    """Three networks: every op, and two that were a model."""
+    """Four networks: every op, the same with a stored membrane, and two that were a model."""
     import torch
-    from test_netfile import every_op
+    from test_netfile import every_op, stored_net
 
     from bitspike import BitPlan, Bits
     from bitspike.lowering import freeze
@@ -174,7 +174,7 @@ def whole_files() -> tuple[bytes, ...]:
     from bitspike.neurons import NeuronConfig
 
     torch.manual_seed(0)
-    found = [to_bytes(every_op())]
+    found = [to_bytes(every_op()), to_bytes(stored_net())]
     for name, bits, v_reset in (("convnet", Bits(3, 2, 3), None), ("sew-resnet18", Bits(1, 1, 2), 0.0)):
         channels = (2, 2, 3) if name == "convnet" else (2, 2, 2, 2)
         neuron = NeuronConfig(v_reset=v_reset)

@@ -8,7 +8,7 @@ from bitspike.bits import BitPlan, Bits
 from bitspike.errors import UserError
 from bitspike.layers import Encoder
 from bitspike.models import MODELS, apply_weight_bits, build_model
-from bitspike.neurons import IFNode, LIFNode, MultiBitLIFNode, NeuronConfig, SpikingNode
+from bitspike.neurons import IFNode, LIFNode, MultiBitLIFNode, NeuronConfig, SpikingNode, quantize_membrane
 from bitspike.quant import UniformSymmetric, quantize_weights, synapses, weight_bits, weight_quantizer
 
 SMALL = {  # image side and channels: the smallest that the network's pooling leaves alive
@@ -144,6 +144,59 @@ def test_a_plan_gives_steps_to_all():
     assert {node.T for node in neurons(small("convnet", "16/2/3")).values()} == {3}
 
 
+def test_a_plan_gives_membrane_bits_by_layer():
+    plan = BitPlan(Bits(2, 1, 2, 4), {"blocks.1.*": {"u": 8}, "stem_neuron": {"s": 2, "u": 2}})
+    model = small("resnet8-thin", plan)
+    found = {name: node.membrane_bits for name, node in neurons(model).items()}
+    assert found == {
+        name: 2 if name == "stem_neuron" else 8 if name.startswith("blocks.1.") else 4 for name in found
+    }
+    assert len(found) == 7
+    stores = [node.store for node in neurons(model).values()]
+    assert len(set(map(id, stores))) == len(stores)  # each layer has its own maximum
+    assert model(images(8)).shape == (2, 3, 5)
+    assert all(store.batches_tracked == 1 for store in stores)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_every_model_takes_narrow_membranes(name):
+    model = small(name, "1/1/3/2", neuron=NeuronConfig(kind="quant-lif"))
+    x = images(SMALL[name][0])
+    model(x)
+    other = small(name, "1/1/3/2", neuron=NeuronConfig(kind="quant-lif"))
+    other.load_state_dict(model.state_dict())
+    assert torch.equal(model.eval()(x), other.eval()(x))
+    assert {node.membrane_bits for node in neurons(model).values()} == {2}
+
+
+def vggsnn_layers(**options) -> list[str]:
+    with torch.device("meta"):
+        model = build_model("vggsnn", BitPlan(Bits(1, 1, 2)), image_shape=(3, 48, 48), num_classes=10, **options)
+    names = []
+    for module in model.modules():
+        if isinstance(module, nn.Conv2d):
+            assert (module.kernel_size, module.stride, module.padding) == ((3, 3), (1, 1), (1, 1))
+            names.append(f"conv {module.in_channels} {module.out_channels}")
+        elif isinstance(module, nn.Linear):
+            names.append(f"fc {module.in_features} {module.out_features}")
+        elif isinstance(module, nn.AvgPool2d | nn.MaxPool2d):
+            names.append(f"{type(module).__name__} {module.kernel_size}")
+        elif isinstance(module, SpikingNode):
+            names.append("fire")
+    return names
+
+
+def test_vggsnn_is_the_papers_network():
+    """64, 128, P, 256, 256, P, 512, 512, P, 512, 512, P, fc, with average pools, on 48 x 48."""
+    channels = [3, 64, 128, 256, 256, 512, 512, 512, 512]
+    expected = []
+    for index in range(8):
+        expected += [f"conv {channels[index]} {channels[index + 1]}", "fire"]
+        expected += ["AvgPool2d 2"] if index % 2 else []
+    assert vggsnn_layers() == [*expected, f"fc {512 * 3 * 3} 10"]
+    assert vggsnn_layers(channels=(8, 16, 32, 64, 64))[0] == "conv 3 8"
+
+
 @pytest.mark.parametrize("name", MODELS)
 def test_floats_have_no_quantizer(name):
     assert all(weight_quantizer(layer) is None for layer in synapses(small(name, "16/1/1")).values())
@@ -168,7 +221,10 @@ def test_the_neuron_is_by_choice():
         ({"channels": (4, 0, 4)}, "channels: got"),
         ({"channels": (4, 4)}, "want 3 numbers, one for each stage"),
         ({"plan": BitPlan(Bits(2, 2, 1), {"stem": {"w": 8}})}, "plan layer: got 'stem'"),
-        ({"plan": BitPlan(Bits(2, 2, 1, 8))}, "membrane bits: got 8"),
+        ({"plan": BitPlan(Bits(2, 2, 1, 1))}, "membrane bits: got 1; want 2 to 16"),
+        ({"plan": BitPlan(Bits(2, 2, 1, 17))}, "membrane bits: got 17"),
+        ({"plan": BitPlan(Bits(2, 2, 1), {"stem_neuron": {"u": 1}})}, "membrane bits: got 1; want 2 to 16"),
+        ({"name": "vggsnn", "channels": (2,) * 5, "image_shape": (3, 32, 15)}, "want at least 16 pixels a side"),
         ({"neuron": NeuronConfig(kind="if")}, "spike bits: got 2"),
         ({"name": "convnet", "image_shape": (1, 4, 28)}, "want at least 8 pixels a side"),
     ],
@@ -195,7 +251,29 @@ def test_a_users_model_takes_weight_bits():
     assert model(torch.randn(2, 5, 4)).shape == (2, 5, 2)
 
 
-@pytest.mark.parametrize(("bits", "entry"), [("3/2/2", {}), ("3/1/1", {}), ("3/1/2", {"neuron": {"s": 2}})])
+@pytest.mark.parametrize("u", [2, 8])
+def test_a_users_membranes_are_what_the_plan_says(u):
+    model = OwnNet()
+    quantize_membrane(model.neuron, u)
+    apply_weight_bits(model, BitPlan(Bits(3, 1, 2, u)))
+    assert [weight_bits(layer) for layer in synapses(model).values()] == [3, 3]
+    for told in (None, u + 1):
+        other = OwnNet()
+        quantize_membrane(other.neuron, u)
+        with pytest.raises(UserError, match=rf"bits of neuron: .*steps/membrane bits \(1, 2, {u}\)"):
+            apply_weight_bits(other, BitPlan(Bits(3, 1, 2, told)))
+
+
+@pytest.mark.parametrize(
+    ("bits", "entry"),
+    [
+        ("3/2/2", {}),
+        ("3/1/1", {}),
+        ("3/1/2/4", {}),
+        ("3/1/2", {"neuron": {"s": 2}}),
+        ("3/1/2", {"neuron": {"u": 2}}),
+    ],
+)
 def test_a_users_neurons_stay_what_they_are(bits, entry):
     model = OwnNet()
     with pytest.raises(UserError, match="bits of neuron"):

@@ -2,6 +2,7 @@
 
 import pytest
 from pydantic import ValidationError
+from torch import nn
 
 from bitspike.bits import Bits
 from bitspike.errors import UserError
@@ -12,13 +13,24 @@ from bitspike.neurons import (
     MultiBitLIFNode,
     NeuronConfig,
     ParametricLIFNode,
+    QuantLIFNode,
     Sigmoid,
     StraightThrough,
+    Triangle,
     make_node,
 )
-from bitspike.neurons.integrate import LeakyIntegrate, ParametricLeakyIntegrate
+from bitspike.neurons.integrate import LeakyIntegrate, ParametricLeakyIntegrate, RetainIntegrate
+from bitspike.neurons.quantized import QuantizedCharge
+from bitspike.quant import MembraneQuantizer, TanhMembraneQuantizer
 
-KINDS = {"multibit": MultiBitLIFNode, "if": IFNode, "lif": LIFNode, "plif": ParametricLIFNode}
+KINDS = {
+    "multibit": MultiBitLIFNode,
+    "if": IFNode,
+    "lif": LIFNode,
+    "plif": ParametricLIFNode,
+    "quant-lif": QuantLIFNode,
+}
+SURROGATES = {"multibit": StraightThrough, "quant-lif": Triangle}
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -28,7 +40,7 @@ def test_kinds(kind):
     assert (node.T, node.staircase.lo, node.staircase.hi) == (3, 0, 1)
     assert node.staircase.v_threshold == 1.0
     assert (node.v_reset, node.detach_reset) == (None, False)
-    assert type(node.surrogate_function) is (StraightThrough if kind == "multibit" else Sigmoid)
+    assert type(node.surrogate_function) is SURROGATES.get(kind, Sigmoid)
 
 
 @pytest.mark.parametrize("spike_bits", range(1, 9))
@@ -55,16 +67,46 @@ def test_constants_reach_the_node():
     assert (graded.integrate.retention, graded.staircase.scale) == (0.25, 0.75)
 
 
-@pytest.mark.parametrize("kind", ["if", "lif", "plif"])
+@pytest.mark.parametrize("kind", ["if", "lif", "plif", "quant-lif"])
 def test_a_binary_neuron_sends_one_bit(kind):
     with pytest.raises(UserError, match=f"spike bits: got 2; the {kind} neuron sends 1"):
         make_node(NeuronConfig(kind=kind), Bits(2, 2, 1))
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_no_neuron_here_has_membrane_bits(kind):
-    with pytest.raises(UserError, match="membrane bits: got 8"):
-        make_node(NeuronConfig(kind=kind), Bits(2, 1, 1, 8))
+@pytest.mark.parametrize("u", range(2, 17))
+def test_every_neuron_takes_membrane_bits(kind, u):
+    node = make_node(NeuronConfig(kind=kind), Bits(2, 1, 2, u))
+    assert type(node) is KINDS[kind]
+    assert type(node.store) is MembraneQuantizer
+    assert node.membrane_bits == node.store.bits == u
+    floats = make_node(NeuronConfig(kind=kind), Bits(2, 1, 2))
+    assert type(floats.store) is nn.Identity
+    assert floats.membrane_bits is None
+
+
+@pytest.mark.parametrize(
+    ("reading", "store", "charge"),
+    [
+        ("carry", MembraneQuantizer, RetainIntegrate),
+        ("carry-tanh", TanhMembraneQuantizer, RetainIntegrate),
+        ("charge", nn.Identity, QuantizedCharge),
+    ],
+)
+def test_the_reading_says_where_the_membrane_is_quantized(reading, store, charge):
+    node = make_node(NeuronConfig(kind="quant-lif", membrane=reading), Bits(1, 1, 2, 4))
+    assert (type(node.store), type(node.integrate)) == (store, charge)
+    assert node.membrane_bits == 4
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("reading", ["carry", "carry-tanh", "charge"])
+def test_membrane_bits_are_2_to_16(kind, reading):
+    config = NeuronConfig(kind=kind, membrane=reading)
+    with pytest.raises(UserError, match="membrane bits: got 1; want 2 to 16: .*its only level is 0"):
+        make_node(config, Bits(2, 1, 1, 1))
+    with pytest.raises(UserError, match="membrane bits: got 17; want a whole number from 2 to 16"):
+        make_node(config, Bits(2, 1, 1, 17))
 
 
 def test_misspellings_are_refused():
@@ -72,5 +114,7 @@ def test_misspellings_are_refused():
         make_node(NeuronConfig(surrogate_function="sigmod"), Bits(2, 1, 1))
     with pytest.raises(ValidationError):
         NeuronConfig(kind="izhikevich")
+    with pytest.raises(ValidationError):
+        NeuronConfig(membrane="tanh")
     with pytest.raises(ValidationError):
         NeuronConfig(v_thresold=1.0)

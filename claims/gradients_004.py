@@ -1,0 +1,116 @@
+"""``python -m claims.gradients_004``: gradient norms at each residual block while a network trains (paper 004, Fig. 8).
+
+SEW-ResNet18, Sparse-ResNet18, and Sparse-ResNet18 whose barriers have the surrogate gradient of the other neurons, all
+[T=1, N=4], three seeds each, over one epoch of the thin recipe. At block ``l``, ``O`` is what the block sends and ``A``
+the direct path into the sum; the shortcut's gradient is that of ``A``, for both are added. Writes
+``results/claims/gradients-004.json`` and ``docs/figures/004-gradients-DATA.png``.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import sys
+from pathlib import Path
+from statistics import mean, stdev
+from typing import Annotated, Any
+
+import typer
+from torch import Tensor, nn
+
+from bitspike import recipes
+from bitspike.data import EpochBatches, TrainingImages, build_augment
+from bitspike.errors import UserError, require
+from bitspike.files import write_atomically, write_json
+from bitspike.models import SEWBasicBlock
+from bitspike.training import TrainConfig, override
+from bitspike.training.loss import loss_of
+from bitspike.training.optimizer import lr_at, make_optimizer, set_lr
+from bitspike.training.result import machine_class
+from bitspike.training.setup import load_images, make_model
+from claims.claim import SEEDS
+
+MODELS = ("sew-resnet18", "sparse-resnet18", "sparse-resnet18-without-ste")
+ROOT = Path(__file__).parent.parent
+RESULTS = ROOT / "results" / "claims" / "gradients-004.json"
+
+
+class BlockGradients:
+    """Norms of ``dL/dA`` and ``dL/dO`` of each block, one for each backward pass."""
+
+    def __init__(self, model: nn.Module) -> None:
+        blocks = [module for module in model.modules() if isinstance(module, SEWBasicBlock)]
+        self.norms: dict[str, list[list[float]]] = {"A": [[] for _ in blocks], "O": [[] for _ in blocks]}
+        for index, block in enumerate(blocks):
+            block.residual.register_forward_hook(self._watch(self.norms["A"][index]))
+            block.register_forward_hook(self._watch(self.norms["O"][index]))
+
+    def _watch(self, norms: list[float]) -> Any:
+        def hook(module: nn.Module, inputs: Any, output: Tensor) -> None:
+            output.register_hook(lambda grad: norms.append(float(grad.norm())))
+
+        return hook
+
+
+def measure(config: TrainConfig, data_dir: Path | None, steps: int) -> dict[str, list[float]]:
+    """Mean gradient norms by block over the first ``steps`` optimizer steps of ``config``."""
+    images = load_images(config, data_dir).train
+    data = TrainingImages(images, build_augment(config.augment), config.seed)
+    model = make_model(config).train()
+    gradients, optimizer = BlockGradients(model), make_optimizer(model, config.optimizer)
+    per_epoch = len(EpochBatches(len(images), config.batch_size, seed=config.seed, epoch=0))
+    for step, indices in enumerate(EpochBatches(len(images), config.batch_size, seed=config.seed, epoch=0)):
+        if step == steps:
+            break
+        x, y = data.__getitems__(indices)
+        set_lr(optimizer, lr_at(step, per_epoch, config.epochs, config.optimizer))
+        optimizer.zero_grad()
+        loss_of(model(x), y, config.loss).backward()
+        optimizer.step()
+    return {path: [mean(block) for block in blocks] for path, blocks in gradients.norms.items()}
+
+
+def picture(found: dict[str, Any]) -> Any:
+    """Like Fig. 8: a line for each network, blocks from the input on, mean and spread over the seeds."""
+    made: Any = require("matplotlib.figure", "viz").Figure(figsize=(10, 3.5), layout="constrained")
+    paths = {"A": "direct path and shortcut, dL/dA = dL/dR", "O": "what the block sends, dL/dO"}
+    for axes, (path, title) in zip(made.subplots(1, 2, sharey=True), paths.items(), strict=True):
+        for model in MODELS:
+            blocks = list(zip(*(norms[path] for norms in found[model]), strict=True))
+            axes.errorbar(
+                range(len(blocks)), [mean(b) for b in blocks], [stdev(b) for b in blocks], capsize=3, label=model
+            )
+        axes.set(title=title, xlabel="block", yscale="log")
+    made.axes[0].set_ylabel("mean gradient norm")
+    made.axes[0].legend(fontsize=8, frameon=False)
+    return made
+
+
+def main(
+    data: Annotated[str, typer.Option(help="fashion or cifar10.")] = "fashion",
+    steps: Annotated[int, typer.Option(min=1, help="Optimizer steps to average over.")] = 100,
+    data_dir: Annotated[Path | None, typer.Option(help="Where the data sets lie; default $BITSPIKE_DATA.")] = None,
+) -> None:
+    """Measure, and write the numbers and the picture."""
+    recipe = f"multilevel-sparse-resnet18-thin-{data}"
+    found: dict[str, Any] = {}
+    for model in MODELS:
+        edits = [f"model={model}", "train_size=20000"]
+        configs = [override(recipes.recipe(recipe), [*edits, f"seed={seed}"]) for seed in SEEDS]
+        found[model] = [measure(config, data_dir, steps) for config in configs]
+        print(f"{model}: dL/dO at block 0 {mean(norms['O'][0] for norms in found[model]):.2e}", file=sys.stderr)
+    known = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+    how = {"recipe": recipe, "steps": steps, "seeds": SEEDS, "machine": machine_class()}
+    write_json(RESULTS, known | {data: {**how, "norms": found}})
+    image = ROOT / "docs" / "figures" / f"004-gradients-{data}.png"
+    image.parent.mkdir(parents=True, exist_ok=True)
+    content = io.BytesIO()
+    picture(found).savefig(content, format="png", dpi=150)
+    write_atomically(image, content.getvalue())
+
+
+if __name__ == "__main__":
+    try:
+        typer.run(main)
+    except UserError as wrong:
+        sys.exit(f"gradients: {wrong}")

@@ -1,0 +1,90 @@
+"""Paper 004 (multi-level spikes, Sparse-ResNet): its claims on thin networks, Fashion-MNIST and CIFAR-10."""
+
+from __future__ import annotations
+
+from statistics import mean
+
+from claims.claim import Claim, Measured, Outcome, beats
+
+__all__ = ["CLAIMS", "INTERVALS", "LEVELS", "STEPS"]
+
+INTERVALS = (1, 2, 4, 8)
+LEVELS = {N: (f"bits=16/{N.bit_length()}/1", f"neuron.levels={N}") for N in INTERVALS}
+"""One step of ``N`` levels."""
+STEPS = {T: (f"bits=16/1/{T}", "neuron.levels=1") for T in INTERVALS}
+"""``T`` steps of one level; ``STEPS[1]`` is ``LEVELS[1]``."""
+FOUR = LEVELS[4]
+SPARSE, SEW = FOUR, ("model=sew-resnet18", *FOUR)
+WITHOUT_STE = ("model=sparse-resnet18-without-ste", *FOUR)
+
+
+def _label(edits: tuple[str, ...]) -> str:
+    return " ".join(edits)
+
+
+def _ratio(measured: Measured, metric: str, of: tuple[str, ...], to: tuple[str, ...]) -> float:
+    return mean(measured[metric][_label(of)]) / mean(measured[metric][_label(to)])
+
+
+def judge_levels_for_steps(measured: Measured) -> Outcome:
+    """[T=1, N=4] is within 1 point of [T=4, N=1], with at most 0.6 times its spikes and energy (paper: 0.44, 0.52)."""
+    accuracy = measured["test_accuracy"]
+    difference, _, text = beats(accuracy[_label(LEVELS[4])], accuracy[_label(STEPS[4])])
+    spikes, energy = (_ratio(measured, metric, LEVELS[4], STEPS[4]) for metric in ("spikes", "energy_nj"))
+    why = f"4 levels over 4 steps: {text}, {spikes:.2f} times the spikes, {energy:.2f} times the energy"
+    for n in (2, 8):
+        _, _, text = beats(accuracy[_label(LEVELS[n])], accuracy[_label(STEPS[n])])
+        why += f"; {n} intervals: {text}, {_ratio(measured, 'energy_nj', LEVELS[n], STEPS[n]):.2f} times the energy"
+    return Outcome("confirmed" if abs(difference) <= 1 and spikes <= 0.6 and energy <= 0.6 else "not confirmed", why)
+
+
+def judge_barriers_stay_sparse(measured: Measured) -> Outcome:
+    """At N = 4 Sparse-ResNet18 is within 1 point of SEW-ResNet18 with at least 20 % fewer events (paper: 25 %)."""
+    accuracy = measured["test_accuracy"]
+    difference, _, text = beats(accuracy[_label(SPARSE)], accuracy[_label(SEW)])
+    events, fired = (_ratio(measured, metric, SPARSE, SEW) for metric in ("events", "spikes"))
+    why = f"Sparse over SEW: {text}, {events:.2f} times the events, sums included, {fired:.2f} times the spikes fired"
+    return Outcome("confirmed" if difference >= -1 and events <= 0.8 else "not confirmed", why)
+
+
+def judge_straight_through(measured: Measured) -> Outcome:
+    """Without the barrier's straight-through gradient accuracy falls, by more than twice the standard error."""
+    accuracy = measured["test_accuracy"]
+    gain, clear, text = beats(accuracy[_label(SPARSE)], accuracy[_label(WITHOUT_STE)])
+    verdict = "within the spread" if not clear else "confirmed" if gain > 0 else "not confirmed"
+    return Outcome(verdict, f"with over without: {text}; gradient norms: results/claims/gradients-004.json")
+
+
+def _on(data: str) -> tuple[Claim, ...]:
+    plain, residual = f"multilevel-vgg9-thin-{data}", f"multilevel-sparse-resnet18-thin-{data}"
+    intervals = [*LEVELS.values(), *(STEPS[T] for T in INTERVALS if T > 1)]
+    return (
+        Claim(
+            f"004.1-{data}",
+            "Four levels in one step are as accurate as four steps, with about half the spikes and energy.",
+            "Section 6.1, Figures 6 and 7, Table 3",
+            tuple((plain, edits) for edits in intervals),
+            judge_levels_for_steps,
+        ),
+        Claim(
+            f"004.2-{data}",
+            "Sparse-ResNet is as accurate as SEW-ResNet with at least 20 % fewer spikes.",
+            "Sections 6.4 and 6.5, Figures 10 and 11",
+            tuple((residual, edits) for edits in (SPARSE, SEW)),
+            judge_barriers_stay_sparse,
+        ),
+        Claim(
+            f"004.3-{data}",
+            "Without the straight-through gradient of the barrier, gradients vanish and accuracy falls.",
+            "Section 6.3, Figures 8 and 9",
+            tuple((residual, edits) for edits in (SPARSE, WITHOUT_STE)),
+            judge_straight_through,
+        ),
+    )
+
+
+CLAIMS = (
+    *_on("fashion"),
+    *_on("cifar10"),
+    Claim("004.4", "Event data in one step.", "Section 5.5, Table 2", untested="needs event data sets"),
+)

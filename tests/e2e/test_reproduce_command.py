@@ -1,0 +1,97 @@
+"""`bitspike reproduce` as a stranger types it."""
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+from bitspike.cli import main
+
+STORED = Path(__file__).parents[2] / "results" / "reproduce" / "002-table2.json"
+NAMES = ["000/table1", "001/table1", "001/table2", "002/table2", "002/size"]
+
+
+@pytest.fixture
+def reproduce(monkeypatch, capsys):
+    """Runs the command in this process: exit status, stdout, stderr."""
+
+    def run(*words):
+        monkeypatch.setattr(sys, "argv", ["bitspike", "reproduce", *words])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        said = capsys.readouterr()
+        return ended.value.code or 0, said.out, said.err
+
+    return run
+
+
+def result(outcome):
+    status, out, err = outcome
+    assert (status, err) == (0, "")
+    return json.loads(out)
+
+
+def test_the_tables_are_listed(reproduce):
+    status, out, err = reproduce()
+    assert (status, err) == (0, "")
+    assert [line.split()[0] for line in out.splitlines()] == NAMES
+    listed = result(reproduce("--json"))
+    assert [table["table"] for table in listed["tables"]] == NAMES
+    assert listed["tables"][3]["title"] == "paper 002, Table 2: memory footprint of Q-SNNs"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_table_as_json(reproduce, name):
+    table = result(reproduce(name, "--json"))
+    assert table["table"] == name
+    assert table["rows"]
+    for row in table["rows"]:
+        assert set(row) == {"row", "published", "ours", "ratio", "unit", "counting", "note", "true"}
+
+
+def test_the_stored_result_is_what_the_command_writes(reproduce):
+    assert result(reproduce("002/table2", "--json")) == json.loads(STORED.read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("columns", [80, 140])
+def test_a_table_for_people(reproduce, monkeypatch, columns):
+    monkeypatch.setenv("COLUMNS", str(columns))
+    status, out, err = reproduce("002/table2")
+    assert (status, err) == (0, "")
+    lines = out.splitlines()
+    assert max(map(len, lines)) <= columns
+    assert "…" not in out
+    cells = [[cell.strip() for cell in line.split("│")[1:-1]] for line in lines if line.startswith("│")]
+    assert len(cells) == 36  # a line each
+    assert cells[4] == ["ResNet19 batch 64 32w-32u", "83.83", "83.831", "1.0000", "422.718", "[1]"]
+    assert "36 of 36 as printed; ours: counted as paper-002; true: as exact" in out
+    assert "[6] weights" in out
+
+
+def test_what_cannot_be_reproduced_is_shown(reproduce, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    out = reproduce("001/table2")[1]
+    assert "needs the learned bits of each layer" in out
+    assert "G bit operations" in out
+    assert "MB" in out
+    assert "…" not in out
+
+
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [
+        (["002/table3"], ["table: got '002/table3'", "did you mean '002/table2'?"]),
+        (["2"], ["table: got '2'", "known: 000/table1"]),
+        ([""], ["table: got ''", "known: 000/table1"]),
+        (["002/table2", "001/table1"], ["001/table1"]),
+        (["002/table2", "--jsno"], ["--jsno"]),
+    ],
+)
+def test_a_mistake_is_one_line(reproduce, words, named):
+    status, out, err = reproduce(*words)
+    assert (status, out) == (2, "")
+    assert err.startswith("bitspike: ")
+    assert err.count("\n") == 1, err
+    for word in named:
+        assert word in err
