@@ -35,7 +35,7 @@ def si(value: float | None) -> str:
 def results_table(results: Sequence[Mapping[str, Any]], title: str) -> Table:
     """Accuracy and cost of finished runs, a row each (``result.json``)."""
     table = Table(title=title)
-    for column in ("network", "bits w/s/T", "test accuracy", "Bit Budget", "S-ACE", "NS-ACE", "size"):
+    for column in ("network", "bits w/s/T/u", "test accuracy", "Bit Budget", "S-ACE", "NS-ACE", "size"):
         table.add_column(column, justify="left" if column == "network" else "right")
     for r in results:
         name = "full precision" if r["bits"].startswith("16/") else "low-bit"
@@ -71,16 +71,23 @@ def activity_tables(report: CostReport) -> list[Table]:
     """What images set off, in layers with weights and in layers of neurons; no tables if nothing was measured."""
     if report.activity is None:
         return []
-    layers = _table("on real images, per image", "layer", "firing rate", "SOPs", "additions", "NS-ACE")
+    layers = _table("on real images, per image", "layer", "firing rate", "SOPs", "additions", "NS-ACE", "entropy")
+    layers.caption = "entropy: bits that a weight carries"
     for layer in report.layers:
         rate = f"{100 * (layer.firing_rate or 0):.1f} %"
-        layers.add_row(escape(layer.name), rate, si(layer.sops), si(layer.additions), si(layer.ns_ace))
-    neurons = _table("", "neurons", "number", "s/T", "spikes", "sparsity")
+        row = (rate, si(layer.sops), si(layer.additions), si(layer.ns_ace), _bits(layer.weight_entropy))
+        layers.add_row(escape(layer.name), *row)
+    neurons = _table("", "neurons", "number", "s/T", "spikes", "sparsity", "entropy")
+    neurons.caption = "entropy: bits in whether a neuron fires"
     for neuron in report.neurons:
         sparsity = f"{100 * (neuron.sparsity or 0):.1f} %"
-        row = (si(neuron.neurons), f"{neuron.s}/{neuron.t}", si(neuron.spikes), sparsity)
+        row = (si(neuron.neurons), f"{neuron.s}/{neuron.t}", si(neuron.spikes), sparsity, _bits(neuron.entropy))
         neurons.add_row(escape(neuron.name), *row)
     return [layers, neurons]
+
+
+def _bits(value: float | None) -> str:
+    return "–" if value is None else f"{value:.3f}"
 
 
 def agreement_table(result: Mapping[str, Any]) -> Table:

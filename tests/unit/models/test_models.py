@@ -15,7 +15,8 @@ SMALL = {  # image side and channels: the smallest that the network's pooling le
     "vgg16": (32, (2, 2, 2, 2, 2)),
     "vggsnn": (16, (2, 2, 2, 2, 2)),
     **dict.fromkeys(["convnet", "vgg9", "resnet8-thin", "resnet20-thin", "resnet19", "resnet20"], (8, (4, 4, 4))),
-    **dict.fromkeys(["resnet18", "sew-resnet18", "sew-resnet34", "sew-resnet50"], (8, (2, 2, 2, 2))),
+    **dict.fromkeys(["resnet18", "sew-resnet18", "sew-resnet34", "sew-resnet50", "ms-resnet18"], (8, (2, 2, 2, 2))),
+    **dict.fromkeys(["sparse-resnet18", "sparse-resnet18-without-ste"], (8, (2, 2, 2, 2))),
 }
 
 

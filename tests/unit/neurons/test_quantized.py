@@ -30,7 +30,7 @@ from bitspike.neurons.quantized import QuantizedCharge
 from bitspike.quant import MembraneQuantizer, TanhMembraneQuantizer
 
 WIDTHS = (2, 3, 4)
-KINDS = ("multibit", "if", "lif", "plif", "quant-lif")
+KINDS = ("multibit", "if", "lif", "plif", "quant-lif", "multi-level")
 
 
 def with_maximum(node: SpikingNode, peak: float) -> SpikingNode:

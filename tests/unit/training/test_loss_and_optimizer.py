@@ -37,7 +37,8 @@ def test_tet_loss_is_the_papers_sum() -> None:
 @given(st.integers(2, 500), st.data())
 def test_the_rate_warms_up_then_falls_to_zero(total: int, data: st.DataObject) -> None:
     warmup = data.draw(st.integers(0, total - 1))
-    rates = [lr_at(step, total, warmup, 0.1) for step in range(total + 1)]
+    config = OptimizerConfig(lr=0.1, warmup_epochs=warmup)
+    rates = [lr_at(step, 1, total, config) for step in range(total + 1)]
     assert max(rates) <= 0.1 * (1 + 1e-12)
     assert math.isclose(rates[total], 0, abs_tol=1e-12)
     assert all(a < b for a, b in pairwise(rates[:warmup]))

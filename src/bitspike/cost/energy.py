@@ -1,0 +1,184 @@
+"""Energy of one inference, by models under names, as a spiking network and as the ANN of the same architecture.
+
+Every number is an estimate by somebody's formula, none is measured; two models agree on no network.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from types import MappingProxyType
+from typing import Any, Protocol
+
+from bitspike.cost.activity import Activity
+from bitspike.cost.energy_layers import LayerEnergy, layers, loads, summed
+from bitspike.cost.energy_lemaire import INT8, INT32, Arithmetic, Lemaire
+from bitspike.errors import UserError, closest
+from bitspike.ir import Graph
+
+__all__ = ["ENERGIES", "EnergyModel", "EnergyReport", "NetworkEnergy", "Operations", "ann_energy", "energy", "model"]
+
+
+class EnergyModel(Protocol):
+    """A published way to estimate energy."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def about(self) -> str: ...
+
+    def ann(self, graph: Graph) -> tuple[LayerEnergy, ...]:
+        """Each layer with activations in the place of spikes."""
+
+    def snn(self, graph: Graph, activity: Activity) -> tuple[LayerEnergy, ...]:
+        """Each layer on the spikes that were measured."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Operations:
+    """Operations alone, no memory: so much for a multiply-accumulate, so much for a synaptic operation.
+
+    Images and activations are multiplied, all of them, at every step that they have; a spike adds. An event is one
+    operation at each output that it feeds, whatever its level. Pools, biases and neurons cost nothing.
+
+    Attributes:
+        mac: pJ of a multiply-accumulate. sop: pJ of a synaptic operation.
+    """
+
+    name: str
+    about: str
+    mac: float
+    sop: float
+
+    def ann(self, graph: Graph) -> tuple[LayerEnergy, ...]:
+        return tuple(LayerEnergy(name=layer.name, synaptic=layer.macs * self.mac / 1000) for layer in layers(graph))
+
+    def snn(self, graph: Graph, activity: Activity) -> tuple[LayerEnergy, ...]:
+        found = []
+        for load in loads(graph, activity):
+            multiplied = load.layer.macs * load.steps * self.mac
+            pj = multiplied if load.levels is None else load.sops * self.sop
+            found.append(LayerEnergy(name=load.layer.name, synaptic=pj / 1000))
+        return tuple(found)
+
+
+FLOAT32 = Arithmetic(add=0.9, mul=3.7)
+"""Floats in 45 nm at 0.9 V (Horowitz 2014, Fig. 1.1.9)."""
+PJ_PER_SOP, PJ_PER_FLOP = 0.077, 12.5
+"""As paper 003 takes them: a synaptic operation of ROLLS (Qiao et al. 2015, 180 nm), and a floating-point operation,
+for which it names no technology node."""
+
+_ALL: tuple[EnergyModel, ...] = (
+    Lemaire(),
+    Lemaire(
+        name="lemaire-int8",
+        about="Lemaire et al. 2023: memory, operations and addresses in 45 nm, 8-bit integers",
+        arithmetic=INT8,
+    ),
+    Operations(
+        name="horowitz",
+        about="Horowitz 2014, 45 nm: operations alone, 32-bit floats, 4.6 pJ per MAC and 0.9 pJ per addition",
+        mac=FLOAT32.mac,
+        sop=FLOAT32.add,
+    ),
+    Operations(
+        name="horowitz-int",
+        about="Horowitz 2014, 45 nm: operations alone, 32-bit integers, 3.2 pJ per MAC and 0.1 pJ per addition",
+        mac=INT32.mac,
+        sop=INT32.add,
+    ),
+    Operations(
+        name="sop-77fj",
+        about="paper 003: 77 fJ per SOP (180 nm), 12.5 pJ per FLOP, two FLOPs per MAC",
+        mac=2 * PJ_PER_FLOP,
+        sop=PJ_PER_SOP,
+    ),
+)
+ENERGIES: Mapping[str, EnergyModel] = MappingProxyType({one.name: one for one in _ALL})
+
+
+@dataclass(frozen=True, kw_only=True)
+class NetworkEnergy:
+    """Its layers and their sum, nJ per inference."""
+
+    layers: tuple[LayerEnergy, ...]
+    total: LayerEnergy
+
+
+@dataclass(frozen=True, kw_only=True)
+class EnergyReport:
+    """One network by one model.
+
+    Attributes:
+        energy, about: the model. spikes: what a graded spike costs, where the model leaves it open.
+        ann: with activations. snn: with spikes; ``None`` of a network that does not spike.
+        ratio: ``E_SNN / E_ANN``.
+    """
+
+    network: str
+    energy: str
+    about: str
+    ann: NetworkEnergy
+    snn: NetworkEnergy | None
+    ratio: float | None
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def model(
+    name: str,
+    memory_width: int | None = None,
+    fifo: int | None = None,
+    spike_cost: str | None = None,
+    leak: bool | None = None,
+) -> EnergyModel:
+    """The energy model called ``name``, with other constants where they are given.
+
+    Raises:
+        UserError: there is no such model, it does not count what the constant is of, or the value is out of range.
+    """
+    if name not in ENERGIES:
+        raise UserError("energy", name, closest(name, ENERGIES))
+    chosen = ENERGIES[name]
+    given = {"memory width": memory_width, "fifo": fifo, "spike cost": spike_cost, "leak": leak}
+    given = {thing: value for thing, value in given.items() if value is not None}
+    if not isinstance(chosen, Lemaire):
+        for thing, value in given.items():
+            raise UserError(thing, value, f"{name} counts operations alone; only lemaire and lemaire-int8 read it")
+        return chosen
+    memories = {key: value for key, value in (("width", memory_width), ("fifo", fifo)) if value is not None}
+    changed: dict[str, Any] = {"memories": replace(chosen.memories, **memories)}
+    changed |= {key: value for key, value in (("spikes", spike_cost), ("leak", leak)) if value is not None}
+    return replace(chosen, **changed)
+
+
+def ann_energy(graph: Graph, by: EnergyModel | str) -> NetworkEnergy:
+    """Of the same architecture run as an ANN; needs no activity."""
+    found = (model(by) if isinstance(by, str) else by).ann(graph)
+    return NetworkEnergy(layers=found, total=summed(found))
+
+
+def energy(graph: Graph, by: EnergyModel | str, activity: Activity | None = None) -> EnergyReport:
+    """Energy of one inference of ``graph``, which `bitspike.cost.cost` has checked ``activity`` against.
+
+    Raises:
+        UserError: unknown model, or a spiking network without activity.
+    """
+    by = model(by) if isinstance(by, str) else by
+    ann, snn = ann_energy(graph, by), None
+    if any(graph.neurons()):
+        if activity is None:
+            wanted = "energy needs measured spikes: a trained run, or the activity.json of one"
+            raise UserError("energy", by.name, wanted)
+        found = by.snn(graph, activity)
+        snn = NetworkEnergy(layers=found, total=summed(found))
+    return EnergyReport(
+        network=graph.name,
+        energy=by.name,
+        about=by.about,
+        ann=ann,
+        snn=snn,
+        ratio=None if snn is None or not ann.total.total else snn.total.total / ann.total.total,
+    )
