@@ -11,7 +11,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -20,7 +20,7 @@ from bitspike.cli.options import Json, image_shape, print_json
 from bitspike.errors import UserError, closest
 
 if TYPE_CHECKING:
-    from bitspike.cost import Activity
+    from bitspike.cost import Activity, EnergyModel
     from bitspike.ir import Graph
 
 __all__ = ["cost", "of_run"]
@@ -61,17 +61,38 @@ def cost(
     batch: Annotated[
         int, typer.Option("--batch", min=1, max=MOST_IMAGES, help="Images at once, for the memory footprint.")
     ] = 1,
+    activity: Annotated[
+        Path | None, typer.Option("--activity", help="The activity.json of a run of the same network.")
+    ] = None,
+    energy: Annotated[
+        str | None,
+        typer.Option("--energy", help="Energy too: lemaire, lemaire-int8, horowitz, horowitz-int or sop-77fj."),
+    ] = None,
+    memory_width: Annotated[
+        int | None, typer.Option("--memory-width", help="lemaire: bits of an element of the memories. Default: 16.")
+    ] = None,
+    fifo: Annotated[
+        int | None, typer.Option("--fifo", help="lemaire: elements of the buffers of spikes. Default: 1000.")
+    ] = None,
+    spike_cost: Annotated[
+        str | None,
+        typer.Option("--spike-cost", help="lemaire: additions of a graded spike: worst (N, the default) or level."),
+    ] = None,
+    leak: Annotated[bool, typer.Option("--leak", help="lemaire: the neurons leak.")] = False,
     as_json: Json = False,
 ) -> None:
     """Print parameters, size, MACs, Bit Budget, S-ACE, memory and, for a trained run, spikes, SOPs and NS-ACE.
 
-    Examples: bitspike cost resnet20 --bits 2/2/1; bitspike cost runs/my-run; bitspike cost mypackage.nets:make
+    Examples: bitspike cost resnet20 --bits 2/2/1; bitspike cost runs/my-run --energy lemaire;
+    bitspike cost mypackage.nets:make
     """
     with _without_collector():
         from bitspike.cost import cost as cost_of
 
-        graph, activity = _find(model, bits, plan, image, classes, channels)
-        report = cost_of(graph, counting, activity, batch)
+        constants = {"memory_width": memory_width, "fifo": fifo, "spike_cost": spike_cost, "leak": leak or None}
+        estimate = _energy_model(energy, constants)
+        graph, measured = _find(model, bits, plan, image, classes, channels, activity)
+        report = cost_of(graph, counting, measured, batch, estimate)
     if as_json:
         print_json(report.to_dict())
         return
@@ -83,6 +104,19 @@ def cost(
     tables = (reports.cost_table(report), *reports.activity_tables(report), reports.total_table(report))
     for table in (*tables, reports.memory_table(report)):
         console.print(table)
+    if report.energy is not None:
+        console.print(reports.energy_table(report.energy))
+
+
+def _energy_model(name: str | None, constants: dict[str, Any]) -> EnergyModel | None:
+    from bitspike.cost import energy_model
+
+    given = {constant: value for constant, value in constants.items() if value is not None}
+    if name is not None:
+        return energy_model(name, **given)
+    for constant, value in given.items():
+        raise UserError(f"--{constant.replace('_', '-')}", value, "only --energy lemaire reads it; give that too")
+    return None
 
 
 @contextmanager
@@ -97,20 +131,38 @@ def _without_collector() -> Iterator[None]:
 
 
 def _find(
-    model: str, bits: str | None, plan: Path | None, image: str | None, classes: int | None, channels: str | None
+    model: str,
+    bits: str | None,
+    plan: Path | None,
+    image: str | None,
+    classes: int | None,
+    channels: str | None,
+    activity: Path | None,
 ) -> tuple[Graph, Activity | None]:
     if bits is not None and plan is not None:
         raise UserError("--bits", bits, "the plan file has its own default; give one of --bits and --plan")
     is_run = os.path.isfile(os.path.join(model, "config.json"))
     if is_run or os.path.isfile(model):
         _only({"--bits": bits, "--plan": plan, "--input": image, "--classes": classes, "--channels": channels}, model)
-        return of_run(Path(model)) if is_run else (_of_file(model), None)
+    if is_run:
+        _only({"--activity": activity}, model)
+        return of_run(Path(model))
+    measured = _activity(activity) if activity else None
+    if os.path.isfile(model):
+        return _of_file(model), measured
     chosen = BitPlan.load(plan) if plan else BitPlan(Bits.parse(bits or DEFAULT_BITS))
     shape = image_shape(image or "3x32x32")
     if ":" in model:
         _only({"--classes": classes, "--channels": channels}, model)
-        return _of_function(model, chosen if bits or plan else None, shape), None
-    return _of_registry(model, chosen, shape, classes, _numbers(channels)), None
+        return _of_function(model, chosen if bits or plan else None, shape), measured
+    return _of_registry(model, chosen, shape, classes, _numbers(channels)), measured
+
+
+def _activity(path: Path) -> Activity:
+    from bitspike.cost import Activity
+    from bitspike.files import read_json
+
+    return Activity.from_dict(read_json(path))
 
 
 def _only(options: dict[str, object], model: str) -> None:
@@ -151,8 +203,6 @@ def of_run(path: Path) -> tuple[Graph, Activity | None]:
     """The graph of a run folder, and what was measured once it was trained."""
     import torch
 
-    from bitspike.cost import Activity
-    from bitspike.files import read_json
     from bitspike.training import RunFolder
     from bitspike.training.setup import graph_of, make_model
 
@@ -160,8 +210,7 @@ def of_run(path: Path) -> tuple[Graph, Activity | None]:
     config = folder.read_config()
     with torch.device("meta"):
         graph = graph_of(config, make_model(config))
-    measured = folder.activity_file.exists()
-    return graph, Activity.from_dict(read_json(folder.activity_file)) if measured else None
+    return graph, _activity(folder.activity_file) if folder.activity_file.exists() else None
 
 
 def _of_file(path: str) -> Graph:

@@ -55,7 +55,7 @@ def _list(titles: dict[str, str], as_json: bool) -> None:
         print_json({"tables": [{"table": name, "title": title} for name, title in titles.items()]})
         return
     for name, title in titles.items():
-        typer.echo(f"{name:<14}{title}")
+        typer.echo(f"{name:<16}{title}")
 
 
 def _table(title: str, rows: Sequence[Row], notes: dict[str, int]) -> Table:

@@ -9,6 +9,7 @@ from typing import Any
 
 from bitspike.bits import FULL_PRECISION
 from bitspike.errors import UserError
+from bitspike.ir import Graph
 
 __all__ = ["Activity", "NeuronActivity", "SynapseActivity", "WeightCodes", "entropy"]
 
@@ -94,6 +95,23 @@ class Activity:
 
     def __post_init__(self) -> None:
         _check(self.images, 0)
+
+    def check(self, graph: Graph) -> None:
+        """Every layer was measured, and saw as many elements as the graph says.
+
+        Raises:
+            UserError: it is of another network.
+        """
+        sizes = {node.name: graph.input_edge(node) for node in graph.synapses()}
+        sizes |= {node.name: graph.edges[node.name] for node in graph.neurons()}
+        measured: dict[str, SynapseActivity | NeuronActivity] = {**self.synapses, **self.neurons}
+        if missing := sizes.keys() ^ measured.keys():
+            raise UserError("activity of layer", min(missing), "the activity is of another network")
+        for name, edge in sizes.items():
+            expected = self.images * edge.T * edge.size
+            if measured[name].elements != expected:
+                seen = f"{measured[name].elements} elements"
+                raise UserError(f"activity of layer {name}", seen, f"want {expected}; it is of another network")
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)

@@ -6,7 +6,7 @@ Every number is an estimate by somebody's formula, none is measured; two models 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any, Protocol
 
@@ -27,6 +27,9 @@ class EnergyModel(Protocol):
 
     @property
     def about(self) -> str: ...
+
+    def constants(self) -> dict[str, Any]:
+        """Its pJ, widths and sizes."""
 
     def ann(self, graph: Graph) -> tuple[LayerEnergy, ...]:
         """Each layer with activations in the place of spikes."""
@@ -50,6 +53,9 @@ class Operations:
     about: str
     mac: float
     sop: float
+
+    def constants(self) -> dict[str, Any]:
+        return {"mac": self.mac, "sop": self.sop}
 
     def ann(self, graph: Graph) -> tuple[LayerEnergy, ...]:
         return tuple(LayerEnergy(name=layer.name, synaptic=layer.macs * self.mac / 1000) for layer in layers(graph))
@@ -111,7 +117,7 @@ class EnergyReport:
     """One network by one model.
 
     Attributes:
-        energy, about: the model. spikes: what a graded spike costs, where the model leaves it open.
+        energy, about, constants: the model. activity: what the spikes were measured on.
         ann: with activations. snn: with spikes; ``None`` of a network that does not spike.
         ratio: ``E_SNN / E_ANN``.
     """
@@ -119,12 +125,11 @@ class EnergyReport:
     network: str
     energy: str
     about: str
+    constants: dict[str, Any]
+    activity: str | None
     ann: NetworkEnergy
     snn: NetworkEnergy | None
     ratio: float | None
-
-    def to_dict(self) -> dict[str, Any]:
-        return asdict(self)
 
 
 def model(
@@ -161,10 +166,10 @@ def ann_energy(graph: Graph, by: EnergyModel | str) -> NetworkEnergy:
 
 
 def energy(graph: Graph, by: EnergyModel | str, activity: Activity | None = None) -> EnergyReport:
-    """Energy of one inference of ``graph``, which `bitspike.cost.cost` has checked ``activity`` against.
+    """Energy of one inference of ``graph``.
 
     Raises:
-        UserError: unknown model, or a spiking network without activity.
+        UserError: unknown model, a spiking network without activity, or the activity of another one.
     """
     by = model(by) if isinstance(by, str) else by
     ann, snn = ann_energy(graph, by), None
@@ -172,12 +177,15 @@ def energy(graph: Graph, by: EnergyModel | str, activity: Activity | None = None
         if activity is None:
             wanted = "energy needs measured spikes: a trained run, or the activity.json of one"
             raise UserError("energy", by.name, wanted)
+        activity.check(graph)
         found = by.snn(graph, activity)
         snn = NetworkEnergy(layers=found, total=summed(found))
     return EnergyReport(
         network=graph.name,
         energy=by.name,
         about=by.about,
+        constants=by.constants(),
+        activity=None if snn is None or activity is None else f"{activity.images} images: {activity.source}",
         ann=ann,
         snn=snn,
         ratio=None if snn is None or not ann.total.total else snn.total.total / ann.total.total,

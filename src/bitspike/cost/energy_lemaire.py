@@ -7,8 +7,8 @@ Efficiency" (ICONIP 2022, Springer 2023). [D] marks what neither they nor paper 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Literal
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
 
 from bitspike.cost.activity import Activity
 from bitspike.cost.energy_layers import Layer, LayerEnergy, Load, layers, loads
@@ -96,6 +96,10 @@ class Lemaire:
     def __post_init__(self) -> None:
         if self.spikes not in ("worst", "level"):
             raise UserError("spike cost", self.spikes, "want worst (N additions for each spike) or level (its own)")
+
+    def constants(self) -> dict[str, Any]:
+        fields = asdict(self)
+        return {name: fields[name] for name in ("memories", "arithmetic", "spikes", "leak")}
 
     def ann(self, graph: Graph) -> tuple[LayerEnergy, ...]:
         """Run as an ANN: activations instead of spikes. Pools and additions of activations cost nothing [D]."""

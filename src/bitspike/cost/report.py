@@ -10,10 +10,11 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from bitspike.cost.activity import Activity, NeuronActivity, SynapseActivity, entropy
+from bitspike.cost.activity import Activity, entropy
 from bitspike.cost.counting import Counting, biases, counting, norm_constants
+from bitspike.cost.energy import EnergyModel, EnergyReport, energy
 from bitspike.cost.memory import Footprint, footprints
-from bitspike.errors import UserError
+from bitspike.cost.paths import Paths, paths
 from bitspike.ir import Graph, Synapse
 
 __all__ = ["CostReport", "LayerCost", "NeuronCost", "Total", "cost"]
@@ -94,7 +95,10 @@ class Total:
 
 @dataclass(frozen=True, kw_only=True)
 class CostReport:
-    """What a network costs, and by which count; ``memory`` has counts of its own, which ``counting`` does not touch."""
+    """What a network costs, and by which count; ``memory``, ``paths`` and ``energy`` have counts of their own.
+
+    ``paths`` is ``None`` without measured activity, ``energy`` where no model was asked for.
+    """
 
     model: str
     counting: str
@@ -105,12 +109,20 @@ class CostReport:
     total: Total
     memory: tuple[Footprint, ...]
     activity: str | None
+    paths: Paths | None
+    energy: EnergyReport | None
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
 
 
-def cost(graph: Graph, counting_name: str = "exact", activity: Activity | None = None, batch: int = 1) -> CostReport:
+def cost(
+    graph: Graph,
+    counting_name: str = "exact",
+    activity: Activity | None = None,
+    batch: int = 1,
+    energy_model: EnergyModel | str | None = None,
+) -> CostReport:
     """Every metric of ``graph``.
 
     Args:
@@ -118,13 +130,15 @@ def cost(graph: Graph, counting_name: str = "exact", activity: Activity | None =
         counting_name: a key of `bitspike.cost.COUNTINGS`.
         activity: what was measured on real data; without it, SOPs, NS-ACE and spikes are ``None``.
         batch: images at once, which the memory footprint depends on.
+        energy_model: a key of `bitspike.cost.ENERGIES`, or a model with constants of one's own.
 
     Raises:
-        UserError: unknown convention, activity of another network, or a batch of no images.
+        UserError: unknown convention or model, activity of another network, a batch of no images, or energy of a
+            spiking network without activity.
     """
     rule = counting(counting_name)
     if activity is not None:
-        _check_activity(graph, activity)
+        activity.check(graph)
     left_out = rule.left_out(graph)
     layers = tuple(_layer(graph, node, rule, node.name not in left_out, activity) for node in graph.synapses())
     neurons = tuple(_neuron(graph, node.name, activity) for node in graph.neurons())
@@ -138,21 +152,9 @@ def cost(graph: Graph, counting_name: str = "exact", activity: Activity | None =
         total=_total(graph, layers, neurons, rule),
         memory=footprints(graph, batch),
         activity=None if activity is None else f"{activity.images} images: {activity.source}",
+        paths=None if activity is None else paths(graph, activity),
+        energy=None if energy_model is None else energy(graph, energy_model, activity),
     )
-
-
-def _check_activity(graph: Graph, activity: Activity) -> None:
-    """Every layer was measured, and saw as many elements as the graph says."""
-    sizes = {node.name: graph.input_edge(node) for node in graph.synapses()}
-    sizes |= {node.name: graph.edges[node.name] for node in graph.neurons()}
-    measured: dict[str, SynapseActivity | NeuronActivity] = {**activity.synapses, **activity.neurons}
-    if missing := sizes.keys() ^ measured.keys():
-        raise UserError("activity of layer", min(missing), "the activity is of another network")
-    for name, edge in sizes.items():
-        expected = activity.images * edge.T * edge.size
-        if measured[name].elements != expected:
-            seen = f"{measured[name].elements} elements"
-            raise UserError(f"activity of layer {name}", seen, f"want {expected}; it is of another network")
 
 
 def _layer(graph: Graph, node: Synapse, rule: Counting, counted: bool, activity: Activity | None) -> LayerCost:

@@ -14,7 +14,7 @@ from bitspike.quant import MembraneQuantizer, TanhMembraneQuantizer
 
 __all__ = ["MembraneReading", "QuantLIFNode", "QuantizedCharge", "quantize_membrane"]
 
-MembraneReading = Literal["carry", "carry-tanh", "charge"]
+MembraneReading = Literal["carry", "carry-limited", "carry-tanh", "charge"]
 
 
 class QuantLIFNode(SpikingNode):
@@ -68,12 +68,19 @@ def quantize_membrane(node: SpikingNode, bits: int, reading: MembraneReading = "
         bits: ``b_u``, 2 to 16.
         reading: where paper 002 leaves a choice. ``carry`` quantizes what is left after fire and reset (Eq. 10);
             ``carry-tanh`` the same of ``tanh(v)`` (the authors' code); ``charge`` quantizes before firing (Alg. 1).
-            Networks freeze with the first.
+            ``carry-limited`` is ours: ``carry`` with ``a`` at most ``v_threshold``. After a hard reset no potential is
+            above the threshold, but some are far below 0 and would make ``a`` so large that, at 2 bits, none but these
+            is not rounded to 0. Networks freeze with the first two.
     """
-    if reading == "charge":
-        node.integrate = QuantizedCharge(node.integrate, bits)
-    else:
-        node.store = TanhMembraneQuantizer(bits) if reading == "carry-tanh" else MembraneQuantizer(bits)
+    match reading:
+        case "carry":
+            node.store = MembraneQuantizer(bits)
+        case "carry-limited":
+            node.store = MembraneQuantizer(bits, limit=node.staircase.v_threshold)
+        case "carry-tanh":
+            node.store = TanhMembraneQuantizer(bits)
+        case "charge":
+            node.integrate = QuantizedCharge(node.integrate, bits)
 
 
 class QuantizedCharge(nn.Module):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import torch
@@ -27,12 +28,13 @@ class MembraneQuantizer(nn.Module):
     Args:
         bits: ``b_u``, 2 to 16.
         momentum: share of a new batch in the running mean of ``a``; the first batch sets it.
+        limit: the largest ``a``; potentials beyond it are clipped. The paper has none.
     """
 
     peak: Tensor
     batches_tracked: Tensor
 
-    def __init__(self, bits: int, momentum: float = 0.1) -> None:
+    def __init__(self, bits: int, momentum: float = 0.1, limit: float = math.inf) -> None:
         super().__init__()
         if bits == 1:
             why = "with Q = 2^0 - 1 its only level is 0, so every step would forget the one before"
@@ -41,7 +43,9 @@ class MembraneQuantizer(nn.Module):
             raise UserError("membrane bits", bits, "want a whole number from 2 to 16, or none for floats")
         if not 0 < momentum <= 1:
             raise UserError("momentum", momentum, "want a number above 0, at most 1")
-        self.bits, self.momentum = bits, momentum
+        if not limit > 0:
+            raise UserError("limit", limit, "want a potential above 0")
+        self.bits, self.momentum, self.limit = bits, momentum, limit
         self.top = signed_range(bits)[1]
         self.register_buffer("peak", torch.zeros(()))
         self.register_buffer("batches_tracked", torch.zeros((), dtype=torch.int64))
@@ -67,8 +71,9 @@ class MembraneQuantizer(nn.Module):
 
     @torch.no_grad()
     def _track(self, v: Tensor) -> Tensor:
-        peak = v.abs().amax().to(self.peak.dtype)
-        self.peak.copy_(torch.lerp(self.peak, peak, self.momentum) if self.batches_tracked else peak)
+        peak = v.abs().amax().to(self.peak.dtype).clamp(max=self.limit)
+        mean = torch.lerp(self.peak, peak, self.momentum)
+        self.peak.copy_(torch.where(self.batches_tracked > 0, mean, peak))  # a branch would wait for a GPU
         self.batches_tracked += 1
         return _positive(peak)
 

@@ -1,5 +1,6 @@
 """Reports: tables of what was trained and what it costs."""
 
+from bitspike.reports.energy import energy_table
 from bitspike.reports.tables import (
     activity_tables,
     agreement_table,
@@ -15,6 +16,7 @@ __all__ = [
     "activity_tables",
     "agreement_table",
     "cost_table",
+    "energy_table",
     "footprint_table",
     "memory_table",
     "results_table",

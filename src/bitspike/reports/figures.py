@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["FIGURES", "figure", "information"]
+__all__ = ["FIGURES", "avalanche", "figure", "information"]
 
 Reports = Mapping[str, CostReport]
 
@@ -58,6 +58,27 @@ def information(reports: Reports) -> Figure:
     return grid
 
 
+def avalanche(reports: Reports) -> Figure:
+    """Spikes on the two paths of residual blocks, and where they are added (paper 004, Fig. 10)."""
+    sums: dict[str, dict[str, float | None]] = {}
+    shortcuts: dict[str, dict[str, float | None]] = {}
+    for label, report in reports.items():
+        joins = report.paths.joins if report.paths else ()
+        if not joins:
+            wanted = f"{report.model} adds no spikes; want a residual network such as sew-resnet18 or sparse-resnet18"
+            raise UserError("run", label, wanted)
+        sums[label], shortcuts[label] = {}, {}
+        for index, join in enumerate(joins):
+            sums[label] |= {f"block_{index}": join.direct, f"sum_{index}": join.joined}
+            shortcuts[label][f"res_{index}"] = join.residual
+    grid, axes = _grid("Spikes per image: layers, shortcuts, and their sums", 2, 1)
+    grid.set_size_inches(9, 6)
+    _bars(axes[0][0], "direct path (block) and behind the sum (sum)", sums, top=None)
+    _bars(axes[1][0], "shortcut (res)", shortcuts, top=None)
+    axes[0][0].legend(fontsize=8, frameon=False)
+    return grid
+
+
 def _grid(title: str, rows: int, columns: int) -> tuple[Figure, Sequence[Sequence[Axes]]]:
     """Without pyplot: no window, no global state."""
     made: Any = require("matplotlib.figure", "viz").Figure(figsize=(5.5 * columns, 3 * rows), layout="constrained")
@@ -65,7 +86,7 @@ def _grid(title: str, rows: int, columns: int) -> tuple[Figure, Sequence[Sequenc
     return made, made.subplots(rows, columns, squeeze=False)
 
 
-def _bars(axes: Axes, title: str, shown: Mapping[str, Mapping[str, float | None]]) -> None:
+def _bars(axes: Axes, title: str, shown: Mapping[str, Mapping[str, float | None]], top: float | None = 1) -> None:
     """A group of bars for each layer, one bar for each run; a layer that a run has not leaves a gap."""
     names = list(dict.fromkeys(name for of in shown.values() for name in of))
     width = 0.8 / max(1, len(shown))
@@ -73,10 +94,12 @@ def _bars(axes: Axes, title: str, shown: Mapping[str, Mapping[str, float | None]
         places = [place + (index - (len(shown) - 1) / 2) * width for place in range(len(names))]
         axes.bar(places, [of.get(name) or 0.0 for name in names], width, label=label)
     axes.set_title(title, fontsize=10)
-    axes.set_ylim(0, 1)
+    axes.set_ylim(0, top)
     axes.set_xticks(range(len(names)), names, rotation=45, ha="right", fontsize=7)
     if not names:
         axes.text(0.5, 0.5, "no such layer", ha="center", va="center", transform=axes.transAxes)
 
 
-FIGURES: Mapping[str, Callable[[Reports], Figure]] = MappingProxyType({"information": information})
+FIGURES: Mapping[str, Callable[[Reports], Figure]] = MappingProxyType(
+    {"avalanche": avalanche, "information": information}
+)

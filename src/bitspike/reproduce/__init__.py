@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
 from bitspike.errors import UserError, closest
-from bitspike.reproduce import paper_000, paper_001, paper_002
+from bitspike.reproduce import paper_000, paper_001, paper_002, paper_003, paper_004
 from bitspike.reproduce.table import Row
 
 __all__ = ["TABLES", "Row", "reproduce"]
@@ -16,6 +16,10 @@ TABLES: Mapping[str, Callable[[], tuple[Row, ...]]] = MappingProxyType(
         "001/table2": paper_001.table2,
         "002/table2": paper_002.table2,
         "002/size": paper_002.size,
+        "003/ann-energy": paper_003.ann_energy_of_resnet20,
+        "004/table3": paper_004.table3,
+        "004/table4": paper_004.table4,
+        "004/relations": paper_004.relations,
     }
 )
 """By paper and place in it; a docstring is the title."""

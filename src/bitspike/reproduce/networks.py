@@ -11,6 +11,7 @@ from bitspike.bits import BitPlan, Bits
 from bitspike.ir import Graph
 from bitspike.lowering import lower
 from bitspike.models import build_model
+from bitspike.neurons import NeuronConfig
 
 __all__ = ["CIFAR", "IMAGENET", "graph_of"]
 
@@ -23,10 +24,11 @@ def graph_of(
     image: tuple[int, int, int] = CIFAR,
     classes: int = 10,
     change: Callable[[nn.Module], object] | None = None,
+    neuron: NeuronConfig | None = None,
 ) -> Graph:
     """The graph of a network of the registry; ``change`` alters it in place before its shapes are looked at."""
     with torch.device("meta"):
-        model = build_model(name, BitPlan(Bits.parse(bits)), image_shape=image, num_classes=classes)
+        model = build_model(name, BitPlan(Bits.parse(bits)), image_shape=image, num_classes=classes, neuron=neuron)
         if change:
             change(model)
         return lower(model, image, name)

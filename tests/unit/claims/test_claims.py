@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -10,32 +11,130 @@ import pytest
 from bitspike import UserError
 from bitspike.recipes import RECIPES
 from bitspike.training import override
-from claims import paper_000
+from claims import paper_000, paper_002
 from claims.__main__ import PAPERS
-from claims.claim import SCALES, Claim, Run, beats
+from claims.claim import METRICS, SCALES, Claim, Measured, Outcome, Run, beats, scores_of
 from claims.page import page
 from claims.runner import read_results, run_all
 
 TINY = ("channels=4,4,8", "train_size=256", "validation_size=100", "epochs=1")
 
 
+def around(mean: float, step: float = 0.1) -> list[float]:
+    """Three seeds."""
+    return [mean - step, mean, mean + step]
+
+
 def scores(**means: float) -> dict[str, list[float]]:
-    """Three seeds around each mean, 0.1 apart; ``b1_4_1=90`` is ``bits=1/4/1``."""
-    return {f"bits={k[1:].replace('_', '/')}": [m - 0.1, m, m + 0.1] for k, m in means.items()}
+    """Three seeds around each mean; ``b1_4_1=90`` is ``bits=1/4/1``."""
+    return {f"bits={k[1:].replace('_', '/')}": around(mean) for k, mean in means.items()}
+
+
+def accuracy(of: dict[str, list[float]]) -> Measured:
+    return {"test_accuracy": of}
 
 
 def test_a_clear_order_is_confirmed_and_a_planted_reversal_is_not() -> None:
     ordered = scores(b1_4_1=90, b1_2_2=89, b1_1_4=88, b2_2_1=91, b2_1_2=90)
-    assert paper_000.judge_spike_bits_beat_steps(ordered).verdict == "confirmed"
-    assert paper_000.judge_spike_bits_beat_steps({**ordered, **scores(b1_1_4=89.5)}).verdict == "not confirmed"
-    assert paper_000.judge_spike_bits_beat_steps({**ordered, **scores(b1_1_4=88.99)}).verdict == "within the spread"
+    assert paper_000.judge_spike_bits_beat_steps(accuracy(ordered)).verdict == "confirmed"
+    assert (
+        paper_000.judge_spike_bits_beat_steps(accuracy({**ordered, **scores(b1_1_4=89.5)})).verdict == "not confirmed"
+    )
+    assert (
+        paper_000.judge_spike_bits_beat_steps(accuracy({**ordered, **scores(b1_1_4=88.99)})).verdict
+        == "within the spread"
+    )
 
 
 def test_one_bit_weights_are_judged_by_loss_and_by_saturation() -> None:
     good = scores(b1_2_1=89, b2_2_1=90, b4_2_1=90.5, b8_2_1=90.6, b16_2_1=90.6)
-    assert paper_000.judge_one_bit_weights(good).verdict == "confirmed"
-    assert paper_000.judge_one_bit_weights({**good, **scores(b1_2_1=80)}).verdict == "not confirmed"
-    assert paper_000.judge_one_bit_weights({**good, **scores(b4_2_1=89.2)}).verdict == "not confirmed"
+    assert paper_000.judge_one_bit_weights(accuracy(good)).verdict == "confirmed"
+    assert paper_000.judge_one_bit_weights(accuracy({**good, **scores(b1_2_1=80)})).verdict == "not confirmed"
+    assert paper_000.judge_one_bit_weights(accuracy({**good, **scores(b4_2_1=89.2)})).verdict == "not confirmed"
+
+
+FULL = "bits=16/1/2 layers={} loss.spike_lambda=0"
+WITHOUT = "quantizer=binary loss.spike_lambda=0"
+
+
+def qsnn(full: float = 93, u2: float = 92, u4: float = 92.1, u8: float = 92.2) -> Measured:
+    """Accuracies with WS-DR, by membrane bits, and in full precision."""
+    return accuracy({FULL: around(full), **scores(b1_1_2_2=u2, b1_1_2_4=u4, b1_1_2_8=u8)})
+
+
+@pytest.mark.parametrize(
+    ("judge", "measured", "verdict"),
+    [
+        (paper_002.judge_near_full_precision, qsnn(), "confirmed"),
+        (paper_002.judge_near_full_precision, qsnn(u2=89.99), "not confirmed"),
+        (paper_002.judge_near_full_precision, qsnn(u2=95), "confirmed"),  # better than floats
+        (paper_002.judge_narrow_membranes, qsnn(), "confirmed"),
+        (paper_002.judge_narrow_membranes, qsnn(u8=93.01), "not confirmed"),
+        (paper_002.judge_narrow_membranes, qsnn(u8=90), "confirmed"),
+    ],
+)
+def test_a_loss_is_judged_by_its_points(judge: Callable[[Measured], Outcome], measured: Measured, verdict: str) -> None:
+    assert judge(measured).verdict == verdict
+    assert "standard error" in judge(measured).why
+
+
+def regulated(gain: float = 1.8, weights: float = 0.01, spikes: float = 0.1, step: float = 0.1) -> Measured:
+    """With WS-DR and without: what it adds to accuracy (points) and entropies (bits)."""
+    both = [f"bits=1/1/2/{u}" for u in (2, 4, 8)]
+
+    def metric(base: float, more: float, step: float) -> dict[str, list[float]]:
+        with_ = {label: around(base + more, step) for label in both}
+        return with_ | {f"{label} {WITHOUT}": around(base, step) for label in both}
+
+    return {
+        "test_accuracy": metric(90, gain, step),
+        "weight_entropy": metric(0.98, weights, 0.001),
+        "spike_entropy": metric(0.7, spikes, 0.001),
+    }
+
+
+@pytest.mark.parametrize(
+    ("measured", "verdict"),
+    [
+        (regulated(), "confirmed"),
+        (regulated(gain=0.1), "within the spread"),
+        (regulated(gain=-0.1), "within the spread"),
+        (regulated(gain=1.8, step=2), "within the spread"),
+        (regulated(gain=-1.8), "not confirmed"),
+        (regulated(weights=-0.01), "not confirmed"),
+        (regulated(spikes=-0.1), "not confirmed"),
+        (regulated(weights=0.0005), "not confirmed"),  # not clear
+        (regulated(gain=0.1, spikes=0), "not confirmed"),
+    ],
+)
+def test_regulation_is_judged_by_accuracy_and_both_entropies(measured: Measured, verdict: str) -> None:
+    outcome = paper_002.judge_regulation_lifts(measured)
+    assert outcome.verdict == verdict
+    for part in ("1w-2u: ", "4u: ", "8u: ", "weight entropy ", "spike entropy "):
+        assert part in outcome.why
+
+
+@pytest.mark.parametrize("claim", paper_002.CLAIMS, ids=lambda claim: claim.name)
+def test_every_claim_of_paper_002_is_judged_by_what_its_runs_measure(claim: Claim) -> None:
+    """No judge looks for a setting that its claim does not run."""
+    assert claim.judge is not None
+    found = {run.key: dict.fromkeys(METRICS, 0.5 + run.seed / 10) for run in claim.runs}
+    measured = {metric: scores_of(claim, found, metric) for metric in METRICS}
+    assert len(measured["test_accuracy"]) == len(claim.settings)
+    assert claim.judge(measured).verdict in {"confirmed", "not confirmed", "within the spread"}
+
+
+def test_scores_are_those_of_one_metric_and_leave_out_what_lacks_it() -> None:
+    runs = [("recipe", ("bits=1/2/1",)), ("recipe", ("bits=2/2/1",))]
+    claim = Claim("x", "s", "w", tuple(runs), paper_000.judge_one_bit_weights)
+    found = {
+        run.key: {"test_accuracy": 90.0 + run.seed, "weight_entropy": 0.5 if "1/2/1" in run.edits[0] else None}
+        for run in claim.runs
+    }
+    assert scores_of(claim, found, "test_accuracy") == {"bits=1/2/1": [90, 91, 92], "bits=2/2/1": [90, 91, 92]}
+    assert scores_of(claim, found, "weight_entropy") == {"bits=1/2/1": [0.5, 0.5, 0.5]}
+    assert scores_of(claim, found, "spike_entropy") == {}
+    assert scores_of(claim, {}, "test_accuracy") == {}
 
 
 def test_a_difference_is_clear_beyond_twice_its_standard_error() -> None:
@@ -90,12 +189,15 @@ def test_the_page_says_confirmed_missing_and_not_tested() -> None:
             "dataset": "fashion-mnist",
             "epochs": 4,
             "machine": "2-core",
+            "weight_entropy": 0.98765,
+            "spike_entropy": None,
         }
         for run in claim.runs
     }
     whole = page({"Paper": paper_000.CLAIMS}, {"small": found})
     assert "**Within the spread**" in whole
     assert "| fashion-convnet bits=1/4/1 | 4 | 90.10 ± 0.10 | 3 | 2.00 | 1.00 |" in whole
+    assert "| 2.00 | 1.00 | 0.988, – |" in whole  # entropies
     assert "**Not tested**: needs event data sets." in whole
     del found[claim.runs[0].key]
     assert "**Runs missing**" in page({"Paper": (claim,)}, {"small": found})

@@ -147,7 +147,13 @@ def test_nothing_measured_is_not_an_entropy_of_zero():
 
 @pytest.mark.parametrize(
     "weights",
-    [[], {"second": None}, {"second": {"elements": 6}}, {"second": {**CODES.__dict__, "zeros": 1}}, {"second": "codes"}],
+    [
+        [],
+        {"second": None},
+        {"second": {"elements": 6}},
+        {"second": {**CODES.__dict__, "zeros": 1}},
+        {"second": "codes"},
+    ],
 )
 def test_malformed_weights_are_refused(weights):
     raw = {**activity(net()).to_dict(), "weights": weights}

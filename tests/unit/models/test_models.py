@@ -149,9 +149,7 @@ def test_a_plan_gives_membrane_bits_by_layer():
     plan = BitPlan(Bits(2, 1, 2, 4), {"blocks.1.*": {"u": 8}, "stem_neuron": {"s": 2, "u": 2}})
     model = small("resnet8-thin", plan)
     found = {name: node.membrane_bits for name, node in neurons(model).items()}
-    assert found == {
-        name: 2 if name == "stem_neuron" else 8 if name.startswith("blocks.1.") else 4 for name in found
-    }
+    assert found == {name: 2 if name == "stem_neuron" else 8 if name.startswith("blocks.1.") else 4 for name in found}
     assert len(found) == 7
     stores = [node.store for node in neurons(model).values()]
     assert len(set(map(id, stores))) == len(stores)  # each layer has its own maximum

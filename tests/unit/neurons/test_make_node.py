@@ -103,7 +103,7 @@ def test_the_reading_says_where_the_membrane_is_quantized(reading, store, charge
 @pytest.mark.parametrize("reading", ["carry", "carry-tanh", "charge"])
 def test_membrane_bits_are_2_to_16(kind, reading):
     config = NeuronConfig(kind=kind, membrane=reading)
-    with pytest.raises(UserError, match="membrane bits: got 1; want 2 to 16: .*its only level is 0"):
+    with pytest.raises(UserError, match=r"membrane bits: got 1; want 2 to 16: .*its only level is 0"):
         make_node(config, Bits(2, 1, 1, 1))
     with pytest.raises(UserError, match="membrane bits: got 17; want a whole number from 2 to 16"):
         make_node(config, Bits(2, 1, 1, 17))

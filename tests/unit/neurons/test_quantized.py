@@ -78,9 +78,7 @@ def test_one_step_from_every_level_and_current_is_the_loop_by_hand(bits, v_reset
     top = 2 ** (bits - 1) - 1
     node = with_maximum(QuantLIFNode(4, bits, v_reset=v_reset), float(peak))
     cases = list(product([peak / top * code for code in range(-top, top + 1)], CURRENTS))
-    spikes, carried = node.step(
-        torch.tensor([float(x) for _, x in cases]), torch.tensor([float(v) for v, _ in cases])
-    )
+    spikes, carried = node.step(torch.tensor([float(x) for _, x in cases]), torch.tensor([float(v) for v, _ in cases]))
     expected = [by_hand([x], bits, peak, soft=v_reset is None, v=v) for v, x in cases]
     assert spikes.tolist() == [fired for (fired,), _ in expected]
     assert [Fraction(v) for v in carried.tolist()] == [v for _, v in expected]
@@ -177,7 +175,7 @@ def test_the_carry_is_the_default_and_the_readings_differ():
 # Steps and gradients
 
 
-@pytest.mark.parametrize("reading", ["carry", "carry-tanh"])
+@pytest.mark.parametrize("reading", ["carry", "carry-limited", "carry-tanh"])
 def test_one_step_never_touches_the_store(reading):
     """So it runs in evaluation even untrained."""
     node = QuantLIFNode(1, 2, reading=reading)
@@ -238,7 +236,7 @@ def test_the_comparison_with_the_lif_neuron_can_fail():
     assert not torch.equal(with_maximum(QuantLIFNode(4, 2), 1.0)(x), QuantLIFNode(4, None)(x))
 
 
-@pytest.mark.parametrize("reading", ["carry", "carry-tanh", "charge"])
+@pytest.mark.parametrize("reading", ["carry", "carry-limited", "carry-tanh", "charge"])
 @pytest.mark.parametrize("u", [None, 2, 8])
 @pytest.mark.parametrize("kind", KINDS)
 def test_any_neuron_takes_membrane_bits(kind, u, reading):
@@ -268,7 +266,7 @@ def test_the_gradient_of_a_learned_leak_passes_the_membrane():
     assert node.integrate.w.grad != 0
 
 
-@pytest.mark.parametrize("reading", ["carry", "carry-tanh", "charge"])
+@pytest.mark.parametrize("reading", ["carry", "carry-limited", "carry-tanh", "charge"])
 @pytest.mark.parametrize("make", [lambda: IFNode(2), lambda: MultiBitLIFNode(2, 2)])
 @pytest.mark.parametrize(
     ("bits", "says"),

@@ -255,3 +255,25 @@ def test_its_gradient_is_that_of_tanh():
     torch.testing.assert_close(slope(TanhMembraneQuantizer(2), v), upstream * (1 - torch.tanh(v) ** 2))
     beyond = slope(at(2, 0.5, TanhMembraneQuantizer), v)  # tanh(2) is beyond the maximum, tanh(0.5) within
     assert [bool(g) for g in beyond] == [False, True, True, True, False]
+
+
+@pytest.mark.parametrize("limit", [0.5, 1.0])
+def test_a_limit_bounds_the_maximum_and_clips_what_is_beyond(limit):
+    quantizer = MembraneQuantizer(3, limit=limit)
+    v = torch.tensor([-4.0, -limit, -0.1 * limit, 0.5 * limit, limit, 7.0])
+    assert quantizer(v).tolist() == pytest.approx([-limit, -limit, 0.0, limit * 2 / 3, limit, limit])
+    assert float(quantizer.peak) == limit
+    assert float(quantizer(v * 0.01).abs().max()) == pytest.approx(0.07, rel=1e-6) or limit < 0.07
+
+
+@pytest.mark.parametrize("limit", [0.0, -1.0, float("nan")])
+def test_a_limit_that_leaves_nothing_is_refused(limit):
+    with pytest.raises(UserError, match="limit"):
+        MembraneQuantizer(2, limit=limit)
+
+
+def test_without_a_limit_two_bits_forget_what_has_not_fired_beside_one_inhibited_neuron():
+    """Why `carry-limited` is there: one potential of -3 makes a carry of 0.9 round to 0."""
+    v = torch.tensor([0.9, -3.0])
+    assert MembraneQuantizer(2)(v).tolist() == [0.0, -3.0]
+    assert MembraneQuantizer(2, limit=1.0)(v).tolist() == [1.0, -1.0]

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 
@@ -63,9 +64,11 @@ def test_bars_are_as_high_as_the_numbers():
 
 def test_bars_of_runs_stand_beside_each_other():
     drawn = figure("information", {name: report() for name in ("x", "y", "z")})
-    edges = sorted((bar.get_x(), bar.get_x() + bar.get_width()) for group in axes(drawn, 1, 0).containers for bar in group)
+    edges = sorted(
+        (bar.get_x(), bar.get_x() + bar.get_width()) for group in axes(drawn, 1, 0).containers for bar in group
+    )
     assert len(edges) == 6
-    for (_, end), (start, _) in zip(edges, edges[1:], strict=False):
+    for (_, end), (start, _) in pairwise(edges):
         assert start >= end - 1e-9
     middles = [sum(edges[i] for i in (0, 1)) / 2 for edges in (edges[1], edges[4])]
     assert middles == pytest.approx([0, 1])
@@ -98,7 +101,7 @@ def test_an_unknown_picture_and_an_unmeasured_run_are_refused():
         figure("informations", {"run": report()})
     with pytest.raises(UserError, match="run: got 'second'; nothing was measured"):
         figure("information", {"first": report(), "second": report(measured=False)})
-    assert list(FIGURES) == ["information"]
+    assert list(FIGURES) == ["avalanche", "information"]
 
 
 def test_no_window_and_no_global_state():

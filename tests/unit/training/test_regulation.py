@@ -170,7 +170,9 @@ def test_it_reaches_every_layer_of_signs(tiny: Tiny) -> None:
 @pytest.mark.parametrize("quantizer", ["lsq", "lsq-channel", "uniform"])
 def test_a_temperature_that_nothing_would_read_is_refused(tiny: Tiny, tmp_path: Path, quantizer: str) -> None:
     config = tiny("bits=1/1/1", "neuron.kind=lif", f"quantizer={quantizer}", "sign_temperature=[0.1, 10]")
-    with pytest.raises(UserError, match=rf"sign_temperature: got \(0.1, 10.0\); want null: .* {quantizer} has no") as no:
+    with pytest.raises(
+        UserError, match=rf"sign_temperature: got \(0.1, 10.0\); want null: .* {quantizer} has no"
+    ) as no:
         train(config, RunFolder(tmp_path / "run"))
     assert "\n" not in str(no.value)
     assert not (tmp_path / "run").exists()
@@ -191,7 +193,7 @@ def test_a_quantizer_by_name(tiny: Tiny, quantizer: str) -> None:
     assert found == {QUANTIZERS[quantizer]}
 
 
-class Killed(Exception):
+class KilledError(Exception):
     """Stands for the kill: the process leaves the run as it is on disk."""
 
 
@@ -201,7 +203,7 @@ class KillsAt:
 
     def step(self, step: int, *told: Any) -> None:
         if step == self.at:
-            raise Killed
+            raise KilledError
 
     def epoch(self, line: dict[str, Any]) -> None:
         pass
@@ -214,7 +216,7 @@ def test_a_killed_run_of_signs_resumes_to_the_same_weights_and_temperature(
     config = tiny(*SIGNS, "epochs=4", "checkpoint_every=1", "loss.spike_lambda=0.01")
     straight, killed = RunFolder(tmp_path / "straight"), RunFolder(tmp_path / "killed")
     train(config, straight)
-    with pytest.raises(Killed):
+    with pytest.raises(KilledError):
         train(config, killed, observer=KillsAt(step + 1))
     held = load_file(killed.checkpoint_file)
     names = [name for name in held if name.endswith("temperature")]
