@@ -109,7 +109,7 @@ CLAIMS = (
     *(claim for data, recipe in DATA.items() for claim in _on(data, recipe)),
     Claim(
         "002.4-fashion",
-        "(Ours, implied by the paper.) A membrane of two bits carries something: it beats a neuron that forgets each step.",
+        "(Ours.) A membrane of two bits carries something: it beats neurons that forget at every step.",
         "Eq. 8; the readings are those of `bitspike.neurons.quantize_membrane`",
         tuple((DATA["fashion"], edits) for edits in (*READINGS, MEMORYLESS)),
         judge_two_bits_remember,

@@ -125,6 +125,30 @@ def test_binary_neurons_are_equal_too(kind: str, decay_input: bool, v_reset: flo
     assert not any(differences(model, freeze(model, IMAGE), images(1)).values())
 
 
+@settings(max_examples=40)
+@given(
+    name=st.sampled_from(["vgg9", "resnet8-thin", "sew-resnet18", "ms-resnet18", "sparse-resnet18"]),
+    levels=st.sampled_from([1, 2, 4, 8]),
+    t=st.integers(1, 3),
+    u=st.sampled_from([None, None, 5]),
+    seed=st.integers(0, 999),
+)
+def test_multi_level_neurons_and_every_residual_family_are_equal_spike_for_spike(
+    name: str, levels: int, t: int, u: int | None, seed: int
+) -> None:
+    neuron = NeuronConfig(kind="multi-level", levels=levels)
+    plan = BitPlan(Bits(3, levels.bit_length(), t, u))
+    channels = CHANNELS.get(name, (4, 4, 6, 8))
+    model = build_model(name, plan, image_shape=IMAGE, num_classes=5, neuron=neuron, channels=channels)
+    for node in model.modules():
+        if isinstance(node, MembraneQuantizer):
+            node.peak.fill_(node.top / 8)
+            node.batches_tracked.fill_(1)
+    model = dyadic(model, seed)
+    found = differences(model, freeze(model, IMAGE, name), images(seed))
+    assert not any(found.values()), found
+
+
 SEW = {"sew-resnet18": (4, 4, 6, 8), "sew-resnet50": (2, 2, 3, 4)}
 
 

@@ -209,7 +209,7 @@ class _Run:
         source = f"the first {len(sample)} validation images of {config.dataset}"
         activity = measure(self.model, graph, batches(sample, device=self.accelerator.device), source)
         test = evaluate(self.model, images.test, bf16=config.precision == "bf16")
-        report = cost(graph, "exact", activity)
+        report = cost(graph, "exact", activity, energy_model="lemaire")
         write_json(folder.activity_file, activity.to_dict())
         write_json(folder.cost_file, report.to_dict())
         result = describe_run(config, images, test, report, self.progress.seconds, self.last_epoch)

@@ -43,6 +43,8 @@ def describe_run(
         "ns_ace": total.ns_ace,
         "sops": total.sops,
         "spikes": total.spikes,
+        "events": None if report.paths is None else report.paths.events,
+        "energy_nj": None if report.energy is None or report.energy.snn is None else report.energy.snn.total.total,
         "size_bytes": total.size_bytes,
         "weight_entropy": total.weight_entropy,
         "spike_entropy": total.spike_entropy,

@@ -45,6 +45,15 @@ def test_the_rate_warms_up_then_falls_to_zero(total: int, data: st.DataObject) -
     assert all(a >= b for a, b in pairwise(rates[warmup:]))
 
 
+def test_a_step_decay_takes_the_place_of_the_cosine() -> None:
+    """Paper 004: 0.08, times 0.9 every 50 epochs."""
+    config = OptimizerConfig(lr=0.08, step_decay=(0.9, 50))
+    rates = [lr_at(epoch * 10 + step, 10, 200, config) for epoch in range(200) for step in (0, 9)]
+    assert rates == [0.08 * 0.9 ** (epoch // 50) for epoch in range(200) for _ in range(2)]
+    warm = OptimizerConfig(lr=0.08, step_decay=(0.9, 50), warmup_epochs=1)
+    assert lr_at(4, 10, 200, warm) == 0.04
+
+
 @pytest.mark.parametrize("quantizer", [LSQ, partial(LSQ, channelwise=True)])
 @pytest.mark.parametrize("kind", ["sgd", "adamw"])
 def test_only_weights_decay(kind: str, quantizer: object) -> None:

@@ -1,0 +1,163 @@
+"""The multi-level neuron of paper 004: micro-steps, staircase, gradient, barrier."""
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import Tensor
+
+from bitspike import BitPlan, Bits, UserError
+from bitspike.models import build_model
+from bitspike.neurons import IFNode, MultiLevelIFNode, NeuronConfig, PassThrough, Sigmoid, barrier, make_node
+
+THRESHOLDS = [0.5, 1.0, 2.0]
+
+
+def micro_steps(currents: Tensor, N: int, v_threshold: float, alpha: float = 5.0) -> Tensor:
+    """The definition: charged N times, then N times compared, each spike discharging one threshold; differentiable.
+
+    Each comparison has the sigmoid's derivative, and the discharge none (the reset is detached).
+    """
+    v, sent = torch.zeros_like(currents[0]), []
+    for x in currents:
+        for _ in range(N):
+            v = v + x
+        spikes = []
+        for _ in range(N):
+            soft = torch.sigmoid(alpha * (v - v_threshold))
+            g = (v >= v_threshold).to(v.dtype) + (soft - soft.detach())
+            v = v - v_threshold * g.detach()
+            spikes.append(g)
+        sent.append(sum(spikes) * (1 / N))
+    return torch.stack(sent)
+
+
+@given(
+    st.integers(1, 8),
+    st.integers(1, 4),
+    st.sampled_from(THRESHOLDS),
+    st.lists(st.integers(-24, 40), min_size=1, max_size=20),
+)
+def test_the_closed_form_is_the_micro_steps(N, T, v_threshold, sixteenths):
+    currents = torch.tensor(sixteenths, dtype=torch.float64).repeat(T, 1) / 16
+    currents = currents * torch.arange(1, T + 1)[:, None]  # another current at every step
+    assert torch.equal(MultiLevelIFNode(T, N, v_threshold)(currents), micro_steps(currents, N, v_threshold))
+
+
+@pytest.mark.parametrize("N", range(1, 9))
+@pytest.mark.parametrize("T", [1, 2, 3])
+def test_its_gradient_is_the_micro_steps(N, T):
+    torch.manual_seed(N)
+    x = torch.randn(T, 50, dtype=torch.float64) + 0.5
+    ours, theirs = x.clone().requires_grad_(), x.clone().requires_grad_()
+    weights = torch.randn(T, 50, dtype=torch.float64)
+    (MultiLevelIFNode(T, N)(ours) * weights).sum().backward()
+    (micro_steps(theirs, N, 1.0) * weights).sum().backward()
+    assert torch.allclose(ours.grad, theirs.grad, rtol=1e-12, atol=1e-12)
+
+
+def test_the_comparison_of_gradients_finds_a_planted_error():
+    x = torch.linspace(-1, 2, 31, dtype=torch.float64)[None].requires_grad_()
+    MultiLevelIFNode(1, 4, surrogate_function=Sigmoid(5.0))(x).sum().backward()
+    wrong = x.grad.clone()
+    x.grad = None
+    micro_steps(x, 4, 1.0).sum().backward()
+    assert not torch.allclose(wrong, x.grad)
+
+
+@pytest.mark.parametrize("N", range(1, 9))
+@pytest.mark.parametrize("T", range(1, 5))
+@pytest.mark.parametrize("v_threshold", THRESHOLDS)
+def test_a_constant_current_is_decoded_to_exactly_one_of_n_times_t_plus_one_levels(N, T, v_threshold):
+    """Fig. 2: level k from ``k/(N T)`` of the threshold on, saturated at the threshold."""
+    steps = 16 * N * T
+    k = torch.arange(-steps, 2 * steps + 1)
+    x = (k.double() + 0.5) * v_threshold / steps  # sixteen points on each stair, none on its edge
+    decoded = MultiLevelIFNode(T, N, v_threshold)(x[None]).double().mean(0) * N * T
+    assert torch.equal(decoded.round().long(), torch.div(k, 16, rounding_mode="floor").clamp(0, N * T))
+    assert len(decoded.round().unique()) == N * T + 1
+
+
+@given(st.integers(1, 5), st.lists(st.integers(-32, 48), min_size=1, max_size=20))
+def test_one_level_is_the_soft_reset_integrate_and_fire_neuron(T, sixteenths):
+    x = torch.tensor(sixteenths)[None] / 16
+    assert torch.equal(MultiLevelIFNode(T, 1)(x), IFNode(T, v_reset=None)(x))
+
+
+@pytest.mark.parametrize("N", range(1, 9))
+def test_at_one_step_a_barrier_clips_the_sum_of_two_spikes(N):
+    a, r = torch.meshgrid(torch.arange(N + 1), torch.arange(N + 1), indexing="ij")
+    total = ((a + r) / N)[None].requires_grad_()
+    sent = barrier(MultiLevelIFNode(1, N))(total)
+    assert torch.equal((sent * N).round().long()[0], (a + r).clamp(0, N))
+    sent.sum().backward()
+    assert torch.equal(total.grad, torch.ones_like(total))  # Eq. 10, also where it clips
+
+
+@pytest.mark.parametrize("N", [0, -1, True, 2.0])
+def test_a_number_of_levels_that_is_none_is_refused(N):
+    with pytest.raises(UserError, match="N: got"):
+        MultiLevelIFNode(1, N)
+
+
+@pytest.mark.parametrize(("levels", "bits"), [(1, 1), (2, 2), (3, 2), (4, 3), (7, 3), (8, 4), (None, 3)])
+def test_levels_and_spike_bits_agree(levels, bits):
+    node = make_node(NeuronConfig(kind="multi-level", levels=levels), Bits(16, bits, 1))
+    assert (node.staircase.lo, node.staircase.hi) == (0, levels or 2**bits - 1)
+    assert node.staircase.scale == 1 / node.staircase.hi
+    assert (node.staircase.v_threshold, node.v_reset) == (1.0, None)
+
+
+@pytest.mark.parametrize(("levels", "bits"), [(4, 2), (1, 2), (0, 1), (8, 3)])
+def test_levels_of_another_width_are_refused(levels, bits):
+    with pytest.raises(UserError, match=r"neuron.levels: got"):
+        make_node(NeuronConfig(kind="multi-level", levels=levels), Bits(16, bits, 1))
+
+
+def test_no_other_neuron_reads_levels():
+    with pytest.raises(UserError, match=r"only neuron\.kind=multi-level"):
+        make_node(NeuronConfig(kind="lif", levels=1), Bits(16, 1, 1))
+
+
+def residual(name: str, plan: BitPlan) -> torch.nn.Module:
+    neuron = NeuronConfig(kind="multi-level", levels=4)
+    return build_model(name, plan, image_shape=(3, 8, 8), num_classes=5, channels=(2, 2, 2, 2), neuron=neuron)
+
+
+def test_a_barrier_stays_one_when_a_layer_gets_bits_of_its_own():
+    plan = BitPlan(Bits(16, 3, 1), {"blocks.1.barrier": {"t": 1, "u": 8}})
+    model = residual("sparse-resnet18", plan)
+    surrogates = [type(block.barrier.surrogate_function) for block in model.blocks]
+    assert surrogates == [PassThrough] * 8
+    assert model.blocks[1].barrier.membrane_bits == 8
+
+
+@pytest.mark.parametrize("N", [1, 2, 4, 8])
+def test_a_stair_begins_at_its_threshold(N):
+    """A tie fires: dyadic ones, so that nothing rounds."""
+    x = torch.arange(N + 1) / N
+    assert torch.equal(MultiLevelIFNode(1, N)(x[None])[0], x)
+
+
+def test_the_ablation_differs_in_the_barriers_gradient_alone():
+    torch.manual_seed(0)
+    images = torch.randint(0, 256, (4, 3, 8, 8), dtype=torch.uint8)
+    models = []
+    for name in ("sparse-resnet18", "sparse-resnet18-without-ste"):
+        torch.manual_seed(1)
+        models.append(residual(name, BitPlan(Bits(16, 3, 1))))
+    sent = [model(images) for model in models]
+    assert torch.equal(*sent)
+    for out in sent:
+        out.square().sum().backward()
+    norms = [model.stem[0].weight.grad.norm() for model in models]
+    assert norms[0] != norms[1]
+    assert min(norms) > 0
+
+
+def test_where_a_barrier_is_silent_the_surrogate_passes_little_and_where_it_fires_more_than_all():
+    """The sums it reads are whole levels: on a threshold, where the sigmoid is steepest, or a whole one away."""
+    total = torch.tensor([0.0, 0.25, 0.5])[None].requires_grad_()  # levels 0, 1 and 2 of N = 4
+    MultiLevelIFNode(1, 4)(total).sum().backward()
+    top, below = 5 / 4, 5 * torch.sigmoid(torch.tensor(5.0)).item() * torch.sigmoid(torch.tensor(-5.0)).item()
+    assert total.grad[0].tolist() == pytest.approx([4 * below, top + 3 * below, below + top + 2 * below], rel=1e-5)
