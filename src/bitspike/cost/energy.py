@@ -72,8 +72,8 @@ class Operations:
 FLOAT32 = Arithmetic(add=0.9, mul=3.7)
 """Floats in 45 nm at 0.9 V (Horowitz 2014, Fig. 1.1.9)."""
 PJ_PER_SOP, PJ_PER_FLOP = 0.077, 12.5
-"""As paper 003 takes them: a synaptic operation of ROLLS (Qiao et al. 2015, 180 nm), and a floating-point operation,
-for which it names no technology node."""
+"""As paper 003 quotes them (Section 4.5), both from the ROLLS processor (Qiao et al. 2015, 180 nm): a synaptic
+operation, and a floating-point operation of the ANN beside it."""
 
 _ALL: tuple[EnergyModel, ...] = (
     Lemaire(),
