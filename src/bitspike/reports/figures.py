@@ -45,15 +45,14 @@ def information(reports: Reports) -> Figure:
         for label, report in reports.items()
     }
     grid, axes = _grid("What a bit carries", 2, 2)
-    for row, (kind, shown) in enumerate((("one-bit weights", weights), ("spikes", spikes))):
-        what = "share of +1" if row == 0 else "firing rate"
-        _bars(axes[row][0], f"{kind}: {what}", {run: {n: v[0] for n, v in of.items()} for run, of in shown.items()})
-        _bars(
-            axes[row][1],
-            f"{kind}: entropy (bits)",
-            {run: {n: v[1] for n, v in of.items()} for run, of in shown.items()},
+    rows = (("one-bit weights", "share of +1", weights), ("spikes", "firing rate", spikes))
+    for (left, right), (kind, what, shown) in zip(axes, rows, strict=True):
+        shares, entropies = (
+            {run: {name: values[index] for name, values in of.items()} for run, of in shown.items()} for index in (0, 1)
         )
-        axes[row][0].axhline(0.5, color="0.4", linewidth=0.8, linestyle="--")
+        _bars(left, f"{kind}: {what}", shares)
+        left.axhline(0.5, color="0.4", linewidth=0.8, linestyle="--")
+        _bars(right, f"{kind}: entropy (bits)", entropies)
     axes[0][0].legend(*axes[1][0].get_legend_handles_labels(), loc="upper left", fontsize=8, frameon=False)
     return grid
 
