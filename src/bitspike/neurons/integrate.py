@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from bitspike.errors import UserError
 
-__all__ = ["Integrate", "LeakyIntegrate", "ParametricLeakyIntegrate", "RetainIntegrate"]
+__all__ = ["DetachedIntegrate", "Integrate", "LeakyIntegrate", "ParametricLeakyIntegrate", "RetainIntegrate"]
 
 
 class Integrate(nn.Module):
@@ -42,6 +42,13 @@ class RetainIntegrate(nn.Module):
 
     def forward(self, v: Tensor, x: Tensor) -> Tensor:
         return torch.add(x, v, alpha=self.retention)
+
+
+class DetachedIntegrate(RetainIntegrate):
+    """`RetainIntegrate` that learns nothing through the past: no gradient goes back to ``v`` (paper 001, Eq. 13)."""
+
+    def forward(self, v: Tensor, x: Tensor) -> Tensor:
+        return super().forward(v.detach(), x)
 
 
 class LeakyIntegrate(nn.Module):

@@ -48,10 +48,20 @@ class SpikingNode(nn.Module):
         bottom = -staircase.shift * staircase.v_threshold if staircase.lo < 0 else -math.inf
         if v_reset is not None and not bottom <= v_reset < (1 - staircase.shift) * staircase.v_threshold:
             raise UserError("v_reset", v_reset, "want a potential that does not fire, or None for a soft reset")
-        self.T, self.staircase, self.surrogate_function = T, staircase, surrogate_function
+        self._steps, self._staircase, self.surrogate_function = T, staircase, surrogate_function
         self.v_reset, self.detach_reset = v_reset, detach_reset
         self.integrate = integrate
         self.store = nn.Identity() if store is None else store
+
+    @property
+    def T(self) -> int:  # noqa: N802
+        """Time steps."""
+        return self._steps
+
+    @property
+    def staircase(self) -> Staircase:
+        """Threshold, alphabet, rounding and scale of the fire step."""
+        return self._staircase
 
     def initial_state(self, current: Tensor) -> Tensor:
         """The potential before the first step: a scalar that broadcasts to ``current`` (one step, ``[N, ...]``)."""

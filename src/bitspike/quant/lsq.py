@@ -8,10 +8,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from bitspike.bits import signed_range, unsigned_range
 from bitspike.quant.quantizer import WeightQuantizer, per_channel
 from bitspike.quant.rounding import round_half_up, sign
 
-__all__ = ["LSQ"]
+__all__ = ["LSQ", "lsq", "signed_codes", "unsigned_codes"]
 
 
 class LSQ(WeightQuantizer):
@@ -41,31 +42,60 @@ class LSQ(WeightQuantizer):
         return self.step.detach().abs()
 
     def codes(self, weight: Tensor) -> Tensor:
-        return _codes(weight / self.step_size(weight), self.bits, self.top)
+        return signed_codes(weight / self.step_size(weight), self.bits)
 
     def forward(self, weight: Tensor) -> Tensor:
-        quantized: Tensor = _LSQ.apply(weight, self.step.abs(), self.bits, self.top)
-        return quantized
+        return lsq(weight, self.step.abs(), self.bits)
 
 
-def _codes(v: Tensor, bits: int, top: int) -> Tensor:
+def lsq(x: Tensor, step: Tensor, bits: Tensor | int, *, signed: bool = True, rounds: bool = True) -> Tensor:
+    """``step * code(x/step)`` with the gradients of paper 001, Eqs. 16 to 20 and A.6 to A.13.
+
+    With ``v = x/step``: to ``x`` straight-through inside the alphabet ``lo..Q``; to ``step`` the sum of ``code - v``
+    inside and of ``code`` outside, times ``1/sqrt(N Q)`` for the ``N`` elements that share it; to ``bits`` the sum,
+    over what is above ``Q`` (and, signed, minus what is below ``-Q``), of ``step * ln 2 * (Q + 1)``, or
+    ``step * ln 2`` at one bit. (The paper mentions a scale of the last one; its code has none.)
+
+    Args:
+        x: any shape. step: positive; a scalar, or a shape that broadcasts to that of ``x``.
+        bits: a whole number; a scalar tensor where it is learned.
+        signed: ``+-(2^(bits-1) - 1)``, one bit is the sign; else ``0 .. 2^bits - 1``.
+        rounds: to the nearest code, half up, or down to the one below (not signed).
+    """
+    quantized: Tensor = _LSQ.apply(x, step, bits, signed, rounds)
+    return quantized
+
+
+def signed_codes(v: Tensor, bits: int) -> Tensor:
+    """Codes of ``v = x/step`` in the signed alphabet of ``bits``."""
+    top = signed_range(bits)[1]
     return sign(v) if bits == 1 else round_half_up(v).clamp(-top, top)
+
+
+def unsigned_codes(v: Tensor, bits: int, rounds: bool) -> Tensor:
+    """Codes of ``v = x/step`` in ``0 .. 2^bits - 1``."""
+    return (round_half_up(v) if rounds else torch.floor(v)).clamp(0, unsigned_range(bits)[1])
 
 
 class _LSQ(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, weight: Tensor, step: Tensor, bits: int, top: int) -> Tensor:
-        v = weight / step
-        codes = _codes(v, bits, top)
+    def forward(ctx: Any, x: Tensor, step: Tensor, bits: Tensor | int, signed: bool, rounds: bool) -> Tensor:
+        v, b = x / step, int(bits)
+        codes = signed_codes(v, b) if signed else unsigned_codes(v, b, rounds)
         ctx.save_for_backward(v, codes, step)
-        ctx.top = top
+        ctx.alphabet, ctx.bits = signed_range(b) if signed else unsigned_range(b), b
         return codes * step
 
     @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor, None, None]:
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor, Tensor | None, None, None]:
         v, codes, step = ctx.saved_tensors
-        inside = v.abs() <= ctx.top
-        slope = torch.where(inside, codes - v, codes)  # outside, codes are +-Q
+        lo, top = ctx.alphabet
+        inside = (v >= lo) & (v <= top)
+        slope = torch.where(inside, codes - v, codes)  # outside, codes are the ends of the alphabet
         elements = v.numel() // step.numel()  # that share one step
-        to_step = (grads[0] * slope).sum_to_size(step.shape) / math.sqrt(elements * ctx.top)
-        return grads[0] * inside, to_step, None, None
+        to_step = (grads[0] * slope).sum_to_size(step.shape) / math.sqrt(elements * top)
+        to_bits = None
+        if ctx.needs_input_grad[2]:
+            beyond = torch.where(inside, 0.0, codes / top) * step
+            to_bits = (grads[0] * beyond).sum() * math.log(2) * (top + (ctx.bits > 1))
+        return grads[0] * inside, to_step, to_bits, None, None
