@@ -14,11 +14,7 @@ from claims.claim import SCALES
 from claims.page import page
 from claims.runner import read_results, run_all
 
-PAPERS = {
-    "000: Are conventional SNNs really efficient? (Bit Budget)": paper_000.CLAIMS,
-    "002: Q-SNNs (one-bit weights, membranes of a few bits, WS-DR)": paper_002.CLAIMS,
-    "004: All in one timestep (multi-level spikes, Sparse-ResNet)": paper_004.CLAIMS,
-}
+PAPERS = (paper_000.PAPER, paper_002.PAPER, paper_004.PAPER)
 ROOT = Path(__file__).parent.parent
 
 
@@ -37,7 +33,7 @@ def claims(
     """Run the papers' claims that have no result yet, and write docs/claims.md from all results."""
     if scale not in SCALES:
         raise UserError("--scale", scale, closest(scale, SCALES))
-    known = {claim.name: claim for claims in PAPERS.values() for claim in claims}
+    known = {claim.name: claim for paper in PAPERS for claim in paper.claims}
     for name in only or ():
         if name not in known:
             raise UserError("--only", name, closest(name, known))

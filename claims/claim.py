@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from statistics import mean, stdev
 from typing import Any
 
-__all__ = ["METRICS", "SCALES", "Claim", "Measured", "Outcome", "Run", "Scores", "beats", "scores_of"]
+__all__ = ["METRICS", "SCALES", "Claim", "Measured", "Outcome", "Paper", "Run", "Scores", "beats", "scores_of"]
 
 SEEDS = (0, 1, 2)
 
@@ -79,6 +79,16 @@ class Claim:
     @property
     def runs(self) -> tuple[Run, ...]:
         return tuple(Run(recipe, edits, seed) for recipe, edits in self.settings for seed in SEEDS)
+
+
+@dataclass(frozen=True)
+class Paper:
+    """The claims of one paper; ``note`` is what a reader of their verdicts must know, ``shows`` names more columns."""
+
+    title: str
+    claims: tuple[Claim, ...]
+    shows: tuple[str, ...]
+    note: str = ""
 
 
 def scores_of(claim: Claim, results: Mapping[str, Mapping[str, Any]], metric: str) -> dict[str, list[float]]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from statistics import mean, stdev
 from typing import Any
 
-from claims.claim import METRICS, SEEDS, Claim, scores_of
+from claims.claim import METRICS, SEEDS, Claim, Paper, scores_of
 
 __all__ = ["page"]
 
@@ -16,49 +16,53 @@ What the papers claim and what our runs say. This page is written by `make claim
 edit it. Each line there holds the command, data, seed, machine class and commit of one run. "Small" is a shortened
 training on part of the training set; accuracies are on the full test set, read once per run. A difference counts as
 clear when it exceeds twice its standard error over the seeds.
-
-At the small scale every network trains with the straight-through gradient, which passes nothing where a potential lies
-outside the alphabet. That may cost one-bit spikes more than graded ones, so a verdict on spike bits against steps holds
-for this gradient only: it has not been repeated with another, nor at full length.
 """
 
 
-def page(papers: Mapping[str, Sequence[Claim]], results: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> str:
+COLUMNS = {  # metric: heading, unit, digits
+    "s_ace": ("S-ACE (M)", 1e6, 2),
+    "ns_ace": ("NS-ACE (M)", 1e6, 2),
+    "weight_entropy": ("entropy of a 1-bit weight (bits)", 1, 4),
+    "spike_entropy": ("entropy of a spike (bits)", 1, 3),
+    "spikes": ("spikes fired (k)", 1e3, 2),
+    "events": ("events, with those of sums (k)", 1e3, 2),
+    "energy_nj": ("energy, Lemaire (uJ)", 1e3, 2),
+}
+
+
+def page(papers: Sequence[Paper], results: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> str:
     """The page. ``results`` is by scale, then by run."""
     parts = [HEAD]
-    for title, claims in papers.items():
-        parts.append(f"## {title}\n")
-        for claim in claims:
+    for paper in papers:
+        parts.append(f"## {paper.title}\n")
+        parts += [f"{paper.note}\n"] if paper.note else []
+        for claim in paper.claims:
             parts += [f"### {claim.name} {claim.statement}\n", f"Paper: {claim.where}.\n"]
             if claim.judge is None:
                 parts.append(f"**Not tested**: {claim.untested}.\n")
-            for scale, found in results.items():
-                parts += _tested(claim, scale, found)
+                continue
+            tested = [line for scale, found in results.items() for line in _tested(claim, paper.shows, scale, found)]
+            parts += tested or ["**Not run yet**: `make claims` does it.\n"]
     return "\n".join(parts)
 
 
-def _tested(claim: Claim, scale: str, results: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    measured = {metric: scores_of(claim, results, metric) for metric in METRICS}
+def _tested(claim: Claim, shows: Sequence[str], scale: str, results: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    measured = {metric: scores_of(claim, results, metric) for metric in dict.fromkeys((*METRICS, *shows))}
     scores = measured["test_accuracy"]
     if claim.judge is None or not scores:
         return []
     complete = all(run.key in results for run in claim.runs)
-    rows = [
-        "| setting | Bit Budget | test accuracy (%) | seeds | S-ACE (M) | NS-ACE (M) | entropies |",
-        "|---|---|---|---|---|---|---|",
-    ]
+    headings = ["setting", "Bit Budget", "test accuracy (%)", "seeds", *(COLUMNS[metric][0] for metric in shows)]
+    rows = ["| " + " | ".join(headings) + " |", "|---" * len(headings) + "|"]
     for recipe, edits in claim.settings:
         label = " ".join(edits)
         if label not in scores:
             continue
-        of_setting = [results[r.key] for r in claim.runs if r.edits == edits and r.key in results]
+        budget = next(results[run.key]["bit_budget"] for run in claim.runs if run.edits == edits and run.key in results)
         spread = f" ± {stdev(scores[label]):.2f}" if len(scores[label]) > 1 else ""
-        s_ace, ns_ace = (mean(r[key] for r in of_setting) / 1e6 for key in ("s_ace", "ns_ace"))
-        rows.append(
-            f"| {recipe} {label} | {of_setting[0]['bit_budget']} | {mean(scores[label]):.2f}{spread}"
-            f" | {len(of_setting)} | {s_ace:.2f} | {ns_ace:.2f}"
-            f" | {', '.join(_mean(measured[m].get(label)) for m in ('weight_entropy', 'spike_entropy'))} |"
-        )
+        shown = (_mean(measured[metric].get(label), *COLUMNS[metric][1:]) for metric in shows)
+        cells = (f"{recipe} {label}", budget, f"{mean(scores[label]):.2f}{spread}", len(scores[label]), *shown)
+        rows.append("| " + " | ".join(map(str, cells)) + " |")
     first = next(results[run.key] for run in claim.runs if run.key in results)
     how = (
         f"Scale {scale}: {first['train_images']:,} training images of {first['dataset']}, {first['epochs']} epochs,"
@@ -70,5 +74,5 @@ def _tested(claim: Claim, scale: str, results: Mapping[str, Mapping[str, Any]]) 
     return [f"**{outcome.verdict.capitalize()}** ({outcome.why}). {how}\n", *rows, ""]
 
 
-def _mean(values: Sequence[float] | None) -> str:
-    return f"{mean(values):.3f}" if values else "–"
+def _mean(values: Sequence[float] | None, unit: float, digits: int) -> str:
+    return f"{mean(values) / unit:.{digits}f}" if values else "–"

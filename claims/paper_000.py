@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-from claims.claim import Claim, Measured, Outcome, beats
+from claims.claim import Claim, Measured, Outcome, Paper, beats
 
-__all__ = ["CLAIMS"]
+__all__ = ["CLAIMS", "PAPER"]
 
 BUDGET_4 = ("1/4/1", "1/2/2", "1/1/4", "2/2/1", "2/1/2", "4/1/1")
 WEIGHT_BITS = ("1/2/1", "2/2/1", "4/2/1", "8/2/1", "16/2/1")
@@ -65,4 +65,13 @@ CLAIMS = (
         "Section 3.2, Figure 3",
         untested="needs the hardware backend",
     ),
+)
+
+PAPER = Paper(
+    "000: Are conventional SNNs really efficient? (Bit Budget)",
+    CLAIMS,
+    ("s_ace", "ns_ace"),
+    """At the small scale every network trains with the straight-through gradient, which passes nothing where a
+potential lies outside the alphabet. That may cost one-bit spikes more than graded ones, so a verdict on spike bits
+against steps holds for this gradient only: it has not been repeated with another, nor at full length.""",
 )

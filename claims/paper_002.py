@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from claims.claim import Claim, Measured, Outcome, beats
+from claims.claim import Claim, Measured, Outcome, Paper, beats
 
-__all__ = ["CLAIMS"]
+__all__ = ["CLAIMS", "PAPER"]
 
 DATA = {"fashion": "qsnn-vggsnn-thin-fashion", "cifar10": "qsnn-resnet8-thin-cifar10"}
 FULL = ("bits=16/1/2", "layers={}", "loss.spike_lambda=0")
@@ -45,6 +45,9 @@ def judge_regulation_lifts(measured: Measured) -> Outcome:
         more, sure, _ = beats(measured[what][with_], measured[what][without])
         lifted.append(more > 0 and sure)
         why += f"; {what.replace('_', ' ')} {more:+.4f} bits"
+    why = (
+        f"accuracy is {'' if gain > 0 and clear else 'not '}lifted, entropy {'is' if all(lifted) else 'is not'}; {why}"
+    )
     if gain > 0 and clear and all(lifted):
         return Outcome("confirmed", why)
     if gain < 0 and clear:
@@ -114,4 +117,13 @@ CLAIMS = (
         tuple((DATA["fashion"], edits) for edits in (*READINGS, MEMORYLESS)),
         judge_two_bits_remember,
     ),
+)
+
+PAPER = Paper(
+    "002: Q-SNNs (one-bit weights, membranes of a few bits, WS-DR)",
+    CLAIMS,
+    ("weight_entropy", "spike_entropy"),
+    """Without WS-DR is `quantizer=binary loss.spike_lambda=0`: signs of the weights as they are, scaled by their mean
+magnitude, with the same annealed gradient. Its learning rate is the recipe's too; regulated weights get larger
+gradients, so part of what WS-DR adds in so short a training may be speed.""",
 )

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from statistics import mean
 
-from claims.claim import Claim, Measured, Outcome, beats
+from claims.claim import Claim, Measured, Outcome, Paper, beats
 
-__all__ = ["CLAIMS", "INTERVALS", "LEVELS", "STEPS"]
+__all__ = ["CLAIMS", "INTERVALS", "LEVELS", "PAPER", "STEPS"]
 
 INTERVALS = (1, 2, 4, 8)
 LEVELS = {N: (f"bits=16/{N.bit_length()}/1", f"neuron.levels={N}") for N in INTERVALS}
@@ -87,4 +87,13 @@ CLAIMS = (
     *_on("fashion"),
     *_on("cifar10"),
     Claim("004.4", "Event data in one step.", "Section 5.5, Table 2", untested="needs event data sets"),
+)
+
+PAPER = Paper(
+    "004: All in one timestep (multi-level spikes, Sparse-ResNet)",
+    CLAIMS,
+    ("spikes", "events", "energy_nj"),
+    """Energy is `bitspike cost --energy lemaire`, spikes and events are per image, measured on validation images.
+Figures 2, 6 and 7 are redrawn by `python -m claims.figures_004`, Figure 8 by `python -m claims.gradients_004`, both
+into `docs/figures/`.""",
 )

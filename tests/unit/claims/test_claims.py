@@ -13,7 +13,7 @@ from bitspike.recipes import RECIPES
 from bitspike.training import override
 from claims import paper_000, paper_002
 from claims.__main__ import PAPERS
-from claims.claim import METRICS, SCALES, Claim, Measured, Outcome, Run, beats, scores_of
+from claims.claim import METRICS, SCALES, Claim, Measured, Outcome, Paper, Run, beats, scores_of
 from claims.page import page
 from claims.runner import read_results, run_all
 
@@ -145,7 +145,7 @@ def test_a_difference_is_clear_beyond_twice_its_standard_error() -> None:
 
 
 def test_every_run_is_a_recipe_that_its_edits_fit() -> None:
-    for claims in PAPERS.values():
+    for claims in (paper.claims for paper in PAPERS):
         for claim in claims:
             assert bool(claim.runs) != bool(claim.untested)
             for run in claim.runs:
@@ -194,11 +194,14 @@ def test_the_page_says_confirmed_missing_and_not_tested() -> None:
         }
         for run in claim.runs
     }
-    whole = page({"Paper": paper_000.CLAIMS}, {"small": found})
+    whole = page((paper_000.PAPER,), {"small": found})
     assert "**Within the spread**" in whole
     assert "| fashion-convnet bits=1/4/1 | 4 | 90.10 ± 0.10 | 3 | 2.00 | 1.00 |" in whole
-    assert "| 2.00 | 1.00 | 0.988, – |" in whole  # entropies
+    columns = Paper("Paper", paper_000.CLAIMS, ("weight_entropy", "spike_entropy"))
+    assert "| 90.10 ± 0.10 | 3 | 0.9877 | – |" in page((columns,), {"small": found})
     assert "**Not tested**: needs event data sets." in whole
     del found[claim.runs[0].key]
-    assert "**Runs missing**" in page({"Paper": (claim,)}, {"small": found})
-    assert "**Runs missing**" not in page({"Paper": (Claim("x", "s", "w", untested="y"),)}, {"small": found})
+    assert "**Runs missing**" in page((Paper("Paper", (claim,), ()),), {"small": found})
+    untested = Paper("Paper", (Claim("x", "s", "w", untested="y"),), ())
+    assert "**Runs missing**" not in page((untested,), {"small": found})
+    assert "**Not run yet**" in page((Paper("Paper", (claim,), ()),), {"small": {}})
