@@ -104,20 +104,27 @@ class StraightThrough(Surrogate):
 
 
 class MicroStepSigmoid(Surrogate):
-    """The sigmoid's derivative at each of the ``hi`` micro-steps in which a level is discharged, summed (paper 004).
+    """The sigmoid's derivative at each of the ``hi`` micro-steps in which a level is discharged (paper 004).
 
-    ``sum_{n<hi} alpha s (1 - s)``, ``s = sigmoid(alpha (v_n - v_threshold))``, where ``v_n`` is ``v`` less one
-    threshold for each of the first ``n`` micro-steps that fired: from the level on it stays what is left.
+    With ``d_n = alpha s (1 - s)``, ``s = sigmoid(alpha (v_n - v_threshold))``, where ``v_n`` is ``v`` less a threshold
+    for each of the first ``n`` micro-steps that fired: ``(1 - prod_n (1 - v_threshold d_n)) / v_threshold``, as each
+    discharge takes from what the next one sees. ``detach_reset`` leaves that out: ``sum_n d_n``, which grows with the
+    number of micro-steps, up to ``hi`` times too steep where a neuron is nearly silent.
     """
 
-    def __init__(self, alpha: float = 5.0) -> None:
-        self.alpha = _positive("alpha", alpha)
+    def __init__(self, alpha: float = 5.0, detach_reset: bool = False) -> None:
+        self.alpha, self.detach_reset = _positive("alpha", alpha), detach_reset
 
     def backward(self, grad: Tensor, v: Tensor, staircase: Staircase) -> Tensor:
-        level, one = staircase.level(v), Sigmoid(self.alpha)
-        slope = torch.zeros_like(v)
-        for n in range(staircase.hi):
-            slope += one.derivative(v - staircase.v_threshold * (level.clamp(max=n) + 1))
+        level, one, threshold = staircase.level(v), Sigmoid(self.alpha), staircase.v_threshold
+        slopes = (one.derivative(v - threshold * (level.clamp(max=n) + 1)) for n in range(staircase.hi))
+        if self.detach_reset:
+            slope = sum(slopes, torch.zeros_like(v))
+        else:
+            left = torch.ones_like(v)  # of v, after the micro-steps so far
+            for d in slopes:
+                left = left.mul_(1 - threshold * d)
+            slope = (1 - left).mul_(1 / threshold)
         return slope.mul_(grad).mul_(staircase.scale)
 
 

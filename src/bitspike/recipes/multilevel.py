@@ -29,7 +29,7 @@ def _published(recipe: str, model: str) -> TrainConfig:
         dataset="cifar10",
         model=model,
         bits=Bits(16, 3, 1),
-        neuron=NeuronConfig(kind="multi-level", levels=4),
+        neuron=NeuronConfig(kind="multi-level", levels=4, detach_reset=False),
         augment=("crop4", "flip"),
         validation_size=2000,
         epochs=1500,

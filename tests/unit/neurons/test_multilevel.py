@@ -13,10 +13,10 @@ from bitspike.neurons import IFNode, MultiLevelIFNode, NeuronConfig, PassThrough
 THRESHOLDS = [0.5, 1.0, 2.0]
 
 
-def micro_steps(currents: Tensor, N: int, v_threshold: float, alpha: float = 5.0) -> Tensor:
+def micro_steps(currents: Tensor, N: int, v_threshold: float, detach_reset: bool = False, alpha: float = 5.0) -> Tensor:
     """The definition: charged N times, then N times compared, each spike discharging one threshold; differentiable.
 
-    Each comparison has the sigmoid's derivative, and the discharge none (the reset is detached).
+    Each comparison has the sigmoid's derivative, and so has the discharge unless it is detached.
     """
     v, sent = torch.zeros_like(currents[0]), []
     for x in currents:
@@ -26,7 +26,7 @@ def micro_steps(currents: Tensor, N: int, v_threshold: float, alpha: float = 5.0
         for _ in range(N):
             soft = torch.sigmoid(alpha * (v - v_threshold))
             g = (v >= v_threshold).to(v.dtype) + (soft - soft.detach())
-            v = v - v_threshold * g.detach()
+            v = v - v_threshold * (g.detach() if detach_reset else g)
             spikes.append(g)
         sent.append(sum(spikes) * (1 / N))
     return torch.stack(sent)
@@ -46,14 +46,27 @@ def test_the_closed_form_is_the_micro_steps(N, T, v_threshold, sixteenths):
 
 @pytest.mark.parametrize("N", range(1, 9))
 @pytest.mark.parametrize("T", [1, 2, 3])
-def test_its_gradient_is_the_micro_steps(N, T):
+@pytest.mark.parametrize("v_threshold", THRESHOLDS)
+@pytest.mark.parametrize("detach_reset", [False, True])
+def test_its_gradient_is_the_micro_steps(N, T, v_threshold, detach_reset):
     torch.manual_seed(N)
     x = torch.randn(T, 50, dtype=torch.float64) + 0.5
     ours, theirs = x.clone().requires_grad_(), x.clone().requires_grad_()
     weights = torch.randn(T, 50, dtype=torch.float64)
-    (MultiLevelIFNode(T, N)(ours) * weights).sum().backward()
-    (micro_steps(theirs, N, 1.0) * weights).sum().backward()
-    assert torch.allclose(ours.grad, theirs.grad, rtol=1e-12, atol=1e-12)
+    (MultiLevelIFNode(T, N, v_threshold, detach_reset=detach_reset)(ours) * weights).sum().backward()
+    (micro_steps(theirs, N, v_threshold, detach_reset) * weights).sum().backward()
+    assert torch.allclose(ours.grad, theirs.grad, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("N", [2, 4, 8])
+def test_detached_the_slope_of_a_nearly_silent_neuron_grows_with_the_levels(N):
+    slopes = {}
+    for detach_reset in (False, True):
+        x = torch.tensor([[0.999 / N]], dtype=torch.float64).requires_grad_()
+        MultiLevelIFNode(1, N, detach_reset=detach_reset)(x).sum().backward()
+        slopes[detach_reset] = float(x.grad)
+    assert slopes[True] == pytest.approx(N * 1.25, rel=1e-3)
+    assert 0.5 < slopes[False] < 1.6
 
 
 def test_the_comparison_of_gradients_finds_a_planted_error():
@@ -160,4 +173,10 @@ def test_where_a_barrier_is_silent_the_surrogate_passes_little_and_where_it_fire
     total = torch.tensor([0.0, 0.25, 0.5])[None].requires_grad_()  # levels 0, 1 and 2 of N = 4
     MultiLevelIFNode(1, 4)(total).sum().backward()
     top, below = 5 / 4, 5 * torch.sigmoid(torch.tensor(5.0)).item() * torch.sigmoid(torch.tensor(-5.0)).item()
-    assert total.grad[0].tolist() == pytest.approx([4 * below, top + 3 * below, below + top + 2 * below], rel=1e-5)
+    above = below  # a whole level past the threshold is as far as one before it
+    by_hand = [
+        1 - (1 - below) ** 4,
+        1 - (1 - top) * (1 - below) ** 3,
+        1 - (1 - above) * (1 - top) * (1 - below) ** 2,
+    ]
+    assert total.grad[0].tolist() == pytest.approx(by_hand, rel=1e-5)
