@@ -26,9 +26,11 @@ from bitspike.ir import (
     MaxPool,
     Node,
     Readout,
+    Relu,
     Reshape,
     Store,
     SumPool,
+    SumTime,
     Synapse,
     tensor_shapes,
 )  # fmt: skip
@@ -165,6 +167,8 @@ class _Sampler:
             self.residual: 3,
             self.two_convs: 1,
             self.pooled: 2,
+            self.squeezed: 2,
+            self.rectified: 1,
             self.reshape: 1,
             self.spikes_added: 1,
             self.held: 1,
@@ -200,6 +204,22 @@ class _Sampler:
         """A pool that reads a current."""
         current = self.pool(self.affine(self.conv(x)) if self.chance(0.5) else self.conv(x))
         return self.fire(current) if self.chance(0.8) else current
+
+    def squeezed(self, x: str) -> str:
+        """Spikes, or whatever ``x`` is, added up over time; what comes after may have other steps."""
+        way = self.integer(1, 4)
+        sent = self.fire(self.conv(x)) if way <= 2 else self.affine(x) if way == 3 else x
+        total = self.add(SumTime(name=self.fresh("sum"), inputs=(sent,)))
+        if self.chance(0.35):
+            return self.join(total, sent)
+        self.T = self.choice([1, 2, 3, 4, 5, 6, 7, 8, 8])
+        return total
+
+    def rectified(self, x: str) -> str:
+        """Neurons between currents: a positive one is read by them, and by the sum behind them."""
+        current = self.relu(x if self.chance(0.2) else self.affine(self.conv(x)))
+        made = self.affine(self.pointwise(self.fire(current), self.edges[current].shape[0]))
+        return self.relu(self.join(made, current)) if self.chance(0.7) else self.relu(made)
 
     def spikes_added(self, x: str) -> str:
         current = self.conv(x)
@@ -299,6 +319,9 @@ class _Sampler:
     def affine(self, x: str) -> str:
         shift = self.integer(1, 12) if self.chance(0.3) else 0
         return self.add(Affine(name=self.fresh("affine"), inputs=(x,), fraction_bits=self.integer(0, 20), shift=shift))
+
+    def relu(self, x: str) -> str:
+        return self.add(Relu(name=self.fresh("relu"), inputs=(x,)))
 
     def join(self, a: str, b: str) -> str:
         return self.add(Add(name=self.fresh("add"), inputs=(a, b)))
@@ -434,6 +457,8 @@ class _Sampler:
                 return seen[0] * float(np.abs(self.tensors[f"{node.name}.multiplier"]).mean()) * 1.5 / 2**node.shift
             case SumPool(kernel_size=kernel):
                 return seen[0] * prod(kernel)
+            case SumTime():
+                return seen[0] * self.edges[node.inputs[0]].T
         return sum(seen)
 
     # Draws
@@ -461,10 +486,11 @@ def _features(net: FrozenGraph) -> Iterator[str]:
     edges, ranges = net.graph.edges, net.ranges
     readers = {n.name: [m for m in net.graph.nodes if n.name in m.inputs] for n in net.graph.nodes}
     by_name = {node.name: node for node in net.graph.nodes}
+    yield from _named(len({node.T for node in net.graph.neurons()} - {1}) > 1, "unequal steps")
     for node in net.graph.nodes:
         yield type(node).__name__
         sources = [by_name[name] for name in node.inputs]
-        current = any(not isinstance(n, Input | Fire | Reshape | SumPool | MaxPool) for n in sources)
+        current = any(not isinstance(n, Input | Fire | Reshape | SumPool | MaxPool | SumTime) for n in sources)
         yield f"{_storage(ranges[node.name])} edge"
         if len(readers[node.name]) > 1:
             yield "several readers"
@@ -488,6 +514,16 @@ def _features(net: FrozenGraph) -> Iterator[str]:
                 alone = isinstance(sources[0], Fire) and len(readers[sources[0].name]) == 1
                 yield from _named(alone and tiled, f"{type(node).__name__} of spikes, each taken once")
                 yield from _named(alone and not tiled, f"{type(node).__name__} of spikes, otherwise")
+            case SumTime():
+                alone = isinstance(sources[0], Fire) and len(readers[sources[0].name]) == 1
+                yield from _named(alone, "SumTime of spikes, as they are sent")
+                yield from _named(isinstance(sources[0], Fire) and not alone, "SumTime of spikes in memory")
+                yield from _named(current, "SumTime of a current")
+                yield from _named(edges[node.inputs[0]].T == 1, "SumTime of a held edge")
+            case Relu():
+                yield from _named(len(readers[node.name]) > 1, "Relu in memory")
+                lo, hi = ranges[node.inputs[0]]
+                yield from _named(lo < 0 < hi, "Relu of both signs")
             case Add():
                 yield from _named(edges[node.inputs[0]].T != edges[node.inputs[1]].T, "held add")
                 yield from _named(all(isinstance(n, Fire | Input) for n in sources), "add of spikes")
@@ -538,6 +574,8 @@ def _storage(held: Range) -> str:
 
 FEATURES = (
     *("Input", "Conv", "Linear", "Affine", "Fire", "Add", "SumPool", "MaxPool", "Reshape", "Readout"),
+    *("Relu", "SumTime", "SumTime of spikes, as they are sent", "SumTime of spikes in memory", "SumTime of a current"),
+    *("SumTime of a held edge", "Relu in memory", "Relu of both signs", "unequal steps"),
     *(f"{kind} edge" for kind in ("int8", "uint8", "int16", "uint16", "int32", "int64")),
     *("several readers", "no reader", "int64 constants", "int64 membrane"),
     *("groups", "depthwise", "dilation", "stride 3", "conv padding", "oblong kernel", "conv of an accumulator"),

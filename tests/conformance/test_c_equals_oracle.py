@@ -272,6 +272,11 @@ MUTANTS = [
     ("> pooled[t] ?", ">= pooled[0] ?"),
     ("pooled[t] += level", "pooled[t] += level + 1"),
     ("[t] = 0;", "[t] = 1;"),
+    ("total += level", "total = level"),
+    ("total += ", "total -= "),
+    ("total = 0;", "total = 1;"),
+    ("> 0 ?", "< 0 ?"),
+    (" : 0;", " : 1;"),
     ("continue;", "break;"),
     ("(t * ", "(0 * "),
 ]

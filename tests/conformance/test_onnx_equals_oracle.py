@@ -29,9 +29,11 @@ from bitspike.ir import (
     MaxPool,
     Node,
     Readout,
+    Relu,
     Reshape,
     Store,
     SumPool,
+    SumTime,
     Synapse,
     tensor_shapes,
 )  # fmt: skip
@@ -287,6 +289,20 @@ HAND_MADE = {
         fire("r", "c"),
         fire("q", "b"),
     ),
+    "relu and sums over time": (
+        Affine(name="e", inputs=("images",), fraction_bits=4),
+        Relu(name="p", inputs=("e",)),
+        fire("s", "p", T=4, lo=-2, hi=5),
+        SumTime(name="t", inputs=("s",)),
+        conv("a", "t", 2, 3, padding=(1, 1)),
+        Add(name="x", inputs=("a", "p")),
+        Relu(name="q", inputs=("x",)),
+        MaxPool(name="m", inputs=("q",), kernel_size=(2, 2), stride=(2, 2)),
+        fire("r", "m", T=3, d=IF),
+        Relu(name="u", inputs=("r",)),
+        SumTime(name="v", inputs=("u",)),
+        fire("w", "v", T=5),
+    ),
     "reshapes": (
         Reshape(name="f", inputs=("images",), shape=(7, 2, 9)),
         Affine(name="e", inputs=("f",), fraction_bits=4),
@@ -401,6 +417,10 @@ TOO_LARGE = {
     ),
     "sumpool p: .*2\\^24": lambda: with_values(
         net_of(AFFINE, SumPool(name="p", inputs=("a",), kernel_size=(1, 1), stride=(1, 1))), a_multiplier=2**18
+    ),
+    "sumtime t: .*float64": lambda: with_values(
+        net_of(AFFINE, fire("s", "images", T=2), Add(name="b", inputs=("s", "a")), SumTime(name="t", inputs=("b",))),
+        a_multiplier=2**45 + 2,
     ),
     "readout logits: .*float64": lambda: with_values(
         net_of(AFFINE, fire("s", "images"), Add(name="b", inputs=("s", "a"))), a_multiplier=2**46 - 1

@@ -22,7 +22,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bitspike import UserError
 from bitspike.backends import oracle
 from bitspike.bits import signed_range
 from bitspike.ir import (
@@ -44,11 +43,11 @@ from bitspike.ir import (
     Reshape,
     Store,
     SumPool,
+    SumTime,
 )
 from bitspike.ir.ranges import Range, _after_reset, _stored, membrane_range
 
 ROOT = Path(__file__).parents[2]
-FROZEN_OPS = [name for name in OPS if name != "relu"]
 Draw = Callable[[st.SearchStrategy[Any]], Any]
 Steps = list[list[int]]
 
@@ -223,11 +222,15 @@ def max_pool(case: Case, x: Steps) -> Steps:
     return pool(case, x, lambda window: max(value for value in window if value is not None))
 
 
+def relu(case: Case, x: Steps) -> Steps:
+    return [[0 if value < 0 else value for value in step] for step in x]
+
+
 def reshape(case: Case, x: Steps) -> Steps:
     return x
 
 
-def readout(case: Case, x: Steps) -> Steps:
+def sum_over_steps(case: Case, x: Steps) -> Steps:
     return [[sum(values) for values in zip(*x, strict=True)]]
 
 
@@ -236,12 +239,14 @@ REFERENCES: dict[type[Node], Callable[..., Steps]] = {
     Conv: conv,
     Linear: linear,
     Affine: affine,
+    Relu: relu,
     Fire: fire,
     Add: add,
     SumPool: sum_pool,
+    SumTime: sum_over_steps,
     MaxPool: max_pool,
     Reshape: reshape,
-    Readout: readout,
+    Readout: sum_over_steps,
 }
 
 
@@ -425,6 +430,14 @@ def make_reshape(draw: Draw) -> Around:
     return Around(shape, [source(draw, flat=draw(st.booleans()))], Reshape(name="op", inputs=("x",), shape=to))
 
 
+def make_relu(draw: Draw) -> Around:
+    return Around(draw(shapes), [source(draw, flat=draw(st.booleans()))], Relu(name="op", inputs=("x",)))
+
+
+def make_sum_time(draw: Draw) -> Around:
+    return Around(draw(shapes), [source(draw, flat=draw(st.booleans()))], SumTime(name="op", inputs=("x",)))
+
+
 def make_readout(draw: Draw) -> Around:
     return Around(draw(shapes), [source(draw, flat=True)], Readout(name="op", inputs=("x",)))
 
@@ -434,22 +447,24 @@ CASES: dict[str, Callable[[Draw], Around]] = {
     "conv": make_conv,
     "linear": make_linear,
     "affine": make_affine,
+    "relu": make_relu,
     "fire": make_fire,
     "add": make_add,
     "sum_pool": make_pool(SumPool),
+    "sum_time": make_sum_time,
     "max_pool": make_pool(MaxPool),
     "reshape": make_reshape,
     "readout": make_readout,
 }
 
 
-@pytest.mark.parametrize("op", FROZEN_OPS)
+@pytest.mark.parametrize("op", OPS)
 def test_every_op_has_a_case(op: str) -> None:
     assert op in CASES, f"{op}: write how to make one, and its equation, in this file"
     assert OPS[op] in REFERENCES
 
 
-@pytest.mark.parametrize("op", FROZEN_OPS)
+@pytest.mark.parametrize("op", OPS)
 @settings(max_examples=250)
 @given(data=st.data())
 def test_the_oracle_is_the_equation_and_stays_in_range(op: str, data: st.DataObject) -> None:
@@ -480,15 +495,28 @@ def test_a_product_is_exact_on_either_side_of_what_a_float_holds(width: int) -> 
     assert differences(case) == 0
 
 
-def test_relu_is_refused() -> None:
-    relu = Relu(name="op", inputs=("x",))
-    with pytest.raises(UserError, match=r"relu op: .* no meaning in integers"):
-        Around((1, 2, 2), [Source("x", 1, 0, 1)], relu).net()
-
-
 def test_no_case_is_left_of_an_op_that_is_gone() -> None:
-    assert CASES.keys() == set(FROZEN_OPS)
-    assert REFERENCES.keys() == {OPS[op] for op in FROZEN_OPS}
+    assert CASES.keys() == OPS.keys()
+    assert REFERENCES.keys() == set(OPS.values())
+
+
+@pytest.mark.parametrize(
+    ("kind", "wrong"),
+    [
+        pytest.param(Relu, lambda x: np.abs(x), id="relu: the magnitude"),
+        pytest.param(Relu, lambda x: np.maximum(x, 1), id="relu: at least one"),
+        pytest.param(SumTime, lambda x: x[:-1].sum(0, keepdims=True), id="sum_time: a step forgotten"),
+        pytest.param(SumTime, lambda x: x[:1] * len(x), id="sum_time: the first step held"),
+        pytest.param(SumTime, lambda x: x.max(0, keepdims=True), id="sum_time: the largest"),
+    ],
+)
+def test_a_planted_error_of_a_relu_or_a_sum_is_found(
+    monkeypatch: pytest.MonkeyPatch, kind: type[Node], wrong: Callable[..., np.ndarray]
+) -> None:
+    case = Around((2, 3, 3), [Source("x", 3, -6, 6)], kind(name="op", inputs=("x",))).case(0)
+    assert differences(case) == 0
+    monkeypatch.setattr(oracle, "step", lambda net, node, images, x: wrong(x))
+    assert differences(case) > 0
 
 
 # A neuron of half a level per unit, that leaks a half: ties above and below zero, and halves that the shift must floor.

@@ -35,8 +35,10 @@ from bitspike.ir import (
     MaxPool,
     Node,
     Readout,
+    Relu,
     Reshape,
     SumPool,
+    SumTime,
 )  # fmt: skip
 
 if TYPE_CHECKING:
@@ -106,9 +108,14 @@ class _Model:
                     self._emit(node, t, "float64", "Add", *(self._step(name, t, "float64") for name in (left, right)))
             case Fire():
                 self._fire(node, read)
-            case Readout():
+            case Relu():
+                for t in range(edge.T):
+                    self._emit(node, t, "float64", "Relu", self._step(read, t, "float64"))
+            case Readout() | SumTime():
                 steps = [self._step(read, t, "float64") for t in range(self.net.graph.edges[read].T)]
-                self._cast(self._emit(node, 0, "float64", "Sum", *steps), "int64", "logits")
+                total = self._emit(node, 0, "float64", "Sum", *steps)
+                if isinstance(node, Readout):
+                    self._cast(total, "int64", "logits")
             case _:
                 raise node.refuse(type(node).__name__.lower(), "has no meaning in integers")
 

@@ -20,8 +20,10 @@ from bitspike.ir import (
     MaxPool,
     Node,
     Readout,
+    Relu,
     Reshape,
     SumPool,
+    SumTime,
 )  # fmt: skip
 from bitspike.ir.frozen import largest_array
 
@@ -85,7 +87,9 @@ def step(net: FrozenGraph, node: Node, images: NDArray[np.uint8], *x: Int) -> In
             return _windows(x[0], node.kernel_size, node.stride, node.padding, np.iinfo(np.int64).min).max((-2, -1))
         case Reshape(shape=shape):
             return x[0].reshape(*x[0].shape[:2], *shape)
-        case Readout():
+        case Relu():
+            return np.maximum(x[0], 0)
+        case Readout() | SumTime():
             return x[0].sum(0, keepdims=True)
     raise node.refuse(type(node).__name__, "has no meaning in integers")
 

@@ -82,11 +82,12 @@ class Paper:
         return self.omits(graph)
 
     def widths(self, graph: Graph, node: Synapse) -> tuple[int, int]:
-        neuron = _neuron_before(graph, node.inputs[0]) or next(graph.neurons(), None)
+        edge = graph.input_edge(node)
+        before = _neuron_before(graph, node.inputs[0])
+        neuron = before or next(graph.neurons(), None)
         if neuron is None:  # a network that does not spike
-            edge = graph.input_edge(node)
             return edge.bits, edge.T
-        return graph.edges[neuron.name].bits, neuron.T
+        return graph.edges[neuron.name].bits, edge.T if before else neuron.T  # one step of a squeezed map
 
     def sops(self, macs: int, s: int, t: int, activity: SynapseActivity, images: int) -> float:
         return activity.events / activity.elements * macs * s * t

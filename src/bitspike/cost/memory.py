@@ -9,7 +9,7 @@ from math import ceil
 from bitspike.bits import FULL_PRECISION
 from bitspike.cost.counting import CONSTANT_BITS, biases, norm_constants
 from bitspike.errors import UserError
-from bitspike.ir import Graph
+from bitspike.ir import Graph, SumTime
 
 __all__ = ["Footprint", "footprints"]
 
@@ -86,26 +86,45 @@ def _float32(weight_bits: int) -> int:
 def _buffers(graph: Graph) -> int:
     """Bytes of levels in memory at the op at which they are most, for one image.
 
-    What is the same at every step (``T = 1``) is computed first; then all the rest, one step after the other. An edge
-    of levels is in memory from its op to the last one that reads it; one that later steps read again, as the images
-    are, stays to the end. A current is not: whatever reads it computes it, element by element.
+    What is the same at every step (``T = 1``) is computed first; then all the rest, one step after the other; behind
+    sums over time both begin again. An edge of levels is in memory from its op to the last one that reads it. What
+    steps read that it was not made in, as the images, stays until they end; what is made in steps and read when they
+    have ended, as a sum over time, is there whole when they begin. A current is not in memory: whatever reads it
+    computes it, element by element.
     """
     readers: dict[str, list[str]] = {node.name: [] for node in graph.nodes}
-    again: dict[str, bool] = {}  # whether the op runs at every step
+    stage: dict[str, int] = {}  # in which an op runs; an odd one runs step by step
     for node in graph.nodes:
-        again[node.name] = graph.edges[node.name].T > 1 or any(again[source] for source in node.inputs)
+        stage[node.name] = max((_ready(graph, source, stage) for source in node.inputs), default=0)
+        stage[node.name] |= graph.edges[node.name].T > 1
         for source in node.inputs:
             readers[source].append(node.name)
     stored = {name: ceil(edge.size * edge.bits / 8) for name, edge in graph.edges.items() if edge.lo is not None}
-    run = sorted((name for name in graph.edges if name in stored or not readers[name]), key=again.__getitem__)
+    run = sorted((name for name in graph.edges if name in stored or not readers[name]), key=stage.__getitem__)
     at = {name: place for place, name in enumerate(run)}
+    begins: dict[int, int] = {}
+    ends: dict[int, int] = {}
+    for place, name in enumerate(run):
+        begins.setdefault(stage[name], place)
+        ends[stage[name]] = place
     last: dict[str, int] = {}  # where an edge is read for the last time in its step, if need be through currents
     for node in reversed(graph.nodes):
         places = (at[name] if name in at else last[name] for name in readers[node.name])
         last[node.name] = max(places, default=at.get(node.name, 0))
     change = [0] * (len(run) + 1)
     for name, size in stored.items():
-        held = not again[name] and again[run[last[name]]]
-        change[at[name]] += size
-        change[len(run) if held else last[name] + 1] -= size
+        own, read = stage[name], stage[run[last[name]]]
+        sums = isinstance(graph[name], SumTime)
+        first, end = at[name], last[name]
+        if own % 2 and (sums or read > own):
+            first, size = begins[own], size * graph.edges[name].T
+        if read % 2 and (sums or read > own):
+            end = ends[read]
+        change[first] += size
+        change[end + 1] -= size
     return max(accumulate(change))
+
+
+def _ready(graph: Graph, name: str, stage: dict[str, int]) -> int:
+    """The first stage that may read an op: that of a sum over steps is the one after them."""
+    return stage[name] + (stage[name] % 2 if isinstance(graph[name], SumTime) else 0)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from itertools import repeat
 
 from bitspike.cost.activity import Activity
-from bitspike.ir import Add, Fire, Graph, MaxPool, Node, Reshape, SumPool, Synapse
+from bitspike.ir import Add, Fire, Graph, MaxPool, Node, Reshape, SumPool, SumTime, Synapse
 
 __all__ = ["Join", "Paths", "Stream", "depths", "paths", "streams"]
 
@@ -21,7 +21,7 @@ class Stream:
     """The spikes on one edge.
 
     Attributes:
-        events: per image, at all steps; ``None`` behind a pool that no layer with weights reads.
+        events: per image, at all steps; ``None`` behind a pool or a sum over time that no layer with weights reads.
         highest: ``N``, the largest ``|level|`` of one event; ``None`` where it is on no known grid.
         level_sum: sum of ``|level|`` per image; ``None`` where not measured.
     """
@@ -64,7 +64,10 @@ class Paths:
 
 
 def streams(graph: Graph, activity: Activity) -> dict[str, Stream]:
-    """What flows on every edge that carries spikes, by op name. Pools hand spikes on; an addition adds their number."""
+    """What flows on every edge that carries spikes, by op name.
+
+    Pools and sums over time hand on as many as their reader counts; an addition adds their number.
+    """
     nodes = {node.name: node for node in graph.nodes}
     measured: dict[str, float] = {}
     for synapse in graph.synapses():
@@ -95,7 +98,7 @@ def streams(graph: Graph, activity: Activity) -> dict[str, Stream]:
             )
         elif isinstance(node, Reshape):
             found[node.name] = spiking[0]
-        elif isinstance(node, MaxPool | SumPool):
+        elif isinstance(node, MaxPool | SumPool | SumTime):
             found[node.name] = Stream(measured.get(node.name), highest, None)
     return found
 

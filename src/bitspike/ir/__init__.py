@@ -20,6 +20,7 @@ from bitspike.ir.ops import (
     Reshape,
     Store,
     SumPool,
+    SumTime,
     Synapse,
 )
 
@@ -42,6 +43,7 @@ __all__ = [
     "Reshape",
     "Store",
     "SumPool",
+    "SumTime",
     "Synapse",
     "load",
     "save",

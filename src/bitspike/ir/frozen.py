@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from bitspike.bits import FULL_PRECISION, signed_range
 from bitspike.errors import UserError
 from bitspike.ir.graph import Graph
-from bitspike.ir.ops import Affine, Conv, Fire, Input, MaxPool, Node, Readout, Relu, SumPool, Synapse
+from bitspike.ir.ops import Affine, Conv, Fire, Input, MaxPool, Node, Readout, SumPool, Synapse
 from bitspike.ir.ranges import Range, edge_ranges, membrane_range
 
 __all__ = ["FrozenGraph", "largest_array", "tensor_shapes"]
@@ -143,5 +143,3 @@ def _check(node: Node, tensors: Mapping[str, Tensor]) -> None:
             raise node.refuse(f"membrane_bits={node.membrane_bits}", f"want {missing}")
         if node.T > MOST_STEPS or max(abs(node.lo), abs(node.hi)) > MOST_LEVEL:
             raise node.refuse((node.T, node.lo, node.hi), f"want T to {MOST_STEPS}, levels within +-{MOST_LEVEL}")
-    elif isinstance(node, Relu):
-        raise node.refuse("relu", "has no meaning in integers; only spiking networks are frozen")

@@ -32,6 +32,7 @@ __all__ = [
     "Reshape",
     "Store",
     "SumPool",
+    "SumTime",
     "Synapse",
 ]
 
@@ -245,13 +246,13 @@ class Affine(Node):
 
 @dataclass(frozen=True, kw_only=True)
 class Relu(Node):
-    """The activation of a network that does not spike; a frozen graph refuses it.
+    """The positive part of a current; in a frozen graph that is fixed point, as an ``affine`` makes it.
 
     Equation: ``y = max(x, 0)``.
 
-    Units: none, it is not frozen.
+    Units: the input's.
 
-    Range: none, it is not frozen.
+    Range: the input's, where an end below 0 becomes 0.
     """
 
     def infer(self, *edges: Edge) -> Edge:
@@ -455,6 +456,25 @@ class SumPool(Node):
 
 
 @dataclass(frozen=True, kw_only=True)
+class SumTime(Node):
+    """The mean over time as a sum over the steps; the divisor goes into the scale. One step comes out, held.
+
+    Equation: ``y = sum_t x[t]``, over the steps that its input has.
+
+    Units: the input's, divided by the steps of the input.
+
+    Range: the input's times the steps of the input.
+    """
+
+    def infer(self, *edges: Edge) -> Edge:
+        (edge,) = edges
+        if edge.lo is None or edge.hi is None:
+            return Edge(shape=edge.shape, T=1)
+        scale = None if edge.scale is None else edge.scale / edge.T
+        return Edge(shape=edge.shape, T=1, lo=edge.lo * edge.T, hi=edge.hi * edge.T, scale=scale)
+
+
+@dataclass(frozen=True, kw_only=True)
 class MaxPool(Node):
     """The largest level of each window; padding never wins.
 
@@ -536,6 +556,7 @@ OPS: dict[str, type[Node]] = {
     "fire": Fire,
     "add": Add,
     "sum_pool": SumPool,
+    "sum_time": SumTime,
     "max_pool": MaxPool,
     "reshape": Reshape,
     "readout": Readout,

@@ -23,9 +23,11 @@ from bitspike.ir.ops import (
     MaxPool,
     Node,
     Readout,
+    Relu,
     Reshape,
     Store,
     SumPool,
+    SumTime,
 )
 
 __all__ = ["Range", "edge_ranges", "membrane_range"]
@@ -86,7 +88,9 @@ def _range(graph: Graph, node: Node, tensors: Tensors, inputs: list[Range]) -> R
             return Range(padded.lo * rows * columns, padded.hi * rows * columns)
         case MaxPool() | Reshape():
             return inputs[0]
-        case Readout():
+        case Relu():
+            return Range(max(inputs[0].lo, 0), max(inputs[0].hi, 0))
+        case Readout() | SumTime():
             steps = graph.input_edge(node).T
             return Range(inputs[0].lo * steps, inputs[0].hi * steps)
     raise node.refuse(type(node).__name__, "has no meaning in integers")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch.fx
 from torch import Tensor, nn
 
-__all__ = ["OverTime", "mean_over_time", "merge_time", "split_time"]
+__all__ = ["OverTime", "SqueezeTime", "mean_over_time", "merge_time", "split_time"]
 
 
 def merge_time(x: Tensor) -> Tensor:
@@ -26,6 +26,16 @@ class OverTime(nn.Sequential):
 
     def forward(self, x: Tensor) -> Tensor:
         return split_time(super().forward(merge_time(x)), x)
+
+
+class SqueezeTime(nn.Module):
+    """Temporal squeezing (paper 001, Eq. 12): spikes ``[T, N, ...]`` to their mean ``[1, N, ...]``, held from there on.
+
+    ``y = 1/T sum_t s[t]``. What reads it runs once, and the neurons behind that may have another ``T``.
+    """
+
+    def forward(self, spikes: Tensor) -> Tensor:
+        return spikes.mean(0, keepdim=True)
 
 
 def mean_over_time(logits: Tensor) -> Tensor:

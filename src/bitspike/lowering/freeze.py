@@ -3,7 +3,7 @@
 Between two layers of spikes a network computes a sum of terms ``alpha * integer + beta``, per channel: a synapse
 contributes its accumulator, an identity shortcut the spikes themselves, batch norm rescales, addition joins. At the
 next neuron the sum is written in units of its threshold, in fixed point: one `Affine` for each term, `Add` between
-them, then `Fire`.
+them, then `Fire`. At a relu it is written so in units of 1; what the relu lets through is a term of the sums behind it.
 """
 
 from __future__ import annotations
@@ -32,9 +32,11 @@ from bitspike.ir import (
     MaxPool,
     Node,
     Readout,
+    Relu,
     Reshape,
     Store,
     SumPool,
+    SumTime,
     Synapse,
 )  # fmt: skip
 from bitspike.ir.ops import MOST_STORE_SHIFT
@@ -51,16 +53,21 @@ WORD = 30
 """Bits of magnitude that potentials and logits may use, so that they fit 32-bit integers with one bit to spare."""
 LEAK_BITS = 15
 LEVEL_BITS, EXACT = 32, 51
-"""Bits of the value of one membrane level; bits that a product with a potential may use. ONNX has 53 for the sum."""
+"""Bits of the value of one membrane level; bits that a product with a potential or a current may use. ONNX has 53 for
+the sum."""
 
 
 @dataclass(frozen=True)
-class _Spikes:
-    """An integer edge of known scale: its value is ``scale * integer``. ``reach`` bounds the integer's magnitude."""
+class _Integers:
+    """An integer edge of known scale: its value is ``scale * integer``. ``reach`` bounds the integer's magnitude.
+
+    Spikes, and sums of them, or a ``current`` in fixed point, which no synapse reads.
+    """
 
     name: str
     scale: float
     reach: int
+    current: bool = False
 
     def terms(self, channels: int) -> _Sum:
         return _Sum(((self.name, np.full(channels, self.scale), self.reach),), np.zeros(channels))
@@ -106,7 +113,7 @@ class _Freezer:
         self.graph, self.modules = graph, modules
         self.nodes: list[Node] = []
         self.tensors: dict[str, NDArray[np.int64]] = {}
-        self.values: dict[str, _Spikes | _Sum] = {}
+        self.values: dict[str, _Integers | _Sum] = {}
 
     def visit(self, node: Node) -> None:
         inputs = [self.values[name] for name in node.inputs]
@@ -115,17 +122,20 @@ class _Freezer:
             case Input():
                 self.values[node.name] = self._input(node, edge)
             case Synapse():
-                self.values[node.name] = self._synapse(node, self._spikes(node, inputs[0]))
+                self.values[node.name] = self._synapse(node, self._integers(node, inputs[0]))
             case Affine():
                 gain, offset = _batch_norm(self.modules[node.name])
                 self.values[node.name] = self._sum(inputs[0], edge).scaled(gain, offset)
             case Add():
                 self.values[node.name] = self._add(node, edge, *inputs)
-            case MaxPool() | SumPool() | Reshape():
-                spikes = self._spikes(node, inputs[0])
-                area = math.prod(node.kernel_size) if isinstance(node, SumPool) else 1
-                self._emit(node, spikes.name)
-                self.values[node.name] = _Spikes(node.name, spikes.scale / area, spikes.reach * area)
+            case MaxPool() | SumPool() | SumTime() | Reshape():
+                read = self._integers(node, inputs[0])
+                terms = math.prod(node.kernel_size) if isinstance(node, SumPool) else 1
+                terms = self.graph.input_edge(node).T if isinstance(node, SumTime) else terms
+                self._emit(node, read.name)
+                self.values[node.name] = _Integers(node.name, read.scale / terms, read.reach * terms, read.current)
+            case Relu():
+                self.values[node.name] = self._relu(node, inputs[0])
             case Fire():
                 self.values[node.name] = self._fire(node, self._sum(inputs[0], edge))
             case Readout():
@@ -139,21 +149,21 @@ class _Freezer:
     def _emit(self, node: Node, *inputs: str) -> None:
         self.nodes.append(replace(node, inputs=inputs))
 
-    def _spikes(self, node: Node, value: _Spikes | _Sum) -> _Spikes:
-        if isinstance(value, _Sum):
+    def _integers(self, node: Node, value: _Integers | _Sum) -> _Integers:
+        if isinstance(value, _Sum) or (value.current and isinstance(node, Synapse)):
             raise node.refuse("a current", "wants spikes: put a neuron before it")
         return value
 
-    def _sum(self, value: _Spikes | _Sum, edge: Edge) -> _Sum:
-        return value.terms(edge.shape[0]) if isinstance(value, _Spikes) else value
+    def _sum(self, value: _Integers | _Sum, edge: Edge) -> _Sum:
+        return value.terms(edge.shape[0]) if isinstance(value, _Integers) else value
 
-    def _input(self, node: Input, edge: Edge) -> _Spikes:
+    def _input(self, node: Input, edge: Edge) -> _Integers:
         if edge.lo is None or edge.hi is None or edge.scale is None:
             raise node.refuse("unquantized images", "wants an Encoder as the first layer")
         self._emit(node)
-        return _Spikes(node.name, edge.scale, max(edge.hi, -edge.lo))
+        return _Integers(node.name, edge.scale, max(edge.hi, -edge.lo))
 
-    def _synapse(self, node: Synapse, x: _Spikes) -> _Sum:
+    def _synapse(self, node: Synapse, x: _Integers) -> _Sum:
         layer: Any = self.modules[node.name]
         quantizer = weight_quantizer(layer)
         if quantizer is None:
@@ -167,17 +177,17 @@ class _Freezer:
         self._emit(replace(node, bias=False), x.name)
         return _Sum(((node.name, step * x.scale, reach),), bias)
 
-    def _add(self, node: Add, edge: Edge, a: _Spikes | _Sum, b: _Spikes | _Sum) -> _Spikes | _Sum:
-        if isinstance(a, _Spikes) and isinstance(b, _Spikes):
+    def _add(self, node: Add, edge: Edge, a: _Integers | _Sum, b: _Integers | _Sum) -> _Integers | _Sum:
+        if isinstance(a, _Integers) and isinstance(b, _Integers):
             scale = min(a.scale, b.scale)
             if (a.scale / scale).is_integer() and (b.scale / scale).is_integer():
                 a, b = (self._aligned(node, spikes, scale, edge) for spikes in (a, b))
                 self._emit(node, a.name, b.name)
-                return _Spikes(node.name, scale, a.reach + b.reach)
+                return _Integers(node.name, scale, a.reach + b.reach, a.current or b.current)
         left, right = self._sum(a, edge), self._sum(b, edge)
         return _Sum(left.parts + right.parts, left.beta + right.beta)
 
-    def _aligned(self, node: Add, spikes: _Spikes, scale: float, edge: Edge) -> _Spikes:
+    def _aligned(self, node: Add, spikes: _Integers, scale: float, edge: Edge) -> _Integers:
         """The same spikes in levels of the finer ``scale`` that the sum has."""
         ratio = int(spikes.scale / scale)
         if ratio == 1:
@@ -186,9 +196,18 @@ class _Freezer:
         self.tensors[f"{name}.multiplier"] = np.full(edge.shape[0], ratio, dtype=np.int64)
         self.tensors[f"{name}.offset"] = np.zeros(edge.shape[0], dtype=np.int64)
         self._emit(Affine(name=name, inputs=(), fraction_bits=0), spikes.name)
-        return _Spikes(name, scale, spikes.reach * ratio)
+        return _Integers(name, scale, spikes.reach * ratio, spikes.current)
 
-    def _fire(self, node: Fire, current: _Sum) -> _Spikes:
+    def _relu(self, node: Relu, value: _Integers | _Sum) -> _Integers:
+        """A sum is written in fixed point, as for a neuron of threshold 1; integers are read as they are."""
+        if isinstance(value, _Sum):
+            fraction = _fraction_bits(node, value.largest())
+            reach = math.ceil(value.largest() * 2**fraction) + 2 * len(value.parts)  # with the rounding of each part
+            value = _Integers(self._fixed_point(node.name, value, fraction), 2.0**-fraction, reach)
+        self._emit(node, value.name)
+        return replace(value, name=node.name, current=True)
+
+    def _fire(self, node: Fire, current: _Sum) -> _Integers:
         neuron: Any = self.modules[node.name]
         staircase, integrate = neuron.staircase, neuron.integrate
         if not isinstance(neuron, SpikingNode) or not hasattr(integrate, "retention"):
@@ -215,7 +234,7 @@ class _Freezer:
             store=_store(node, level * 2.0**fraction, largest * 2.0**fraction) if level else None,
         )
         self._emit(replace(node, dynamics=dynamics), self._fixed_point(node.name, in_thresholds, fraction))
-        return _Spikes(node.name, staircase.scale, max(node.hi, -node.lo))
+        return _Integers(node.name, staircase.scale, max(node.hi, -node.lo))
 
     def _fixed_point(self, reader: str, total: _Sum, fraction: int) -> str:
         """Emits the sum with ``fraction`` bits after the point; the offset goes to the first term. Names the edge."""
@@ -274,12 +293,14 @@ def _fraction_bits(node: Node, largest: float) -> int:
 
 
 def _multiplier_shift(multiplier: Channels, reach: int) -> int:
-    """Bits that a multiplier needs beyond the fraction, so that its rounding times ``reach`` stays below one unit.
+    """Bits that a multiplier needs beyond the fraction: few, if it is exact with them.
 
-    The multiplier itself stays within a word: times ``reach`` it did before.
+    Else so many that its rounding times ``reach`` stays below one unit, as long as that product has ``EXACT`` bits.
     """
-    exact = bool((multiplier == np.floor(multiplier)).all())
-    return 0 if exact else min(max(reach.bit_length() - 1, 0), WORD)
+    product_bits = math.frexp(float(np.abs(multiplier).max()) * reach)[1]
+    most = max(min(reach.bit_length() - 1, WORD, EXACT - product_bits), 0)
+    scaled = (multiplier * 2.0**shift for shift in range(most))
+    return next((shift for shift, m in enumerate(scaled) if (m == np.floor(m)).all()), most)
 
 
 def _batch_norm(module: Any) -> tuple[Channels, Channels]:

@@ -29,8 +29,9 @@ from bitspike.ir import (
     Relu,
     Reshape,
     SumPool,
+    SumTime,
 )
-from bitspike.layers import Encoder, mean_over_time, merge_time, split_time
+from bitspike.layers import Encoder, SqueezeTime, mean_over_time, merge_time, split_time
 from bitspike.neurons import SpikingNode
 from bitspike.quant import weight_bits
 
@@ -84,7 +85,7 @@ class _Tracer(torch.fx.Tracer):
     failed_in = ""
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
-        return isinstance(m, SpikingNode | Encoder) or super().is_leaf_module(m, module_qualified_name)
+        return isinstance(m, SpikingNode | Encoder | SqueezeTime) or super().is_leaf_module(m, module_qualified_name)
 
     def call_module(self, m: nn.Module, forward: Any, args: Any, kwargs: Any) -> Any:
         try:
@@ -203,7 +204,9 @@ def _check_axes(path: str, module: nn.Module, axes: int) -> None:
     """Says where the time axis is forgotten, or not merged: the mistake that a first model makes."""
     if isinstance(module, SpikingNode) and axes == 1:
         raise UserError(f"neuron {path}", _AXES[1], "wants [T, N, ...]: give images to a bitspike.layers.Encoder first")
-    if not isinstance(module, SpikingNode | nn.Linear | nn.ReLU) and axes == 2:
+    if isinstance(module, SqueezeTime) and axes == 1:
+        raise UserError(f"layer {path}", _AXES[1], "wants [T, N, ...]: put it behind neurons, outside of an OverTime")
+    if not isinstance(module, SpikingNode | SqueezeTime | nn.Linear | nn.ReLU) and axes == 2:
         raise UserError(f"layer {path}", _AXES[2], "wants [N, ...]: put it into a bitspike.layers.OverTime")
 
 
@@ -313,6 +316,7 @@ _MODULES: dict[type | tuple[type, ...], Callable[[Any, str, str, Edge], Node]] =
     (nn.BatchNorm1d, nn.BatchNorm2d): _norm,
     SpikingNode: _fire,
     nn.ReLU: lambda m, name, source, edge: Relu(name=name, inputs=(source,)),
+    SqueezeTime: lambda m, name, source, edge: SumTime(name=name, inputs=(source,)),
     nn.MaxPool2d: _max_pool,
     nn.AvgPool2d: _avg_pool,
     nn.AdaptiveAvgPool2d: _global_pool,
@@ -320,5 +324,5 @@ _MODULES: dict[type | tuple[type, ...], Callable[[Any, str, str, Edge], Node]] =
 
 _BY_HAND = ("view", "reshape", "size", ".shape")
 
-_STATELESS = (nn.ReLU, nn.MaxPool2d, nn.AvgPool2d, nn.AdaptiveAvgPool2d, nn.Flatten)
+_STATELESS = (nn.ReLU, nn.MaxPool2d, nn.AvgPool2d, nn.AdaptiveAvgPool2d, nn.Flatten, SqueezeTime)
 """Modules that may be called again: torchvision's blocks share one ReLU."""

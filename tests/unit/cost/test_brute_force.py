@@ -12,8 +12,8 @@ from torch import Tensor, nn
 
 from bitspike.cost import Activity, cost
 from bitspike.errors import UserError
-from bitspike.ir import Conv
-from bitspike.layers import Encoder, OverTime
+from bitspike.ir import Conv, Edge, SumTime
+from bitspike.layers import Encoder, OverTime, SqueezeTime
 from bitspike.lowering import lower, measure
 from bitspike.neurons import SpikingNode, Staircase, StraightThrough
 from bitspike.neurons.integrate import RetainIntegrate
@@ -92,6 +92,22 @@ class Averages(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         y: Tensor = self.c(self.fire_b(self.b(self.fire_a(self.a(self.encoder(images))))))
+        return y
+
+
+class Squeezes(nn.Module):
+    """Temporal squeezing behind neurons that stand before the weights: the weights read sums over time, once."""
+
+    def __init__(self, alphabet: tuple[int, int], scale: float) -> None:
+        super().__init__()
+        self.encoder = Encoder()
+        self.fire_a, self.fire_b = (nn.Sequential(node(alphabet, scale), SqueezeTime()) for _ in range(2))
+        self.a = OverTime(nn.Conv2d(2, 3, 3, padding=1), nn.ReLU())
+        self.b = OverTime(nn.AvgPool2d(2), nn.Flatten(), nn.Linear(18, 4))
+        self.units = {"a.0": scale / STEPS, "b.2": scale / STEPS / 4}
+
+    def forward(self, images: Tensor) -> Tensor:
+        y: Tensor = self.b(self.fire_b(self.a(self.fire_a(self.encoder(images)))))
         return y
 
 
@@ -192,7 +208,7 @@ def measured(model: nn.Module) -> Activity:
 
 
 @pytest.mark.parametrize("alphabet", [BINARY, GRADED, TERNARY, SIGNED], ids=str)
-@pytest.mark.parametrize("kind", [Chain, Sums, Averages])
+@pytest.mark.parametrize("kind", [Chain, Sums, Averages, Squeezes])
 def test_every_count_is_that_of_the_brute_force(kind, alphabet):
     model = network(kind, alphabet)
     tallies = brute_force(model)
@@ -291,6 +307,26 @@ def test_the_comparison_catches_a_planted_error(monkeypatch, planted):
     tallies = brute_force(model)
     assert differences(model, measured(model), tallies) == []
     assert differences(model, planted(monkeypatch, model), tallies) != []
+
+
+@pytest.mark.parametrize(
+    "planted",
+    [
+        lambda edge: Edge(shape=edge.shape, T=1, lo=edge.lo * edge.T, hi=edge.hi * edge.T, scale=edge.scale),
+        lambda edge: Edge(shape=edge.shape, T=edge.T, lo=edge.lo, hi=edge.hi * edge.T, scale=edge.scale / edge.T),
+        lambda edge: Edge(shape=edge.shape, T=1),
+    ],
+    ids=["scale of one step", "steps left", "no grid"],
+)
+def test_the_comparison_catches_a_planted_error_of_a_squeeze(monkeypatch, planted):
+    model = network(Squeezes, BINARY)
+    tallies = brute_force(model)
+    assert differences(model, measured(model), tallies) == []
+    monkeypatch.setattr(SumTime, "infer", lambda self, edge: planted(edge))
+    try:
+        assert differences(model, measured(model), tallies) != []
+    except UserError as refused:
+        assert "it is of another network" in str(refused)
 
 
 def test_measuring_leaves_no_trace():

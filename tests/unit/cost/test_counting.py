@@ -7,7 +7,7 @@ from torch import nn
 from bitspike.bits import BitPlan, Bits
 from bitspike.cost import COUNTINGS, Activity, NeuronActivity, SynapseActivity, cost
 from bitspike.errors import UserError
-from bitspike.ir import Add, Conv, Edge, Fire, Graph, Input, Relu
+from bitspike.ir import Add, Conv, Edge, Fire, Graph, Input, Relu, SumTime
 from bitspike.layers import Encoder, OverTime
 from bitspike.lowering import lower
 from bitspike.models import build_model
@@ -64,6 +64,29 @@ def test_the_papers_count_the_spikes_that_arrive():
         "features.6.0": (4, 5, 3),
         "classifier.1.0": (4, 2, 3),
     }
+
+
+def squeezed(bits, steps, joined=True):
+    """Two layers behind neurons of these bits; where ``joined``, each reads the sum of the neurons' steps."""
+    nodes = [Input(name="x", inputs=(), edge=Edge(shape=(2, 4, 4), T=1, lo=-128, hi=127, scale=1.0))]
+    for index, T in enumerate(steps):
+        source = nodes[-1].name
+        nodes.append(Fire(name=f"fire{index}", inputs=(source,), T=T, lo=0, hi=2**bits - 1, scale=1.0))
+        if joined:
+            nodes.append(SumTime(name=f"sum{index}", inputs=(f"fire{index}",)))
+        source, window = nodes[-1].name, {"weight_bits": 4, "kernel_size": (1, 1)}
+        nodes.append(Conv(name=f"conv{index}", inputs=(source,), out_channels=2, **window))
+    return Graph("squeezed", tuple(nodes))
+
+
+def test_a_squeezed_map_is_read_once_at_the_width_of_its_sum():
+    """2-bit levels of three steps are 0..9: 4 bits; of five steps 0..15. The papers keep the width of a spike."""
+    graph = squeezed(2, (3, 5))
+    assert widths(graph, "exact") == {"conv0": (4, 4, 1), "conv1": (4, 4, 1)}
+    assert widths(squeezed(2, (3, 6)), "exact")["conv1"] == (4, 5, 1)
+    for counting in ("paper-000", "paper-001"):
+        assert widths(graph, counting) == {"conv0": (4, 2, 1), "conv1": (4, 2, 1)}
+        assert widths(squeezed(2, (5, 5), joined=False), counting) == {"conv0": (4, 2, 5), "conv1": (4, 2, 5)}
 
 
 @pytest.mark.parametrize(

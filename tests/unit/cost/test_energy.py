@@ -12,7 +12,22 @@ from bitspike.bits import BitPlan, Bits
 from bitspike.cost import ENERGIES, Activity, NeuronActivity, SynapseActivity, ann_energy, energy, energy_model
 from bitspike.cost.energy_lemaire import Arithmetic, Lemaire, Memories, ram
 from bitspike.errors import UserError
-from bitspike.ir import Add, Affine, Conv, Edge, Fire, Graph, Input, Linear, MaxPool, Readout, Relu, Reshape, SumPool
+from bitspike.ir import (
+    Add,
+    Affine,
+    Conv,
+    Edge,
+    Fire,
+    Graph,
+    Input,
+    Linear,
+    MaxPool,
+    Readout,
+    Relu,
+    Reshape,
+    SumPool,
+    SumTime,
+)
 from bitspike.lowering import lower
 from bitspike.models import build_model
 
@@ -298,6 +313,32 @@ def test_a_pool_costs_nothing_and_its_reader_sees_what_comes_through():
         layer = by_name(snn)["b"]
         assert layer.in_out * 1000 == pytest.approx((12 + 8) * FIFO)
         assert layer.synaptic * 1000 == pytest.approx((12 * 9 * 2 * levels + 8) * 0.1)
+
+
+def test_a_squeezed_map_is_read_once_and_held_by_neurons_of_other_steps():
+    """Events as the reader saw them, of up to 2 * 3 levels; its neurons update at each of their own five steps."""
+    nodes = (
+        image(),
+        fire("f", "x"),
+        SumTime(name="s", inputs=("f",)),
+        conv("a", "s", 3, 1),
+        Relu(name="r", inputs=("a",)),
+        fire("g", "r", T=5),
+        Add(name="sum", inputs=("r", "r")),
+        fire("h", "sum", T=4),
+    )
+    graph = Graph("squeezed", nodes)
+    layer = by_name(energy(graph, "lemaire", activity(graph)).snn)["a"]
+    events, sent = 16, 120 + 96
+    check(
+        layer,
+        potentials=2 * (events * 3 + 5 * 48) * (13.2 + 1.09e-5 * 48 * 16),
+        weights=events * 3 * (13.2 + 1.09e-5 * 6 * 16),
+        bias=0,
+        in_out=(events + sent) * FIFO,
+        synaptic=(events * 3 * 6 + sent) * 0.1,
+        addressing=events * (2 * 3.2 + 6 * 0.1),
+    )
 
 
 def test_activations_behind_neurons_are_multiplied_at_every_step():

@@ -13,7 +13,22 @@ from torch import nn
 from bitspike.bits import BitPlan, Bits
 from bitspike.cost import cost, footprints, memory
 from bitspike.errors import UserError
-from bitspike.ir import Add, Affine, Conv, Edge, Fire, Graph, Input, Linear, MaxPool, Readout, Relu, Reshape, SumPool
+from bitspike.ir import (
+    Add,
+    Affine,
+    Conv,
+    Edge,
+    Fire,
+    Graph,
+    Input,
+    Linear,
+    MaxPool,
+    Readout,
+    Relu,
+    Reshape,
+    SumPool,
+    SumTime,
+)
 from bitspike.lowering import lower
 from bitspike.models import build_model
 
@@ -51,12 +66,24 @@ def brute_force(graph, batch):
 
 
 def most_in_memory(graph):
-    """Runs the steps of one image, op by op, and drops each edge of levels as soon as nothing will read it."""
-    steps = max((node.T for node in graph.neurons()), default=1)
+    """Runs the steps of one image, op by op, and drops each edge of levels as soon as nothing will read it.
+
+    A loop over steps runs what needs no sum of that loop; then the rest begins again. A sum is one edge that each step
+    reads and writes. What is read when its loop is over has memory of its own, for all steps, while the loop runs.
+    """
 
     @cache
+    def loops(name):
+        """Loops over steps that must be over before the op can run, and whether it is in a loop itself."""
+        known = []  # of each source: loops that must be over before it is read, and whether the next one reads it
+        for source in graph[name].inputs:
+            over, again = loops(source)
+            known.append((over + again, False) if isinstance(graph[source], SumTime) else (over, again))
+        before = max((over for over, _ in known), default=0)
+        return before, graph.edges[name].T > 1 or (before, True) in known
+
     def repeats(name):
-        return graph.edges[name].T > 1 or any(repeats(source) for source in graph[name].inputs)
+        return loops(name)[1]
 
     def is_run(name):
         return graph.edges[name].lo is not None or not any(name in node.inputs for node in graph.nodes)
@@ -66,20 +93,29 @@ def most_in_memory(graph):
         for source in graph[name].inputs:
             yield from [source] if graph.edges[source].lo is not None else reads(source)
 
+    runs = [node.name for node in graph.nodes if is_run(node.name)]
+    outlives = {s for name in runs for s in reads(name) if repeats(s) and loops(name) != loops(s)}
+    outlives |= {name for name in runs if isinstance(graph[name], SumTime) and repeats(name)}
+    outlives &= {name for name, edge in graph.edges.items() if edge.lo is not None}
+
     def copy(name, step):
-        return (name, step if repeats(name) else 0)
+        return (name, step if repeats(name) and name not in outlives else 0)
 
     def size(name):
-        return -(-graph.edges[name].size * graph.edges[name].bits // 8)
+        edge = graph.edges[name]
+        return -(-edge.size * edge.bits // 8) * (edge.T if name in outlives else 1)
 
-    runs = [node.name for node in graph.nodes if is_run(node.name)]
-    events = [(name, 0) for name in runs if not repeats(name)]
-    events += [(name, step) for step in range(steps) for name in runs if repeats(name)]
-    future = [{copy(source, step) for source in reads(name)} for name, step in events]
+    events = []  # op, step, and what must be in memory when it runs, whether it reads it or not
+    for loop in range(1 + max(loops(name)[0] for name in runs)):
+        events += [(name, 0, set()) for name in runs if loops(name) == (loop, False)]
+        body = [name for name in runs if loops(name) == (loop, True)]
+        given = {copy(s, 0) for name in body for s in reads(name) if loops(s) != (loop, True)}
+        made = {copy(name, 0) for name in body if name in outlives}
+        events += [(name, step, given | made) for step in range(2) for name in body]
+    future = [{copy(source, step) for source in reads(name)} | kept for name, step, kept in events]
     held, most = set(), 0
-    for now, (name, step) in enumerate(events):
-        if graph.edges[name].lo is not None:
-            held.add(copy(name, step))
+    for now, (name, step, kept) in enumerate(events):
+        held |= kept | ({copy(name, step)} if graph.edges[name].lo is not None else set())
         most = max(most, sum(size(name) for name, _ in held))
         held = {edge for edge in held if any(edge in needed for needed in future[now + 1 :])}
     return most
@@ -109,7 +145,7 @@ def graphs(draw):
     nodes = [Input(name="x", inputs=(), edge=edge if draw(st.booleans()) else edge.unquantized())]
     edges = {"x": nodes[0].edge}
     for index in range(draw(st.integers(1, 14))):
-        node = draw(st.sampled_from([_conv, _fire, _fire, _fire, _add, _add, _pool, _point, _end]))
+        node = draw(st.sampled_from([_conv, _fire, _fire, _fire, _add, _add, _pool, _point, _sum, _sum, _end]))
         node = node(draw, f"op{index}", edges, steps)
         if node is not None:
             nodes.append(node)
@@ -154,6 +190,11 @@ def _pool(draw, name, edges, steps):
 def _point(draw, name, edges, steps):
     source = draw(st.sampled_from(list(edges)))
     return draw(st.sampled_from([Affine, Relu]))(name=name, inputs=(source,))
+
+
+def _sum(draw, name, edges, steps):
+    trains = [n for n, e in edges.items() if e.T > 1]
+    return SumTime(name=name, inputs=(draw(st.sampled_from(trains or list(edges))),))
 
 
 def _end(draw, name, edges, steps):
@@ -206,6 +247,37 @@ def test_a_network_by_hand():
     assert (paper.weights, paper.constants, paper.buffers) == (weights, 4 * 2 * 3, 0)
     assert paper.membranes == 2 * 48 * 32 / 8  # two layers are largest; the wider
     assert exact.total == weights + 36 + 2 * (216 + 50)
+
+
+def squeezed(*behind, T=3, window=()):
+    """Neurons on an image of two channels of 4x4, their sum over time, and a convolution of it."""
+    return Graph(
+        "squeezed",
+        (
+            Input(name="x", inputs=(), edge=Edge(shape=(2, 4, 4), T=1, lo=-128, hi=127, scale=1.0)),
+            Fire(name="f1", inputs=("x",), T=T, lo=0, hi=3, scale=1.0),
+            SumTime(name="s1", inputs=("f1",)),
+            Conv(name="c1", inputs=("s1",), out_channels=3, weight_bits=2, kernel_size=(1, 1)),
+            *behind,
+        ),
+    )
+
+
+def test_a_sum_over_time_by_hand():
+    """32 levels of 2 bits a step; their sums, 0..9, are 4 bits, and are there from the first step on."""
+    assert footprints(squeezed())[0].buffers == 32 + 8 + 16
+    assert footprints(squeezed(T=1))[0].buffers == 32 + 8  # one step is no loop: the image has been read by then
+    later = Fire(name="f2", inputs=("c1",), T=5, lo=0, hi=2**12 - 1, scale=1.0)
+    total = SumTime(name="s2", inputs=("f2",))
+    assert footprints(squeezed(later))[0].buffers == 16 + 72  # the images are gone, the sums are read at each step
+    assert footprints(squeezed(later, total))[0].buffers == 16 + 72 + 48 * 15 / 8  # 0..5*4095
+
+
+def test_spikes_that_are_read_beside_their_sum_are_kept_for_all_steps():
+    again = Conv(name="c2", inputs=("f1",), out_channels=3, weight_bits=2, kernel_size=(1, 1))
+    both = Add(name="sum", inputs=("c1", "c2"))
+    last = Fire(name="f2", inputs=("sum",), T=3, lo=0, hi=1, scale=1.0)
+    assert footprints(squeezed(again, both, last))[0].buffers == 32 + 3 * 8 + 16
 
 
 def test_images_are_held_where_steps_read_them_again():
@@ -282,6 +354,23 @@ def dropped_when_first_read(patch):
 
 def one_edge_at_a_time(patch):
     patch.setattr(memory, "accumulate", lambda change: [0, *change])
+
+
+def sums_as_currents(patch):
+    patch.setattr(memory, "SumTime", type(None))
+
+
+def all_in_one_loop(patch):
+    patch.setattr(memory, "_ready", lambda graph, name, stage: stage[name])
+
+
+@pytest.mark.parametrize("planted", [sums_as_currents, all_in_one_loop])
+def test_a_planted_error_of_a_sum_over_time_is_caught(monkeypatch, planted):
+    later = Fire(name="f2", inputs=("c1",), T=5, lo=0, hi=2**12 - 1, scale=1.0)
+    graph = squeezed(later, SumTime(name="s2", inputs=("f2",)))
+    assert differences(graph) == []
+    planted(monkeypatch)
+    assert differences(graph) != []
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from torch import nn
 
 from bitspike.bits import BitPlan, Bits
 from bitspike.cost import Join, cost, paths
-from bitspike.ir import Add, Conv, Edge, Fire, Graph, Input, MaxPool
+from bitspike.ir import Add, Conv, Edge, Fire, Graph, Input, MaxPool, SumTime
 from bitspike.lowering import lower, measure
 from bitspike.models import build_model
 from bitspike.neurons import NeuronConfig, SpikingNode
@@ -123,9 +123,12 @@ def test_events_behind_a_pool_are_those_that_its_reader_saw():
     assert 0 < first.residual != activity.neurons["stem_neuron"].spikes
 
 
+window = {"out_channels": 1, "weight_bits": 16, "kernel_size": (1, 1)}
+
+
 def chain(*behind):
     edge = Edge(shape=(1, 4, 4), T=1, lo=0, hi=1, scale=1.0)
-    conv = Conv(name="a", inputs=("x",), out_channels=1, weight_bits=16, kernel_size=(1, 1))
+    conv = Conv(name="a", inputs=("x",), **window)
     fires = tuple(Fire(name=n, inputs=("a",), T=T, lo=0, hi=1, scale=1.0) for n, T in (("f", 1), ("g", 3)))
     return Graph("chain", (Input(name="x", inputs=(), edge=edge), conv, *fires, *behind))
 
@@ -148,6 +151,22 @@ def test_a_pool_that_no_layer_reads_leaves_a_gap():
     found = paths(graph, activity_of(graph))
     assert found.joins == (Join(name="sum", direct=None, residual=None, joined=None, barrier=None),)
     assert (found.spikes, found.events) == (16, None)
+
+
+def test_events_behind_a_sum_over_time_are_those_that_its_reader_saw():
+    """A place where one of three steps has a spike is one event; without a layer that reads the sum none is known."""
+    squeeze, conv = SumTime(name="s", inputs=("g",)), Conv(name="b", inputs=("s",), **window)
+    graph = chain(squeeze, conv, Add(name="sum", inputs=("f", "s")))
+    made = activity_of(graph)
+    seen = {**made.synapses, "b": replace(made.synapses["a"], events=7)}
+    flowing = PATHS.streams(graph, replace(made, synapses=seen))
+    assert flowing["s"] == PATHS.Stream(events=7, highest=3, level_sum=None)
+    (join,) = paths(graph, replace(made, synapses=seen)).joins
+    assert {join.direct, join.residual} == {4, 7}
+    assert join.joined == 11
+    unread = chain(squeeze, Add(name="sum", inputs=("f", "s")))
+    assert PATHS.streams(unread, activity_of(unread))["s"] == PATHS.Stream(events=None, highest=3, level_sum=None)
+    assert paths(unread, activity_of(unread)).events is None
 
 
 # each takes the patch fixture and returns what a faulty count would have found

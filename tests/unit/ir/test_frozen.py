@@ -20,7 +20,6 @@ from bitspike.ir import (
     Linear,
     MaxPool,
     Readout,
-    Relu,
     Reshape,
     Store,
     SumPool,
@@ -195,10 +194,6 @@ REFUSED = {
     "steps": (lambda: frozen(replace(fire, T=1025)), r"fire fire: got \(1025, 0, 3\); want T to 1024"),
     "level above": (lambda: frozen(replace(fire, hi=65537)), r"fire fire: got \(2, 0, 65537\); .* \+-65536"),
     "level below": (lambda: frozen(replace(fire, lo=-65537)), r"fire fire: got \(2, -65537, 3\); .* \+-65536"),
-    "relu": (
-        lambda: frozen(also=(Relu(name="relu", inputs=("scaled",)),)),
-        "relu relu: got 'relu'; has no meaning in int",
-    ),
     # sizes
     "image size": (
         lambda: straight(

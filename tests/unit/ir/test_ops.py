@@ -20,6 +20,7 @@ from bitspike.ir import (
     Relu,
     Reshape,
     SumPool,
+    SumTime,
 )
 from bitspike.ir.ops import Node
 
@@ -51,6 +52,10 @@ small = st.tuples(st.integers(1, 3), st.integers(1, 3))
         (SumPool(**pool), [spikes], Edge(shape=(4, 3, 4), T=3, lo=0, hi=12, scale=0.125)),
         (SumPool(**pool), [signed], Edge(shape=(4, 3, 4), T=3, lo=-4, hi=4, scale=0.125)),
         (SumPool(**pool), [currents], Edge(shape=(4, 3, 4), T=3)),
+        (SumTime(**one), [spikes], Edge(shape=(4, 6, 8), T=1, lo=0, hi=9, scale=0.5 / 3)),
+        (SumTime(**one), [signed], Edge(shape=(4, 6, 8), T=1, lo=-3, hi=3, scale=0.5 / 3)),
+        (SumTime(**one), [Edge(shape=(2,), T=4, lo=1, hi=2)], Edge(shape=(2,), T=1, lo=4, hi=8)),
+        (SumTime(**one), [currents], Edge(shape=(4, 6, 8), T=1)),
         (MaxPool(**pool), [signed], Edge(shape=(4, 3, 4), T=3, lo=-1, hi=1, scale=0.5)),
         (Reshape(**one, shape=(2, 96)), [signed], Edge(shape=(2, 96), T=3, lo=-1, hi=1, scale=0.5)),
         (Readout(**one), [flat], Edge(shape=(5,), T=1)),

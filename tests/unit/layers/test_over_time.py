@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from bitspike.layers import OverTime, mean_over_time, merge_time, split_time
+from bitspike.layers import OverTime, SqueezeTime, mean_over_time, merge_time, split_time
 
 LAYERS = {
     "convolution": lambda: OverTime(nn.Conv2d(3, 5, 3, 2, 1)),
@@ -53,3 +53,15 @@ def test_time_merges_and_splits():
 def test_readout_is_the_mean_of_the_steps():
     x = whole(4, 2, 3)
     assert torch.equal(mean_over_time(x), (x[0] + x[1] + x[2] + x[3]) / 4)
+
+
+@pytest.mark.parametrize("T", [1, 2, 3, 5])
+def test_squeezed_spikes_are_their_mean_in_one_step(T):
+    """And its gradient goes to every step alike."""
+    levels = whole(T, 2, 3, 4, 4) / 8
+    spikes = levels.clone().requires_grad_()
+    squeezed = SqueezeTime()(spikes)
+    assert squeezed.shape == (1, 2, 3, 4, 4)
+    assert torch.equal(squeezed[0], sum(levels[1:], levels[0]) / T)
+    squeezed.sum().backward()
+    assert torch.equal(spikes.grad, torch.full_like(levels, 1) / T)

@@ -9,7 +9,7 @@ from torch.nn import functional as F
 
 from bitspike.errors import UserError
 from bitspike.ir import Edge
-from bitspike.layers import Encoder, OverTime, mean_over_time, merge_time, split_time
+from bitspike.layers import Encoder, OverTime, SqueezeTime, mean_over_time, merge_time, split_time
 from bitspike.lowering import lower
 from bitspike.neurons import LIFNode
 
@@ -30,6 +30,7 @@ class Own(nn.Module):
         self.encoder = Encoder()
         self.over_time = OverTime(nn.Conv2d(3, 3, 1))
         self.neuron = LIFNode(4)
+        self.squeeze = SqueezeTime()
         self.input = nn.Identity()
         self.readout = nn.Linear(192, 5)
         self.weight = nn.Parameter(torch.ones(1))
@@ -103,6 +104,15 @@ def test_a_spiking_forward():
     assert list(lowered(run)) == ["encoder", "over_time.0", "neuron", "relu", "flatten", "readout", "readout_2"]
 
 
+def test_a_squeezing_forward():
+    def run(m, x):
+        held = m.squeeze(m.neuron(m.over_time(m.encoder(x))))
+        return mean_over_time(m.readout(torch.flatten(m.squeeze(held), 2)))
+
+    ops = lowered(run)
+    assert (ops["squeeze"], ops["squeeze_2"]) == (("SumTime", "neuron"), ("SumTime", "squeeze"))
+
+
 def test_layers_without_state_may_run_again():
     names = list(lowered(lambda m, x: m.readout(m.act(m.conv(m.act(x))).flatten(1))))
     assert names == ["input_2", "act", "conv", "act_2", "flatten", "readout", "readout_2"]
@@ -164,6 +174,7 @@ def test_same_and_valid_padding_are_numbers(kernel, dilation):
         (lambda m, x: {"logits": x}, "model output: got ~dict'; want one tensor of logits"),
         (lambda m, x: None, "model output: got 'NoneType'"),
         (lambda m, x: m.neuron(x), "neuron stage.neuron: got '[N, ...]'; wants [T, N, ...]: give images to ~Encoder"),
+        (lambda m, x: m.squeeze(x), "layer stage.squeeze: got '[N, ...]'; wants [T, N, ...]: put it behind neurons"),
         (lambda m, x: m.conv(m.encoder(x)), "layer stage.conv: got '[T, N, ...]'; ~ put it into a ~OverTime"),
         (lambda m, x: mean_over_time(m.conv(x)), "input of mean_over_time: got '[N, ...]'; want [T, N, ...]"),
         (lambda m, x: x.flatten(), "flatten stage.flatten: got (0, -1); it reads [N, ...]"),

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from bitspike.bits import alphabet_width
 from bitspike.ir import Graph
-from bitspike.layers import Encoder, OverTime
+from bitspike.layers import Encoder, OverTime, SqueezeTime
 from bitspike.lowering import lower
 from bitspike.neurons import SpikingNode, Staircase, StraightThrough
 from bitspike.neurons.integrate import Integrate
@@ -16,10 +16,10 @@ from bitspike.neurons.integrate import Integrate
 ALPHABETS = [(0, 1), (0, 3), (-1, 1), (-3, 3), (1, 2)]
 
 
-def node(lo: int, hi: int, scale: float = 0.5) -> SpikingNode:
+def node(lo: int, hi: int, scale: float = 0.5, T: int = 1) -> SpikingNode:
     staircase = Staircase(1.0, lo, hi, scale=scale)
     return SpikingNode(
-        T=1,
+        T=T,
         integrate=Integrate(),
         staircase=staircase,
         surrogate_function=StraightThrough(),
@@ -77,6 +77,22 @@ def test_an_average_over_every_window(alphabet, padding):
     else:  # here no window is full, but in a larger map one is
         wide = pool(torch.nn.functional.pad(maps, (1, 1, 1, 1))) / edge.scale
         assert (edge.lo, edge.hi) == (min(0, levels.min(), wide.min()), max(0, levels.max(), wide.max()))
+
+
+@pytest.mark.parametrize("T", [1, 2, 3, 4])
+@pytest.mark.parametrize("alphabet", ALPHABETS)
+def test_a_squeezed_map_over_every_train(alphabet, T):
+    """Every train of T levels through the module: the sums that come out are those of the edge, in one step."""
+    lo, hi = alphabet
+    layers = nn.Sequential(Encoder(), node(lo, hi, T=T), SqueezeTime(), OverTime(nn.Conv2d(1, 2, 1)), node(0, 1, T=5))
+    graph = lower(layers, (1, 2, 2))
+    edge = graph.edges["2"]
+    trains = torch.tensor(list(product(range(lo, hi + 1), repeat=T)), dtype=torch.double).T.reshape(T, -1, 1) * 0.5
+    sums = SqueezeTime()(trains) / edge.scale
+    assert (sums - sums.round()).abs().max() < 1e-9
+    assert set(sums.round().flatten().tolist()) == set(range(edge.lo, edge.hi + 1))
+    assert (edge.T, edge.shape, edge.bits) == (1, (1, 2, 2), alphabet_width(T * lo, T * hi))
+    assert [graph.edges[name].T for name in ("1", "3.0", "4")] == [T, 1, 5]
 
 
 @pytest.mark.parametrize("alphabet", ALPHABETS)

@@ -23,8 +23,10 @@ from bitspike.ir import (
     MaxPool,
     Node,
     Readout,
+    Relu,
     Reshape,
     SumPool,
+    SumTime,
     Synapse,
 )  # fmt: skip
 from bitspike.ir.packing import pack_codes, plane_bytes
@@ -34,6 +36,8 @@ __all__ = ["Layers", "Seen"]
 
 NUMBERS_A_LINE = 24
 Pool = SumPool | MaxPool
+Poured = SumPool | MaxPool | SumTime
+"""Ops into which neurons may pour their spikes as they are sent, so that these are never stored."""
 
 
 @dataclass(frozen=True)
@@ -74,18 +78,20 @@ class Layers:
     # What is stored
 
     def _is_stored(self, node: Node) -> bool:
-        if self._pool_of(node):
+        if self._poured_into(node):
             return False
-        if isinstance(node, Input | Fire | SumPool | MaxPool | Reshape | Readout):
+        if isinstance(node, Input | Fire | SumPool | MaxPool | SumTime | Reshape | Readout):
             return True
         readers = self.readers[node.name]
         return len(readers) != 1 or isinstance(readers[0], Synapse | SumPool | MaxPool | Reshape)
 
-    def _pool_of(self, node: Node) -> Pool | None:
-        """The only reader of ``node``, where that is a pool which takes every spike once: it can as they are sent."""
+    def _poured_into(self, node: Node) -> Poured | None:
+        """The only reader of ``node``, where that takes every spike once: it can as they are sent."""
         if not isinstance(node, Fire) or len(self.readers[node.name]) != 1:
             return None
         (pool,) = self.readers[node.name]
+        if isinstance(pool, SumTime):
+            return pool
         if not isinstance(pool, SumPool | MaxPool):
             return None
         sides = self.graph.edges[node.name].shape[1:]
@@ -105,7 +111,7 @@ class Layers:
         return self.order[node.name]
 
     def seen(self, root: Node) -> list[Seen]:
-        """What a trace shows after ``root``: spikes that went straight into a pool, and its own edge."""
+        """What a trace shows after ``root``: spikes that were poured into it, and its own edge."""
         fire = self._fire_of(root)
         shown = [self._seen(fire, f"trace_{self.symbols[fire.name]}")] if fire else []
         return [*shown, self._seen(root, self.symbols[root.name])] if root.name in self.buffers else shown
@@ -115,11 +121,10 @@ class Layers:
         return Seen(node.name, symbol, element_type(self.net.ranges[node.name]), edge.size * edge.T)
 
     def _fire_of(self, root: Node) -> Fire | None:
-        if not isinstance(root, SumPool | MaxPool) or root.inputs[0] in self.order:
+        if not isinstance(root, Poured) or root.inputs[0] in self.order:
             return None
-        fire = self.graph[root.inputs[0]]
-        assert isinstance(fire, Fire)
-        return fire
+        source = self.graph[root.inputs[0]]
+        return source if isinstance(source, Fire) else None
 
     # One layer
 
@@ -137,6 +142,8 @@ class Layers:
                         self._pool(root)
                     else:
                         self._pool_spikes(root, fire)
+                case SumTime():
+                    self._sum_time(root, self._fire_of(root) or root)
                 case Reshape():
                     self._reshape(root)
                 case _:
@@ -172,7 +179,6 @@ class Layers:
         channels, rows, columns = self.graph.edges[fire.name].shape
         _, pool_rows, pool_columns = self.graph.edges[root.name].shape
         kind, start = self._pooled(root)
-        shown = self._seen(fire, f"trace_{self.symbols[fire.name]}")
         with self.text.loop("c", channels):
             self._unpack_rows(fire)
             with self.text.loop("pool_row", pool_rows), self.text.loop("pool_column", pool_columns):
@@ -186,11 +192,27 @@ class Layers:
                         self.text.line(f"const int32_t p = {place};")
                     with self._element(fire):
                         self._pour(root, "pooled[t]", "level")
-                        element = f"{shown.symbol}[{self._index(fire.name, place)}]"
-                        self.text.line(f"SEE({element}, ({shown.type.name})level);")
+                        self._see(fire, place)
                 self.text.line(f"const int32_t p = pool_row * {pool_columns} + pool_column;")
                 with self.text.loop("t", fire.T):
                     self._store(root, "pooled[t]")
+
+    def _see(self, fire: Fire, place: str) -> None:
+        """Shows a trace the level that ``fire`` sends at ``place``, and that nothing stores."""
+        shown = self._seen(fire, f"trace_{self.symbols[fire.name]}")
+        self.text.line(f"SEE({shown.symbol}[{self._index(fire.name, place)}], ({shown.type.name})level);")
+
+    def _sum_time(self, root: SumTime, made: Node) -> None:
+        """Steps added up as they are computed: those of the neurons ``made``, or of what ``root`` itself reads."""
+        with self.text.loop("c", self.graph.edges[root.name].shape[0]):
+            self._unpack_rows(made)
+            with self._places(root):
+                self.text.line(f"{number_type(self.net.ranges[root.name]).name} total = 0;")
+                with self._element(made) as step:
+                    self.text.line(f"total += {step};")
+                    if isinstance(made, Fire):
+                        self._see(made, "p")
+                self._store(root, "total")
 
     def _pooled(self, root: Pool) -> tuple[CType, str]:
         """The type that a pool computes in, and what it starts from."""
@@ -217,7 +239,8 @@ class Layers:
     def _element(self, root: Node) -> Iterator[str]:
         """The value of ``root`` at ``(c, p)`` for each step ``t``; what is the same at all of them is computed once."""
         chain = self._chain(root)
-        steps = self.graph.input_edge(root).T if isinstance(root, Readout) else self.graph.edges[root.name].T
+        adds_steps = isinstance(root, Readout | SumTime)
+        steps = self.graph.input_edge(root).T if adds_steps else self.graph.edges[root.name].T
         held = [node for node in chain if node is not root and self.graph.edges[node.name].T == 1]
         slots = {node.name: slot for slot, node in enumerate(node for node in chain if isinstance(node, Conv))}
         if isinstance(root, Fire):
@@ -233,7 +256,7 @@ class Layers:
                 self._fire(root)
                 yield "level"
                 self._reset(root)
-            elif isinstance(root, Readout):
+            elif adds_steps:
                 yield self._read(root.inputs[0])
             else:
                 self._value(root, slots)
@@ -277,6 +300,9 @@ class Layers:
             case Add():
                 left, right = (self._read(name) for name in node.inputs)
                 made = f"({kind.name}){left} + {right}"
+            case Relu(inputs=(source,)):
+                x = self._read(source)
+                made = f"{x} > 0 ? {x} : 0"
             case _:
                 raise node.refuse(type(node).__name__, "has no element-wise form in C")
         self.text.line(f"const {kind.name} {self._local(node)} = {made};")
@@ -361,6 +387,8 @@ class Layers:
                 return number_type(u.including(*ends))
             case Add():
                 return number_type(made.including(*inputs[0], *inputs[1]))
+            case Relu():
+                return number_type(made.including(*inputs[0]))
         return number_type(made)
 
     def _sum_range(self, node: Affine) -> Range:

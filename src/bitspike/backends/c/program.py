@@ -1,8 +1,9 @@
 """A frozen graph as a C99 program: static memory, exact integer types, nothing beyond <stdint.h>.
 
 An edge is stored where something looks into it from elsewhere: a window, a matrix, a second reader. Everything between
-two stored edges (accumulators, currents, membranes, spikes on their way into a pool) is computed for one element at a
-time, over all of its steps, in local variables (`bitspike.backends.c.layers`). Memory holds ``[T][H][W][C]``.
+two stored edges (accumulators, currents, membranes, spikes on their way into a pool or a sum over time) is computed
+for one element at a time, over all of its steps, in local variables (`bitspike.backends.c.layers`). Memory holds
+``[T][H][W][C]``.
 """
 
 from __future__ import annotations
