@@ -33,6 +33,7 @@ from bitspike.ir import (
 )
 from bitspike.layers import Encoder, SqueezeTime, mean_over_time, merge_time, split_time
 from bitspike.neurons import SpikingNode
+from bitspike.neurons.adaptive import AdaptiveIFNode
 from bitspike.quant import weight_bits
 
 __all__ = ["lower"]
@@ -273,6 +274,8 @@ def _norm(m: Any, name: str, source: str, edge: Edge) -> Node:
 
 
 def _fire(m: Any, name: str, source: str, edge: Edge) -> Node:
+    if isinstance(m, AdaptiveIFNode):
+        raise UserError(f"neuron {name}", type(m).__name__, "its learned bits and steps are not in the graph yet")
     carried = m.membrane_bits if m.T > 1 else None  # one step carries nothing
     s = m.staircase
     return Fire(name=name, inputs=(source,), T=m.T, lo=s.lo, hi=s.hi, scale=s.scale, membrane_bits=carried)

@@ -8,6 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bitspike.errors import UserError
+from bitspike.layers import Encoder, OverTime
+from bitspike.lowering import lower
 from bitspike.neurons.adaptive import AdaptiveIFNode
 
 
@@ -81,3 +83,11 @@ def test_without_squeezing_the_steps_are_fixed():
 def test_a_bound_below_the_start_is_refused(most_T):
     with pytest.raises(UserError, match="most_T"):
         AdaptiveIFNode(2, most_T, 4, 6)
+
+
+def test_the_graph_refuses_it_by_name_as_long_as_it_has_no_op_for_it():
+    model = torch.nn.Sequential(
+        Encoder(), AdaptiveIFNode(2, 3, 4, 6), OverTime(torch.nn.Flatten(), torch.nn.Linear(4, 2))
+    )
+    with pytest.raises(UserError, match="neuron 1: got 'AdaptiveIFNode'"):
+        lower(model, (1, 2, 2))
