@@ -179,7 +179,8 @@ def test_a_frozen_file(cost):
 
 def test_a_run_folder(cost, run_folder, monkeypatch):
     """What the run itself recorded, and the same activity under another convention."""
-    report = result(cost(run_folder, "--json"))
+    report = result(cost(run_folder, "--energy", "lemaire", "--json"))
+    assert result(cost(run_folder, "--json")) == {**report, "energy": None}
     assert report == json.loads((run_folder / "cost.json").read_text())
     assert report["activity"] == "200 images: the first 200 validation images of digits"
     paper = result(cost(run_folder, "--counting", "paper-000", "--json"))

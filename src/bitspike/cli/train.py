@@ -16,8 +16,9 @@ def _print_recipes(wanted: bool) -> None:
     if wanted:
         from bitspike.recipes import RECIPES
 
+        width = max(map(len, RECIPES)) + 2
         for name, make in RECIPES.items():
-            typer.echo(f"{name:24}{(make.__doc__ or '').splitlines()[0]}")
+            typer.echo(f"{name:{width}}{(make.__doc__ or '').splitlines()[0]}")
         raise typer.Exit
 
 
