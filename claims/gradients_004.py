@@ -1,9 +1,9 @@
 """``python -m claims.gradients_004``: gradient norms at each residual block while a network trains (paper 004, Fig. 8).
 
 SEW-ResNet18, Sparse-ResNet18, and Sparse-ResNet18 whose barriers have the surrogate gradient of the other neurons, all
-[T=1, N=4], three seeds each, over one epoch of the thin recipe. At block ``l``, ``O`` is what the block sends and ``A``
-the direct path into the sum; the shortcut's gradient is that of ``A``, for both are added. Writes
-``results/claims/gradients-004.json`` and ``docs/figures/004-gradients-DATA.png``.
+[T=1, N=4], three seeds each, averaged over the first steps of the thin recipe (``--steps``, in the JSON). At block
+``l``, ``O`` is what the block sends and ``A`` the direct path into the sum; the shortcut's gradient is that of ``A``,
+for both are added. Writes ``results/claims/gradients-004.json`` and ``docs/figures/004-gradients-DATA.png``.
 """
 
 from __future__ import annotations

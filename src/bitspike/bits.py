@@ -74,7 +74,8 @@ class Bits:
             UserError: the text is not three or four whole numbers in range.
         """
         if not re.fullmatch(r"\d{1,9}(/\d{1,9}){2,3}", text.strip(), flags=re.ASCII):
-            raise UserError("bits", text, "want weight/spike/steps as whole numbers, for example 2/2/1")
+            forms = "weight/spike/steps or weight/spike/steps/membrane"
+            raise UserError("bits", text, f"want {forms} as whole numbers, for example 2/2/1 or 1/1/2/8")
         try:
             return cls(*(int(part) for part in text.strip().split("/")))
         except UserError as wrong:

@@ -50,12 +50,12 @@ def measure(model: nn.Module, graph: Graph, batches: Iterable[Tensor], source: s
     return replace(meter.activity(images, source), weights=_weight_codes(modules))
 
 
-def _weight_codes(modules: Mapping[str, nn.Module]) -> dict[str, WeightCodes]:
+def _weight_codes(modules: Mapping[str, Any]) -> dict[str, WeightCodes]:
     found = {}
     for name, layer in modules.items():
-        quantizer: Any = weight_quantizer(layer)
+        quantizer = weight_quantizer(layer)
         if quantizer is not None:
-            codes = quantizer.codes(layer.parametrizations.weight.original)  # type: ignore[union-attr]
+            codes = quantizer.codes(layer.parametrizations.weight.original)
             counts = torch.unique(codes, return_counts=True)[1].tolist()
             signs = (int((codes > 0).sum()), int((codes < 0).sum()))
             found[name] = WeightCodes(codes.numel(), *signs, entropy(*counts))

@@ -289,11 +289,10 @@ class Layers:
                 made = self._multiply(node, kind)
             case Affine():
                 multiplier, offset = (self._constant(node, part) for part in ("multiplier", "offset"))
-                product = f"({kind.name}){self._read(node.inputs[0])} * {multiplier}[c]"
+                x, factor = f"({kind.name}){self._read(node.inputs[0])}", f"{multiplier}[c]"
+                product = f"{x} * {factor}"
                 if node.shift:
-                    raised, half = f"raised_{self.symbols[node.name]}", number(1 << node.shift >> 1, kind)
-                    self.text.line(f"const {kind.name} {raised} = {product} + {half};")
-                    product = f"BITSPIKE_SHIFT_RIGHT({raised}, {node.shift})"
+                    product = self._rounded(f"raised_{self.symbols[node.name]}", x, factor, node.shift, kind)
                     kind = number_type(self._sum_range(node))
                     product = f"({kind.name})({product})"
                 made = f"{product} + {offset}[c]"
@@ -326,15 +325,16 @@ class Layers:
         soft = f"v = u - level * {number(1 << d.fraction_bits, kind)};"
         self.text.line(soft if d.v_reset is None else f"v = level != 0 ? {number(d.v_reset, kind)} : u;")
         if d.store is not None:
-            nearest = self._rounded("scaled", "v", d.store.multiplier, d.store.shift, kind)
+            nearest = self._rounded("scaled", "v", number(d.store.multiplier, kind), d.store.shift, kind)
             self.text.line(f"const {kind.name} nearest = {nearest};")
             code = f"BITSPIKE_CLIP(nearest, {number(-node.top)}, {number(node.top)})"
-            self.text.line(f"v = {self._rounded('stored', code, d.store.step, d.store.step_shift, kind)};")
+            stored = self._rounded("stored", code, number(d.store.step, kind), d.store.step_shift, kind)
+            self.text.line(f"v = {stored};")
 
-    def _rounded(self, made: str, x: str, factor: int, shift: int, kind: CType) -> str:
+    def _rounded(self, made: str, x: str, factor: str, shift: int, kind: CType) -> str:
         """``x * factor / 2^shift``, rounded half up; the product is a constant of its own."""
         half = number(1 << shift >> 1, kind)
-        self.text.line(f"const {kind.name} {made} = {x} * {number(factor, kind)} + {half};")
+        self.text.line(f"const {kind.name} {made} = {x} * {factor} + {half};")
         return f"BITSPIKE_SHIFT_RIGHT({made}, {shift})"
 
     def _convolve(self, node: Conv, slot: int, kind: CType) -> None:
