@@ -41,7 +41,7 @@ from bitspike.ir import (
 )  # fmt: skip
 from bitspike.ir.ops import MOST_STORE_SHIFT
 from bitspike.lowering.structure import lower
-from bitspike.neurons import SpikingNode
+from bitspike.neurons import BaseNode
 from bitspike.quant import MembraneQuantizer, TanhMembraneQuantizer, weight_quantizer
 
 __all__ = ["freeze"]
@@ -210,8 +210,10 @@ class _Freezer:
     def _fire(self, node: Fire, current: _Sum) -> _Integers:
         neuron: Any = self.modules[node.name]
         staircase, integrate = neuron.staircase, neuron.integrate
-        if not isinstance(neuron, SpikingNode) or not hasattr(integrate, "retention"):
+        if not isinstance(neuron, BaseNode) or not hasattr(integrate, "retention"):
             raise node.refuse(type(integrate).__name__, "this charge step cannot be frozen; want a linear one")
+        if node.scale is None:
+            raise node.refuse(type(neuron).__name__, "cannot be frozen: its levels have no one value for all steps")
         level = _membrane_level(node, neuron) / staircase.v_threshold
         threshold, retention = staircase.v_threshold, integrate.retention
         channels = np.ones_like(current.beta)
@@ -253,7 +255,7 @@ class _Freezer:
         return joined
 
 
-def _membrane_level(node: Fire, neuron: SpikingNode) -> float:
+def _membrane_level(node: Fire, neuron: BaseNode) -> float:
     """Value of one level of the membrane between two steps; 0 where it is not quantized, or nothing is carried."""
     store = neuron.store
     if neuron.T == 1 or type(store) is nn.Identity:

@@ -32,8 +32,7 @@ from bitspike.ir import (
     SumTime,
 )
 from bitspike.layers import Encoder, SqueezeTime, mean_over_time, merge_time, split_time
-from bitspike.neurons import SpikingNode
-from bitspike.neurons.adaptive import AdaptiveIFNode
+from bitspike.neurons import BaseNode
 from bitspike.quant import weight_bits
 
 __all__ = ["lower"]
@@ -86,7 +85,7 @@ class _Tracer(torch.fx.Tracer):
     failed_in = ""
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
-        return isinstance(m, SpikingNode | Encoder | SqueezeTime) or super().is_leaf_module(m, module_qualified_name)
+        return isinstance(m, BaseNode | Encoder | SqueezeTime) or super().is_leaf_module(m, module_qualified_name)
 
     def call_module(self, m: nn.Module, forward: Any, args: Any, kwargs: Any) -> Any:
         try:
@@ -203,11 +202,11 @@ class _Builder:
 
 def _check_axes(path: str, module: nn.Module, axes: int) -> None:
     """Says where the time axis is forgotten, or not merged: the mistake that a first model makes."""
-    if isinstance(module, SpikingNode) and axes == 1:
+    if isinstance(module, BaseNode) and axes == 1:
         raise UserError(f"neuron {path}", _AXES[1], "wants [T, N, ...]: give images to a bitspike.layers.Encoder first")
     if isinstance(module, SqueezeTime) and axes == 1:
         raise UserError(f"layer {path}", _AXES[1], "wants [T, N, ...]: put it behind neurons, outside of an OverTime")
-    if not isinstance(module, SpikingNode | SqueezeTime | nn.Linear | nn.ReLU) and axes == 2:
+    if not isinstance(module, BaseNode | SqueezeTime | nn.Linear | nn.ReLU) and axes == 2:
         raise UserError(f"layer {path}", _AXES[2], "wants [N, ...]: put it into a bitspike.layers.OverTime")
 
 
@@ -274,11 +273,9 @@ def _norm(m: Any, name: str, source: str, edge: Edge) -> Node:
 
 
 def _fire(m: Any, name: str, source: str, edge: Edge) -> Node:
-    if isinstance(m, AdaptiveIFNode):
-        raise UserError(f"neuron {name}", type(m).__name__, "its learned bits and steps are not in the graph yet")
     carried = m.membrane_bits if m.T > 1 else None  # one step carries nothing
     s = m.staircase
-    return Fire(name=name, inputs=(source,), T=m.T, lo=s.lo, hi=s.hi, scale=s.scale, membrane_bits=carried)
+    return Fire(name=name, inputs=(source,), T=m.T, lo=s.lo, hi=s.hi, scale=m.scale, membrane_bits=carried)
 
 
 def _avg_pool(m: Any, name: str, source: str, edge: Edge) -> Node:
@@ -317,7 +314,7 @@ _MODULES: dict[type | tuple[type, ...], Callable[[Any, str, str, Edge], Node]] =
     nn.Conv2d: _conv,
     nn.Linear: _linear,
     (nn.BatchNorm1d, nn.BatchNorm2d): _norm,
-    SpikingNode: _fire,
+    BaseNode: _fire,
     nn.ReLU: lambda m, name, source, edge: Relu(name=name, inputs=(source,)),
     SqueezeTime: lambda m, name, source, edge: SumTime(name=name, inputs=(source,)),
     nn.MaxPool2d: _max_pool,

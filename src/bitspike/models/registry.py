@@ -23,7 +23,7 @@ from bitspike.models.blocks import (
 )
 from bitspike.models.resnet import ResNet
 from bitspike.models.vgg import VGG
-from bitspike.neurons import NeuronConfig, SpikingNode, make_node
+from bitspike.neurons import BaseNode, NeuronConfig, SpikingNode, make_node
 from bitspike.quant import LSQ, quantize_weights, synapses
 from bitspike.quant.attach import QuantizerFactory
 
@@ -120,8 +120,9 @@ def apply_plan(model: nn.Module, plan: BitPlan, config: NeuronConfig, quantizer:
     plan.check_names(synapses(model), neurons)
     for name, made in neurons.items():
         if plan[name] != plan.default:
-            node = make_node(config, plan[name])
-            node.surrogate_function = made.surrogate_function  # a barrier stays one
+            node = make_node(config, plan[name], signed=made.staircase.lo < 0)
+            if isinstance(made, SpikingNode) and isinstance(node, SpikingNode):
+                node.surrogate_function = made.surrogate_function  # a barrier stays one
             model.set_submodule(name, node)
     return _quantize(model, plan, quantizer)
 
@@ -142,8 +143,8 @@ def apply_weight_bits(model: nn.Module, plan: BitPlan, quantizer: QuantizerFacto
     return _quantize(model, plan, quantizer)
 
 
-def _neurons(model: nn.Module) -> dict[str, SpikingNode]:
-    return {name: module for name, module in model.named_modules() if isinstance(module, SpikingNode)}
+def _neurons(model: nn.Module) -> dict[str, BaseNode]:
+    return {name: module for name, module in model.named_modules() if isinstance(module, BaseNode)}
 
 
 def _quantize(model: nn.Module, plan: BitPlan, quantizer: QuantizerFactory) -> nn.Module:

@@ -1,11 +1,12 @@
 """Spiking neurons: currents to spikes, composed of integrate, fire, reset and store."""
 
+from bitspike.neurons.adaptive import AdaptiveIFNode
 from bitspike.neurons.binary import IFNode, LIFNode, ParametricLIFNode
 from bitspike.neurons.config import NeuronConfig, make_node
 from bitspike.neurons.fire import Staircase
 from bitspike.neurons.multibit import MultiBitLIFNode
 from bitspike.neurons.multilevel import MultiLevelIFNode, barrier
-from bitspike.neurons.node import SpikingNode
+from bitspike.neurons.node import BaseNode, SpikingNode
 from bitspike.neurons.quantized import QuantLIFNode, quantize_membrane
 from bitspike.neurons.surrogate import (
     SURROGATES,
@@ -23,6 +24,8 @@ from bitspike.neurons.surrogate import (
 __all__ = [
     "SURROGATES",
     "ATan",
+    "AdaptiveIFNode",
+    "BaseNode",
     "IFNode",
     "LIFNode",
     "MicroStepSigmoid",

@@ -8,22 +8,20 @@ from torch import Tensor, nn
 from bitspike.errors import UserError
 from bitspike.neurons.fire import Staircase
 from bitspike.neurons.integrate import DetachedIntegrate
-from bitspike.neurons.node import SpikingNode
-from bitspike.neurons.surrogate import StraightThrough
+from bitspike.neurons.node import BaseNode
 from bitspike.quant.adaptive import LearnedQuantizer, learned_integer
 
 __all__ = ["AdaptiveIFNode"]
 
 
-class AdaptiveIFNode(SpikingNode):
-    """Paper 001, Eqs. 9 to 15, with ``V``, ``b`` and ``T`` learned, one of each for the layer::
+class AdaptiveIFNode(BaseNode):
+    """Paper 001, Eqs. 9 to 15, with ``V``, ``b`` and ``T`` learned::
 
         u[t] = (u[t-1] - s[t-1])/tau + x[t]          the residual is detached; u[1] = x[1]
         s[t] = V clip(floor(u[t]/V + 1/2), 0, 2^b - 1)
-        out  = (s[1] + .. + s[T])/T                  where it squeezes (Eq. 12): one step, which the next layer holds
 
-    Gradients are those of `bitspike.quant.lsq` for ``u``, ``V`` and ``b``; of a squeezed output to ``T`` it is
-    ``-sum_t s[t] / T^2``. The bits' and the steps' rounding has the identity.
+    Gradients are those of `bitspike.quant.lsq` for ``u``, ``V`` and ``b``. ``T`` has that of the mean over time which a
+    `bitspike.layers.SqueezeTime` behind takes (Eq. 12): ``-sum_t s[t] / T^2``. Rounding has the identity.
 
     Args:
         T: where the learned steps start.
@@ -31,9 +29,10 @@ class AdaptiveIFNode(SpikingNode):
         spike_bits: where ``b`` starts.
         most_bits: its upper bound.
         tau: 1 is the paper's refined neuron (IF); 2 its LIF ablation.
-        signed: the alphabet ``+-(2^(b-1) - 1)`` of the first layer, which encodes the image (Eq. 15).
+        signed: the alphabet ``+-(2^(b-1) - 1)`` of the first layer, which encodes the image (Eq. 15). Here it has 2
+            bits at least: one bit would be ``+-V`` without 0, and no network was seen to want that of its image.
         rounds: to the nearest level (the refined neuron), or by floor (its ablation).
-        squeeze: send the mean over time in one step. Without it ``T`` has no gradient.
+        per_step: a ``V`` and a ``b`` for each step, as in the authors' code, instead of one for the layer.
     """
 
     def __init__(
@@ -45,38 +44,55 @@ class AdaptiveIFNode(SpikingNode):
         tau: float = 1.0,
         signed: bool = False,
         rounds: bool = True,
-        squeeze: bool = True,
+        per_step: bool = False,
     ) -> None:
-        super().__init__(
-            T=T,
-            integrate=DetachedIntegrate(tau),
-            staircase=Staircase(1.0),  # never read: `staircase` below is what the quantizer has learned
-            surrogate_function=StraightThrough(),
-            v_reset=None,
-            detach_reset=True,
-        )
+        super().__init__(integrate=DetachedIntegrate(tau), v_reset=None, detach_reset=True)
+        if isinstance(T, bool) or not isinstance(T, int) or T < 1:
+            raise UserError("T", T, "want a whole number of steps, at least 1")
         if isinstance(most_T, bool) or not isinstance(most_T, int) or most_T < T:
             raise UserError("most_T", most_T, f"want a whole number of steps of at least T={T}")
-        self.most_T, self.squeeze = most_T, squeeze
-        self.quantizer = LearnedQuantizer(spike_bits, most_bits, signed, rounds)
-        self.learned_T = nn.Parameter(torch.tensor(float(T)), requires_grad=squeeze)
+        self.most_T = most_T
+        least = 2 if signed else 1
+        self.quantizers = nn.ModuleList(
+            LearnedQuantizer(max(spike_bits, least), max(most_bits, least), signed, rounds, least)
+            for _ in range(most_T if per_step else 1)
+        )
+        self.learned_T = nn.Parameter(torch.tensor(float(T), device="cpu"))
 
     @property
     def T(self) -> int:  # noqa: N802
-        return int(learned_integer(self.learned_T.detach(), self.most_T))
+        return int(learned_integer(self.learned_T.detach(), 1, self.most_T))
 
     @property
     def staircase(self) -> Staircase:
-        step, (lo, hi) = float(self.quantizer.step.detach().abs()), self.quantizer.alphabet
-        return Staircase(step, lo, hi, shift=0.5 if self.quantizer.rounds else 0.0, scale=step)
+        """Of all steps; where they differ, of the step with the most bits."""
+        widest = max(self.active_quantizers(), key=lambda quantizer: quantizer.bits)
+        step, (lo, hi) = float(widest.step.detach().abs()), widest.alphabet
+        return Staircase(step, lo, hi, shift=0.5 if widest.rounds else 0.0, scale=step)
 
-    def forward(self, current: Tensor) -> Tensor:
-        """``[T, N, ...]`` or ``[1, N, ...]`` to ``[1, N, ...]`` where it squeezes, else to ``[T, N, ...]``."""
-        spikes = super().forward(current)
-        if not self.squeeze:
-            return spikes
-        return spikes.sum(0, keepdim=True) / learned_integer(self.learned_T, self.most_T)
+    @property
+    def signed(self) -> bool:
+        """Whether it encodes images."""
+        return self._quantizer(0).signed
 
-    def _fire(self, current: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
-        u = self.integrate(state, current)
-        return u, self.quantizer(u)
+    @property
+    def scale(self) -> float | None:
+        """``V``, where all steps have one and training has set it."""
+        quantizers = self.active_quantizers()
+        return self.staircase.scale if len(quantizers) == 1 and quantizers[0].started else None
+
+    def active_quantizers(self) -> list[LearnedQuantizer]:
+        """Of the steps that are run."""
+        return [self._quantizer(t) for t in range(min(self.T, len(self.quantizers)))]
+
+    def fire(self, u: Tensor, t: int) -> Tensor:
+        spikes: Tensor = self._quantizer(t)(u)
+        # A factor of 1 that carries the gradient of a mean over T steps to T.
+        return spikes * (self.T / learned_integer(self.learned_T, 1, self.most_T))
+
+    def _quantizer(self, t: int) -> LearnedQuantizer:
+        quantizer: LearnedQuantizer = self.quantizers[min(t, len(self.quantizers) - 1)]  # type: ignore[assignment]
+        return quantizer
+
+    def _reset(self, u: Tensor, spikes: Tensor) -> Tensor:
+        return u - spikes  # what was sent is in units of the potential

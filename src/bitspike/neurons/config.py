@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
-from bitspike.bits import Bits, alphabet_width, unsigned_range
+from bitspike.bits import FULL_PRECISION, Bits, alphabet_width, unsigned_range
 from bitspike.errors import UserError
+from bitspike.neurons.adaptive import AdaptiveIFNode
 from bitspike.neurons.binary import IFNode, LIFNode, ParametricLIFNode
 from bitspike.neurons.multibit import MultiBitLIFNode
 from bitspike.neurons.multilevel import MultiLevelIFNode
-from bitspike.neurons.node import SpikingNode
+from bitspike.neurons.node import BaseNode, SpikingNode
 from bitspike.neurons.quantized import MembraneReading, QuantLIFNode, quantize_membrane
 from bitspike.neurons.surrogate import surrogate
 
@@ -22,8 +23,8 @@ class NeuronConfig(BaseModel):
     """Which neuron every layer uses. Width and steps are not here: they are `Bits`.
 
     Attributes:
-        kind: ``multibit`` is paper 000's, ``quant-lif`` paper 002's, ``multi-level`` paper 004's; ``if``, ``lif`` and
-            ``plif`` are the field's binary ones.
+        kind: ``multibit`` is paper 000's, ``adaptive`` paper 001's, ``quant-lif`` paper 002's, ``multi-level`` paper
+            004's; ``if``, ``lif`` and ``plif`` are the field's binary ones.
         tau: membrane time constant (``init_tau`` of ``plif``; unused by ``if``).
         decay_input: whether the input decays too (``lif`` and ``plif``).
         v_threshold: height of one level; ``None`` is ``2^(1 - b_s)``, so that an alphabet of any width spans [0, 2),
@@ -34,11 +35,14 @@ class NeuronConfig(BaseModel):
         levels: ``N`` of ``multi-level``, whose spikes are 0..N; ``None`` is all that ``b_s`` bits tell apart.
         membrane: which reading of paper 002 quantizes the membrane, where `Bits` has a ``u``
             (`bitspike.neurons.quantize_membrane`).
+        squeeze: send the mean over time in one step (paper 001, Eq. 12).
+        rounds, per_step: of ``adaptive``, see `AdaptiveIFNode`.
+        spare_bits, spare_steps: how far above its start ``adaptive`` may learn (paper 001's code: 2 and 1).
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    kind: Literal["multibit", "if", "lif", "plif", "quant-lif", "multi-level"] = "multibit"
+    kind: Literal["multibit", "adaptive", "if", "lif", "plif", "quant-lif", "multi-level"] = "multibit"
     tau: float = 2.0
     decay_input: bool = False
     v_threshold: float | None = None
@@ -47,21 +51,51 @@ class NeuronConfig(BaseModel):
     detach_reset: bool = True
     levels: int | None = None
     membrane: MembraneReading = "carry"
+    squeeze: bool = False
+    rounds: bool = True
+    per_step: bool = False
+    spare_bits: int = Field(2, ge=0)
+    spare_steps: int = Field(1, ge=0)
 
 
-def make_node(config: NeuronConfig, bits: Bits) -> SpikingNode:
+def make_node(config: NeuronConfig, bits: Bits, signed: bool = False) -> BaseNode:
     """A fresh neuron layer with ``bits.s`` spike bits over ``bits.t`` steps, its membrane in ``bits.u`` bits or floats.
+
+    Args:
+        config: which neuron.
+        bits: its widths.
+        signed: it encodes an image, whose values have both signs; ``adaptive`` can.
 
     Raises:
         UserError: a binary neuron is asked for more than one spike bit, or a membrane for 1 bit or more than 16.
     """
-    node = _in_floats(config, bits)
+    if signed and config.kind != "adaptive":
+        raise UserError(
+            "neuron.kind", config.kind, "it sends no signed spikes, as this network's eye must; want adaptive"
+        )
+    node = _adaptive(config, bits, signed) if config.kind == "adaptive" else _in_floats(config, bits)
     if bits.u is not None:
         quantize_membrane(node, bits.u, config.membrane)
     return node
 
 
+def _adaptive(config: NeuronConfig, bits: Bits, signed: bool) -> AdaptiveIFNode:
+    for name in ("v_threshold", "surrogate_function", "levels"):
+        if (value := getattr(config, name)) is not None:
+            raise UserError(f"neuron.{name}", value, "neuron.kind=adaptive learns its own; want null")
+    if bits.u is not None and config.membrane == "carry-limited":
+        raise UserError(
+            "neuron.membrane", config.membrane, "its limit is the threshold, which adaptive learns; want carry"
+        )
+    most = min(bits.s + config.spare_bits, FULL_PRECISION)
+    steps = bits.t + config.spare_steps
+    return AdaptiveIFNode(bits.t, steps, bits.s, most, config.tau, signed, config.rounds or signed, config.per_step)
+
+
 def _in_floats(config: NeuronConfig, bits: Bits) -> SpikingNode:
+    for name in ("rounds", "per_step", "spare_bits", "spare_steps"):
+        if (value := getattr(config, name)) != NeuronConfig.model_fields[name].default:
+            raise UserError(f"neuron.{name}", value, "only neuron.kind=adaptive reads it")
     chosen = surrogate(config.surrogate_function) if config.surrogate_function else None
     if config.kind == "multi-level":
         return MultiLevelIFNode(bits.t, _levels(config, bits), config.v_threshold or 1.0, chosen, config.detach_reset)

@@ -1,4 +1,4 @@
-"""The composed neuron: integrate, fire, reset, store, over ``T`` steps from a fresh state."""
+"""A layer of neurons: integrate, fire, reset, store, over ``T`` steps from a fresh state."""
 
 from __future__ import annotations
 
@@ -12,43 +12,28 @@ from bitspike.neurons.fire import Staircase
 from bitspike.neurons.surrogate import Surrogate
 from bitspike.quant import MembraneQuantizer
 
-__all__ = ["SpikingNode"]
+__all__ = ["BaseNode", "SpikingNode"]
 
 
-class SpikingNode(nn.Module):
-    """A layer of spiking neurons; the named neurons are its combinations.
+class BaseNode(nn.Module):
+    """What all layers of spiking neurons do.
 
-    One step is ``u = integrate(v, x)``; ``spike = staircase.fire(u)``; reset where it fired; ``v = store(v)``.
+    One step is ``u = integrate(v, x)``; ``spike = fire(u)``; reset where it fired; ``v = store(v)``.
     State is explicit: `forward` starts afresh at each call and nothing survives it.
 
+    A subclass says what `T`, `staircase` and `fire` are.
+
     Args:
-        T: time steps that the layer runs.
         integrate: the charge step (`bitspike.neurons.integrate`).
-        staircase: threshold, alphabet, rounding and scale of the fire step.
-        surrogate_function: gradient of the fire step.
         v_reset: potential after a spike; ``None`` is the soft reset, which subtracts ``level * v_threshold``.
         detach_reset: keep the gradient out of the reset. (The hard reset of a graded spike has none in any case.)
         store: maps the potential that is carried to the next step; the place of a membrane quantizer.
     """
 
     def __init__(
-        self,
-        *,
-        T: int,
-        integrate: nn.Module,
-        staircase: Staircase,
-        surrogate_function: Surrogate,
-        v_reset: float | None,
-        detach_reset: bool,
-        store: nn.Module | None = None,
+        self, *, integrate: nn.Module, v_reset: float | None, detach_reset: bool, store: nn.Module | None = None
     ) -> None:
         super().__init__()
-        if isinstance(T, bool) or not isinstance(T, int) or T < 1:
-            raise UserError("T", T, "want a whole number of steps, at least 1")
-        bottom = -staircase.shift * staircase.v_threshold if staircase.lo < 0 else -math.inf
-        if v_reset is not None and not bottom <= v_reset < (1 - staircase.shift) * staircase.v_threshold:
-            raise UserError("v_reset", v_reset, "want a potential that does not fire, or None for a soft reset")
-        self._steps, self._staircase, self.surrogate_function = T, staircase, surrogate_function
         self.v_reset, self.detach_reset = v_reset, detach_reset
         self.integrate = integrate
         self.store = nn.Identity() if store is None else store
@@ -56,28 +41,39 @@ class SpikingNode(nn.Module):
     @property
     def T(self) -> int:  # noqa: N802
         """Time steps."""
-        return self._steps
+        raise NotImplementedError
 
     @property
     def staircase(self) -> Staircase:
         """Threshold, alphabet, rounding and scale of the fire step."""
-        return self._staircase
+        raise NotImplementedError
+
+    @property
+    def scale(self) -> float | None:
+        """Value of one level in what is sent; ``None`` where it is not one known number."""
+        return self.staircase.scale
+
+    def fire(self, u: Tensor, t: int) -> Tensor:
+        """Spikes ``[N, ...]`` (level * scale) of the potential ``u`` at step ``t``, counted from 0."""
+        raise NotImplementedError
 
     def initial_state(self, current: Tensor) -> Tensor:
         """The potential before the first step: a scalar that broadcasts to ``current`` (one step, ``[N, ...]``)."""
         return current.new_full((), 0.0 if self.v_reset is None else self.v_reset)
 
-    def step(self, current: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
+    def step(self, current: Tensor, state: Tensor, t: int = 0) -> tuple[Tensor, Tensor]:
         """One time step.
 
         Args:
             current: input ``[N, ...]``.
             state: potential carried from the step before, or `initial_state`.
+            t: which step it is, counted from 0; read by neurons whose steps differ.
 
         Returns:
             Spikes ``[N, ...]`` (level * scale) and the potential to carry on.
         """
-        u, spikes = self._fire(current, state)
+        u: Tensor = self.integrate(state, current)
+        spikes = self.fire(u, t)
         return spikes, self._carry(u, spikes)
 
     def forward(self, current: Tensor) -> Tensor:
@@ -98,15 +94,12 @@ class SpikingNode(nn.Module):
         state = self.initial_state(steps[0])
         spikes = []
         for t, x in enumerate(steps):
-            u, spike = self._fire(x, state)
+            u = self.integrate(state, x)
+            spike = self.fire(u, t)
             spikes.append(spike)
             if t + 1 < self.T:  # what the last step would carry on is never read
                 state = self._carry(u, spike)
         return torch.stack(spikes)
-
-    def _fire(self, current: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
-        u = self.integrate(state, current)
-        return u, self.staircase.fire(u, self.surrogate_function)
 
     def _carry(self, u: Tensor, spikes: Tensor) -> Tensor:
         v: Tensor = self.store(self._reset(u, spikes.detach() if self.detach_reset else spikes))
@@ -132,3 +125,44 @@ class SpikingNode(nn.Module):
     def extra_repr(self) -> str:
         s = self.staircase
         return f"T={self.T}, levels={s.lo}..{s.hi}, v_threshold={s.v_threshold}, v_reset={self.v_reset}"
+
+
+class SpikingNode(BaseNode):
+    """The composed neuron, with a staircase that stays as it is; the named neurons are its combinations.
+
+    Args:
+        T: time steps that the layer runs.
+        integrate, v_reset, detach_reset, store: of `BaseNode`.
+        staircase: threshold, alphabet, rounding and scale of the fire step.
+        surrogate_function: gradient of the fire step.
+    """
+
+    def __init__(
+        self,
+        *,
+        T: int,
+        integrate: nn.Module,
+        staircase: Staircase,
+        surrogate_function: Surrogate,
+        v_reset: float | None,
+        detach_reset: bool,
+        store: nn.Module | None = None,
+    ) -> None:
+        super().__init__(integrate=integrate, v_reset=v_reset, detach_reset=detach_reset, store=store)
+        if isinstance(T, bool) or not isinstance(T, int) or T < 1:
+            raise UserError("T", T, "want a whole number of steps, at least 1")
+        bottom = -staircase.shift * staircase.v_threshold if staircase.lo < 0 else -math.inf
+        if v_reset is not None and not bottom <= v_reset < (1 - staircase.shift) * staircase.v_threshold:
+            raise UserError("v_reset", v_reset, "want a potential that does not fire, or None for a soft reset")
+        self._steps, self._staircase, self.surrogate_function = T, staircase, surrogate_function
+
+    @property
+    def T(self) -> int:  # noqa: N802
+        return self._steps
+
+    @property
+    def staircase(self) -> Staircase:
+        return self._staircase
+
+    def fire(self, u: Tensor, t: int) -> Tensor:
+        return self.staircase.fire(u, self.surrogate_function)

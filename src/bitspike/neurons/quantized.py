@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from bitspike.neurons.fire import Staircase
 from bitspike.neurons.integrate import RetainIntegrate
-from bitspike.neurons.node import SpikingNode
+from bitspike.neurons.node import BaseNode, SpikingNode
 from bitspike.neurons.surrogate import Surrogate, Triangle
 from bitspike.quant import MembraneQuantizer, TanhMembraneQuantizer
 
@@ -60,7 +60,7 @@ class QuantLIFNode(SpikingNode):
             quantize_membrane(self, membrane_bits, reading)
 
 
-def quantize_membrane(node: SpikingNode, bits: int, reading: MembraneReading = "carry") -> None:
+def quantize_membrane(node: BaseNode, bits: int, reading: MembraneReading = "carry") -> None:
     """Gives ``node`` a membrane of ``bits`` bits, in place.
 
     Args:

@@ -19,20 +19,20 @@ SMALLEST_STEP = 1e-5
 CANDIDATES = 100
 
 
-def learned_integer(value: Tensor, most: int) -> Tensor:
-    """``round(clip(|value|, 1, most))``, with the identity as gradient, outside the bounds too (Eqs. 9 to 11)."""
-    whole: Tensor = _LearnedInteger.apply(value, most)
+def learned_integer(value: Tensor, least: int, most: int) -> Tensor:
+    """``round(clip(|value|, least, most))``; its gradient is the identity, outside the bounds too (Eqs. 9 to 11)."""
+    whole: Tensor = _LearnedInteger.apply(value, least, most)
     return whole
 
 
 class _LearnedInteger(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, value: Tensor, most: int) -> Tensor:
-        return round_half_up(value.abs().clamp(1, most))
+    def forward(ctx: Any, value: Tensor, least: int, most: int) -> Tensor:
+        return round_half_up(value.abs().clamp(least, most))
 
     @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None]:
-        return grads[0], None
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None]:
+        return grads[0], None, None
 
 
 class LearnedQuantizer(nn.Module):
@@ -46,28 +46,30 @@ class LearnedQuantizer(nn.Module):
         most: their upper bound, 1 to 16.
         signed: ``+-(2^(b-1) - 1)``, one bit is the sign; else ``0 .. 2^b - 1``.
         rounds: to the nearest code, or down (unsigned only).
+        least: their lower bound.
     """
 
     started: Tensor
 
-    def __init__(self, bits: float, most: int, signed: bool, rounds: bool = True) -> None:
+    def __init__(self, bits: float, most: int, signed: bool, rounds: bool = True, least: int = 1) -> None:
         super().__init__()
         if isinstance(most, bool) or not isinstance(most, int) or not 1 <= most <= 16:
             raise UserError("most bits", most, "want a whole number from 1 to 16")
-        if not 1 <= bits <= most:
-            raise UserError("learned bits", bits, f"want them to start from 1 to {most}, their upper bound")
+        if not least <= bits <= most:
+            raise UserError("learned bits", bits, f"want them to start from {least} to {most}, their bounds")
         if signed and not rounds:
             raise UserError("signed alphabet", "floor", "want it rounded: its codes are symmetric")
-        self.most, self.signed, self.rounds = most, signed, rounds
-        self.learned_bits = nn.Parameter(torch.tensor(float(bits)))
-        self.step = nn.Parameter(torch.ones(()))
-        self.renewal = Renewal(self.bits)
-        self.register_buffer("started", torch.zeros((), dtype=torch.bool))
+        self.least, self.most, self.signed, self.rounds = least, most, signed, rounds
+        with torch.device("cpu"):  # also in a model of shapes alone: its graph tells bits
+            self.learned_bits = nn.Parameter(torch.tensor(float(bits)))
+            self.step = nn.Parameter(torch.ones(()))
+            self.renewal = Renewal(self.bits)
+            self.register_buffer("started", torch.zeros((), dtype=torch.bool))
 
     @property
     def bits(self) -> int:
         """``b``, as they are now."""
-        return int(learned_integer(self.learned_bits.detach(), self.most))
+        return int(learned_integer(self.learned_bits.detach(), self.least, self.most))
 
     @property
     def alphabet(self) -> tuple[int, int]:
@@ -78,7 +80,7 @@ class LearnedQuantizer(nn.Module):
         """Any shape, quantized; in training the step is started or renewed first."""
         if self.training:
             self._prepare(x.detach())
-        bits = learned_integer(self.learned_bits, self.most)
+        bits = learned_integer(self.learned_bits, self.least, self.most)
         return lsq(x, self.step.abs(), bits, signed=self.signed, rounds=self.rounds)
 
     @torch.no_grad()

@@ -6,7 +6,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from bitspike.neurons import SpikingNode
+from bitspike.neurons import BaseNode
 from bitspike.quant import BinaryRegulated
 
 __all__ = ["FiringRates", "set_sign_temperature", "sign_temperature_at"]
@@ -22,10 +22,10 @@ class FiringRates:
     def __init__(self, model: nn.Module) -> None:
         self.rates: list[Tensor] = []
         for module in model.modules():
-            if isinstance(module, SpikingNode):
+            if isinstance(module, BaseNode):
                 module.register_forward_hook(self._gather)
 
-    def _gather(self, node: SpikingNode, inputs: Any, spikes: Tensor) -> None:
+    def _gather(self, node: BaseNode, inputs: Any, spikes: Tensor) -> None:
         if node.training:
             self.rates.append(spikes.mean() / (node.staircase.scale * node.staircase.hi))
 

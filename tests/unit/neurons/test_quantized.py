@@ -105,12 +105,11 @@ def currents_of(*shape: int, seed: int = 0) -> Tensor:
 class QuantizedFirst(QuantLIFNode):
     """A planted error: quantizes the potential, then fires and resets."""
 
-    def _fire(self, current: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
-        u = self.store(self.integrate(state, current))
-        return u, self.staircase.fire(u, self.surrogate_function)
+    def fire(self, u: Tensor, t: int) -> Tensor:
+        return super().fire(self.store(u), t)
 
     def _carry(self, u: Tensor, spikes: Tensor) -> Tensor:
-        return self._reset(u, spikes)
+        return self._reset(self.store(u), spikes)
 
 
 class QuantizedBeforeReset(QuantLIFNode):

@@ -59,7 +59,7 @@ def test_the_floor_ablation_takes_the_code_below(bits):
 @given(st.floats(-20, 20, allow_nan=False), st.integers(1, 8))
 def test_learned_integers_round_half_up_within_their_bounds_and_pass_gradients_everywhere(value, most):
     x = torch.tensor(value, dtype=torch.float64, requires_grad=True)
-    whole = learned_integer(x, most)
+    whole = learned_integer(x, 1, most)
     assert float(whole.detach()) == math.floor(min(max(abs(value), 1), most) + 0.5)
     whole.backward()
     assert float(x.grad) == 1.0
