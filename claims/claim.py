@@ -13,11 +13,15 @@ SEEDS = (0, 1, 2)
 
 _SHORT = ("train_size=20000", "epochs=3", "channels=16,64,128", "tensorboard=false")
 
+_TEN_THOUSAND = ("train_size=10000", "epochs=3", "tensorboard=false")
+
 SCALES: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     "small": {
         "fashion-convnet": (*_SHORT, "neuron.surrogate_function=straight-through"),
         "qsnn-vggsnn-thin-fashion": ("train_size=20000", "epochs=3", "tensorboard=false"),
         "qsnn-resnet8-thin-cifar10": ("train_size=20000", "epochs=3", "channels=8,16,32", "tensorboard=false"),
+        "adaptive-resnet8-thin-fashion": _TEN_THOUSAND,
+        "adaptive-resnet20-thin-cifar10": ("model=pre-resnet8-thin", *_TEN_THOUSAND),
         "multilevel-vgg9-thin-fashion": ("train_size=10000", "epochs=2", "tensorboard=false"),
         "multilevel-vgg9-thin-cifar10": ("train_size=10000", "epochs=2", "tensorboard=false"),
         "multilevel-sparse-resnet18-thin-fashion": ("train_size=10000", "epochs=3", "tensorboard=false"),
@@ -46,7 +50,11 @@ class Run:
         return (*SCALES[scale].get(self.recipe, ()), *self.edits, f"seed={self.seed}")
 
 
-METRICS = ("test_accuracy", "weight_entropy", "spike_entropy", "spikes", "events", "energy_nj")
+_WIDTHS = ("mean_w", "mean_s", "mean_t", "first_w", "last_w", "largest_w")
+METRICS = (
+    *("test_accuracy", "weight_entropy", "spike_entropy", "spikes", "events", "energy_nj"),
+    *("size_bytes", "s_ace", "s_ace_paper_001", *_WIDTHS),
+)
 """What judges may look at: test accuracy in percent, mean entropies in bits, and for an image the spikes that neurons
 fire, the events that paper 004 counts, and nanojoules after Lemaire et al."""
 

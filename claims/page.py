@@ -20,6 +20,11 @@ clear when it exceeds twice its standard error over the seeds.
 
 
 COLUMNS = {  # metric: heading, unit, digits
+    "mean_w": ("mean w", 1, 2),
+    "mean_s": ("mean s", 1, 2),
+    "mean_t": ("mean T", 1, 2),
+    "size_bytes": ("size (kB)", 1e3, 1),
+    "s_ace_paper_001": ("S-ACE as the paper counts (M)", 1e6, 2),
     "s_ace": ("S-ACE (M)", 1e6, 2),
     "ns_ace": ("NS-ACE (M)", 1e6, 2),
     "weight_entropy": ("entropy of a 1-bit weight (bits)", 1, 4),
@@ -61,7 +66,7 @@ def _tested(claim: Claim, shows: Sequence[str], scale: str, results: Mapping[str
         budget = next(results[run.key]["bit_budget"] for run in claim.runs if run.edits == edits and run.key in results)
         spread = f" ± {stdev(scores[label]):.2f}" if len(scores[label]) > 1 else ""
         shown = (_mean(measured[metric].get(label), *COLUMNS[metric][1:]) for metric in shows)
-        cells = (f"{recipe} {label}", budget, f"{mean(scores[label]):.2f}{spread}", len(scores[label]), *shown)
+        cells = (f"{recipe} {label}", f"{budget:.4g}", f"{mean(scores[label]):.2f}{spread}", len(scores[label]), *shown)
         rows.append("| " + " | ".join(map(str, cells)) + " |")
     first = next(results[run.key] for run in claim.runs if run.key in results)
     how = (

@@ -44,7 +44,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     # above
     "training": BELOW_TRAINING,
     "conversion": BELOW_TRAINING,
-    "allocation": GROUND | {"ir", "cost", "lowering", "training"},
+    "allocation": BELOW_TRAINING | {"training"},
     "reproduce": BELOW_TRAINING,
     "recipes": BELOW_RECIPES,
     "cli": BELOW_RECIPES | {"recipes", "allocation", "backends", "reports", "reproduce"},

@@ -207,7 +207,7 @@ def of_run(path: Path) -> tuple[Graph, Activity | None]:
     from bitspike.training.setup import graph_of, make_model
 
     folder = RunFolder(path)
-    config = folder.read_config()
+    config = folder.read_learned()
     with torch.device("meta"):
         graph = graph_of(config, make_model(config))
     return graph, _activity(folder.activity_file) if folder.activity_file.exists() else None

@@ -43,6 +43,20 @@ class ProgressBar:
     def epoch(self, line: dict[str, Any]) -> None:
         self.console.print(
             f"epoch {line['epoch']}: validation {line['validation_accuracy']:.2f} %,"
-            f" loss {line['validation_loss']:.4f}, {line['seconds']:.0f} s",
+            f" loss {line['validation_loss']:.4f}, {line['seconds']:.0f} s{_learned(line)}",
             highlight=False,
         )
+
+
+def _learned(line: dict[str, Any]) -> str:
+    """Mean W/S/T of networks that learn them, and how far they are from the target."""
+    if "mean_bits" not in line:
+        return ""
+    means = line["mean_bits"]
+    said = "/".join(f"{mean:.2f}" for mean in means.values())
+    names = "/".join(means).upper()
+    if not line["target"]:
+        return f", {names} {said}"
+    wanted = dict(zip("wst", line["target"], strict=True))
+    away = "/".join(f"{means[key] - wanted[key]:+.2f}" for key in means)
+    return f", {names} {said} ({away} from the target)"

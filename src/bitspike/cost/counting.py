@@ -121,7 +121,7 @@ def _first_conv(graph: Graph) -> frozenset[str]:
 
 
 def _first_conv_except_wide(graph: Graph) -> frozenset[str]:
-    return frozenset() if graph.name in ("resnet19", "resnet20") else _first_conv(graph)
+    return frozenset() if graph.name.removeprefix("pre-") in ("resnet19", "resnet20") else _first_conv(graph)
 
 
 _ALL: tuple[Counting, ...] = (

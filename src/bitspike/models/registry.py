@@ -12,15 +12,16 @@ from torch import nn
 
 from bitspike.bits import FULL_PRECISION, BitPlan, alphabet_width
 from bitspike.errors import UserError, closest
+from bitspike.layers import SqueezeTime
 from bitspike.models.blocks import (
     MSBasicBlock,
-    NeuronFactory,
     SEWBasicBlock,
     SEWBottleneck,
     SparseBasicBlock,
     SparseWithoutSTE,
     SpikingBasicBlock,
 )
+from bitspike.models.preneuron import PreNeuronBlock, PreNeuronResNet, PreNeuronSEWBlock
 from bitspike.models.resnet import ResNet
 from bitspike.models.vgg import VGG
 from bitspike.neurons import BaseNode, NeuronConfig, SpikingNode, make_node
@@ -38,7 +39,7 @@ class Architecture:
 
     about: str
     channels: tuple[int, ...]
-    make: Callable[[ImageShape, int, NeuronFactory, Sequence[int]], nn.Module]
+    make: Callable[[ImageShape, int, Any, Sequence[int]], nn.Module]
 
 
 def _vgg(about: str, channels: tuple[int, ...], depths: tuple[int, ...], **options: Any) -> Architecture:
@@ -47,6 +48,12 @@ def _vgg(about: str, channels: tuple[int, ...], depths: tuple[int, ...], **optio
 
 def _resnet(about: str, block: type, channels: tuple[int, ...], depths: tuple[int, ...]) -> Architecture:
     return Architecture(about, channels, lambda shape, k, neuron, c: ResNet(shape, k, neuron, block, c, depths))
+
+
+def _preneuron(about: str, block: type, channels: tuple[int, ...], depths: tuple[int, ...]) -> Architecture:
+    return Architecture(
+        about, channels, lambda shape, k, neuron, c: PreNeuronResNet(shape, k, neuron, block, c, depths)
+    )
 
 
 _VGGSNN = (64, 128, 256, 512, 512)
@@ -71,6 +78,11 @@ MODELS: Mapping[str, Architecture] = MappingProxyType(
             "its ablation (004)", SparseWithoutSTE, (64, 128, 256, 512), (2, 2, 2, 2)
         ),
         "sew-resnet34": _resnet("spike-element-wise (000, 001)", SEWBasicBlock, (64, 128, 256, 512), (3, 4, 6, 3)),
+        "pre-resnet8-thin": _preneuron("neurons before the synapses (001)", PreNeuronBlock, (16, 32, 64), (1, 1, 1)),
+        "pre-resnet20-thin": _preneuron("the same, for two cores", PreNeuronBlock, (16, 32, 64), (3, 3, 3)),
+        "pre-resnet18": _preneuron("the same (001)", PreNeuronBlock, (64, 128, 256, 512), (2, 2, 2, 2)),
+        "pre-resnet20": _preneuron("the same, wide (001)", PreNeuronBlock, (128, 256, 512), (3, 3, 3)),
+        "pre-sew-resnet34": _preneuron("the same (001)", PreNeuronSEWBlock, (64, 128, 256, 512), (3, 4, 6, 3)),
         "sew-resnet50": _resnet("spike-element-wise (000)", SEWBottleneck, (64, 128, 256, 512), (3, 4, 6, 3)),
     }
 )
@@ -105,10 +117,15 @@ def build_model(
     if channels is not None and (not channels or min(channels) < 1):
         raise UserError("channels", tuple(channels), "want whole numbers of at least 1")
     architecture, config = MODELS[name], neuron or NeuronConfig()
-    model = architecture.make(
-        image_shape, num_classes, partial(make_node, config, plan.default), channels or architecture.channels
-    )
+    make = partial(make_node, config, plan.default)
+    layer = partial(squeezed, make) if config.squeeze else make
+    model = architecture.make(image_shape, num_classes, layer, channels or architecture.channels)
     return apply_plan(model, plan, config, quantizer)
+
+
+def squeezed(neuron: Callable[..., BaseNode], **options: Any) -> nn.Module:
+    """Neurons that send the mean over their steps (paper 001, Eq. 12)."""
+    return nn.Sequential(neuron(**options), SqueezeTime())
 
 
 def apply_plan(model: nn.Module, plan: BitPlan, config: NeuronConfig, quantizer: QuantizerFactory) -> nn.Module:

@@ -87,6 +87,8 @@ class AdaptiveIFNode(BaseNode):
 
     def fire(self, u: Tensor, t: int) -> Tensor:
         spikes: Tensor = self._quantizer(t)(u)
+        if not self.learned_T.requires_grad:
+            return spikes
         # A factor of 1 that carries the gradient of a mean over T steps to T.
         return spikes * (self.T / learned_integer(self.learned_T, 1, self.most_T))
 

@@ -1,5 +1,6 @@
 """Quantizers: numbers to levels, and how they attach to a model."""
 
+from bitspike.quant.adaptive import AdaptiveWeights
 from bitspike.quant.attach import quantize_weights, synapses, weight_bits, weight_quantizer
 from bitspike.quant.binary import BinaryRegulated, MaxScaled, binary
 from bitspike.quant.lsq import LSQ
@@ -9,6 +10,7 @@ from bitspike.quant.uniform import UniformSymmetric
 
 __all__ = [
     "LSQ",
+    "AdaptiveWeights",
     "BinaryRegulated",
     "MaxScaled",
     "MembraneQuantizer",

@@ -8,19 +8,23 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from bitspike.bits import signed_range, unsigned_range
+from bitspike.bits import FULL_PRECISION, signed_range, unsigned_range
 from bitspike.errors import UserError
-from bitspike.quant.lsq import lsq
+from bitspike.quant.lsq import lsq, signed_codes
+from bitspike.quant.quantizer import WeightQuantizer
 from bitspike.quant.rounding import round_half_up
 
-__all__ = ["LearnedQuantizer", "Renewal", "grid_search", "learned_integer"]
+__all__ = ["AdaptiveWeights", "LearnedQuantizer", "Renewal", "grid_search", "learned_integer"]
 
 SMALLEST_STEP = 1e-5
 CANDIDATES = 100
 
 
 def learned_integer(value: Tensor, least: int, most: int) -> Tensor:
-    """``round(clip(|value|, least, most))``; its gradient is the identity, outside the bounds too (Eqs. 9 to 11)."""
+    """``round(clip(|value|, least, most))``; the gradient is that of ``|value|``, outside the bounds too (Eqs. 9-11).
+
+    (Were it 1 below 0 too, what is pushed down past 0 would come out as more and more bits, and be pushed further.)
+    """
     whole: Tensor = _LearnedInteger.apply(value, least, most)
     return whole
 
@@ -28,11 +32,12 @@ def learned_integer(value: Tensor, least: int, most: int) -> Tensor:
 class _LearnedInteger(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, value: Tensor, least: int, most: int) -> Tensor:
+        ctx.save_for_backward(value)
         return round_half_up(value.abs().clamp(least, most))
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None]:
-        return grads[0], None, None
+        return torch.where(ctx.saved_tensors[0] < 0, -grads[0], grads[0]), None, None
 
 
 class LearnedQuantizer(nn.Module):
@@ -84,11 +89,20 @@ class LearnedQuantizer(nn.Module):
         return lsq(x, self.step.abs(), bits, signed=self.signed, rounds=self.rounds)
 
     @torch.no_grad()
+    def start(self, x: Tensor) -> None:
+        """Sets the step to ``2 mean|x| / sqrt(Q)``."""
+        self.step.copy_((2 * x.abs().mean() / math.sqrt(self.alphabet[1])).clamp(min=SMALLEST_STEP))
+        self.started.fill_(True)
+
+    @torch.no_grad()
+    def fit(self, x: Tensor) -> None:
+        """Sets the step to that of Algorithm 2's best range of ``x``."""
+        low, high = grid_search(x, self.bits, self.signed, self.rounds)
+        self.step.copy_(_step(low, high, self.bits, self.signed))
+
     def _prepare(self, x: Tensor) -> None:
         if not self.started:
-            start = 2 * x.abs().mean() / math.sqrt(self.alphabet[1])
-            self.step.copy_(start.clamp(min=SMALLEST_STEP))
-            self.started.fill_(True)
+            self.start(x)
         self.renewal(x, self)
 
     def extra_repr(self) -> str:
@@ -138,6 +152,37 @@ def _step(low: Tensor, high: Tensor, bits: int, signed: bool) -> Tensor:
     else:
         reach = (high.clamp(min=0) - low.clamp(max=0)) / unsigned_range(bits)[1]
     return reach.clamp(min=SMALLEST_STEP)
+
+
+class AdaptiveWeights(WeightQuantizer):
+    """Weights whose bits and step are learned, one of each for the layer (paper 001, Eqs. 6, 18 and 19).
+
+    Args:
+        bits: where ``b_w`` starts.
+        weight: the weight to attach to.
+        spare: how far above its start ``b_w`` may be learned.
+    """
+
+    def __init__(self, bits: int, weight: Tensor, spare: int = 2) -> None:
+        super().__init__(bits, weight)
+        self.quantizer = LearnedQuantizer(bits, min(bits + spare, FULL_PRECISION - 1), signed=True)
+        if not weight.is_meta:
+            self.quantizer.to(weight.device)
+            self.quantizer.start(weight.detach())
+
+    @property
+    def bits(self) -> int:
+        return self.quantizer.bits
+
+    def step_size(self, weight: Tensor) -> Tensor:
+        return self.quantizer.step.detach().abs()
+
+    def codes(self, weight: Tensor) -> Tensor:
+        return signed_codes(weight / self.step_size(weight), self.bits)
+
+    def forward(self, weight: Tensor) -> Tensor:
+        quantized: Tensor = self.quantizer(weight)
+        return quantized
 
 
 @torch.no_grad()

@@ -90,12 +90,13 @@ class _LSQ(torch.autograd.Function):
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor, Tensor | None, None, None]:
         v, codes, step = ctx.saved_tensors
         lo, top = ctx.alphabet
-        inside = (v >= lo) & (v <= top)
-        slope = torch.where(inside, codes - v, codes)  # outside, codes are the ends of the alphabet
+        inside = v.clamp(lo, top) == v
+        to_x, at_codes = grads[0] * inside, grads[0] * codes
         elements = v.numel() // step.numel()  # that share one step
-        to_step = (grads[0] * slope).sum_to_size(step.shape) / math.sqrt(elements * top)
+        slopes = torch.addcmul(at_codes, to_x, v, value=-1)  # codes - v inside; outside, codes are the alphabet's ends
+        to_step = slopes.sum_to_size(step.shape) / math.sqrt(elements * top)
         to_bits = None
         if ctx.needs_input_grad[2]:
-            beyond = torch.where(inside, 0.0, codes / top) * step
-            to_bits = (grads[0] * beyond).sum() * math.log(2) * (top + (ctx.bits > 1))
-        return grads[0] * inside, to_step, to_bits, None, None
+            beyond = (at_codes.masked_fill_(inside, 0) * step).sum() / top
+            to_bits = beyond * math.log(2) * (top + (ctx.bits > 1))
+        return to_x, to_step, to_bits, None, None

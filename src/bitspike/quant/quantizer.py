@@ -25,8 +25,17 @@ class WeightQuantizer(nn.Module):
         super().__init__()
         if isinstance(bits, bool) or not isinstance(bits, int) or not 1 <= bits <= 16:
             raise UserError("weight bits", bits, "want a whole number from 1 to 16")
-        self.bits = bits
-        self.top = signed_range(bits)[1]
+        self._bits = bits
+
+    @property
+    def bits(self) -> int:
+        """``b_w``."""
+        return self._bits
+
+    @property
+    def top(self) -> int:
+        """The largest code."""
+        return signed_range(self.bits)[1]
 
     def step_size(self, weight: Tensor) -> Tensor:
         """Value of one code: a scalar, or ``[C_out, 1, ...]`` where each output channel has its own."""

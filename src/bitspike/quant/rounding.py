@@ -26,7 +26,7 @@ class _Round(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor) -> Tensor:
         below = torch.floor(x)
-        return below + (x - below >= 0.5).to(x.dtype)
+        return torch.sub(x, below).ge_(0.5).add_(below)
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> Tensor:

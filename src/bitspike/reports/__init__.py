@@ -1,6 +1,7 @@
 """Reports: tables of what was trained and what it costs."""
 
 from bitspike.reports.energy import energy_table
+from bitspike.reports.pareto import budget_table, pareto_table, save_pareto
 from bitspike.reports.tables import (
     activity_tables,
     agreement_table,
@@ -15,11 +16,14 @@ from bitspike.reports.tables import (
 __all__ = [
     "activity_tables",
     "agreement_table",
+    "budget_table",
     "cost_table",
     "energy_table",
     "footprint_table",
     "memory_table",
+    "pareto_table",
     "results_table",
+    "save_pareto",
     "si",
     "total_table",
 ]

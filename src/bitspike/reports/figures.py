@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["FIGURES", "avalanche", "figure", "information"]
+__all__ = ["FIGURES", "avalanche", "bits", "figure", "information"]
 
 Reports = Mapping[str, CostReport]
 
@@ -78,6 +78,20 @@ def avalanche(reports: Reports) -> Figure:
     return grid
 
 
+def bits(reports: Reports) -> Figure:
+    """Weight bits of each layer, spike bits and time steps of each layer of neurons (paper 001, Fig. 4)."""
+    grid, axes = _grid("Bits, layer by layer", 3, 1)
+    grid.set_size_inches(9, 8)
+    weights = {label: {n.name: float(n.w) for n in report.layers} for label, report in reports.items()}
+    _bars(axes[0][0], "weight bits", weights, top=None)
+    for row, (what, key) in enumerate((("spike bits", "s"), ("time steps", "t")), 1):
+        shown = {label: {n.name: float(getattr(n, key)) for n in r.neurons} for label, r in reports.items()}
+        _bars(axes[row][0], what, shown, top=None)
+    axes[0][0].set_ylim(0, 1.3 * axes[0][0].get_ylim()[1])  # room for the legend
+    axes[0][0].legend(fontsize=8, frameon=False, ncols=2)
+    return grid
+
+
 def _grid(title: str, rows: int, columns: int) -> tuple[Figure, Sequence[Sequence[Axes]]]:
     """Without pyplot: no window, no global state."""
     made: Any = require("matplotlib.figure", "viz").Figure(figsize=(5.5 * columns, 3 * rows), layout="constrained")
@@ -100,5 +114,5 @@ def _bars(axes: Axes, title: str, shown: Mapping[str, Mapping[str, float | None]
 
 
 FIGURES: Mapping[str, Callable[[Reports], Figure]] = MappingProxyType(
-    {"avalanche": avalanche, "information": information}
+    {"avalanche": avalanche, "bits": bits, "information": information}
 )

@@ -41,17 +41,24 @@ def results_table(results: Sequence[Mapping[str, Any]], title: str) -> Table:
         name = "full precision" if r["bits"].startswith("16/") else "low-bit"
         table.add_row(
             f"{r['model']}, {name}",
-            r["bits"],
+            _widths(r),
             f"{r['test_accuracy']:.2f} %",
-            str(r["bit_budget"]),
+            f"{r['bit_budget']:.4g}",
             si(r["s_ace"]),
             si(r["ns_ace"]),
             f"{r['size_bytes']:,.0f} B",
         )
     table.caption = (
         "S-ACE, NS-ACE: bit operations per image, every layer counted as it runs. Size: weights and constants."
+        " Bits that were learned are means."
     )
     return table
+
+
+def _widths(r: Mapping[str, Any]) -> str:
+    if not r.get("bits_learned"):
+        return str(r["bits"])
+    return f"{r['mean_w']:.2f}/{r['mean_s']:.2f}/{r['mean_t']:.2f}"
 
 
 def cost_table(report: CostReport) -> Table:

@@ -1,6 +1,6 @@
 """Training: a typed config, a loop that resumes exactly, and what a run leaves behind."""
 
-from bitspike.training.config import LossConfig, OptimizerConfig, TrainConfig
+from bitspike.training.config import AdaptiveConfig, BudgetConfig, LossConfig, OptimizerConfig, TrainConfig
 from bitspike.training.evaluate import Accuracy, evaluate
 from bitspike.training.loop import Observer, train
 from bitspike.training.overrides import override
@@ -8,6 +8,8 @@ from bitspike.training.run_folder import RunFolder
 
 __all__ = [
     "Accuracy",
+    "AdaptiveConfig",
+    "BudgetConfig",
     "LossConfig",
     "Observer",
     "OptimizerConfig",

@@ -10,7 +10,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSeriali
 from bitspike.bits import BitPlan, Bits
 from bitspike.neurons import NeuronConfig
 
-__all__ = ["LossConfig", "OptimizerConfig", "TrainConfig"]
+__all__ = ["AdaptiveConfig", "BudgetConfig", "LossConfig", "OptimizerConfig", "TrainConfig"]
 
 
 def _bits(value: Any) -> Any:
@@ -25,7 +25,12 @@ def _words(value: Any) -> Any:
 BitsField = Annotated[Bits, BeforeValidator(_bits), PlainSerializer(str, return_type=str)]
 
 
-QuantizerName = Literal["lsq", "lsq-channel", "uniform", "binary", "ws-dr", "ws-dr-paper", "ws-dr-code"]
+def _widths(value: Any) -> Any:
+    """``2/2/1`` on the command line is three numbers."""
+    return value.split("/") if isinstance(value, str) else value
+
+
+QuantizerName = Literal["lsq", "lsq-channel", "adaptive", "uniform", "binary", "ws-dr", "ws-dr-paper", "ws-dr-code"]
 
 
 class _Section(BaseModel):
@@ -36,7 +41,8 @@ class OptimizerConfig(_Section):
     """Optimizer and its schedule: linear warm-up, then cosine to zero, step by step.
 
     Weight decay acts on weights only: not on batch norm, biases, step sizes or neuron parameters. ``step_decay=(f, n)``
-    multiplies the rate by ``f`` every ``n`` epochs in place of the cosine.
+    multiplies the rate by ``f`` every ``n`` epochs in place of the cosine. Learned time steps (paper 001) may have a
+    rate of their own, ``time_steps_lr``, with the same schedule.
     """
 
     kind: Literal["sgd", "adamw"] = "adamw"
@@ -45,6 +51,47 @@ class OptimizerConfig(_Section):
     weight_decay: float = Field(1e-2, ge=0)
     warmup_epochs: float = Field(0, ge=0)
     step_decay: tuple[PositiveFloat, PositiveFloat] | None = None
+    time_steps_lr: float | None = Field(None, gt=0)
+
+
+class BudgetConfig(_Section):
+    """What a network may cost at most, as `bitspike cost` counts exactly; ``None`` is no limit.
+
+    Attributes:
+        max_size: bytes. max_s_ace: bit operations of an image. max_bit_budget: mean over the MACs.
+        max_energy: nJ of an image, Lemaire's model, with the spikes of the trained network.
+    """
+
+    max_size: PositiveFloat | None = None
+    max_s_ace: PositiveFloat | None = None
+    max_bit_budget: PositiveFloat | None = None
+    max_energy: PositiveFloat | None = None
+
+    def limits(self) -> dict[str, float]:
+        """Those that are given, by what they limit."""
+        given = {name.removeprefix("max_"): limit for name, limit in self}
+        return {name: limit for name, limit in given.items() if limit is not None}
+
+
+class AdaptiveConfig(_Section):
+    """How learned bits are learned (paper 001); read where quantizer or neuron are ``adaptive``.
+
+    Attributes:
+        learns: which widths: weight bits ``w``, spike bits ``s``, time steps ``t``; the others stay as they start.
+        target: of the mean ``w``, ``s`` and ``t`` (Eq. 21); ``None`` is none.
+        penalty: ``l_w``, ``l_s``, ``l_T`` of its terms.
+        budget: limits instead of a target; what exceeds one is penalised, by its share times ``budget_penalty``.
+        renewal: quantizers whose step is renewed when their bits change: of weights ``w``, of spikes ``s``.
+        renewal_epochs: epochs after which it may stop, near the target.
+    """
+
+    learns: Annotated[tuple[Literal["w", "s", "t"], ...], BeforeValidator(_words)] = ("w", "s", "t")
+    target: Annotated[tuple[float, float, float] | None, BeforeValidator(_widths)] = None
+    penalty: Annotated[tuple[float, float, float], BeforeValidator(_widths)] = (4e-2, 4e-2, 1e-2)
+    budget: BudgetConfig | None = None
+    budget_penalty: float = Field(0.5, gt=0)
+    renewal: Annotated[tuple[Literal["w", "s"], ...], BeforeValidator(_words)] = ("s",)
+    renewal_epochs: int = Field(14, ge=0)
 
 
 class LossConfig(_Section):
@@ -74,9 +121,11 @@ class TrainConfig(_Section):
         validation_size: images kept out of training to watch it; the test set is read once, at the end.
         model: a network of the registry; ``channels`` of each stage where the usual ones are not wanted.
         bits: ``w/s/t`` of every layer; ``layers`` are exceptions by layer name (see `bitspike.BitPlan`).
-        quantizer: of the weights. ``lsq`` learns one step a layer, ``lsq-channel`` one a channel; ``uniform`` is paper
-            000's; ``ws-dr`` paper 002's regulated signs (and 8-bit first and last layers), ``ws-dr-paper`` and
-            ``ws-dr-code`` as printed and as in its code, ``binary`` the same without regulation.
+        quantizer: of the weights. ``lsq`` learns one step a layer, ``lsq-channel`` one a channel; ``adaptive`` learns
+            the bits too (paper 001); ``uniform`` is paper 000's; ``ws-dr`` paper 002's regulated signs (and 8-bit first
+            and last layers), ``ws-dr-paper`` and ``ws-dr-code`` as printed and as in its code, ``binary`` the same
+            without regulation.
+        adaptive: how learned bits are learned.
         sign_temperature: of one-bit weights that have one: first and last epoch's, with equal ratios between.
         precision: ``bf16`` runs the forward pass in bfloat16 and keeps float32 weights.
         checkpoint_every: optimizer steps between checkpoints; 0 writes one at the end of each epoch.
@@ -98,6 +147,7 @@ class TrainConfig(_Section):
     batch_size: int = Field(128, ge=1)
     optimizer: OptimizerConfig = OptimizerConfig()
     loss: LossConfig = LossConfig()
+    adaptive: AdaptiveConfig = AdaptiveConfig()
     seed: int = Field(0, ge=0, lt=2**32)
     precision: Literal["float32", "bf16"] = "float32"
     checkpoint_every: int = Field(0, ge=0)

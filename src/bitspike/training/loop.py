@@ -15,12 +15,12 @@ from bitspike.cost import cost
 from bitspike.data import EpochBatches, TrainingImages, build_augment
 from bitspike.errors import UserError, require
 from bitspike.files import write_json
-from bitspike.ir import Graph
 from bitspike.lowering import measure
 from bitspike.training.checkpoint import Progress, load_training, save_training
 from bitspike.training.config import TrainConfig
 from bitspike.training.evaluate import batches, evaluate
 from bitspike.training.guard import first_nonfinite
+from bitspike.training.learned_bits import LearnedBits
 from bitspike.training.loss import loss_of
 from bitspike.training.optimizer import lr_at, make_optimizer, set_lr
 from bitspike.training.regulation import FiringRates, set_sign_temperature, sign_temperature_at
@@ -72,10 +72,10 @@ def train(
     images = load_images(config, data_dir)
     model = make_model(config).to(accelerator.device)
     graph = graph_of(config, model)  # refuses a plan that does not fit, before anything is written
-    run = _Run(config, folder, images, model, accelerator, observer)
+    run = _Run(config, folder, images, model, LearnedBits(model, graph, config), accelerator, observer)
     run.open(resume)
     run.all_epochs()
-    result = run.finish(graph) if accelerator.is_main_process else {}
+    result = run.finish() if accelerator.is_main_process else {}
     accelerator.wait_for_everyone()  # no process leaves while another still talks to it
     accelerator.end_training()
     return result
@@ -88,10 +88,12 @@ class _Run:
         folder: RunFolder,
         images: Images,
         model: nn.Module,
+        learned: LearnedBits,
         accelerator: Any,
         observer: Observer | None,
     ) -> None:
         self.config, self.folder, self.images, self.observer = config, folder, images, observer
+        self.learned = learned
         self.accelerator, self.model = accelerator, model
         self.main = accelerator.is_main_process
         if config.batch_size % accelerator.num_processes:
@@ -155,7 +157,7 @@ class _Run:
         with torch.autocast(x.device.type, torch.bfloat16, enabled=self.config.precision == "bf16"):
             logits = self.trained(x)
         rates = self.firing_rates.take() if self.firing_rates else ()
-        loss = loss_of(logits, y, self.config.loss, rates)
+        loss = loss_of(logits, y, self.config.loss, rates) + self.learned.penalty()
         value = float(self.accelerator.reduce(loss.detach(), reduction="mean"))
         self.prepared_optimizer.zero_grad()
         self.accelerator.backward(loss)
@@ -188,6 +190,7 @@ class _Run:
             "validation_accuracy": round(seen.percent, 4),
             "validation_loss": seen.loss,
             "seconds": round(self.progress.seconds, 2),
+            **(self.learned.watch(epoch) if self.learned.any else {}),
         }
         self.folder.append(line)
         self.last_epoch = line
@@ -202,9 +205,12 @@ class _Run:
         if self.main:
             save_training(self.folder.checkpoint_file, self.model, self.optimizer, self.progress)
 
-    def finish(self, graph: Graph) -> dict[str, Any]:
+    def finish(self) -> dict[str, Any]:
         """Counts spikes on validation images, looks at the test set, and writes what the run found."""
         config, images, folder = self.config, self.images, self.folder
+        graph = graph_of(config, self.model)  # with the bits that were learned
+        if self.learned.any:
+            write_json(folder.bits_file, self.learned.plan().to_dict())
         sample = images.validation.images[:ACTIVITY_IMAGES]
         source = f"the first {len(sample)} validation images of {config.dataset}"
         activity = measure(self.model, graph, batches(sample, device=self.accelerator.device), source)
@@ -212,6 +218,15 @@ class _Run:
         report = cost(graph, "exact", activity, energy_model="lemaire")
         write_json(folder.activity_file, activity.to_dict())
         write_json(folder.cost_file, report.to_dict())
-        result = describe_run(config, images, test, report, self.progress.seconds, self.last_epoch)
+        result = describe_run(
+            config,
+            images,
+            test,
+            report,
+            cost(graph, "paper-001"),
+            self.learned.any,
+            self.progress.seconds,
+            self.last_epoch,
+        )
         write_json(folder.result_file, result)
         return result

@@ -16,11 +16,15 @@ def make_optimizer(model: nn.Module, config: OptimizerConfig) -> torch.optim.Opt
     """SGD (Nesterov off) or AdamW; weight decay on tensors of two axes and more that are weights of a layer."""
     named = list(model.named_parameters())
     decayed = [p for n, p in named if _is_weight(n, p)]
-    others = [p for n, p in named if not _is_weight(n, p)]
+    steps = [p for n, p in named if n.endswith("learned_T")]
+    others = [p for n, p in named if not _is_weight(n, p) and not n.endswith("learned_T")]
+    own_rate = 1.0 if config.time_steps_lr is None else config.time_steps_lr / config.lr
     groups = [
-        {"params": decayed, "weight_decay": config.weight_decay},
-        {"params": others, "weight_decay": 0.0},
+        {"params": decayed, "weight_decay": config.weight_decay, "share_of_lr": 1.0},
+        {"params": others, "weight_decay": 0.0, "share_of_lr": 1.0},
+        {"params": steps, "weight_decay": 0.0, "share_of_lr": own_rate},
     ]
+    groups = [group for group in groups if group["params"]]
     if config.kind == "sgd":
         return torch.optim.SGD(groups, lr=config.lr, momentum=config.momentum)
     return torch.optim.AdamW(groups, lr=config.lr)
@@ -40,7 +44,7 @@ def lr_at(step: int, steps_per_epoch: int, epochs: int, config: OptimizerConfig)
 
 def set_lr(optimizer: torch.optim.Optimizer, lr: float) -> None:
     for group in optimizer.param_groups:
-        group["lr"] = lr
+        group["lr"] = lr * group["share_of_lr"]
 
 
 def _is_weight(name: str, parameter: nn.Parameter) -> bool:

@@ -22,10 +22,15 @@ def describe_run(
     images: Images,
     test: Accuracy,
     report: CostReport,
+    paper_001: CostReport,
+    learned: bool,
     seconds: float,
     last_epoch: dict[str, Any],
 ) -> dict[str, Any]:
-    """The content of ``result.json``."""
+    """The content of ``result.json``; a network that learned its bits has the mean of its layers' Bit Budgets.
+
+    ``report`` counts exactly, ``paper_001`` as that paper does: a map of two squeezed steps as one of one step's bits.
+    """
     total = report.total
     return {
         "recipe": config.recipe,
@@ -38,8 +43,12 @@ def describe_run(
         "test_images": test.total,
         "test_accuracy": round(test.percent, 4),
         "validation_accuracy": last_epoch.get("validation_accuracy"),
-        "bit_budget": config.bits.budget,
+        "bit_budget": total.mean_bit_budget if learned else config.bits.budget,
+        "mean_bit_budget": total.mean_bit_budget,
+        "bits_learned": learned,
+        **_widths(report),
         "s_ace": total.s_ace,
+        "s_ace_paper_001": paper_001.total.s_ace,
         "ns_ace": total.ns_ace,
         "sops": total.sops,
         "spikes": total.spikes,
@@ -53,6 +62,19 @@ def describe_run(
         "seconds": round(seconds, 1),
         "machine": machine_class(),
         "versions": {"bitspike": __version__, "torch": torch.__version__, "python": platform.python_version()},
+    }
+
+
+def _widths(report: CostReport) -> dict[str, float]:
+    """``w`` over the weights, ``s`` and ``t`` over the neurons; ``w`` of the first, last and largest layer."""
+    neurons, layers = max(1, report.total.neurons), report.layers
+    return {
+        "mean_w": sum(layer.w * layer.weights for layer in layers) / report.total.weights,
+        "mean_s": sum(n.s * n.neurons for n in report.neurons) / neurons,
+        "mean_t": sum(n.t * n.neurons for n in report.neurons) / neurons,
+        "first_w": layers[0].w,
+        "last_w": layers[-1].w,
+        "largest_w": max(layers, key=lambda layer: layer.weights).w,
     }
 
 

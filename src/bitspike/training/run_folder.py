@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from bitspike.bits import BitPlan
 from bitspike.errors import UserError
 from bitspike.files import read_json, write_atomically, write_json
 from bitspike.training.config import TrainConfig
@@ -20,7 +21,8 @@ class RunFolder:
     """Paths and records of one run.
 
     Files: ``config.json``, ``metrics.jsonl`` (a line for each step and each epoch), ``checkpoint.safetensors``,
-    ``activity.json`` and ``cost.json`` (measured after training), ``result.json`` (last: its presence means finished).
+    ``activity.json`` and ``cost.json`` (measured after training), ``bits.json`` (the plan that was learned, if any),
+    ``result.json`` (last: its presence means finished).
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -30,6 +32,7 @@ class RunFolder:
         self.checkpoint_file = self.path / "checkpoint.safetensors"
         self.activity_file = self.path / "activity.json"
         self.cost_file = self.path / "cost.json"
+        self.bits_file = self.path / "bits.json"
         self.result_file = self.path / "result.json"
 
     def create(self, config: TrainConfig) -> None:
@@ -46,10 +49,17 @@ class RunFolder:
 
     def resume(self, config: TrainConfig) -> None:
         """Checks that the run in the folder is the one that ``config`` describes."""
-        ours, theirs = config.model_dump(mode="json"), self.read_config().model_dump(mode="json")
-        for key in ours:
-            if ours[key] != theirs[key]:
-                raise UserError(f"--resume with {key}", ours[key], f"the run was started with {theirs[key]!r}")
+        ours, theirs = (dict(_flat(c.model_dump(mode="json"))) for c in (config, self.read_config()))
+        for key in (*ours, *theirs):
+            if ours.get(key) != theirs.get(key):
+                raise UserError(f"--resume with {key}", ours.get(key), f"the run was started with {theirs.get(key)!r}")
+
+    def read_learned(self) -> TrainConfig:
+        """`read_config`, with the bits that the run learned in place of those it started from."""
+        config = self.read_config()
+        if not self.bits_file.exists():
+            return config
+        return config.model_copy(update={"layers": BitPlan.load(self.bits_file).layers})
 
     def rewind(self, step: int) -> None:
         """Drops metrics of steps after ``step``: a resumed run writes them again."""
@@ -75,3 +85,12 @@ class RunFolder:
                 yield json.loads(line)
             except ValueError:
                 return
+
+
+def _flat(section: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Keys with dots, as ``--set`` has them."""
+    for key, value in section.items():
+        if isinstance(value, dict) and value:
+            yield from _flat(value, f"{prefix}{key}.")
+        else:
+            yield prefix + key, value

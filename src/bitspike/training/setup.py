@@ -14,9 +14,10 @@ from bitspike.errors import UserError
 from bitspike.ir import Graph
 from bitspike.lowering import lower
 from bitspike.models import build_model
-from bitspike.quant import LSQ, UniformSymmetric, binary
+from bitspike.quant import LSQ, AdaptiveWeights, UniformSymmetric, binary
 from bitspike.quant.attach import QuantizerFactory
 from bitspike.training.config import QuantizerName, TrainConfig
+from bitspike.training.learned_bits import fix_bits
 
 __all__ = ["Images", "graph_of", "load_images", "make_model"]
 
@@ -57,6 +58,7 @@ def make_model(config: TrainConfig) -> nn.Module:
     quantizers: dict[QuantizerName, QuantizerFactory] = {
         "lsq": LSQ,
         "lsq-channel": partial(LSQ, channelwise=True),
+        "adaptive": partial(AdaptiveWeights, spare=config.neuron.spare_bits),
         "uniform": UniformSymmetric,
         "binary": partial(binary, over="nothing"),
         "ws-dr": binary,
@@ -75,6 +77,7 @@ def make_model(config: TrainConfig) -> nn.Module:
     if config.sign_temperature and config.quantizer not in _SIGNS:
         wanted = f"null: the quantizer {config.quantizer} has no temperature; {', '.join(_SIGNS)} have"
         raise UserError("sign_temperature", config.sign_temperature, f"want {wanted}")
+    fix_bits(model, config)
     return model
 
 

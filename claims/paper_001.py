@@ -1,0 +1,166 @@
+"""Paper 001 (adaptive bit allocation): its claims on a thin ResNet8, Fashion-MNIST and CIFAR-10."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from statistics import mean
+
+from claims.claim import Claim, Measured, Outcome, Paper, beats
+
+__all__ = ["CLAIMS", "PAPER"]
+
+TARGETS = ("1/1/1", "2/2/1", "2/3/1")
+FIXED = ("adaptive.learns=", "adaptive.target=null")
+TWO_STEPS = ("adaptive.learns=w,s", "adaptive.target=2/2/2")
+LOW = ("adaptive.learns=w,s", "adaptive.target=1/1/2")
+MARGIN = 1.1
+"""Times the uniform network's cost that counts as the same: the paper's own means end above their targets."""
+
+
+def learned(target: str) -> tuple[str, ...]:
+    return (f"adaptive.target={target}",)
+
+
+def uniform(bits: str) -> tuple[str, ...]:
+    return (f"bits={bits}", *FIXED)
+
+
+def _label(edits: Sequence[str]) -> str:
+    return " ".join(edits)
+
+
+def _ratio(measured: Measured, metric: str, of: tuple[str, ...], to: tuple[str, ...]) -> float:
+    return mean(measured[metric][_label(of)]) / mean(measured[metric][_label(to)])
+
+
+def judge_learned_bits(measured: Measured) -> Outcome:
+    """Learned bits gain clearly at every target, most at the first, for at most 1.1 times uniform's size and S-ACE."""
+    accuracy, gains, sure, same, why = measured["test_accuracy"], [], [], [], []
+    for target in (t for t in TARGETS if _label(learned(t)) in accuracy):
+        gain, clear, text = beats(accuracy[_label(learned(target))], accuracy[_label(uniform(target))])
+        size, s_ace = (_ratio(measured, m, learned(target), uniform(target)) for m in ("size_bytes", "s_ace"))
+        gains.append(gain)
+        sure.append(clear and gain > 0)
+        same.append(max(size, s_ace) <= MARGIN)
+        why.append(f"{target}: {text}, {size:.2f} times the size, {s_ace:.2f} times the S-ACE")
+    confirmed = all(sure) and all(same) and gains[0] == max(gains)
+    return Outcome("confirmed" if confirmed else "not confirmed", "learned over uniform at " + "; ".join(why))
+
+
+def _judge_setting(better: tuple[str, ...], worse: tuple[str, ...], what: str, measured: Measured) -> Outcome:
+    """Clearly more accurate."""
+    accuracy = measured["test_accuracy"]
+    gain, clear, text = beats(accuracy[_label(better)], accuracy[_label(worse)])
+    verdict = "within the spread" if not clear else "confirmed" if gain > 0 else "not confirmed"
+    return Outcome(verdict, f"{what}: {text}")
+
+
+def _both(outcomes: Sequence[Outcome]) -> Outcome:
+    """Confirmed where all are; not confirmed where one is contradicted."""
+    verdicts = {outcome.verdict for outcome in outcomes}
+    worst = next(v for v in ("not confirmed", "within the spread", "confirmed") if v in verdicts)
+    return Outcome(worst, "; ".join(outcome.why for outcome in outcomes))
+
+
+WITHOUT, OF_BOTH = "adaptive.renewal=", "adaptive.renewal=w,s"
+
+
+def judge_renewal(measured: Measured) -> Outcome:
+    """Renewal of spike quantizers is clearly more accurate than none, at both targets."""
+    pairs = ((learned(t), (*learned(t), WITHOUT), f"with renewal over none at {t}") for t in TARGETS[:2])
+    return _both([_judge_setting(*pair, measured) for pair in pairs])
+
+
+def judge_refined_neuron(measured: Measured) -> Outcome:
+    """Rounding is clearly more accurate than floor, and no leak than a leak."""
+    floor, leaky = (*LOW, "neuron.rounds=false"), (*LOW, "neuron.tau=2")
+    first = _judge_setting(LOW, floor, "rounding over floor", measured)
+    return _both([first, _judge_setting(LOW, leaky, "IF over LIF", measured)])
+
+
+def judge_which_layers_keep_bits(measured: Measured) -> Outcome:
+    """At every target the largest layer has fewer weight bits than the mean weight, first and last layers more."""
+    why, holds = [], []
+    for target in TARGETS:
+        of = {m: mean(measured[m][_label(learned(target))]) for m in ("mean_w", "largest_w", "first_w", "last_w")}
+        holds.append(of["largest_w"] <= of["mean_w"] < min(of["first_w"], of["last_w"]))
+        why.append(
+            f"{target}: first {of['first_w']:.1f}, largest {of['largest_w']:.1f}, last {of['last_w']:.1f},"
+            f" mean {of['mean_w']:.2f} bits"
+        )
+    return Outcome("confirmed" if all(holds) else "not confirmed", "; ".join(why))
+
+
+UNSQUEEZED = (*TWO_STEPS, "neuron.squeeze=false")
+
+
+def judge_squeezing(measured: Measured) -> Outcome:
+    """With two steps, squeezing costs less S-ACE, counted as it runs, and at most one point."""
+    _, _, text = beats(*(measured["test_accuracy"][_label(edits)] for edits in (TWO_STEPS, UNSQUEEZED)))
+    lost = mean(measured["test_accuracy"][_label(UNSQUEEZED)]) - mean(measured["test_accuracy"][_label(TWO_STEPS)])
+    exact = _ratio(measured, "s_ace", TWO_STEPS, UNSQUEEZED)
+    papers = _ratio(measured, "s_ace_paper_001", TWO_STEPS, UNSQUEEZED)
+    counts = f"{exact:.2f} times the S-ACE at the width of a sum, {papers:.2f} by the paper's count"
+    why = f"squeezed over unsqueezed: {text}, {counts}"
+    return Outcome("confirmed" if exact < 1 and lost <= 1 else "not confirmed", why)
+
+
+FASHION, CIFAR = "adaptive-resnet8-thin-fashion", "adaptive-resnet20-thin-cifar10"
+
+
+def _bits_claim(recipe: str, data: str, targets: Sequence[str]) -> Claim:
+    return Claim(
+        f"001.1-{data}",
+        "Learned bits are more accurate than uniform bits at the same mean W/S/T, most at 1/1/1.",
+        "Table 1",
+        tuple((recipe, edits) for target in targets for edits in (learned(target), uniform(target))),
+        judge_learned_bits,
+    )
+
+
+CLAIMS = (
+    _bits_claim(FASHION, "fashion", TARGETS),
+    _bits_claim(CIFAR, "cifar10", TARGETS),
+    Claim(
+        "001.2-fashion",
+        "Renewing the step size when bits change makes networks more accurate.",
+        "Section 4.3, Table 3",
+        (
+            *((FASHION, edits) for t in TARGETS[:2] for edits in (learned(t), (*learned(t), WITHOUT))),
+            (FASHION, (*learned(TARGETS[0]), OF_BOTH)),
+        ),
+        judge_renewal,
+    ),
+    Claim(
+        "001.3-fashion",
+        "At low bits the refined neuron is better: rounding than floor, IF than LIF.",
+        "Section 4.2, Table 4",
+        tuple((FASHION, edits) for edits in (LOW, (*LOW, "neuron.rounds=false"), (*LOW, "neuron.tau=2"))),
+        judge_refined_neuron,
+    ),
+    Claim(
+        "001.4-fashion",
+        "Large layers end with fewer bits, the first and the last with more.",
+        "Section 5.4, Figure 4",
+        tuple((FASHION, learned(target)) for target in TARGETS),
+        judge_which_layers_keep_bits,
+    ),
+    Claim(
+        "001.5-fashion",
+        "Temporal squeezing cuts S-ACE at two steps, without loss.",
+        "Section 4.2, Equation 12, Appendix A.6",
+        tuple((FASHION, edits) for edits in (TWO_STEPS, UNSQUEEZED)),
+        judge_squeezing,
+    ),
+    Claim("001.6", "On event data accuracy survives small T.", "Table 2", untested="needs event data sets"),
+)
+
+PAPER = Paper(
+    "001: Towards efficient and accurate SNNs via adaptive bit allocation",
+    CLAIMS,
+    ("mean_w", "mean_s", "mean_t", "size_bytes", "s_ace", "s_ace_paper_001"),
+    """Means are of weights (w) and neurons (s, T), as they ended; the Bit Budget is their mean over the MACs. S-ACE is
+counted at the width of what a layer reads, a sum of spikes where time is squeezed, and as the paper counts it. Learned
+bits are penalised, not bounded, so they end above their targets; `bitspike allocate` bounds them, see
+[allocate.md](allocate.md).""",
+)

@@ -1,0 +1,7 @@
+"""Which layer gets which bits: a budget in bytes, bit operations or energy, kept exactly."""
+
+from bitspike.allocation.allocate import Allocation, allocate, check_budget
+from bitspike.allocation.solve import Option, smallest, solve
+from bitspike.allocation.sweep import Point, pareto, sweep
+
+__all__ = ["Allocation", "Option", "Point", "allocate", "check_budget", "pareto", "smallest", "solve", "sweep"]

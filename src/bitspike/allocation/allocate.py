@@ -1,0 +1,218 @@
+"""From a recipe and a budget to a trained network that keeps it: search, allocate, fine-tune (beyond paper 001).
+
+1. Search: bits are learned, and what exceeds the budget is penalised. It comes near the budget, not under it.
+2. Allocate: the loss of every width of every layer is measured on training images, and the best choice that keeps the
+   budget is found exactly (`bitspike.allocation.solve`).
+3. Fine-tune with these bits, from the weights of the search.
+
+Each stage leaves files, and a second call goes on from them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from bitspike.allocation.sensitivity import layer_options
+from bitspike.allocation.solve import Option, solve
+from bitspike.bits import BitPlan
+from bitspike.cost import CostReport, cost
+from bitspike.cost.counting import CONSTANT_BITS, biases, norm_constants
+from bitspike.data import ImageSet, find_dataset
+from bitspike.errors import UserError
+from bitspike.files import read_json, write_json
+from bitspike.ir import Graph
+from bitspike.training import AdaptiveConfig, BudgetConfig, Observer, RunFolder, TrainConfig, train
+from bitspike.training.checkpoint import Progress, load_model, save_training
+from bitspike.training.learned_bits import adaptive_neurons, adaptive_weights
+from bitspike.training.optimizer import make_optimizer
+from bitspike.training.setup import graph_of, load_images, make_model
+
+__all__ = ["Allocation", "allocate", "check_budget"]
+
+CALIBRATION_IMAGES = 512
+ROUNDS = 3
+"""Times that bits are allocated anew because the fine-tuned network's spikes cost more energy than foretold."""
+FINE_TUNE_RATE = 0.2
+"""Of the recipe's learning rate."""
+
+Allocation = dict[str, Any]
+"""What `allocate` found: ``folder``, ``budget``, ``costs``, ``plan`` and ``result`` (as of a training run)."""
+
+
+def allocate(
+    config: TrainConfig,
+    budget: BudgetConfig,
+    path: Path,
+    data_dir: Path | None = None,
+    *,
+    fine_tune_epochs: int | None = None,
+    observer: Observer | None = None,
+) -> Allocation:
+    """A trained network that costs no more than ``budget``, in the run folder ``path``.
+
+    Args:
+        config: an adaptive recipe; its target gives way to the budget.
+        budget: the limits.
+        path: of the run folder; the search is in its folder ``search``. What is there already is not done again.
+        data_dir: of the data sets.
+        fine_tune_epochs: with fixed bits; by default half the recipe's.
+        observer: is told of each step and epoch.
+
+    Raises:
+        UserError: no limit, or one below the smallest possible; a recipe whose layers do not learn their bits; a folder
+            of another budget; energy that stays above its limit.
+    """
+    check_budget(config, budget)
+    epochs = max(1, config.epochs // 2) if fine_tune_epochs is None else fine_tune_epochs
+    asked = {"budget": budget.model_dump(mode="json"), "fine_tune_epochs": epochs}
+    _claim(path, asked)
+    search = _adapted(config, target=None, budget=budget)
+    searched = RunFolder(path / "search")
+    if not searched.result_file.exists():
+        train(search, searched, data_dir, resume=searched.config_file.exists(), observer=observer)
+    options = _options(search, searched, data_dir, "energy" in budget.limits())
+    limits = dict(budget.limits())
+    for attempt in range(ROUNDS):
+        chosen = solve(options, _for_layers(limits, graph_of(search, make_model(search))))
+        final = _fixed(config, budget, chosen, epochs, searched)
+        folder = RunFolder(path if attempt == 0 else path / f"again{attempt}")
+        result = _fine_tune(final, folder, searched, data_dir, observer)
+        costs = _costs(result)
+        over = {name: costs[name] / limit for name, limit in budget.limits().items() if costs[name] > limit}
+        if not over:
+            found = {"folder": str(folder.path), "costs": costs, "plan": final.plan.to_dict()}
+            write_json(path / "allocation.json", asked | found)
+            return asked | found | {"result": result}
+        limits = {name: limit * 0.98 / over.get(name, 1 / 0.98) for name, limit in limits.items()}
+    seen = f"{costs['energy']:,.6g} nJ after {ROUNDS} rounds"
+    raise UserError("budget energy", seen, f"want at most {budget.max_energy:,.6g}; give a larger one")
+
+
+def check_budget(config: TrainConfig, budget: BudgetConfig) -> None:
+    """Refuses, before anything is trained, a budget that is empty or below one bit everywhere."""
+    if not budget.limits():
+        raise UserError("budget", "none", "want at least one limit, for example --max-size 40k")
+    if config.quantizer != "adaptive" or config.neuron.kind != "adaptive":
+        raise UserError("recipe", config.recipe, "its layers do not learn their bits; want an adaptive one")
+    least = _least(config)
+    for name, limit in budget.limits().items():
+        if name in least and least[name] > limit:
+            wanted = f"the smallest possible is {least[name]:,.10g}, with one bit and one step everywhere"
+            raise UserError(f"--max-{name.replace('_', '-')}", f"{limit:,.10g}", f"{wanted} (two bits for the image)")
+
+
+def _least(config: TrainConfig) -> dict[str, float]:
+    """Costs of the network with one bit everywhere."""
+    model = make_model(config)
+    with torch.no_grad():
+        for weights in adaptive_weights(model).values():
+            weights.quantizer.learned_bits.fill_(1)
+        for node in adaptive_neurons(model).values():
+            node.learned_T.fill_(1)
+            for quantizer in node.active_quantizers():
+                quantizer.learned_bits.fill_(1)
+    return _of_report(cost(graph_of(config, model), "exact"))
+
+
+def _of_report(report: CostReport) -> dict[str, float]:
+    total = report.total
+    return {"size": total.size_bytes, "s_ace": total.s_ace, "bit_budget": total.mean_bit_budget}
+
+
+def _costs(result: Mapping[str, Any]) -> dict[str, float]:
+    return {
+        "size": result["size_bytes"],
+        "s_ace": result["s_ace"],
+        "bit_budget": result["mean_bit_budget"],
+        "energy": result["energy_nj"],
+    }
+
+
+def _claim(path: Path, asked: Mapping[str, Any]) -> None:
+    """Writes what was asked for, or compares it with what the folder was started with."""
+    file = path / "request.json"
+    if not file.exists():
+        if (path / "config.json").exists():
+            raise UserError("run folder", str(path), "it holds a run; give another --name")
+        write_json(file, dict(asked))
+    elif (started := read_json(file)) != asked:
+        raise UserError("run folder", str(path), f"it was started with {started}; give another --name")
+
+
+def _adapted(config: TrainConfig, **changes: Any) -> TrainConfig:
+    adaptive: AdaptiveConfig = config.adaptive.model_copy(update=changes)
+    return config.model_copy(update={"adaptive": adaptive})
+
+
+def _options(config: TrainConfig, searched: RunFolder, data_dir: Path | None, energy: bool) -> dict[str, list[Option]]:
+    model = make_model(config)
+    load_model(searched.checkpoint_file, model)
+    images = load_images(config, data_dir).train
+    first = slice(CALIBRATION_IMAGES)
+    some = ImageSet(images.images[first], images.labels[first], images.classes)
+    return layer_options(model, some, find_dataset(config.dataset).image_shape, energy)
+
+
+def _for_layers(limits: Mapping[str, float], graph: Graph) -> dict[str, float]:
+    """What the layers' options may add up to: without constants; Bit Budget as S-ACE."""
+    constants = (biases(graph) + norm_constants(graph)) * CONSTANT_BITS / 8
+    macs = sum(node.macs(graph.input_edge(node)) for node in graph.synapses())
+    inner: dict[str, float] = {}
+    for name, limit in limits.items():
+        key, value = {
+            "size": ("size", limit - constants),
+            "bit_budget": ("s_ace", limit * macs),
+        }.get(name, (name, limit))
+        inner[key] = min(value, inner.get(key, value))
+    return inner
+
+
+def _fixed(
+    config: TrainConfig, budget: BudgetConfig, chosen: Mapping[str, Option], epochs: int, searched: RunFolder
+) -> TrainConfig:
+    """The config of the fine-tuning: every layer has its bits, and keeps them."""
+    neurons = BitPlan.load(searched.bits_file).layers
+    before = [name for name, widths in neurons.items() if "s" in widths]  # in the order of their layers
+    layers: dict[str, dict[str, int]] = {}
+    for (name, option), neuron in zip(chosen.items(), before, strict=True):
+        layers[name] = {"w": option.bits.w}
+        layers[neuron] = {"s": option.bits.s, "t": option.bits.t}
+    fixed = _adapted(config, target=None, budget=budget, learns=(), renewal=("w", "s"))
+    optimizer = config.optimizer.model_copy(update={"lr": config.optimizer.lr * FINE_TUNE_RATE, "time_steps_lr": None})
+    return fixed.model_copy(update={"layers": layers, "epochs": epochs, "optimizer": optimizer})
+
+
+def _fine_tune(
+    config: TrainConfig, folder: RunFolder, searched: RunFolder, data_dir: Path | None, observer: Observer | None
+) -> dict[str, Any]:
+    """Trains from the weights of the search; steps that no longer fit their bits are renewed with the first batch."""
+    if folder.result_file.exists():
+        result: dict[str, Any] = read_json(folder.result_file)
+        return result
+    if not folder.checkpoint_file.exists():
+        model = make_model(config)
+        _take_weights(model, config, searched)
+        folder.path.mkdir(parents=True, exist_ok=True)
+        save_training(folder.checkpoint_file, model, make_optimizer(model, config.optimizer), Progress(0, 0.0))
+    if not folder.config_file.exists():
+        folder.create(config)
+    return train(config, folder, data_dir, resume=True, observer=observer)
+
+
+@torch.no_grad()
+def _take_weights(model: nn.Module, config: TrainConfig, searched: RunFolder) -> None:
+    load_model(searched.checkpoint_file, model)
+    plan = config.plan
+    for name, weights in adaptive_weights(model).items():
+        weights.quantizer.learned_bits.fill_(plan[name].w)
+        weights.quantizer.renewal.active.fill_(True)
+    for name, node in adaptive_neurons(model).items():
+        node.learned_T.fill_(plan[name].t)
+        for quantizer in node.active_quantizers():
+            quantizer.learned_bits.fill_(max(plan[name].s, quantizer.least))
+            quantizer.renewal.active.fill_(True)

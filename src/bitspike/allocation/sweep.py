@@ -1,0 +1,162 @@
+"""Many budgets at once: Optuna proposes them, processes share the work, the Pareto front comes out."""
+
+from __future__ import annotations
+
+import math
+import multiprocessing
+import os
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from bitspike.allocation.allocate import _least, allocate, check_budget
+from bitspike.errors import UserError, require
+from bitspike.files import write_json
+from bitspike.training import BudgetConfig, TrainConfig
+
+__all__ = ["Point", "pareto", "sweep"]
+
+
+@dataclass(frozen=True)
+class Point:
+    """One network of a sweep: its folder, budget, costs, and accuracies in percent."""
+
+    folder: str
+    budget: dict[str, float]
+    costs: dict[str, float]
+    validation_accuracy: float
+    test_accuracy: float
+    best: bool = False
+
+
+def sweep(
+    config: TrainConfig,
+    budget: BudgetConfig,
+    path: Path,
+    data_dir: Path | None = None,
+    *,
+    trials: int,
+    jobs: int = 1,
+    fine_tune_epochs: int | None = None,
+) -> list[Point]:
+    """``trials`` networks with budgets up to ``budget``, a run folder each under ``path``; resumable.
+
+    Each trial draws, for each limit, a value between the smallest possible and the limit (their logarithms alike); the
+    sampler is Optuna's TPE, which looks where the front of cost and validation accuracy may move.
+
+    Args:
+        config, budget, data_dir, fine_tune_epochs: of `allocate`.
+        path: of the sweep.
+        trials: networks in all, those of earlier calls included.
+        jobs: processes; the cores are shared between them.
+
+    Returns:
+        All finished points, by cost; ``best`` marks those that no other beats in validation accuracy and every cost.
+    """
+    check_budget(config, budget)
+    if "energy" in budget.limits():
+        raise UserError(
+            "--max-energy", budget.max_energy, "a sweep cannot tell the smallest one; give --max-size or -s-ace"
+        )
+    optuna = require("optuna", "tune")
+    path.mkdir(parents=True, exist_ok=True)
+    study = _study(optuna, path, len(budget.limits()))
+    for trial in study.get_trials(states=[optuna.trial.TrialState.RUNNING]):  # of a sweep that was killed
+        study.tell(trial.number, state=optuna.trial.TrialState.FAIL)
+        study.enqueue_trial(trial.params)
+    work = (config.model_dump(mode="json"), budget.model_dump(mode="json"), path, data_dir, trials, fine_tune_epochs)
+    threads = max(1, (os.cpu_count() or 1) // jobs)
+    if jobs == 1:
+        _worker(*work, threads)
+    else:
+        context = multiprocessing.get_context("spawn")
+        workers = [context.Process(target=_worker, args=(*work, threads)) for _ in range(jobs)]
+        for worker in workers:
+            worker.start()
+        for worker in workers:
+            worker.join()
+        if failed := [worker.exitcode for worker in workers if worker.exitcode]:
+            raise UserError("sweep", f"{len(failed)} of {jobs} processes failed", "see above; the same command goes on")
+    points = _points(optuna, _study(optuna, path, len(budget.limits())))
+    write_json(path / "sweep.json", [asdict(point) for point in points])
+    return points
+
+
+def pareto(points: Sequence[Point]) -> list[Point]:
+    """The points, by their first cost, with ``best`` set on the front."""
+    marked = [Point(**{**asdict(point), "best": not any(_beats(other, point) for other in points)}) for point in points]
+    return sorted(marked, key=lambda point: next(iter(point.costs.values())))
+
+
+def _beats(a: Point, b: Point) -> bool:
+    """At least as good in everything and better in something, of the costs that have a budget."""
+    ours = (-a.validation_accuracy, *(a.costs[name] for name in a.budget))
+    theirs = (-b.validation_accuracy, *(b.costs[name] for name in a.budget))
+    return ours != theirs and all(x <= y for x, y in zip(ours, theirs, strict=True))
+
+
+def _study(optuna: Any, path: Path, limits: int) -> Any:
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    journal = optuna.storages.journal
+    return optuna.create_study(
+        study_name="sweep",
+        storage=optuna.storages.JournalStorage(journal.JournalFileBackend(str(path / "study.jsonl"))),
+        sampler=optuna.samplers.TPESampler(seed=os.getpid(), constant_liar=True),
+        directions=["maximize", *["minimize"] * limits],
+        load_if_exists=True,
+    )
+
+
+def _worker(
+    raw: dict[str, Any],
+    limits: dict[str, Any],
+    path: Path,
+    data_dir: Path | None,
+    trials: int,
+    fine_tune_epochs: int | None,
+    threads: int,
+) -> None:
+    torch.set_num_threads(threads)
+    optuna = require("optuna", "tune")
+    config, budget = TrainConfig.model_validate(raw), BudgetConfig.model_validate(limits)
+    least = _least(config)
+
+    def objective(trial: Any) -> tuple[float, ...]:
+        drawn = {
+            name: _rounded_up(trial.suggest_float(name, least[name], limit, log=True))
+            for name, limit in budget.limits().items()
+        }
+        own = BudgetConfig(**{f"max_{name}": value for name, value in drawn.items()})
+        folder = path / "-".join(f"{name}-{value:g}" for name, value in drawn.items())
+        found = allocate(config, own, folder, data_dir, fine_tune_epochs=fine_tune_epochs)
+        result = found["result"]
+        trial.set_user_attr(
+            "point",
+            {
+                "folder": folder.name,
+                "budget": drawn,
+                "costs": found["costs"],
+                "validation_accuracy": result["validation_accuracy"],
+                "test_accuracy": result["test_accuracy"],
+            },
+        )
+        return (result["validation_accuracy"], *(found["costs"][name] for name in drawn))
+
+    done = optuna.study.MaxTrialsCallback(trials, states=(optuna.trial.TrialState.COMPLETE,))
+    study = _study(optuna, path, len(budget.limits()))
+    if len(study.get_trials(states=[optuna.trial.TrialState.COMPLETE])) < trials:
+        study.optimize(objective, callbacks=[done])
+
+
+def _rounded_up(value: float) -> float:
+    """To three digits: a folder's name, and the same folder for what is drawn again after a crash."""
+    unit = 10.0 ** (math.floor(math.log10(value)) - 2)
+    return math.ceil(value / unit) * unit
+
+
+def _points(optuna: Any, study: Any) -> list[Point]:
+    finished = study.get_trials(states=[optuna.trial.TrialState.COMPLETE])
+    return pareto([Point(**trial.user_attrs["point"]) for trial in finished])
