@@ -38,6 +38,7 @@ FAMILIES = {  # recipe, edits, bits
     "sew-resnet18": ("cifar10-sew-resnet18", ["channels=8,16,32,64", "augment=crop4,flip", *SHORT], BITS),
     "qsnn-vggsnn": ("qsnn-vggsnn-thin-fashion", LONGER, ("1/1/2/2", "1/1/2/8")),
     "qsnn-resnet8-thin": ("qsnn-resnet8-thin-cifar10", ["channels=8,16,32", *LONGER], ("1/1/4/4",)),
+    "adaptive-pre-resnet8": ("adaptive-resnet8-thin-fashion", LONGER, ("4/4/2",)),
     "multilevel-vgg9": ("multilevel-vgg9-thin-fashion", LONGER, ("8/3/1", "4/3/2")),
     "multilevel-sparse-resnet18": ("multilevel-sparse-resnet18-thin-fashion", LONGER, ("8/3/1",)),
 }

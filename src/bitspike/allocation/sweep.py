@@ -59,7 +59,7 @@ def sweep(
     check_budget(config, budget)
     if "energy" in budget.limits():
         raise UserError(
-            "--max-energy", budget.max_energy, "a sweep cannot tell the smallest one; give --max-size or -s-ace"
+            "--max-energy", budget.max_energy, "a sweep cannot tell the smallest one; want --max-size or --max-s-ace"
         )
     optuna = require("optuna", "tune")
     path.mkdir(parents=True, exist_ok=True)

@@ -58,7 +58,7 @@ def allocate(
 
     The same command goes on where it was stopped. With --trials, a Pareto table and a picture (pareto.png).
 
-    Example: bitspike allocate adaptive-resnet8-thin-fashion --max-size 24k --max-s-ace 10M
+    Example: bitspike allocate adaptive-resnet8-thin-fashion --max-size 20k --max-s-ace 30M
     """
     from rich.console import Console
 

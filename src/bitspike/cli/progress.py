@@ -55,7 +55,11 @@ def _learned(line: dict[str, Any]) -> str:
     means = line["mean_bits"]
     said = "/".join(f"{mean:.2f}" for mean in means.values())
     names = "/".join(means).upper()
-    if not line["target"]:
+    if "of_budget" in line:
+        return f", {names} {said}, of the budget " + ", ".join(
+            f"{n} {100 * v:.0f} %" for n, v in line["of_budget"].items()
+        )
+    if "target" not in line:
         return f", {names} {said}"
     wanted = dict(zip("wst", line["target"], strict=True))
     away = "/".join(f"{means[key] - wanted[key]:+.2f}" for key in means)

@@ -19,7 +19,7 @@ from bitspike.models.resnet import IMAGENET_SIDE
 __all__ = ["PreNeuronBlock", "PreNeuronResNet", "PreNeuronSEWBlock"]
 
 
-class EyeNeuronFactory(Protocol):
+class SignedNeuronFactory(Protocol):
     """Makes one fresh neuron layer; a signed one reads the image."""
 
     def __call__(self, *, signed: bool = False) -> nn.Module: ...
@@ -28,7 +28,7 @@ class EyeNeuronFactory(Protocol):
 class PreNeuronBlock(nn.Module):
     """BasicBlock: the shortcut joins before the last ReLU. Where it resamples, it has a neuron of its own."""
 
-    def __init__(self, in_channels: int, channels: int, stride: int, neuron: EyeNeuronFactory) -> None:
+    def __init__(self, in_channels: int, channels: int, stride: int, neuron: SignedNeuronFactory) -> None:
         super().__init__()
         resampled = stride != 1 or in_channels != channels
         self.conv1 = nn.Sequential(neuron(), conv_bn(in_channels, channels, stride=stride))
@@ -72,7 +72,7 @@ class PreNeuronResNet(nn.Module):
         self,
         image_shape: tuple[int, int, int],
         num_classes: int,
-        neuron: EyeNeuronFactory,
+        neuron: SignedNeuronFactory,
         block: type[PreNeuronBlock],
         channels: Sequence[int],
         depths: Sequence[int],

@@ -71,7 +71,9 @@ def make_node(config: NeuronConfig, bits: Bits, signed: bool = False) -> BaseNod
     """
     if signed and config.kind != "adaptive":
         raise UserError(
-            "neuron.kind", config.kind, "it sends no signed spikes, as this network's eye must; want adaptive"
+            "neuron.kind",
+            config.kind,
+            "it sends no signed spikes, as this network's first layer does of the image; want adaptive",
         )
     node = _adaptive(config, bits, signed) if config.kind == "adaptive" else _in_floats(config, bits)
     if bits.u is not None:

@@ -44,8 +44,9 @@ def fix_bits(model: nn.Module, config: TrainConfig) -> None:
     weights, neurons = adaptive_weights(model), adaptive_neurons(model)
     adaptive = config.adaptive
     if not weights and not neurons:
-        if adaptive != AdaptiveConfig():
-            raise UserError("adaptive", adaptive, "only quantizer=adaptive and neuron.kind=adaptive read it")
+        for key, value in adaptive:
+            if value != getattr(AdaptiveConfig(), key):
+                raise UserError(f"adaptive.{key}", value, "only quantizer=adaptive and neuron.kind=adaptive read it")
         return
     if neurons and "t" in adaptive.learns and not config.neuron.squeeze:
         wanted = "want neuron.squeeze=true, or adaptive.learns=w,s: layers with different steps meet as means over time"
@@ -138,7 +139,13 @@ class LearnedBits:
         means = {key: float(mean.detach()) for key, mean in self.means().items()}
         self._schedule("w", (q.quantizer for q, _ in self.weights.values()), means, epoch)
         self._schedule("s", (q for node, _ in self.neurons.values() for q in _quantizers(node)), means, epoch)
-        return {"mean_bits": {key: round(mean, 4) for key, mean in means.items()}, "target": self.config.target}
+        told: dict[str, Any] = {"mean_bits": {key: round(mean, 4) for key, mean in means.items()}}
+        if self.config.target is not None:
+            told["target"] = self.config.target
+        if self.config.budget is not None:
+            costs, limits = self.costs(), self.config.budget.limits()
+            told["of_budget"] = {n: round(float(costs[n].detach()) / limits[n], 4) for n in limits if n in costs}
+        return told
 
     def _schedule(self, key: str, of: Iterable[LearnedQuantizer], means: Mapping[str, float], epoch: int) -> None:
         on = key in self.config.renewal
