@@ -58,7 +58,8 @@ def allocate(
     Args:
         config: an adaptive recipe; its target gives way to the budget.
         budget: the limits.
-        path: of the run folder; the search is in its folder ``search``. What is there already is not done again.
+        path: of the run folder; the search is in its folder ``search``. What is there already is not done again. (What
+            spent too much energy stays there too, as ``fine-tune0``.)
         data_dir: of the data sets.
         fine_tune_epochs: with fixed bits; by default half the recipe's.
         observer: is told of each step and epoch.
@@ -71,6 +72,9 @@ def allocate(
     epochs = max(1, config.epochs // 2) if fine_tune_epochs is None else fine_tune_epochs
     asked = {"budget": budget.model_dump(mode="json"), "fine_tune_epochs": epochs}
     _claim(path, asked)
+    delivered = path / "allocation.json"
+    if delivered.exists():
+        return read_json(delivered) | {"result": read_json(RunFolder(path).result_file)}
     search = _adapted(config, target=None, budget=budget)
     searched = RunFolder(path / "search")
     if not searched.result_file.exists():
@@ -80,14 +84,15 @@ def allocate(
     for attempt in range(ROUNDS):
         chosen = solve(options, _for_layers(limits, graph_of(search, make_model(search))))
         final = _fixed(config, budget, chosen, epochs, searched)
-        folder = RunFolder(path if attempt == 0 else path / f"again{attempt}")
+        folder = RunFolder(path / f"fine-tune{attempt}")
         result = _fine_tune(final, folder, searched, data_dir, observer)
         costs = _costs(result)
         over = {name: costs[name] / limit for name, limit in budget.limits().items() if costs[name] > limit}
         if not over:
-            found = {"folder": str(folder.path), "costs": costs, "plan": final.plan.to_dict()}
-            write_json(path / "allocation.json", asked | found)
-            return asked | found | {"result": result}
+            _move_up(folder)
+            found = asked | {"folder": str(path), "costs": costs, "plan": final.plan.to_dict()}
+            write_json(delivered, found)
+            return found | {"result": result}
         limits = {name: limit * 0.98 / over.get(name, 1 / 0.98) for name, limit in limits.items()}
     seen = f"{costs['energy']:,.6g} nJ after {ROUNDS} rounds"
     raise UserError("budget energy", seen, f"want at most {budget.max_energy:,.6g}; give a larger one")
@@ -202,6 +207,13 @@ def _fine_tune(
     if not folder.config_file.exists():
         folder.create(config)
     return train(config, folder, data_dir, resume=True, observer=observer)
+
+
+def _move_up(folder: RunFolder) -> None:
+    """The run's files into the folder above; ``result.json`` last, so that a call that was stopped here goes on."""
+    for file in sorted(folder.path.iterdir(), key=lambda file: file == folder.result_file):
+        file.rename(folder.path.parent / file.name)
+    folder.path.rmdir()
 
 
 @torch.no_grad()

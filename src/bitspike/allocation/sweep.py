@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import multiprocessing
 import os
+import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -124,7 +125,8 @@ def _worker(
     config, budget = TrainConfig.model_validate(raw), BudgetConfig.model_validate(limits)
     least = _least(config)
 
-    def objective(trial: Any) -> tuple[float, ...]:
+    study = _study(optuna, path, len(budget.limits()))
+    while (trial := _next(optuna, study, trials)) is not None:
         drawn = {
             name: _rounded_up(trial.suggest_float(name, least[name], limit, log=True))
             for name, limit in budget.limits().items()
@@ -132,23 +134,24 @@ def _worker(
         own = BudgetConfig(**{f"max_{name}": value for name, value in drawn.items()})
         folder = path / "-".join(f"{name}-{value:g}" for name, value in drawn.items())
         found = allocate(config, own, folder, data_dir, fine_tune_epochs=fine_tune_epochs)
-        result = found["result"]
-        trial.set_user_attr(
-            "point",
-            {
-                "folder": folder.name,
-                "budget": drawn,
-                "costs": found["costs"],
-                "validation_accuracy": result["validation_accuracy"],
-                "test_accuracy": result["test_accuracy"],
-            },
-        )
-        return (result["validation_accuracy"], *(found["costs"][name] for name in drawn))
+        accuracies = {key: found["result"][key] for key in ("validation_accuracy", "test_accuracy")}
+        point = {"folder": folder.name, "budget": drawn, "costs": found["costs"], **accuracies}
+        trial.set_user_attr("point", point)
+        study.tell(trial, [point["validation_accuracy"], *(found["costs"][name] for name in drawn)])
+        print(f"{folder.name}: validation {point['validation_accuracy']:.2f} %", file=sys.stderr, flush=True)
 
-    done = optuna.study.MaxTrialsCallback(trials, states=(optuna.trial.TrialState.COMPLETE,))
-    study = _study(optuna, path, len(budget.limits()))
-    if len(study.get_trials(states=[optuna.trial.TrialState.COMPLETE])) < trials:
-        study.optimize(objective, callbacks=[done])
+
+def _next(optuna: Any, study: Any, trials: int) -> Any:
+    """A trial to run, or ``None`` if all are finished or with other processes."""
+    states = optuna.trial.TrialState
+    trial = study.ask()
+    before = [
+        other for other in study.get_trials(states=[states.COMPLETE, states.RUNNING]) if other.number < trial.number
+    ]
+    if len(before) < trials:
+        return trial
+    study.tell(trial, state=states.FAIL)
+    return None
 
 
 def _rounded_up(value: float) -> float:
