@@ -14,7 +14,7 @@ from typing import Any
 from bitspike.errors import UserError
 from claims.claim import Run
 
-__all__ = ["read_results", "run_all"]
+__all__ = ["folder_name", "read_results", "run_all"]
 
 
 def read_results(folder: Path, scale: str) -> dict[str, dict[str, Any]]:
@@ -53,8 +53,13 @@ def run_all(runs: Iterable[Run], folder: Path, scale: str, jobs: int, runs_dir: 
             raise
 
 
+def folder_name(run: Run, scale: str) -> str:
+    """Of the run's folder."""
+    return "-".join((scale, run.key)).replace(" ", "-").replace("/", "-").replace("=", "-")
+
+
 def _one(run: Run, scale: str, threads: int, runs_dir: Path, data_dir: Path | None) -> dict[str, Any]:
-    name = "-".join((scale, run.key)).replace(" ", "-").replace("/", "-").replace("=", "-")
+    name = folder_name(run, scale)
     command = ["train", run.recipe]
     for edit in run.all_edits(scale):
         command += ["--set", edit]
