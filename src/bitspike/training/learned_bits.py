@@ -124,15 +124,21 @@ class LearnedBits:
 
     def costs(self) -> dict[str, Tensor]:
         """``size`` in bytes, ``s_ace`` and ``bit_budget`` as `bitspike.cost` counts exactly; with gradients."""
-        size = torch.stack([layer.weights * _width(layer) for layer in self.layers]).sum() / 8 + self.constant_bytes
-        s_ace = torch.stack([layer.macs * _width(layer) * _input_bits(layer) for layer in self.layers]).sum()
+        s_ace = torch.zeros((), dtype=torch.float64)  # whole numbers beyond 2^24
+        size = s_ace + self.constant_bytes
+        for layer in self.layers:
+            size = size + layer.weights * _width(layer) / 8
+            s_ace = s_ace + layer.macs * _width(layer) * _input_bits(layer)
         return {"size": size, "s_ace": s_ace, "bit_budget": s_ace / sum(layer.macs for layer in self.layers)}
 
     def _over_budget(self, budget: BudgetConfig) -> Tensor:
         """An exact penalty: its slope is ``adaptive.budget_penalty`` wherever a budget is exceeded, 0 elsewhere."""
         costs = self.costs()
         over = [costs[name] / limit - 1 for name, limit in budget.limits().items() if name in costs]
-        return self.config.budget_penalty * torch.stack(over).clamp(min=0).sum()
+        exceeded = torch.zeros(())
+        for share in over:
+            exceeded = exceeded + share.clamp(min=0).float()
+        return self.config.budget_penalty * exceeded
 
     def watch(self, epoch: int) -> dict[str, Any]:
         """After ``epoch`` (from 0): stops renewal where the schedule says so; what is told of the epoch."""
@@ -204,18 +210,18 @@ def _steps(node: AdaptiveIFNode) -> Tensor:
     return learned_integer(node.learned_T, 1, node.most_T)
 
 
-def _width(layer: _Layer) -> Tensor:
-    return torch.tensor(float(layer.width)) if layer.own is None else _bits(layer.own.quantizer)
+def _width(layer: _Layer) -> Tensor | float:
+    return layer.width if layer.own is None else _bits(layer.own.quantizer)
 
 
-def _input_bits(layer: _Layer) -> Tensor:
+def _input_bits(layer: _Layer) -> Tensor | float:
     """Bits times steps of an input element: of a sum of ``T`` spikes, ``ceil(log2(T (2^b - 1) + 1))``.
 
     The gradient is that of the logarithm.
     """
     node = layer.source
     if node is None:
-        return torch.tensor(float(layer.bits))
+        return layer.bits
     b, T = _spike_bits(node), _steps(node)
     if not layer.squeezed:
         return b * T
