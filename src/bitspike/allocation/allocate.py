@@ -222,7 +222,7 @@ def _take_weights(model: nn.Module, config: TrainConfig, searched: RunFolder) ->
     plan = config.plan
     for name, weights in adaptive_weights(model).items():
         weights.quantizer.learned_bits.fill_(plan[name].w)
-        weights.quantizer.renewal.active.fill_(True)
+        weights.quantizer.renewal.active.fill_(True)  # whatever the search left
     for name, node in adaptive_neurons(model).items():
         node.learned_T.fill_(plan[name].t)
         for quantizer in node.active_quantizers():

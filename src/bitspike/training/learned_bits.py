@@ -36,7 +36,7 @@ def adaptive_neurons(model: nn.Module) -> dict[str, AdaptiveIFNode]:
 
 
 def fix_bits(model: nn.Module, config: TrainConfig) -> None:
-    """Takes the gradient from the widths that ``config.adaptive.learns`` does not name.
+    """Takes the gradient from the widths that ``config.adaptive.learns`` does not name, and renewal likewise.
 
     Raises:
         UserError: settings that nothing in the model reads, or time steps to be learned that are not squeezed.
@@ -51,12 +51,14 @@ def fix_bits(model: nn.Module, config: TrainConfig) -> None:
     if neurons and "t" in adaptive.learns and not config.neuron.squeeze:
         wanted = "want neuron.squeeze=true, or adaptive.learns=w,s: layers with different steps meet as means over time"
         raise UserError("adaptive.learns", ",".join(adaptive.learns), wanted)
-    for quantizer in weights.values():
-        quantizer.quantizer.learned_bits.requires_grad_("w" in adaptive.learns)
+    for quantizer in (weight.quantizer for weight in weights.values()):
+        quantizer.learned_bits.requires_grad_("w" in adaptive.learns)
+        quantizer.renewal.active.fill_("w" in adaptive.renewal)
     for node in neurons.values():
         node.learned_T.requires_grad_("t" in adaptive.learns)
-        for own in _quantizers(node):
-            own.learned_bits.requires_grad_("s" in adaptive.learns)
+        for quantizer in _quantizers(node):
+            quantizer.learned_bits.requires_grad_("s" in adaptive.learns)
+            quantizer.renewal.active.fill_("s" in adaptive.renewal)
 
 
 def _quantizers(node: AdaptiveIFNode) -> list[LearnedQuantizer]:
@@ -154,13 +156,13 @@ class LearnedBits:
         return told
 
     def _schedule(self, key: str, of: Iterable[LearnedQuantizer], means: Mapping[str, float], epoch: int) -> None:
-        on = key in self.config.renewal
-        if self.config.target is not None and key in means:
-            target, start = self.config.target[WIDTHS.index(key)], getattr(self.start, key)
-            near = means[key] - target < RENEWAL_MARGIN * (start - target)
-            on = on and not (near and epoch + 1 >= self.config.renewal_epochs)
-        for quantizer in of:
-            quantizer.renewal.active.logical_and_(torch.tensor(on))
+        """Renewal stops for good near the target, after some epochs (paper 001, Algorithm 1's schedule)."""
+        if self.config.target is None or key not in means or epoch + 1 < self.config.renewal_epochs:
+            return
+        target, start = self.config.target[WIDTHS.index(key)], getattr(self.start, key)
+        if means[key] - target < RENEWAL_MARGIN * (start - target):
+            for quantizer in of:
+                quantizer.renewal.active.fill_(False)
 
     def plan(self) -> BitPlan:
         """The bits as they are, layer by layer."""
