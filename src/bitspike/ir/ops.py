@@ -346,7 +346,7 @@ class Store:
 class Dynamics:
     """The integers by which a frozen neuron lives. Potentials are fixed point: the threshold is ``2^fraction_bits``.
 
-    One step, with ``v = v_init`` and ``sent = 0`` before the first, the current ``x``, and ``lo``, ``hi`` of the `Fire`::
+    One step, with ``v = v_init`` and ``sent = 0`` before the first, current ``x``, ``lo`` and ``hi`` of the `Fire`::
 
         half  = 2^(fraction_bits - 1) if rounds and fraction_bits > 0, else 0
         u     = ((v * leak_multiplier) >> leak_shift) + x

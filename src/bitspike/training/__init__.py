@@ -2,13 +2,14 @@
 
 from bitspike.training.config import LossConfig, OptimizerConfig, TrainConfig
 from bitspike.training.evaluate import Accuracy, evaluate
-from bitspike.training.loop import Observer, train
+from bitspike.training.loop import Objective, Observer, train
 from bitspike.training.overrides import override
 from bitspike.training.run_folder import RunFolder
 
 __all__ = [
     "Accuracy",
     "LossConfig",
+    "Objective",
     "Observer",
     "OptimizerConfig",
     "RunFolder",
