@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from bitspike import __version__
-from bitspike.cli import cost, data, evaluate, export, freeze, quickstart, report, reproduce, train
+from bitspike.cli import convert, cost, data, evaluate, export, freeze, quickstart, report, reproduce, train
 from bitspike.errors import UserError
 
 __all__ = ["app", "main"]
@@ -26,6 +26,7 @@ app = typer.Typer(
 app.command("quickstart")(quickstart.quickstart)
 app.command("train")(train.train)
 app.command("evaluate")(evaluate.evaluate)
+app.command("convert")(convert.convert)
 app.command("cost")(cost.cost)
 app.command("report")(report.report)
 app.command("reproduce")(reproduce.reproduce)

@@ -13,9 +13,8 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from bitspike.errors import UserError, closest
-from bitspike.ir import Add, Affine, Conv, Fire, Graph, Input, Linear, Readout, Release, Reshape, SumPool
-from bitspike.layers import Encoder, OverTime, ReleasedAffine
-from bitspike.layers import Release as ReleaseLayer
+from bitspike.ir import Add, Affine, Conv, Fire, Graph, Input, Linear, Readout, Reshape, SumPool
+from bitspike.layers import Encoder, OverTime, Release, ReleasedAffine
 from bitspike.lowering import lower
 from bitspike.neurons import BaseNode, QReLU, STBIFNode
 from bitspike.quant import MaxScaled, synapses, weight_quantizer
@@ -75,7 +74,7 @@ def to_snn(qann: nn.Module, T: int, method: str = "spikezip") -> nn.Module:
     if not neurons:
         raise UserError("model", type(qann).__name__, "want a network of q-relu neurons (neuron.kind=q-relu)")
     n = max(neuron.levels for neuron in neurons.values())
-    release = ReleaseLayer(T, n, None if how.ends else T)
+    release = Release(T, n, None if how.ends else T)
     for name, module in list(snn.named_modules()):
         match module:
             case Encoder():
@@ -93,7 +92,7 @@ def to_snn(qann: nn.Module, T: int, method: str = "spikezip") -> nn.Module:
     return snn
 
 
-def _released(layers: OverTime, release: ReleaseLayer) -> OverTime:
+def _released(layers: OverTime, release: Release) -> OverTime:
     """Biases and batch norms as affine maps whose offset is released."""
     made: OrderedDict[str, nn.Module] = OrderedDict()
     for name, layer in layers.named_children():
@@ -138,21 +137,18 @@ def settling_bound(graph: Graph) -> int:
     Once what a neuron reads has ended, each step brings what it has sent one closer to what it will have sent.
 
     Args:
-        graph: of the SNN; only one whose release ends settles.
+        graph: the structural one of the QANN, or the frozen one of the SNN.
     """
+    most = {node.name: node.dynamics.tracer or node.T if node.dynamics else node.hi for node in graph.neurons()}
     steps: dict[str, int] = {}
     for node in graph.nodes:
-        steps[node.name] = max((steps[name] for name in node.inputs), default=0)
-        if isinstance(node, Release):
-            steps[node.name] = node.steps
-        elif isinstance(node, Fire):
-            most = node.dynamics.tracer if node.dynamics else None
-            steps[node.name] += most or node.T
+        before = max((steps[name] for name in node.inputs), default=max(most.values()))
+        steps[node.name] = before + most.get(node.name, 0)
     return steps[graph.nodes[-1].name]
 
 
 def float_weights(model: nn.Module) -> int:
-    """Rounds weights that are still floats to `EXACT_BITS` bits, in place, so that they freeze. Says how many layers."""
+    """Rounds weights that are still floats to `EXACT_BITS` bits, in place, so that they freeze; says of how many layers."""
     layers = [layer for layer in synapses(model).values() if weight_quantizer(layer) is None]
     for layer in layers:
         parametrize.register_parametrization(layer, "weight", MaxScaled(EXACT_BITS, layer.weight), unsafe=True)

@@ -4,13 +4,17 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
 from bitspike.errors import UserError, closest
-from bitspike.recipes import multilevel, qsnn, static
+from bitspike.recipes import multilevel, qsnn, spikezip, static
 from bitspike.training import TrainConfig
 
 __all__ = ["RECIPES", "recipe"]
 
 RECIPES: Mapping[str, Callable[[], TrainConfig]] = MappingProxyType(
-    {name.replace("_", "-"): getattr(room, name) for room in (static, qsnn, multilevel) for name in room.__all__}
+    {
+        name.replace("_", "-"): getattr(room, name)
+        for room in (static, qsnn, spikezip, multilevel)
+        for name in room.__all__
+    }
 )
 
 

@@ -1,5 +1,6 @@
 """Reports: tables of what was trained and what it costs."""
 
+from bitspike.reports.conversion import conversion_figure, conversion_table
 from bitspike.reports.energy import energy_table
 from bitspike.reports.tables import (
     activity_tables,
@@ -15,6 +16,8 @@ from bitspike.reports.tables import (
 __all__ = [
     "activity_tables",
     "agreement_table",
+    "conversion_figure",
+    "conversion_table",
     "cost_table",
     "energy_table",
     "footprint_table",
