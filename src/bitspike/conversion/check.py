@@ -50,7 +50,7 @@ class Equivalence:
         logits_equal: images all of whose logits are the QANN's.
         T: steps that were run, at most. bound: those after which every image has settled, ``n (L + 1)``.
         settled_at: ``T_eq`` of each batch: the step of its last spike.
-        settled: whether every batch was seen to be silent, or ran to the bound.
+        settled: whether every batch was seen to be silent after the release, or ran to the bound.
         accuracy: of the SNN in percent, had it been read after 1, 2, ... steps.
         qann_accuracy: of the QANN, in percent.
     """
@@ -124,7 +124,7 @@ def equivalence(
         T_last = T_ran
         settled_at = [_layer(found, name, sent[name], wanted[name][0], ratio, distances[name]) for name in distances]
         found.settled_at.append(max(settled_at))
-        found.settled &= max(settled_at) < T_ran or (ends and T_ran >= (found.bound or 0))
+        found.settled &= ends and (parts < T_ran > max(settled_at) or T_ran >= (found.bound or T))
         logits = np.cumsum(_whole(sent[readout.inputs[0]], T_ran), axis=0)
         qann_logits = wanted[readout.name][0]
         found.logits_equal += int((logits[-1] * ratio[0] == qann_logits * ratio[1]).all(1).sum())

@@ -74,11 +74,15 @@ class Converted:
         return activity, cost(graph, "exact", activity, energy_model="lemaire")
 
     def save(self, folder: Path, found: dict[str, Any], activity: Activity, report: CostReport) -> None:
-        """``snn.bitspike``, ``snn_activity.json``, ``snn_cost.json`` and, last, ``conversion.json``."""
-        ir.save(self.net, folder / "snn.bitspike")
-        write_json(folder / "snn_activity.json", activity.to_dict())
-        write_json(folder / "snn_cost.json", report.to_dict())
-        write_json(folder / "conversion.json", found)
+        """``snn.bitspike``, ``snn_activity.json``, ``snn_cost.json`` and, last, ``conversion.json``.
+
+        Those of another method than spikezip have its name in theirs: ``snn-qcfs.bitspike``.
+        """
+        method = "" if self.method == "spikezip" else f"-{self.method}"
+        ir.save(self.net, folder / f"snn{method}.bitspike")
+        write_json(folder / f"snn_activity{method}.json", activity.to_dict())
+        write_json(folder / f"snn_cost{method}.json", report.to_dict())
+        write_json(folder / f"conversion{method}.json", found)
 
 
 def convert(

@@ -148,7 +148,7 @@ def settling_bound(graph: Graph) -> int:
 
 
 def float_weights(model: nn.Module) -> int:
-    """Rounds weights that are still floats to `EXACT_BITS` bits, in place, so that they freeze; says of how many layers."""
+    """Rounds float weights to `EXACT_BITS` bits, in place, so that they freeze; says of how many layers."""
     layers = [layer for layer in synapses(model).values() if weight_quantizer(layer) is None]
     for layer in layers:
         parametrize.register_parametrization(layer, "weight", MaxScaled(EXACT_BITS, layer.weight), unsafe=True)

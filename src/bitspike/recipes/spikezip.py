@@ -5,9 +5,9 @@
 ``neuron.levels=16 bits=8/5/1 neuron.paths=8,4``.
 
 From the paper: networks, data, levels 8 with 4 and 2 (4 with 2 and 1 for ResNet20 on CIFAR-10), alpha = 1, soft labels
-for the sub-paths, float weights, mean pools. Its appendix with all else is not public: SGD 0.1 with momentum 0.9, weight
-decay 5e-4, cosine, batch 128, 300 epochs and the augmentation are as in QCFS (Bu et al. 2022); 100 epochs of fine-tuning
-at 0.01 are ours. The thin recipes have 8-bit weights.
+for the sub-paths, float weights, mean pools. Its appendix with all else is not public: SGD 0.1 with momentum 0.9,
+weight decay 5e-4, cosine, batch 128, 300 epochs and the augmentation are as in QCFS (Bu et al. 2022); 100 epochs of
+fine-tuning at 0.01 are ours. The thin recipes have 8-bit weights.
 """
 
 from __future__ import annotations
