@@ -9,12 +9,15 @@ import sys
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 from bitspike.errors import UserError
 from claims.claim import Run
 
 __all__ = ["read_results", "run_all"]
+
+TRAINING_ANN = Lock()
 
 
 def read_results(folder: Path, scale: str) -> dict[str, dict[str, Any]]:
@@ -54,8 +57,15 @@ def run_all(runs: Iterable[Run], folder: Path, scale: str, jobs: int, runs_dir: 
 
 
 def _one(run: Run, scale: str, threads: int, runs_dir: Path, data_dir: Path | None) -> dict[str, Any]:
-    name = "-".join((scale, run.key)).replace(" ", "-").replace("/", "-").replace("=", "-")
-    command = ["train", run.recipe]
+    name = _folder(run, scale)
+    command = ["convert" if run.converts else "train", run.recipe]
+    if run.converts:
+        ann = Run(f"{run.recipe}-ann", (), run.seed)
+        with TRAINING_ANN:  # which several conversions start from
+            if not (runs_dir / _folder(ann, scale) / "result.json").exists():
+                _one(ann, scale, threads, runs_dir, data_dir)
+        command += ["--ann", str(runs_dir / _folder(ann, scale))]
+        command += [edit for edit in run.edits if edit.startswith("--")] or ["--stop-when-settled"]
     for edit in run.all_edits(scale):
         command += ["--set", edit]
     where = ["--name", name, "--runs-dir", str(runs_dir), "--json"]
@@ -70,6 +80,10 @@ def _one(run: Run, scale: str, threads: int, runs_dir: Path, data_dir: Path | No
     result: dict[str, Any] = json.loads(finished.stdout)
     del result["folder"]
     return {**result, "command": " ".join(["bitspike", *command]), "threads": threads, "commit": _commit()}
+
+
+def _folder(run: Run, scale: str) -> str:
+    return "-".join((scale, run.key)).replace(" ", "-").replace("/", "-").replace("=", "-")
 
 
 def _commit() -> str:

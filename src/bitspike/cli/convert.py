@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import sys
+from collections.abc import Callable
 from contextlib import redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,7 @@ from bitspike.errors import UserError, closest
 if TYPE_CHECKING:
     from torch import nn
 
+    from bitspike.data import ImageSet
     from bitspike.training import RunFolder, TrainConfig
 
 __all__ = ["convert"]
@@ -83,18 +85,27 @@ def convert(
     kind = picture.suffix.removeprefix(".").lower() if picture else ""
     if picture and kind not in FORMATS:
         raise UserError("--picture", str(picture), f"want a name that ends in one of {', '.join(FORMATS)}")
-    run = _find(source, edits or [], ann, dataset, name, runs_dir, data_dir, resume)
+    if steps is not None and not 1 <= steps <= conversion.MOST_STEPS:
+        raise UserError("--steps", steps, f"want 1 to {conversion.MOST_STEPS}")
+    if stop_when_settled and not conversion.METHODS[method].ends:
+        raise UserError("--stop-when-settled", method, "its images never end, so it never settles; leave it out")
+
+    def load(config: TrainConfig) -> tuple[ImageSet, ImageSet]:
+        """The images to check on, and those to count spikes on; before anything is trained for them."""
+        parts = load_images(config, data_dir)
+        shown: ImageSet = getattr(parts, split)
+        if images is not None and images > len(shown):
+            raise UserError("--images", images, f"the {split} split of {config.dataset} has {len(shown)}")
+        return shown.first(images or len(shown)), parts.validation
+
+    run = _find(source, edits or [], ann, dataset, name, runs_dir, data_dir, resume, load)
     shape = find_dataset(run.config.dataset).image_shape
     title = run.config.model
     made = conversion.convert(run.qann, shape, T=steps, method=method, name=title, dataset=run.config.dataset)
-    found_images = load_images(run.config, data_dir)
-    shown = getattr(found_images, split)
-    if images is not None and images > len(shown):
-        raise UserError("--images", images, f"the {split} split of {run.config.dataset} has {len(shown)}")
-    shown = shown.first(images or len(shown))
+    shown, others = load(run.config)
     agreement = made.floats_and_integers(shown)
     check = made.check(shown, stop_when_settled)
-    activity, report = made.cost(found_images.validation, f"validation images of {run.config.dataset}")
+    activity, report = made.cost(others, f"validation images of {run.config.dataset}")
     found = {"network": title, "method": method, "dataset": run.config.dataset, "split": split, **check.to_dict()}
     found |= {"levels": made.levels, "float_weights_rounded": made.rounded}
     found["floats_and_integers"] = agreement.to_dict()
@@ -130,8 +141,10 @@ def _find(
     runs_dir: Path,
     data_dir: Path | None,
     resume: bool,
+    load: Callable[[TrainConfig], object],
 ) -> _Run:
     from bitspike import conversion, recipes, training
+    from bitspike.training.setup import make_model
 
     is_run = os.path.isfile(os.path.join(source, "config.json"))
     if ":" in source and not is_run:
@@ -140,6 +153,7 @@ def _find(
                 raise UserError(option, str(value), "it is for recipes; your own network brings its weights")
         config = training.override(_own_config(source, dataset), edits)
         teacher, student = _own(source, config)
+        load(config)
         return _finetuned(config, teacher, student, name, runs_dir, data_dir, resume)
     if dataset is not None:
         raise UserError("--dataset", dataset, f"{source} has its own; leave the option out")
@@ -164,6 +178,8 @@ def _find(
         config = training.override(recipes.recipe(source), edits)
         if config.neuron.kind != "q-relu":
             raise UserError("recipe", source, "want one of q-relu neurons: spikezip-...")
+        make_model(config)  # refuses what does not fit, before anything is trained
+        load(config)
         ann = ann or runs_dir / f"{source}-ann-seed{config.seed}"
         _train_ann(source, config, ann, data_dir)
     state = _trained(training.RunFolder(ann))
@@ -259,8 +275,9 @@ def _flat(trained: dict[str, Any], found: dict[str, Any], report: dict[str, Any]
     at = {f"accuracy_at_{t}": accuracy[min(t, len(accuracy)) - 1] for t in (1, 2, 4, 8, 16, 32)}
     keys = ("method", "images", "equal", "logits_equal", "T", "T_eq", "bound", "settled", "qann_accuracy")
     costs = {key: total[key] for key in ("s_ace", "ns_ace", "sops", "spikes", "size_bytes")}
-    distance = {name: layer["distance"] for name, layer in found["layers"].items()}
-    return {**trained, **costs, **{key: found[key] for key in keys}, **at, "accuracy": accuracy, "distance": distance}
+    last = [layer["distance"][-1] for layer in found["layers"].values()]
+    curve = {"accuracy": accuracy, "final_distance": sum(last) / len(last)}
+    return {**trained, **costs, **{key: found[key] for key in keys}, **at, **curve}
 
 
 def _print(found: dict[str, Any], report: Any, folder: Path) -> None:

@@ -2,13 +2,14 @@
 
 from bitspike.conversion.adopt import adopt
 from bitspike.conversion.check import Equivalence, LayerEquivalence, equivalence
-from bitspike.conversion.convert import Converted, convert
+from bitspike.conversion.convert import MOST_STEPS, Converted, convert
 from bitspike.conversion.equilibrium import quantized, with_steps
 from bitspike.conversion.finetune import PathsEnsemble, finetune_config, with_weights_of
 from bitspike.conversion.spiking import METHODS, Method, check_convertible, float_weights, settling_bound, to_snn
 
 __all__ = [
     "METHODS",
+    "MOST_STEPS",
     "Converted",
     "Equivalence",
     "LayerEquivalence",
