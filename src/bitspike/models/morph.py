@@ -42,8 +42,9 @@ def morph(model: nn.Module, reroute: bool = False) -> nn.Module:
     if reroute:
         modules = dict(model.named_modules())
         for call in list(graph.nodes):
-            if _is_neuron(modules, call) and _is_sum(call.args[0]):
-                _split(model, graph, call)
+            total = call.args[0] if _is_neuron(modules, call) else None
+            if isinstance(total, torch.fx.Node) and _is_sum(total) and len(total.users) == 1:
+                _split(model, graph, call, total)
         model = torch.fx.GraphModule(model, graph)
     _share_steps(model, graph)
     return model
@@ -80,11 +81,9 @@ def _is_current(module: nn.Module) -> bool:
     return norms or bool(synapses(module)) or isinstance(module, Encoder)
 
 
-def _split(model: nn.Module, graph: torch.fx.Graph, call: torch.fx.Node) -> None:
-    """Moves a neuron from behind a sum onto the currents in it."""
+def _split(model: nn.Module, graph: torch.fx.Graph, call: torch.fx.Node, total: torch.fx.Node) -> None:
+    """Moves a neuron from behind a sum, which nothing else reads, onto the currents in it."""
     modules = dict(model.named_modules())
-    total = call.args[0]
-    assert isinstance(total, torch.fx.Node)
     currents = [part for part in total.all_input_nodes if _neurons_behind(modules, part) is None]
     neuron, name = modules[str(call.target)], str(call.target)
     assert isinstance(neuron, QReLU)

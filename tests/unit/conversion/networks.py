@@ -12,7 +12,9 @@ from bitspike.models import build_model, morph
 from bitspike.neurons import NeuronConfig, QReLU
 
 SHAPE = (3, 8, 8)
-CHANNELS = {"convnet": (4, 5, 6), "resnet8-thin": (4, 5, 6), "vgg9": (4, 5, 6)}
+CHANNELS = {"convnet": (4, 5, 6), "resnet8-thin": (4, 5, 6), "vgg9": (4, 5, 6), "vggsnn": (3, 4, 4, 5, 5)}
+CHANNELS |= dict.fromkeys(("resnet18", "sew-resnet18", "ms-resnet18"), (3, 4, 4, 5))
+CHANNELS |= {"resnet20-thin": (3, 4, 5), "vgg16": (3, 4, 4, 5, 5)}
 
 
 def pixels(count: int = 24, seed: int = 0, shape: tuple[int, int, int] = SHAPE) -> NDArray[np.uint8]:
@@ -23,14 +25,18 @@ def pixels(count: int = 24, seed: int = 0, shape: tuple[int, int, int] = SHAPE) 
 
 
 def qann(
-    name: str = "convnet", levels: int = 4, reroute: bool = False, weight_bits: int = 8, seed: int = 0
+    name: str = "convnet",
+    levels: int = 4,
+    reroute: bool = False,
+    weight_bits: int = 8,
+    shape: tuple[int, int, int] = SHAPE,
 ) -> nn.Module:
     """A network as it was initialised, with the statistics and the steps of random images; norms are lively."""
     torch.manual_seed(0)
     plan = BitPlan(Bits(weight_bits, levels.bit_length(), 1))
     neuron = NeuronConfig(kind="q-relu", levels=levels)
-    model = build_model(name, plan, image_shape=SHAPE, num_classes=5, neuron=neuron, channels=CHANNELS[name])
-    return started(morph(model, reroute))
+    model = build_model(name, plan, image_shape=shape, num_classes=5, neuron=neuron, channels=CHANNELS[name])
+    return started(morph(model, reroute), shape)
 
 
 def started(model: nn.Module, shape: tuple[int, int, int] = SHAPE) -> nn.Module:

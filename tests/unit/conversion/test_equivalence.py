@@ -81,6 +81,16 @@ def test_the_spiking_network_says_what_the_quantized_one_says(name, levels, rero
     assert any(layer.taken_back for layer in found.layers.values()) or levels == 1
 
 
+@pytest.mark.parametrize("reroute", [False, True])
+@pytest.mark.parametrize("name", ["vgg16", "vggsnn", "resnet18", "resnet20-thin", "sew-resnet18", "ms-resnet18"])
+def test_every_family_is_converted(name, reroute):
+    shape = (3, 32, 32) if name.startswith("vgg") else (3, 8, 8)
+    made = convert(qann(name, 2, reroute, shape=shape), shape)
+    found = equivalence(made.net, made.levels, pixels(6, 0, shape), LABELS[:6], stop_when_settled=True)
+    assert found.equal
+    assert found.settled
+
+
 @pytest.mark.parametrize(("name", "levels", "reroute"), NETWORKS)
 def test_the_quantized_integers_are_the_networks_own_levels(name, levels, reroute):
     """But for what floats and fixed point round to two sides of a threshold."""
