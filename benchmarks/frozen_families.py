@@ -19,6 +19,7 @@ import typer
 
 from bitspike import Bits, __version__, recipes
 from bitspike.backends import c, oracle
+from bitspike.conversion import convert
 from bitspike.data import ImageSet, find_dataset, load
 from bitspike.ir import FrozenGraph, save
 from bitspike.lowering import agreement, freeze
@@ -41,6 +42,7 @@ FAMILIES = {  # recipe, edits, bits
     "adaptive-pre-resnet8": ("adaptive-resnet8-thin-fashion", LONGER, ("4/4/2",)),
     "multilevel-vgg9": ("multilevel-vgg9-thin-fashion", LONGER, ("8/3/1", "4/3/2")),
     "multilevel-sparse-resnet18": ("multilevel-sparse-resnet18-thin-fashion", LONGER, ("8/3/1",)),
+    "spikezip-resnet8": ("spikezip-resnet8-thin-fashion", [*LONGER, "neuron.paths="], ("8/4/1",)),  # without a teacher
 }
 EDGE_IMAGES, BATCH = 1000, 250
 RESULTS = Path(__file__).parent.parent / "results" / "freeze" / "families.jsonl"
@@ -51,11 +53,18 @@ def config_of(family: str, bits: str) -> TrainConfig:
     return override(recipes.recipe(name), [*edits, f"bits={bits}", "tensorboard=false"])
 
 
+def images_at_once(net: FrozenGraph) -> int:
+    """As many as before of a network of few steps; of one that runs many, as many steps."""
+    steps = max(edge.T for edge in net.graph.edges.values())
+    return max(1, BATCH * 4 // max(4, steps))
+
+
 def edges_that_differ(net: FrozenGraph, images: np.ndarray, cc: list[str]) -> dict[str, int]:
     """Integers compared between oracle and C, and those that differ, over every stored edge and the logits."""
     compared = differ = 0
-    for start in range(0, len(images), BATCH):
-        some = images[start : start + BATCH]
+    batch = images_at_once(net)
+    for start in range(0, len(images), batch):
+        some = images[start : start + batch]
         logits, edges = c.traced(net, some, cc)
         expected = oracle.run(net, some)
         edges[net.graph.nodes[-1].name] = logits[None]
@@ -73,10 +82,13 @@ def measure(family: str, bits: str, data_dir: Path | None, cc: list[str]) -> dic
         train(config, run, data_dir)
         model = make_model(config).eval()
         load_model(run.checkpoint_file, model)
-        net = replace(freeze(model, find_dataset(config.dataset).image_shape, config.model), dataset=config.dataset)
+        shape = find_dataset(config.dataset).image_shape
+        if config.neuron.kind == "q-relu":
+            model = convert(model, shape).snn
+        net = replace(freeze(model, shape, config.model), dataset=config.dataset)
         size = save(net, Path(folder, "net.bitspike"))
     pixels, labels = test.images.numpy(), test.labels.numpy()
-    floats = evaluate(model, test)
+    floats = evaluate(model, test, batch_size=images_at_once(net))
     by_oracle, by_c = oracle.logits(net, pixels).argmax(1), c.logits(net, pixels, cc).argmax(1)
     integers = 100 * float((by_oracle == labels).mean())
     weights = sum(net.tensors[f"{node.name}.weight"].size for node in net.graph.synapses())
@@ -93,7 +105,9 @@ def measure(family: str, bits: str, data_dir: Path | None, cc: list[str]) -> dic
         "integer_accuracy": round(integers, 4),
         "classes_equal_oracle_c": int((by_oracle == by_c).sum()),
         "edges_oracle_c": {"images": EDGE_IMAGES, **edges_that_differ(net, pixels[:EDGE_IMAGES], cc)},
-        "floats_integers": agreement(model, net, batches(test.images[:EDGE_IMAGES], 50)).to_dict(),
+        "floats_integers": agreement(
+            model, net, batches(test.images[:EDGE_IMAGES], min(50, images_at_once(net)))
+        ).to_dict(),
         "weights": weights,
         "file_bytes": size,
         "file_bytes_per_weight_byte": round(size / (weights * Bits.parse(bits).w / 8), 4),

@@ -9,12 +9,12 @@ from typing import Annotated
 import typer
 
 from bitspike.errors import UserError, closest
-from claims import paper_000, paper_001, paper_002, paper_004
+from claims import paper_000, paper_001, paper_002, paper_003, paper_004
 from claims.claim import SCALES
 from claims.page import page
 from claims.runner import read_results, run_all
 
-PAPERS = (paper_000.PAPER, paper_001.PAPER, paper_002.PAPER, paper_004.PAPER)
+PAPERS = (paper_000.PAPER, paper_001.PAPER, paper_002.PAPER, paper_003.PAPER, paper_004.PAPER)
 ROOT = Path(__file__).parent.parent
 
 

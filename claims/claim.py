@@ -26,6 +26,10 @@ SCALES: Mapping[str, Mapping[str, tuple[str, ...]]] = {
         "multilevel-vgg9-thin-cifar10": ("train_size=10000", "epochs=2", "tensorboard=false"),
         "multilevel-sparse-resnet18-thin-fashion": ("train_size=10000", "epochs=3", "tensorboard=false"),
         "multilevel-sparse-resnet18-thin-cifar10": ("train_size=10000", "epochs=3", "tensorboard=false"),
+        "spikezip-resnet8-thin-fashion-ann": ("train_size=20000", "epochs=6"),
+        "spikezip-resnet8-thin-fashion": ("train_size=20000", "epochs=2"),
+        "spikezip-resnet8-thin-cifar10-ann": ("train_size=20000", "epochs=6"),
+        "spikezip-resnet8-thin-cifar10": ("train_size=20000", "epochs=2"),
     },
     "small-atan": {"fashion-convnet": (*_SHORT, "neuron.surrogate_function=atan")},
     "full": {},
@@ -36,7 +40,10 @@ multi-bit neuron's own gradient or the arctangent's; ``full`` is the recipe as i
 
 @dataclass(frozen=True)
 class Run:
-    """One training run: a recipe, what is set differently, a seed."""
+    """One training run: a recipe, what is set differently, a seed.
+
+    Recipes of ``spikezip`` are trained by `bitspike convert`; an edit that begins with ``--`` is an option of it.
+    """
 
     recipe: str
     edits: tuple[str, ...]
@@ -47,16 +54,26 @@ class Run:
         return " ".join((self.recipe, *self.edits, f"seed={self.seed}"))
 
     def all_edits(self, scale: str) -> tuple[str, ...]:
-        return (*SCALES[scale].get(self.recipe, ()), *self.edits, f"seed={self.seed}")
+        edits = (edit for edit in self.edits if not edit.startswith("--"))
+        return (*SCALES[scale].get(self.recipe, ()), *edits, f"seed={self.seed}")
+
+    @property
+    def converts(self) -> bool:
+        return self.recipe.startswith("spikezip-") and not self.recipe.endswith("-ann")
 
 
+AT = (1, 2, 4, 8)
 _WIDTHS = ("mean_w", "mean_s", "mean_t", "first_w", "last_w", "largest_w")
-METRICS = (
+METRICS: tuple[str, ...] = (
     *("test_accuracy", "weight_entropy", "spike_entropy", "spikes", "events", "energy_nj"),
     *("size_bytes", "s_ace", "s_ace_paper_001", *_WIDTHS),
+    *(f"accuracy_at_{t}" for t in AT),
+    *("equal", "T_eq", "bound", "final_distance"),
 )
 """What judges may look at: test accuracy in percent, mean entropies in bits, and for an image the spikes that neurons
-fire, the events that paper 004 counts, and nanojoules after Lemaire et al."""
+fire, the events that paper 004 counts, and nanojoules after Lemaire et al. Of a converted network: its accuracy after
+so many steps, whether all of its logits are the quantized network's, the step of its last spike and the certain bound
+of that, and the mean distance of its feature maps, in levels, after all steps."""
 
 Scores = Mapping[str, Sequence[float]]
 """A metric by setting (``bits=1/4/1``), a number for each seed."""

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from statistics import mean, stdev
 from typing import Any
 
-from claims.claim import METRICS, SEEDS, Claim, Paper, scores_of
+from claims.claim import AT, METRICS, SEEDS, Claim, Paper, scores_of
 
 __all__ = ["page"]
 
@@ -32,6 +32,10 @@ COLUMNS = {  # metric: heading, unit, digits
     "spikes": ("spikes fired (k)", 1e3, 2),
     "events": ("events, with those of sums (k)", 1e3, 2),
     "energy_nj": ("energy, Lemaire (uJ)", 1e3, 2),
+    **{f"accuracy_at_{t}": (f"T = {t} (%)", 1, 2) for t in AT},
+    "equal": ("runs equal", 1, 2),
+    "T_eq": ("last spike at", 1, 1),
+    "final_distance": ("distance of feature maps (levels)", 1, 4),
 }
 
 

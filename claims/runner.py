@@ -9,12 +9,15 @@ import sys
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 from bitspike.errors import UserError
 from claims.claim import Run
 
 __all__ = ["folder_name", "read_results", "run_all"]
+
+TRAINING_ANN = Lock()
 
 
 def read_results(folder: Path, scale: str) -> dict[str, dict[str, Any]]:
@@ -60,7 +63,14 @@ def folder_name(run: Run, scale: str) -> str:
 
 def _one(run: Run, scale: str, threads: int, runs_dir: Path, data_dir: Path | None) -> dict[str, Any]:
     name = folder_name(run, scale)
-    command = ["train", run.recipe]
+    command = ["convert" if run.converts else "train", run.recipe]
+    if run.converts:
+        ann = Run(f"{run.recipe}-ann", (), run.seed)
+        with TRAINING_ANN:  # which several conversions start from
+            if not (runs_dir / folder_name(ann, scale) / "result.json").exists():
+                _one(ann, scale, threads, runs_dir, data_dir)
+        command += ["--ann", str(runs_dir / folder_name(ann, scale))]
+        command += [edit for edit in run.edits if edit.startswith("--")] or ["--stop-when-settled"]
     for edit in run.all_edits(scale):
         command += ["--set", edit]
     where = ["--name", name, "--runs-dir", str(runs_dir), "--json"]

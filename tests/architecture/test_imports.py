@@ -43,7 +43,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "lowering": BELOW_MODELS | {"ir", "cost", "backends"},
     # above
     "training": BELOW_TRAINING,
-    "conversion": BELOW_TRAINING,
+    "conversion": BELOW_TRAINING | {"training", "backends"},  # backends: the oracle, in which it is checked
     "allocation": BELOW_TRAINING | {"training"},
     "reproduce": BELOW_TRAINING,
     "recipes": BELOW_RECIPES,

@@ -26,6 +26,7 @@ from bitspike.ir import (
     MaxPool,
     Node,
     Readout,
+    Release,
     Relu,
     Reshape,
     Store,
@@ -174,6 +175,7 @@ class _Sampler:
             self.held: 1,
             self.skip: 1,
             self.relay: 0.5,
+            self.settling: 1.5,
             self.other_rank: 0.5,
             self.dead_end: 0.5,
         }
@@ -243,6 +245,17 @@ class _Sampler:
             n for n, e in self.edges.items() if e.shape == self.edges[x].shape and {e.T, self.edges[x].T} <= {1, self.T}
         ]
         return self.join(x, self.choice(fit))
+
+    def settling(self, x: str) -> str:
+        """As a converted network computes: images for some steps, offsets for some, neurons that take spikes back."""
+        train = self.add(
+            Release(name=self.fresh("release"), inputs=("image",), T=self.T, steps=self.integer(1, self.T), parts=3)
+        )
+        current = self.affine(self.conv(train), steps=self.integer(1, self.T))
+        sent = self.fire(current, tracer=self.integer(2, 9))
+        if self.chance(0.5):
+            sent = self.fire(self.affine(self.conv(sent), steps=self.integer(1, self.T)), tracer=self.integer(2, 9))
+        return sent
 
     def relay(self, x: str) -> str:
         """Neurons that read spikes, or whatever ``x`` is."""
@@ -316,9 +329,10 @@ class _Sampler:
             Linear(name=self.fresh("linear"), inputs=(x,), out_channels=size, weight_bits=self.weight_bits())
         )
 
-    def affine(self, x: str) -> str:
+    def affine(self, x: str, steps: int | None = None) -> str:
         shift = self.integer(1, 12) if self.chance(0.3) else 0
-        return self.add(Affine(name=self.fresh("affine"), inputs=(x,), fraction_bits=self.integer(0, 20), shift=shift))
+        point = self.integer(0, 20)
+        return self.add(Affine(name=self.fresh("affine"), inputs=(x,), fraction_bits=point, shift=shift, steps=steps))
 
     def relu(self, x: str) -> str:
         return self.add(Relu(name=self.fresh("relu"), inputs=(x,)))
@@ -362,13 +376,13 @@ class _Sampler:
             shape = (channels, rows, places // rows)
         return self.add(Reshape(name=self.fresh("reshape"), inputs=(x,), shape=shape))
 
-    def fire(self, x: str, steps: int | None = None) -> str:
+    def fire(self, x: str, steps: int | None = None, tracer: int | None = None) -> str:
         if steps is None:
             steps = self.T if self.edges[x].T > 1 or self.chance(0.9) else 1
-        lo, hi = self.alphabet()
+        lo, hi = self.alphabet() if tracer is None else self.choice([(-1, 1), (-1, 1), (0, 1), (-3, 2)])
         top = max(abs(lo), abs(hi), 1)
         fraction = round(log2(self.typical[x] + 1) - log2(top) + self.rng.normal())
-        fraction = min(max(fraction, 0), 30)
+        fraction = min(max(fraction - 2 * (tracer is not None), 0), 30)  # a tracer's spikes are few
         threshold = 1 << fraction
         shift = self.choice([0, 0, 1, self.integer(1, 15)])
         dynamics = Dynamics(
@@ -378,7 +392,10 @@ class _Sampler:
             v_reset=self.choice([None, None, 0, self.integer(-threshold, threshold), -self.integer(0, 3 * threshold)]),
             v_init=self.choice([0, 0, self.integer(-threshold, threshold)]),
             rounds=self.chance(0.4),
+            tracer=tracer,
         )
+        if tracer is not None and self.chance(0.7):  # no leak, and half a threshold to begin with
+            dynamics = replace(dynamics, leak_multiplier=1 << shift, v_reset=None, v_init=threshold >> 1, rounds=False)
         bits = None
         if steps > 1 and self.chance(0.35):
             bits = self.choice([2, 2, 3, 4, 8, self.integer(2, 16)])
@@ -528,12 +545,15 @@ def _features(net: FrozenGraph) -> Iterator[str]:
                 yield from _named(edges[node.inputs[0]].T != edges[node.inputs[1]].T, "held add")
                 yield from _named(all(isinstance(n, Fire | Input) for n in sources), "add of spikes")
                 yield from _named(not any(isinstance(n, Fire | Input) for n in sources), "add of currents")
+            case Release():
+                yield from _named(node.steps < node.T, "Release that ends")
             case Reshape():
                 yield from _named(len(node.shape) == 3, "reshape to 3-D")
                 yield from _named(len(node.shape) == 1, "reshape to flat")
                 yield from _named(len(node.shape) in (2, 4), "reshape to 2-D or 4-D")
             case Affine():
                 offsets, multipliers = (net.tensors[f"{node.name}.{part}"] for part in ("offset", "multiplier"))
+                yield from _named(node.steps is not None and node.steps < edges[node.name].T, "offset that ends")
                 yield from _named(abs(multipliers).max() >= 1 << 31 or abs(offsets).max() >= 1 << 31, "int64 constants")
             case Fire():
                 yield from _fire_features(node, edges[node.inputs[0]].T, net.membranes[node.name])
@@ -559,6 +579,8 @@ def _fire_features(node: Fire, steps: int, membrane: Range) -> Iterator[str]:
     yield from _named(steps == 1 < node.T, "held current")
     yield from _named(membrane.signed_bits > 32, "int64 membrane")
     yield from _named(d.store is not None, "stored membrane")
+    yield from _named(d.tracer is not None, "tracer")
+    yield from _named(d.tracer is not None and node.lo < 0 and d.v_reset is None, "spikes taken back")
     yield from _named(d.store is not None and d.v_reset is None, "stored membrane, soft reset")
     yield from _named(node.membrane_bits == 2, "membrane of 2 bits")
 
@@ -584,6 +606,7 @@ FEATURES = (
     *(f"{pool} of spikes, {how}" for pool in ("SumPool", "MaxPool") for how in ("each taken once", "otherwise")),
     *(f"T={steps}" for steps in range(1, 9)),
     *("soft reset", "hard reset", "negative v_reset", "v_init", "leak", "no memory", "rounds", "threshold 1"),
+    *("Release", "Release that ends", "offset that ends", "tracer", "spikes taken back"),
     *("stored membrane", "stored membrane, soft reset", "membrane of 2 bits"),
     *("signed levels", "binary spikes", "no level 0", "one level", "held current"),
     *(f"weights of {bits} bits" for bits in range(1, 16)),

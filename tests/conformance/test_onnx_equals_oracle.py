@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -29,6 +30,7 @@ from bitspike.ir import (
     MaxPool,
     Node,
     Readout,
+    Release,
     Relu,
     Reshape,
     Store,
@@ -303,6 +305,14 @@ HAND_MADE = {
         SumTime(name="v", inputs=("u",)),
         fire("w", "v", T=5),
     ),
+    "released, and taken back": (
+        Release(name="i", inputs=("images",), T=5, steps=2, parts=2),
+        conv("a", "i", 3, 3, padding=(1, 1)),
+        Affine(name="e", inputs=("a",), fraction_bits=4, steps=2),
+        fire("s", "e", T=5, lo=-1, hi=1, d=replace(IF, v_init=2, tracer=3)),
+        SumPool(name="p", inputs=("s",), kernel_size=(2, 2), stride=(2, 2)),
+        fire("r", "p", T=5, lo=-3, hi=2, d=replace(LIF, tracer=4)),
+    ),
     "reshapes": (
         Reshape(name="f", inputs=("images",), shape=(7, 2, 9)),
         Affine(name="e", inputs=("f",), fraction_bits=4),
@@ -340,9 +350,13 @@ def test_hand_made_graphs_are_equal_everywhere(nodes: tuple[Node, ...], lo: int)
     lo=st.integers(-300, 0),
     levels=st.integers(1, 600),
     bits=st.integers(2, 8),
+    tracer=st.none() | st.integers(1, 600),
     seed=st.integers(0, 99),
 )
-def test_any_dynamics_are_equal(d: Dynamics, T: int, lo: int, levels: int, bits: int, seed: int) -> None:
+def test_any_dynamics_are_equal(
+    d: Dynamics, T: int, lo: int, levels: int, bits: int, tracer: int | None, seed: int
+) -> None:
+    d = replace(d, tracer=tracer if lo + levels >= 0 else None)
     nodes = (
         Affine(name="a", inputs=("images",), fraction_bits=d.fraction_bits),
         fire("s", "a", T, lo, lo + levels, d, bits),

@@ -39,6 +39,7 @@ from bitspike.ir import (
     MaxPool,
     Node,
     Readout,
+    Release,
     Relu,
     Reshape,
     Store,
@@ -141,10 +142,18 @@ def linear(case: Case, x: Steps) -> Steps:
 def affine(case: Case, x: Steps) -> Steps:
     m, b, per_channel = case.tensor("multiplier"), case.tensor("offset"), prod(case.shapes[0][1:])
     shift, half = case.node.shift, 2 ** (case.node.shift - 1) if case.node.shift else 0
+    steps = len(x) if case.node.steps is None else case.node.steps
     return [
-        [(m[k // per_channel] * value + half) // 2**shift + b[k // per_channel] for k, value in enumerate(step)]
-        for step in x
+        [
+            (m[k // per_channel] * value + half) // 2**shift + (b[k // per_channel] if t < steps else 0)
+            for k, value in enumerate(step)
+        ]
+        for t, step in enumerate(x)
     ]
+
+
+def release(case: Case, x: Steps) -> Steps:
+    return [x[0] if t < case.node.steps else [0] * len(x[0]) for t in range(case.node.T)]
 
 
 def stored(v: int, store: Store, bits: int) -> tuple[int, int]:
@@ -161,12 +170,15 @@ def neuron(
 ) -> tuple[list[int], list[int]]:
     """Levels that one neuron sends, and all its potentials, ``u`` and ``v``, that before it is stored and after."""
     half = 2 ** (d.fraction_bits - 1) if d.rounds and d.fraction_bits > 0 else 0
-    v = d.v_init
+    v, sent = d.v_init, 0
     levels, potentials = [], [v]
     for x in currents:
         u = v * d.leak_multiplier // 2**d.leak_shift + x
         level = (u + half) // 2**d.fraction_bits
         level = hi if level > hi else lo if level < lo else level
+        if d.tracer is not None:
+            after = 0 if sent + level < 0 else d.tracer if sent + level > d.tracer else sent + level
+            level, sent = after - sent, after
         soft, hard = u - level * 2**d.fraction_bits, u if level == 0 else d.v_reset
         v = soft if d.v_reset is None else hard
         levels.append(level)
@@ -236,6 +248,7 @@ def sum_over_steps(case: Case, x: Steps) -> Steps:
 
 REFERENCES: dict[type[Node], Callable[..., Steps]] = {
     Input: input_,
+    Release: release,
     Conv: conv,
     Linear: linear,
     Affine: affine,
@@ -370,8 +383,15 @@ def make_affine(draw: Draw) -> Around:
     shape, read = draw(shapes), source(draw, flat=draw(st.booleans()))
     channels, rng = prod(shape) if read.flat else shape[0], random.Random(draw(seeds))
     m, b = ([rng.choice([0, -1, rng.randint(-(2**w), 2**w)]) for _ in range(channels)] for w in (16, 40))
-    node = Affine(name="op", inputs=("x",), fraction_bits=draw(st.integers(0, 20)), shift=draw(st.integers(0, 12)))
+    point, shift, until = draw(st.integers(0, 20)), draw(st.integers(0, 12)), draw(st.none() | st.integers(1, read.T))
+    node = Affine(name="op", inputs=("x",), fraction_bits=point, shift=shift, steps=until)
     return Around(shape, [read], node, {"op.multiplier": np.array(m), "op.offset": np.array(b)})
+
+
+def make_release(draw: Draw) -> Around:
+    T = draw(steps)
+    node = Release(name="op", inputs=("x",), T=T, steps=draw(st.integers(1, T)), parts=draw(few))
+    return Around(draw(shapes), [source(draw, T=1, flat=draw(st.booleans()))], node)
 
 
 def make_store(draw: Draw, one: int) -> Store:
@@ -396,10 +416,14 @@ def make_fire(draw: Draw) -> Around:
         v_reset=draw(st.none() | potentials),
         v_init=draw(potentials),
         rounds=draw(st.booleans()),
+        tracer=draw(st.none() | st.integers(1, 4)),
         store=make_store(draw, one) if draw(st.booleans()) else None,
     )
+    if dynamics.tracer and draw(st.booleans()):  # a perfect integrator, whose range has a proof of its own
+        dynamics = replace(dynamics, leak_multiplier=1 << shift, v_reset=None, store=None)
     bits = draw(st.integers(2, 16)) if dynamics.store else None
-    lo, hi = draw(st.sampled_from([(0, 1), (0, 3), (-1, 1), (-3, 3), (-4, -1), (2, 5), (0, 0), (-2, 0), (-7, 12)]))
+    with_zero = [(0, 1), (0, 3), (-1, 1), (-3, 3), (0, 0), (-2, 0), (-7, 12)]
+    lo, hi = draw(st.sampled_from(with_zero if dynamics.tracer else [*with_zero, (-4, -1), (2, 5)]))
     read = Source("x", draw(st.sampled_from([1, T])), -4 * one, 6 * one, draw(st.sampled_from([1, 1, 1, 2**30])))
     read.flat = draw(st.booleans())
     node = Fire(name="op", inputs=("x",), T=T, lo=lo, hi=hi, membrane_bits=bits, dynamics=dynamics)
@@ -444,6 +468,7 @@ def make_readout(draw: Draw) -> Around:
 
 CASES: dict[str, Callable[[Draw], Around]] = {
     "input": make_input,
+    "release": make_release,
     "conv": make_conv,
     "linear": make_linear,
     "affine": make_affine,

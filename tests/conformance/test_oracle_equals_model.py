@@ -25,6 +25,7 @@ from bitspike.models import build_model
 from bitspike.neurons import IFNode, LIFNode, NeuronConfig, SpikingNode
 from bitspike.neurons.quantized import QuantizedCharge
 from bitspike.quant import (
+    AdaptiveWeights,
     MembraneQuantizer,
     TanhMembraneQuantizer,
     quantize_weights,
@@ -46,7 +47,8 @@ def dyadic(model: nn.Module, seed: int) -> nn.Module:
     for layer in synapses(model).values():
         quantizer = weight_quantizer(layer)
         assert quantizer is not None
-        quantizer.step.data.fill_(0.25)
+        learned = quantizer.quantizer if isinstance(quantizer, AdaptiveWeights) else quantizer
+        learned.step.data.fill_(0.25)
         original = layer.parametrizations.weight.original
         top = quantizer.top
         original.data = 0.25 * torch.randint(-top, top + 1, original.shape, generator=generator).float()

@@ -20,6 +20,19 @@ def run(*arguments: str) -> str:
     return subprocess.run([sys.executable, *arguments], cwd=ROOT, capture_output=True, text=True, check=True).stdout
 
 
+def test_a_plain_network_is_converted(tmp_path: Path) -> None:
+    try:
+        assert re.fullmatch(r"9\d\.\d % right; wrote plain.pt\n", run("examples/plain.py"))
+        program = ("-c", "from bitspike.cli import main; main()")
+        edits = ("--set", "epochs=1", "--runs-dir", str(tmp_path), "--json")
+        said = run(*program, "convert", "examples.plain:make_net", "--dataset", "digits", *edits)
+    finally:
+        (ROOT / "examples" / "plain.pt").unlink(missing_ok=True)
+    found = json.loads(said)
+    assert found["equal"]
+    assert found["test_accuracy"] > 90
+
+
 def test_an_own_network_learns_the_digits() -> None:
     found = re.fullmatch(
         r"([\d.]+) % right, [\d,]+ bytes, [\d,]+ bit operations per image\n", run("examples/own_network.py")

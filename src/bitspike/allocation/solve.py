@@ -43,17 +43,21 @@ def solve(layers: Layers, limits: Mapping[str, float]) -> dict[str, Option]:
     for name, limit in limits.items():
         if (least := smallest(layers, name)) > limit:
             raise UserError(f"budget {name}", f"{limit:,.10g}", f"the smallest possible is {least:,.10g}")
-    slack = 0.0  # of the limits, for a solver that keeps them to 1e-6 of themselves
-    while slack < 1e-3:
-        chosen = _milp(layers, limits, 1 - slack)
+    refused: list[set[int]] = []  # choices that the solver took for small enough: it keeps limits to 1e-6 of themselves
+    while True:
+        chosen, taken = _milp(layers, limits, refused)
         if all(sum(option.costs[name] for option in chosen.values()) <= limit for name, limit in limits.items()):
             return chosen
-        slack = 2 * slack or 1e-6
-    raise AssertionError("the solver's choice exceeds the limits")
+        refused.append(taken)
 
 
-def _milp(layers: Layers, limits: Mapping[str, float], share: float) -> dict[str, Option]:
-    """``min loss x``, one option a layer (``sum x = 1``), ``costs x <= share * limit``, ``x`` 0 or 1."""
+def _milp(
+    layers: Layers, limits: Mapping[str, float], refused: Sequence[set[int]]
+) -> tuple[dict[str, Option], set[int]]:
+    """``min loss x``, one option a layer (``sum x = 1``), ``costs x <= limit``, none of ``refused``, ``x`` 0 or 1.
+
+    Returns the options, and where they are in the order of all options.
+    """
     optimize = require("scipy.optimize", "tune")
     options = [(name, option) for name, some in layers.items() for option in some]
     layer_of = np.array([[float(name == layer) for name, _ in options] for layer in layers])
@@ -61,9 +65,13 @@ def _milp(layers: Layers, limits: Mapping[str, float], share: float) -> dict[str
     costs = np.array([[option.costs[name] / limit for _, option in options] for name, limit in limits.items()])
     constraints = [optimize.LinearConstraint(layer_of, 1, 1)]
     if limits:
-        constraints.append(optimize.LinearConstraint(costs, -np.inf, share))
+        constraints.append(optimize.LinearConstraint(costs, -np.inf, 1))
+    for choice in refused:
+        together = [float(index in choice) for index in range(len(options))]
+        constraints.append(optimize.LinearConstraint(np.array([together]), -np.inf, len(choice) - 1))
+    losses = np.array([option.loss for _, option in options])
     found = optimize.milp(
-        np.array([option.loss for _, option in options]),
+        losses / (np.abs(losses).max() or 1),  # its tolerances mean losses of about 1
         constraints=constraints,
         integrality=np.ones(len(options)),
         bounds=optimize.Bounds(0, 1),
@@ -74,4 +82,5 @@ def _milp(layers: Layers, limits: Mapping[str, float], share: float) -> dict[str
             f"{name} {limit:,.10g} (alone {smallest(layers, name):,.10g})" for name, limit in limits.items()
         )
         raise UserError("budgets", said, "each can be kept, but not all at once")
-    return {name: option for (name, option), taken in zip(options, found.x, strict=True) if taken > 0.5}
+    taken = {index for index, x in enumerate(found.x) if x > 0.5}
+    return dict(options[index] for index in sorted(taken)), taken

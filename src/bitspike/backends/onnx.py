@@ -35,6 +35,7 @@ from bitspike.ir import (
     MaxPool,
     Node,
     Readout,
+    Release,
     Relu,
     Reshape,
     SumPool,
@@ -101,6 +102,10 @@ class _Model:
                 to = self._tensor(f"{node.name}.shape", np.array([0, *shape], dtype=np.int64))  # 0: N as it is
                 for t in range(edge.T):
                     self._emit(node, t, self.dtypes[read], "Reshape", self._step(read, t), to)
+            case Release():
+                for t in range(node.T):
+                    x = self._step(read, 0, "float64")
+                    self._emit(node, t, "float64", "Mul", x, self._number(int(t < node.steps)))
             case Affine():
                 self._affine(node, read, (-1, *(1 for _ in edge.shape[1:])))
             case Add(inputs=(left, right)):
@@ -160,7 +165,8 @@ class _Model:
         )
         for t in range(self.net.graph.edges[node.name].T):
             product = self._product(self._step(read, t, "float64"), multiplier, node.shift)
-            self._emit(node, t, "float64", "Add", product, offset)
+            there = node.steps is None or t < node.steps
+            self._emit(node, t, "float64", "Add", product, offset if there else self._number(0))
 
     def _fire(self, node: Fire, read: str) -> None:
         """`bitspike.ir.Dynamics`, step by step."""
@@ -174,6 +180,7 @@ class _Model:
             scaled = reach * d.store.multiplier + (1 << d.store.shift >> 1)
             stored = node.top * d.store.step + (1 << d.store.step_shift >> 1)
             _check(node, max(scaled, stored) * (node.T > 1), FLOAT64)
+        sent = self._number(0)
         v = self._number(int(shift_right(d.v_init * d.leak_multiplier, d.leak_shift)))
         for t in range(node.T):
             if t and leaks:
@@ -181,7 +188,13 @@ class _Model:
             u = self._op("Add", v, self._step(read, t, "float64"))
             above = self._op("Add", u, self._number(half)) if half else u
             level = self._op("Floor", self._op("Mul", above, self._number(ldexp(1, -d.fraction_bits))))
-            level = self._emit(node, t, "float64", "Clip", level, self._number(node.lo), self._number(node.hi))
+            ends = self._number(node.lo), self._number(node.hi)
+            if d.tracer is None:
+                level = self._emit(node, t, "float64", "Clip", level, *ends)
+            else:
+                wanted = self._op("Add", sent, self._op("Clip", level, *ends))
+                after = self._op("Clip", wanted, self._number(0), self._number(d.tracer))
+                level, sent = self._emit(node, t, "float64", "Sub", after, sent), after
             if t + 1 == node.T:
                 break
             if d.v_reset is None:

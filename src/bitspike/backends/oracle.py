@@ -20,6 +20,7 @@ from bitspike.ir import (
     MaxPool,
     Node,
     Readout,
+    Release,
     Relu,
     Reshape,
     SumPool,
@@ -75,8 +76,13 @@ def step(net: FrozenGraph, node: Node, images: NDArray[np.uint8], *x: Int) -> In
         case Affine():
             per_channel = (-1, *(1 for _ in x[0].shape[3:]))
             multiplier, offset = (net.tensors[f"{node.name}.{part}"] for part in ("multiplier", "offset"))
-            product = shift_right_round(x[0] * multiplier.reshape(per_channel), node.shift)
-            return product + offset.reshape(per_channel)
+            y = shift_right_round(x[0] * multiplier.reshape(per_channel), node.shift)
+            y[: node.steps] += offset.reshape(per_channel)
+            return y
+        case Release():
+            y = np.zeros((node.T, *x[0].shape[1:]), dtype=np.int64)
+            y[: node.steps] = x[0]
+            return y
         case Fire():
             return fire(node, x[0])[0]
         case Add():
@@ -100,10 +106,14 @@ def fire(node: Fire, current: Int) -> tuple[Int, Int]:
     assert d is not None  # a FrozenGraph has them
     half = 1 << d.fraction_bits >> 1 if d.rounds else 0
     v = np.full(current.shape[1:], d.v_init, dtype=np.int64)
+    sent = np.zeros_like(v)
     levels, potentials = (np.empty((node.T, *v.shape), dtype=np.int64) for _ in range(2))
     for t in range(node.T):
         u = potentials[t] = shift_right(v * d.leak_multiplier, d.leak_shift) + current[t if len(current) > 1 else 0]
         levels[t] = saturate(shift_right(u + half, d.fraction_bits), node.lo, node.hi)
+        if d.tracer is not None:
+            levels[t] = saturate(sent + levels[t], 0, d.tracer) - sent
+            sent += levels[t]
         v = carry(node, u, levels[t])
     return levels, potentials
 

@@ -8,7 +8,19 @@ from typing import Annotated
 import typer
 
 from bitspike import __version__
-from bitspike.cli import allocate, cost, data, evaluate, export, freeze, quickstart, report, reproduce, train
+from bitspike.cli import (
+    allocate,
+    convert,
+    cost,
+    data,
+    evaluate,
+    export,
+    freeze,
+    quickstart,
+    report,
+    reproduce,
+    train,
+)
 from bitspike.errors import UserError
 
 __all__ = ["app", "main"]
@@ -27,6 +39,7 @@ app.command("quickstart")(quickstart.quickstart)
 app.command("train")(train.train)
 app.command("evaluate")(evaluate.evaluate)
 app.command("allocate")(allocate.allocate)
+app.command("convert")(convert.convert)
 app.command("cost")(cost.cost)
 app.command("report")(report.report)
 app.command("reproduce")(reproduce.reproduce)

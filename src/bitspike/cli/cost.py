@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from bitspike.cost import Activity, EnergyModel
     from bitspike.ir import Graph
 
-__all__ = ["cost", "of_run"]
+__all__ = ["cost", "make_own", "of_run"]
 
 DEFAULT_BITS = "16/1/4"
 LARGE_IMAGE = 64
@@ -229,7 +229,7 @@ def _of_function(target: str, plan: BitPlan | None, shape: tuple[int, int, int])
     sys.path.insert(0, here)
     try:
         with redirect_stdout(sys.stderr):  # what the user's code prints is no part of the result
-            model = _call(target)
+            model = make_own(target)
             if not isinstance(model, nn.Module):
                 raise UserError("model", target, f"it returned {type(model).__name__}; want an nn.Module")
             if plan:
@@ -239,7 +239,8 @@ def _of_function(target: str, plan: BitPlan | None, shape: tuple[int, int, int])
         sys.path.remove(here)
 
 
-def _call(target: str) -> object:
+def make_own(target: str) -> object:
+    """What ``package.module:function`` returns."""
     module, _, function = target.partition(":")
     try:
         return getattr(importlib.import_module(module), function)()

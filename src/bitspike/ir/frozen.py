@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from bitspike.bits import FULL_PRECISION, signed_range
 from bitspike.errors import UserError
 from bitspike.ir.graph import Graph
-from bitspike.ir.ops import Affine, Conv, Fire, Input, MaxPool, Node, Readout, SumPool, Synapse
-from bitspike.ir.ranges import Range, edge_ranges, membrane_range
+from bitspike.ir.ops import Affine, Conv, Fire, Input, MaxPool, Node, Readout, Release, SumPool, Synapse
+from bitspike.ir.ranges import Range, membrane_range, ranges_and_sums
 
 __all__ = ["FrozenGraph", "largest_array", "tensor_shapes"]
 
@@ -63,8 +63,12 @@ class FrozenGraph:
         for node in self.graph.nodes:
             _check(node, own)
             _check_size(self.graph, node)
-        ranges = edge_ranges(self.graph, own)
-        membranes = {n.name: membrane_range(n, ranges[n.inputs[0]]) for n in self.graph.neurons()}
+        ranges, sums = ranges_and_sums(self.graph, own)
+        membranes = {}
+        for n in self.graph.neurons():
+            (x,) = n.inputs
+            held = self.graph.edges[x].T != n.T
+            membranes[n.name] = membrane_range(n, ranges[x], ranges[x].repeated(n.T) if held else sums[x])
         object.__setattr__(self, "tensors", MappingProxyType(own))
         object.__setattr__(self, "ranges", MappingProxyType(ranges))
         object.__setattr__(self, "membranes", MappingProxyType(membranes))
@@ -135,6 +139,8 @@ def _check(node: Node, tensors: Mapping[str, Tensor]) -> None:
             raise node.refuse("a bias", "a frozen synapse has none: it belongs into the affine after it")
     elif isinstance(node, Affine) and node.fraction_bits is None:
         raise node.refuse(None, "want its fraction bits")
+    elif isinstance(node, Release) and node.T > MOST_STEPS:
+        raise node.refuse(node.T, f"want T to {MOST_STEPS}")
     elif isinstance(node, Fire):
         if node.dynamics is None:
             raise node.refuse(None, "want the integers of a frozen neuron (dynamics)")

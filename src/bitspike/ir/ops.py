@@ -28,6 +28,7 @@ __all__ = [
     "MaxPool",
     "Node",
     "Readout",
+    "Release",
     "Relu",
     "Reshape",
     "Store",
@@ -39,6 +40,8 @@ __all__ = [
 Pair = tuple[int, int]
 MOST_FRACTION_BITS = 30
 MOST_MEMBRANE_BITS = 16
+MOST_TRACED = 1 << 26
+"""As much as ``MOST_STEPS`` steps of ``MOST_LEVEL`` can send."""
 MOST_STORE_SHIFT, MOST_STEP = 60, 1 << 46
 """The widest code times the largest step, and half of what is shifted out, stay within int64."""
 
@@ -90,6 +93,41 @@ class Input(Node):
 
     def infer(self, *edges: Edge) -> Edge:
         return self.edge
+
+
+@dataclass(frozen=True, kw_only=True)
+class Release(Node):
+    """A held edge as a train of ``T`` steps that is there for the first ``steps`` of them, and then 0.
+
+    Equation: ``y[t] = x[0]`` where ``t < steps``, else 0.
+
+    Units: the input's, divided by the ``parts``.
+
+    Range: the input's, with 0 where ``steps < T``.
+
+    Args:
+        T: steps of the output.
+        steps: how many of them carry the input, 1 to ``T``.
+        parts: how many steps make up the input's whole value; known to ``scale`` alone.
+    """
+
+    T: int
+    steps: int
+    parts: int
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.steps <= self.T or self.parts < 1:
+            raise self.refuse((self.T, self.steps, self.parts), "wants steps 1 to T, and parts of at least 1")
+
+    def infer(self, *edges: Edge) -> Edge:
+        (edge,) = edges
+        if edge.T != 1:
+            raise self.refuse(f"{edge.T} steps", "wants an input that is held")
+        if edge.lo is None or edge.hi is None:
+            return Edge(shape=edge.shape, T=self.T)
+        scale = None if edge.scale is None else edge.scale / self.parts
+        lo, hi = (min(0, edge.lo), max(0, edge.hi)) if self.steps < self.T else (edge.lo, edge.hi)
+        return Edge(shape=edge.shape, T=self.T, lo=lo, hi=hi, scale=scale)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -219,7 +257,7 @@ class Affine(Node):
 
     Equation: ``y[c] = ((m[c] * x[c] + half) >> shift) + b[c]``, with the tensors ``m = NAME.multiplier`` and
     ``b = NAME.offset``, and ``half = 2^(shift - 1)`` if ``shift > 0``, else 0: the product is rounded half up. ``c`` is
-    the first axis of the shape.
+    the first axis of the shape. Where ``steps`` is given, ``b`` is added at the steps ``t < steps`` only.
 
     Units: ``2^-fraction_bits`` of what reads it: of a neuron's threshold, a logit, or a level.
 
@@ -229,10 +267,12 @@ class Affine(Node):
         fraction_bits: bits of ``y`` after the point; ``None`` until frozen.
         shift: bits that the multiplier has after the point beyond those, so that a large ``x`` does not magnify its
             rounding; 0 to 30.
+        steps: how many steps the offset is there for; ``None`` for all.
     """
 
     fraction_bits: int | None = None
     shift: int = 0
+    steps: int | None = None
 
     def __post_init__(self) -> None:
         if self.fraction_bits is not None and not 0 <= self.fraction_bits <= MOST_FRACTION_BITS:
@@ -241,6 +281,8 @@ class Affine(Node):
             raise self.refuse(self.shift, f"wants a shift of 0 to {MOST_FRACTION_BITS}")
 
     def infer(self, *edges: Edge) -> Edge:
+        if self.steps is not None and not 1 <= self.steps <= edges[0].T:
+            raise self.refuse(f"steps={self.steps}", f"wants 1 to the {edges[0].T} steps of its input")
         return edges[0].unquantized()
 
 
@@ -304,11 +346,13 @@ class Store:
 class Dynamics:
     """The integers by which a frozen neuron lives. Potentials are fixed point: the threshold is ``2^fraction_bits``.
 
-    One step, with ``v = v_init`` before the first, the current ``x``, and ``lo``, ``hi`` of the `Fire`::
+    One step, with ``v = v_init`` and ``sent = 0`` before the first, current ``x``, ``lo`` and ``hi`` of the `Fire`::
 
         half  = 2^(fraction_bits - 1) if rounds and fraction_bits > 0, else 0
         u     = ((v * leak_multiplier) >> leak_shift) + x
         level = clip((u + half) >> fraction_bits, lo, hi)
+        level = clip(sent + level, 0, tracer) - sent              where there is a tracer
+        sent  = sent + level                                      where there is a tracer
         v     = u - (level << fraction_bits)                      where v_reset is None (soft reset)
         v     = v_reset where level != 0, u where level == 0      otherwise (hard reset)
         v     = what Store makes of v                             where there is a store
@@ -317,7 +361,8 @@ class Dynamics:
 
     Range: of ``u`` and ``v`` together, ``v_init`` included, over the steps of the `Fire`: interval by interval, with
     any current of the input's range at each step, and the exact extremes of the reset over the interval of ``u``.
-    ``v`` counts before it is stored and after.
+    ``v`` counts before it is stored and after. With a tracer, a soft reset, no leak and no store, also no farther than
+    ``v_init`` plus what the currents can add up to (`bitspike.ir.ranges`) minus 0 to ``tracer`` thresholds.
 
     Args:
         fraction_bits: bits of a potential after the point, 0 to 30.
@@ -326,6 +371,7 @@ class Dynamics:
         v_reset: potential after any level but 0 (hard reset); ``None`` subtracts what was sent (soft reset).
         v_init: potential before the first step.
         rounds: whether the level is the nearest one (half up) and not the one below.
+        tracer: most that the levels sent so far may add up to, and 0 the least; ``None`` for no such limits.
         store: of a membrane that is quantized; ``None`` carries ``v`` as it is.
     """
 
@@ -335,6 +381,7 @@ class Dynamics:
     v_reset: int | None
     v_init: int = 0
     rounds: bool = False
+    tracer: int | None = None
     store: Store | None = None
 
     __pydantic_config__ = STRICT
@@ -349,6 +396,8 @@ class Dynamics:
         for name in ("v_reset", "v_init"):
             if abs(getattr(self, name) or 0) >= 1 << 62:
                 raise UserError(name, getattr(self, name), "want a potential within +-2^62")
+        if self.tracer is not None and not 1 <= self.tracer <= MOST_TRACED:
+            raise UserError("tracer", self.tracer, f"want 1 to {MOST_TRACED}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -383,6 +432,8 @@ class Fire(Node):
             raise self.refuse((self.T, self.lo, self.hi), "wants T >= 1 and lo <= hi")
         if self.membrane_bits is not None and not 2 <= self.membrane_bits <= MOST_MEMBRANE_BITS:
             raise self.refuse(self.membrane_bits, f"wants membrane_bits 2 to {MOST_MEMBRANE_BITS}")
+        if self.dynamics is not None and self.dynamics.tracer is not None and not self.lo <= 0 <= self.hi:
+            raise self.refuse((self.lo, self.hi), "wants level 0 among its levels, as it has a tracer")
 
     @property
     def top(self) -> int:
@@ -549,6 +600,7 @@ class Readout(Node):
 
 OPS: dict[str, type[Node]] = {
     "input": Input,
+    "release": Release,
     "conv": Conv,
     "linear": Linear,
     "affine": Affine,

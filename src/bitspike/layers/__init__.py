@@ -1,6 +1,20 @@
 """Layers between the neurons: encoder, synapses over merged time, means over time."""
 
 from bitspike.layers.encoder import Encoder
+from bitspike.layers.paths import PathBatchNorm1d, PathBatchNorm2d, per_path
+from bitspike.layers.release import Release, ReleasedAffine
 from bitspike.layers.time import OverTime, SqueezeTime, mean_over_time, merge_time, split_time
 
-__all__ = ["Encoder", "OverTime", "SqueezeTime", "mean_over_time", "merge_time", "split_time"]
+__all__ = [
+    "Encoder",
+    "OverTime",
+    "PathBatchNorm1d",
+    "PathBatchNorm2d",
+    "Release",
+    "ReleasedAffine",
+    "SqueezeTime",
+    "mean_over_time",
+    "merge_time",
+    "per_path",
+    "split_time",
+]

@@ -32,6 +32,7 @@ from bitspike.ir import (
     MaxPool,
     Node,
     Readout,
+    Release,
     Relu,
     Reshape,
     Store,
@@ -40,8 +41,9 @@ from bitspike.ir import (
     Synapse,
 )  # fmt: skip
 from bitspike.ir.ops import MOST_STORE_SHIFT
+from bitspike.layers import ReleasedAffine
 from bitspike.lowering.structure import lower
-from bitspike.neurons import BaseNode
+from bitspike.neurons import BaseNode, STBIFNode
 from bitspike.quant import MembraneQuantizer, TanhMembraneQuantizer, weight_quantizer
 
 __all__ = ["freeze"]
@@ -51,6 +53,9 @@ MOST_FRACTION_BITS = 20
 """More would not change a spike: float32, in which the network was trained, resolves no finer."""
 WORD = 30
 """Bits of magnitude that potentials and logits may use, so that they fit 32-bit integers with one bit to spare."""
+WIDE_WORD, MOST_RELEASED_BITS = 48, 30
+"""The same of a network whose images are released over its first steps. Nothing of it is rounded after a product, so
+that what its steps add up to is exact: the multipliers alone have to be fine, and products fit into 64 bits."""
 LEAK_BITS = 15
 LEVEL_BITS, EXACT = 32, 51
 """Bits of the value of one membrane level; bits that a product with a potential or a current may use. ONNX has 53 for
@@ -61,6 +66,7 @@ the sum."""
 class _Integers:
     """An integer edge of known scale: its value is ``scale * integer``. ``reach`` bounds the integer's magnitude.
 
+    Where images are released over the first steps, ``reach`` bounds what its steps, however many, add up to.
     Spikes, and sums of them, or a ``current`` in fixed point, which no synapse reads.
     """
 
@@ -114,6 +120,7 @@ class _Freezer:
         self.nodes: list[Node] = []
         self.tensors: dict[str, NDArray[np.int64]] = {}
         self.values: dict[str, _Integers | _Sum] = {}
+        self.release = next((node for node in graph.nodes if isinstance(node, Release)), None)
 
     def visit(self, node: Node) -> None:
         inputs = [self.values[name] for name in node.inputs]
@@ -123,8 +130,12 @@ class _Freezer:
                 self.values[node.name] = self._input(node, edge)
             case Synapse():
                 self.values[node.name] = self._synapse(node, self._integers(node, inputs[0]))
+            case Release():
+                read = self._integers(node, inputs[0])
+                self._emit(node, read.name)
+                self.values[node.name] = _Integers(node.name, read.scale / node.parts, read.reach * node.steps)
             case Affine():
-                gain, offset = _batch_norm(self.modules[node.name])
+                gain, offset = self._gain_and_offset(node)
                 self.values[node.name] = self._sum(inputs[0], edge).scaled(gain, offset)
             case Add():
                 self.values[node.name] = self._add(node, edge, *inputs)
@@ -140,14 +151,23 @@ class _Freezer:
                 self.values[node.name] = self._fire(node, self._sum(inputs[0], edge))
             case Readout():
                 total = self._sum(inputs[0], edge)
-                steps = self.graph.input_edge(node).T
-                fraction = _fraction_bits(node, total.largest() * steps)
+                fraction = self._fraction(node, total.largest() * self.graph.input_edge(node).T, total)
                 self._emit(node, self._fixed_point(node.name, total, fraction))
             case _:
                 raise node.refuse(type(node).__name__.lower(), "cannot be frozen: it has no integer meaning")
 
     def _emit(self, node: Node, *inputs: str) -> None:
         self.nodes.append(replace(node, inputs=inputs))
+
+    def _gain_and_offset(self, node: Affine) -> tuple[Channels, Channels]:
+        module: Any = self.modules[node.name]
+        if isinstance(module, ReleasedAffine):
+            if self.release is None or self.release.steps != module.steps:
+                raise node.refuse(f"an offset for {module.steps} steps", "wants images that are released for as many")
+            return module.gain.double().numpy(force=True), module.offset.double().numpy(force=True) / module.parts
+        if self.release is not None:
+            raise node.refuse("batch norm", "wants it folded: its offset is not released as the images are")
+        return _batch_norm(module)
 
     def _integers(self, node: Node, value: _Integers | _Sum) -> _Integers:
         if isinstance(value, _Sum) or (value.current and isinstance(node, Synapse)):
@@ -173,6 +193,8 @@ class _Freezer:
         step = quantizer.step_size(weight.float()).double().flatten().expand(node.out_channels).numpy(force=True)
         self.tensors[f"{node.name}.weight"] = codes
         reach = int(np.abs(codes).reshape(len(codes), -1).sum(1).max()) * x.reach
+        if self.release is not None and node.bias:
+            raise node.refuse("a bias", "wants a ReleasedAffine: a bias is not released as the images are")
         bias = np.zeros(node.out_channels) if layer.bias is None else layer.bias.double().numpy(force=True)
         self._emit(replace(node, bias=False), x.name)
         return _Sum(((node.name, step * x.scale, reach),), bias)
@@ -210,6 +232,8 @@ class _Freezer:
     def _fire(self, node: Fire, current: _Sum) -> _Integers:
         neuron: Any = self.modules[node.name]
         staircase, integrate = neuron.staircase, neuron.integrate
+        if isinstance(neuron, STBIFNode):
+            return self._settling(node, neuron, current)
         if not isinstance(neuron, BaseNode) or not hasattr(integrate, "retention"):
             raise node.refuse(type(integrate).__name__, "this charge step cannot be frozen; want a linear one")
         if node.scale is None:
@@ -238,16 +262,39 @@ class _Freezer:
         self._emit(replace(node, dynamics=dynamics), self._fixed_point(node.name, in_thresholds, fraction))
         return _Integers(node.name, staircase.scale, max(node.hi, -node.lo))
 
+    def _settling(self, node: Fire, neuron: STBIFNode, current: _Sum) -> _Integers:
+        in_thresholds = current.scaled(np.ones_like(current.beta) / neuron.staircase.v_threshold, current.beta * 0)
+        fraction = self._fraction(node, math.inf, in_thresholds)
+        dynamics = Dynamics(
+            fraction_bits=fraction,
+            leak_multiplier=1,
+            leak_shift=0,
+            v_reset=None,
+            v_init=int(round_half_up(neuron.v_init / neuron.staircase.v_threshold * 2**fraction)),
+            tracer=neuron.S_max,
+        )
+        self._emit(replace(node, dynamics=dynamics), self._fixed_point(node.name, in_thresholds, fraction))
+        return _Integers(node.name, neuron.staircase.scale, neuron.S_max)
+
+    def _fraction(self, node: Node, largest: float, total: _Sum) -> int:
+        """Bits after the point: where images are released, beside all that ``total`` adds up to and what is sent."""
+        if self.release is None:
+            return _fraction_bits(node, largest)
+        sent = self.release.parts if isinstance(node, Fire) else 0
+        over_steps = replace(total, beta=total.beta * self.release.steps).largest() + sent
+        return _fraction_bits(node, over_steps, MOST_RELEASED_BITS, WIDE_WORD)
+
     def _fixed_point(self, reader: str, total: _Sum, fraction: int) -> str:
         """Emits the sum with ``fraction`` bits after the point; the offset goes to the first term. Names the edge."""
+        steps = None if self.release is None else self.release.steps
         joined = ""
         for index, (source, alpha, reach) in enumerate(total.parts):
             name = f"{reader}.current{index}"
             offset = total.beta if index == 0 else np.zeros_like(total.beta)
-            shift = _multiplier_shift(alpha * 2.0**fraction, reach)
+            shift = 0 if steps else _multiplier_shift(alpha * 2.0**fraction, reach)
             self.tensors[f"{name}.multiplier"] = round_half_up(alpha * 2.0 ** (fraction + shift))
             self.tensors[f"{name}.offset"] = round_half_up(offset * 2.0**fraction)
-            self._emit(Affine(name=name, inputs=(), fraction_bits=fraction, shift=shift), source)
+            self._emit(Affine(name=name, inputs=(), fraction_bits=fraction, shift=shift, steps=steps), source)
             if joined:
                 self._emit(Add(name=f"{reader}.sum{index}", inputs=()), joined, name)
                 name = f"{reader}.sum{index}"
@@ -286,12 +333,12 @@ def _ratio(value: float, bits: int, most: int) -> tuple[int, int]:
     return numerator, shift
 
 
-def _fraction_bits(node: Node, largest: float) -> int:
-    """As many bits after the point as fit beside a magnitude of ``largest``."""
-    whole = math.ceil(math.log2(largest + 1)) if math.isfinite(largest) else WORD
-    if whole > WORD - 4:
-        raise node.refuse(largest, "its values are too large for 32-bit fixed point")
-    return min(MOST_FRACTION_BITS, WORD - whole)
+def _fraction_bits(node: Node, largest: float, most: int = MOST_FRACTION_BITS, word: int = WORD) -> int:
+    """As many bits after the point as fit into a word beside a magnitude of ``largest``."""
+    whole = math.ceil(math.log2(largest + 1)) if math.isfinite(largest) else word
+    if whole > word - 4:
+        raise node.refuse(largest, f"its values are too large for {word + 2}-bit fixed point")
+    return min(most, word - whole)
 
 
 def _multiplier_shift(multiplier: Channels, reach: int) -> int:

@@ -13,6 +13,7 @@ import torch
 import torch.fx
 from torch import Tensor, nn
 
+from bitspike import ir
 from bitspike.errors import UserError
 from bitspike.ir import (
     Add,
@@ -31,7 +32,7 @@ from bitspike.ir import (
     SumPool,
     SumTime,
 )
-from bitspike.layers import Encoder, SqueezeTime, mean_over_time, merge_time, split_time
+from bitspike.layers import Encoder, Release, ReleasedAffine, SqueezeTime, mean_over_time, merge_time, split_time
 from bitspike.neurons import BaseNode
 from bitspike.quant import weight_bits
 
@@ -85,7 +86,7 @@ class _Tracer(torch.fx.Tracer):
     failed_in = ""
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
-        return isinstance(m, BaseNode | Encoder | SqueezeTime) or super().is_leaf_module(m, module_qualified_name)
+        return isinstance(m, _LEAVES) or super().is_leaf_module(m, module_qualified_name)
 
     def call_module(self, m: nn.Module, forward: Any, args: Any, kwargs: Any) -> Any:
         try:
@@ -95,6 +96,7 @@ class _Tracer(torch.fx.Tracer):
             raise
 
 
+_LEAVES = (BaseNode, Encoder, Release, ReleasedAffine, SqueezeTime, nn.BatchNorm1d, nn.BatchNorm2d)
 _AXES = {1: "[N, ...]", 2: "[T, N, ...]"}
 
 
@@ -206,7 +208,9 @@ def _check_axes(path: str, module: nn.Module, axes: int) -> None:
         raise UserError(f"neuron {path}", _AXES[1], "wants [T, N, ...]: give images to a bitspike.layers.Encoder first")
     if isinstance(module, SqueezeTime) and axes == 1:
         raise UserError(f"layer {path}", _AXES[1], "wants [T, N, ...]: put it behind neurons, outside of an OverTime")
-    if not isinstance(module, BaseNode | SqueezeTime | nn.Linear | nn.ReLU) and axes == 2:
+    if isinstance(module, Release) and axes == 1:
+        raise UserError(f"layer {path}", _AXES[1], "wants [T, N, ...]: put it behind an Encoder")
+    if not isinstance(module, BaseNode | Release | SqueezeTime | nn.Linear | nn.ReLU) and axes == 2:
         raise UserError(f"layer {path}", _AXES[2], "wants [N, ...]: put it into a bitspike.layers.OverTime")
 
 
@@ -315,6 +319,8 @@ _MODULES: dict[type | tuple[type, ...], Callable[[Any, str, str, Edge], Node]] =
     nn.Linear: _linear,
     (nn.BatchNorm1d, nn.BatchNorm2d): _norm,
     BaseNode: _fire,
+    Release: lambda m, name, source, edge: ir.Release(name=name, inputs=(source,), T=m.T, steps=m.steps, parts=m.parts),
+    ReleasedAffine: lambda m, name, source, edge: Affine(name=name, inputs=(source,), steps=m.steps),
     nn.ReLU: lambda m, name, source, edge: Relu(name=name, inputs=(source,)),
     SqueezeTime: lambda m, name, source, edge: SumTime(name=name, inputs=(source,)),
     nn.MaxPool2d: _max_pool,

@@ -1,6 +1,7 @@
 """Networks: the registry, the VGG and ResNet families, and their blocks."""
 
 from bitspike.models.blocks import MSBasicBlock, SEWBasicBlock, SEWBottleneck, SparseBasicBlock, SpikingBasicBlock
+from bitspike.models.morph import morph
 from bitspike.models.registry import MODELS, apply_plan, apply_weight_bits, build_model
 from bitspike.models.resnet import ResNet
 from bitspike.models.vgg import VGG
@@ -17,4 +18,5 @@ __all__ = [
     "apply_plan",
     "apply_weight_bits",
     "build_model",
+    "morph",
 ]

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from torch import Tensor, nn
 
 from bitspike.layers import OverTime
-from bitspike.neurons import BaseNode, barrier
+from bitspike.neurons import barrier
 
 __all__ = [
     "Block",
@@ -27,7 +27,7 @@ __all__ = [
     "head",
 ]
 
-NeuronFactory = Callable[[], BaseNode]
+NeuronFactory = Callable[[], nn.Module]
 """Makes one fresh neuron layer."""
 
 
@@ -102,7 +102,7 @@ class SparseBasicBlock(SEWBasicBlock):
 
     def __init__(self, in_channels: int, channels: int, stride: int, neuron: NeuronFactory) -> None:
         super().__init__(in_channels, channels, stride, neuron)
-        self.barrier: BaseNode = barrier(neuron())
+        self.barrier: nn.Module = barrier(neuron())
 
     def forward(self, x: Tensor) -> Tensor:
         joined: Tensor = self.barrier(super().forward(x))

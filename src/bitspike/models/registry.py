@@ -123,7 +123,7 @@ def build_model(
     return apply_plan(model, plan, config, quantizer)
 
 
-def squeezed(neuron: Callable[..., BaseNode], **options: Any) -> nn.Module:
+def squeezed(neuron: Callable[..., nn.Module], **options: Any) -> nn.Module:
     """Neurons that send the mean over their steps (paper 001, Eq. 12)."""
     return nn.Sequential(neuron(**options), SqueezeTime())
 

@@ -7,7 +7,9 @@ from bitspike.neurons.fire import Staircase
 from bitspike.neurons.multibit import MultiBitLIFNode
 from bitspike.neurons.multilevel import MultiLevelIFNode, barrier
 from bitspike.neurons.node import BaseNode, SpikingNode
+from bitspike.neurons.qrelu import QReLU
 from bitspike.neurons.quantized import QuantLIFNode, quantize_membrane
+from bitspike.neurons.stbif import STBIFNode
 from bitspike.neurons.surrogate import (
     SURROGATES,
     ATan,
@@ -34,8 +36,10 @@ __all__ = [
     "NeuronConfig",
     "ParametricLIFNode",
     "PassThrough",
+    "QReLU",
     "QuantLIFNode",
     "Rectangle",
+    "STBIFNode",
     "Sigmoid",
     "SpikingNode",
     "Staircase",

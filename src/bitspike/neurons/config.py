@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from torch import nn
 
 from bitspike.bits import FULL_PRECISION, Bits, alphabet_width, unsigned_range
 from bitspike.errors import UserError
@@ -12,11 +13,21 @@ from bitspike.neurons.adaptive import AdaptiveIFNode
 from bitspike.neurons.binary import IFNode, LIFNode, ParametricLIFNode
 from bitspike.neurons.multibit import MultiBitLIFNode
 from bitspike.neurons.multilevel import MultiLevelIFNode
-from bitspike.neurons.node import BaseNode, SpikingNode
+from bitspike.neurons.node import SpikingNode
+from bitspike.neurons.qrelu import QReLU
 from bitspike.neurons.quantized import MembraneReading, QuantLIFNode, quantize_membrane
 from bitspike.neurons.surrogate import surrogate
 
 __all__ = ["NeuronConfig", "make_node"]
+
+
+def _numbers(value: Any) -> Any:
+    """``4,2`` on the command line is a list, and so is ``4``."""
+    texts = value.split(",") if isinstance(value, str) else [value] if isinstance(value, int) else value
+    return [text for text in texts if text != ""] if isinstance(texts, list) else texts
+
+
+NeuronKind = Literal["multibit", "adaptive", "if", "lif", "plif", "quant-lif", "multi-level", "relu", "q-relu"]
 
 
 class NeuronConfig(BaseModel):
@@ -24,7 +35,8 @@ class NeuronConfig(BaseModel):
 
     Attributes:
         kind: ``multibit`` is paper 000's, ``adaptive`` paper 001's, ``quant-lif`` paper 002's, ``multi-level`` paper
-            004's; ``if``, ``lif`` and ``plif`` are the field's binary ones.
+            004's; ``if``, ``lif`` and ``plif`` are the field's binary ones. ``relu`` does not spike, and ``q-relu`` is
+            what is converted to a spiking network (paper 003).
         tau: membrane time constant (``init_tau`` of ``plif``; unused by ``if``).
         decay_input: whether the input decays too (``lif`` and ``plif``).
         v_threshold: height of one level; ``None`` is ``2^(1 - b_s)``, so that an alphabet of any width spans [0, 2),
@@ -32,7 +44,9 @@ class NeuronConfig(BaseModel):
         v_reset: potential after a spike; ``None`` is the soft reset.
         surrogate_function: name of the gradient, ``None`` for the neuron's own default.
         detach_reset: keep the gradient out of the reset.
-        levels: ``N`` of ``multi-level``, whose spikes are 0..N; ``None`` is all that ``b_s`` bits tell apart.
+        levels: ``N`` of ``multi-level`` and ``q-relu``, which send 0..N; ``None`` is all that ``b_s`` bits tell apart.
+        paths: levels of the sub-paths of ``q-relu`` (paper 003, Section 3.4).
+        scaled: LSQ's gradient scale of ``q-relu``; see `QReLU`.
         membrane: which reading of paper 002 quantizes the membrane, where `Bits` has a ``u``
             (`bitspike.neurons.quantize_membrane`).
         squeeze: send the mean over time in one step (paper 001, Eq. 12).
@@ -42,7 +56,9 @@ class NeuronConfig(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    kind: Literal["multibit", "adaptive", "if", "lif", "plif", "quant-lif", "multi-level"] = "multibit"
+    kind: Literal["multibit", "adaptive", "if", "lif", "plif", "quant-lif", "multi-level", "relu", "q-relu"] = (
+        "multibit"
+    )
     tau: float = 2.0
     decay_input: bool = False
     v_threshold: float | None = None
@@ -50,6 +66,8 @@ class NeuronConfig(BaseModel):
     surrogate_function: str | None = None
     detach_reset: bool = True
     levels: int | None = None
+    paths: Annotated[tuple[int, ...], BeforeValidator(_numbers)] = ()
+    scaled: bool = True
     membrane: MembraneReading = "carry"
     squeeze: bool = False
     rounds: bool = True
@@ -58,8 +76,10 @@ class NeuronConfig(BaseModel):
     spare_steps: int = Field(1, ge=0)
 
 
-def make_node(config: NeuronConfig, bits: Bits, signed: bool = False) -> BaseNode:
+def make_node(config: NeuronConfig, bits: Bits, signed: bool = False) -> nn.Module:
     """A fresh neuron layer with ``bits.s`` spike bits over ``bits.t`` steps, its membrane in ``bits.u`` bits or floats.
+
+    It is a `BaseNode`, but for ``relu``, which is ``nn.ReLU``.
 
     Args:
         config: which neuron.
@@ -75,10 +95,28 @@ def make_node(config: NeuronConfig, bits: Bits, signed: bool = False) -> BaseNod
             config.kind,
             "it sends no signed spikes, as this network's first layer does of the image; want adaptive",
         )
+    if config.kind in ("relu", "q-relu"):
+        return _rectifier(config, bits)
+    for name in ("paths", "scaled"):
+        if (value := getattr(config, name)) != NeuronConfig.model_fields[name].default:
+            raise UserError(f"neuron.{name}", value, "only neuron.kind=q-relu reads it")
     node = _adaptive(config, bits, signed) if config.kind == "adaptive" else _in_floats(config, bits)
     if bits.u is not None:
         quantize_membrane(node, bits.u, config.membrane)
     return node
+
+
+def _rectifier(config: NeuronConfig, bits: Bits) -> nn.Module:
+    if bits.t != 1 or bits.u is not None:
+        raise UserError("bits", str(bits), f"{config.kind} runs one step and keeps no membrane; want w/s/1")
+    if config.kind == "q-relu":
+        return QReLU(_levels(config, bits), config.paths, config.scaled)
+    if bits.s != FULL_PRECISION:
+        raise UserError("spike bits", bits.s, f"relu sends floats; want {FULL_PRECISION}, which stands for them")
+    for name in ("levels", "paths", "scaled"):
+        if (value := getattr(config, name)) != NeuronConfig.model_fields[name].default:
+            raise UserError(f"neuron.{name}", value, "neuron.kind=relu has none; q-relu has")
+    return nn.ReLU()
 
 
 def _adaptive(config: NeuronConfig, bits: Bits, signed: bool) -> AdaptiveIFNode:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from torch import nn
+
 from bitspike.errors import UserError
 from bitspike.neurons.fire import Staircase
 from bitspike.neurons.integrate import Integrate
-from bitspike.neurons.node import BaseNode, SpikingNode
+from bitspike.neurons.node import SpikingNode
 from bitspike.neurons.surrogate import MicroStepSigmoid, PassThrough, Surrogate
 
 __all__ = ["MultiLevelIFNode", "barrier"]
@@ -51,7 +53,7 @@ class MultiLevelIFNode(SpikingNode):
         )
 
 
-def barrier(node: BaseNode) -> SpikingNode:
+def barrier(node: nn.Module) -> SpikingNode:
     """Makes ``node`` the barrier neuron of paper 004, Section 4.4, in place: the same spikes, the gradient 1 (Eq. 10).
 
     It stands behind a sum of spikes. At ``T = 1`` a `MultiLevelIFNode` there is ``clip(A + R, 0, N)`` in levels.

@@ -48,7 +48,16 @@ class LSQ(WeightQuantizer):
         return lsq(weight, self.step.abs(), self.bits)
 
 
-def lsq(x: Tensor, step: Tensor, bits: Tensor | int, *, signed: bool = True, rounds: bool = True) -> Tensor:
+def lsq(
+    x: Tensor,
+    step: Tensor,
+    bits: Tensor | int,
+    *,
+    signed: bool = True,
+    rounds: bool = True,
+    levels: int | None = None,
+    scaled: bool = True,
+) -> Tensor:
     """``step * code(x/step)`` with the gradients of paper 001, Eqs. 16 to 20 and A.6 to A.13.
 
     With ``v = x/step``: to ``x`` straight-through inside the alphabet ``lo..Q``; to ``step`` the sum of ``code - v``
@@ -61,8 +70,10 @@ def lsq(x: Tensor, step: Tensor, bits: Tensor | int, *, signed: bool = True, rou
         bits: a whole number; a scalar tensor where it is learned.
         signed: ``+-(2^(bits-1) - 1)``, one bit is the sign; else ``0 .. 2^bits - 1``.
         rounds: to the nearest code, half up, or down to the one below (not signed).
+        levels: highest code of an unsigned alphabet that does not use all of its bits: ``0 .. levels``.
+        scaled: whether the gradient of ``step`` has that ``1/sqrt(N Q)``.
     """
-    quantized: Tensor = _LSQ.apply(x, step, bits, signed, rounds)
+    quantized: Tensor = _LSQ.apply(x, step, bits, signed, rounds, levels, scaled)
     return quantized
 
 
@@ -79,24 +90,35 @@ def unsigned_codes(v: Tensor, bits: int, rounds: bool) -> Tensor:
 
 class _LSQ(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, x: Tensor, step: Tensor, bits: Tensor | int, signed: bool, rounds: bool) -> Tensor:
+    def forward(
+        ctx: Any,
+        x: Tensor,
+        step: Tensor,
+        bits: Tensor | int,
+        signed: bool,
+        rounds: bool,
+        levels: int | None,
+        scaled: bool,
+    ) -> Tensor:
         v, b = x / step, int(bits)
         codes = signed_codes(v, b) if signed else unsigned_codes(v, b, rounds)
+        ctx.alphabet, ctx.bits, ctx.scaled = signed_range(b) if signed else unsigned_range(b), b, scaled
+        if levels is not None:
+            codes, ctx.alphabet = codes.clamp(max=levels), (0, levels)
         ctx.save_for_backward(v, codes, step)
-        ctx.alphabet, ctx.bits = signed_range(b) if signed else unsigned_range(b), b
         return codes * step
 
     @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor, Tensor | None, None, None]:
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         v, codes, step = ctx.saved_tensors
         lo, top = ctx.alphabet
         inside = v.clamp(lo, top) == v
         to_x, at_codes = grads[0] * inside, grads[0] * codes
         elements = v.numel() // step.numel()  # that share one step
         slopes = torch.addcmul(at_codes, to_x, v, value=-1)  # codes - v inside; outside, codes are the alphabet's ends
-        to_step = slopes.sum_to_size(step.shape) / math.sqrt(elements * top)
+        to_step = slopes.sum_to_size(step.shape) / (math.sqrt(elements * top) if ctx.scaled else 1)
         to_bits = None
         if ctx.needs_input_grad[2]:
             beyond = (at_codes.masked_fill_(inside, 0) * step).sum() / top
             to_bits = beyond * math.log(2) * (top + (ctx.bits > 1))
-        return to_x, to_step, to_bits, None, None
+        return to_x, to_step, to_bits, None, None, None, None

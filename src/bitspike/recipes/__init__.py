@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
 from bitspike.errors import UserError, closest
-from bitspike.recipes import adaptive, multilevel, qsnn, static
+from bitspike.recipes import adaptive, multilevel, qsnn, spikezip, static
 from bitspike.training import TrainConfig
 
 __all__ = ["RECIPES", "recipe"]
@@ -12,7 +12,7 @@ __all__ = ["RECIPES", "recipe"]
 RECIPES: Mapping[str, Callable[[], TrainConfig]] = MappingProxyType(
     {
         name.replace("_", "-"): getattr(room, name)
-        for room in (static, adaptive, qsnn, multilevel)
+        for room in (static, adaptive, qsnn, spikezip, multilevel)
         for name in room.__all__
     }
 )

@@ -2,7 +2,7 @@
 
 from bitspike.training.config import AdaptiveConfig, BudgetConfig, LossConfig, OptimizerConfig, TrainConfig
 from bitspike.training.evaluate import Accuracy, evaluate
-from bitspike.training.loop import Observer, train
+from bitspike.training.loop import Objective, Observer, train
 from bitspike.training.overrides import override
 from bitspike.training.run_folder import RunFolder
 
@@ -11,6 +11,7 @@ __all__ = [
     "AdaptiveConfig",
     "BudgetConfig",
     "LossConfig",
+    "Objective",
     "Observer",
     "OptimizerConfig",
     "RunFolder",

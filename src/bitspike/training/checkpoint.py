@@ -35,7 +35,7 @@ def save_training(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer
         for key, value in state.items():
             tensors[f"optimizer.{index}.{key}"] = torch.as_tensor(value)
     tensors["random.cpu"] = torch.get_rng_state()
-    contiguous = {name: value.detach().contiguous() for name, value in tensors.items()}
+    contiguous = {name: value.detach().clone().contiguous() for name, value in tensors.items()}  # none shares memory
     header = {"format": FORMAT, "progress": json.dumps(asdict(progress))}
     write_atomically(path, save_tensors(contiguous, metadata=header))
 

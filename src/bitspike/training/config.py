@@ -103,6 +103,7 @@ class LossConfig(_Section):
         tet_lambda: weight of TET's second term; 0 is the mean over time of the cross-entropy (paper 002, Eq. 16).
         spike_lambda: weight of paper 002's spike regulation, Eq. 15; 0 is none.
         spike_reduction: of its terms over the layers: ``sum`` is the paper's, ``mean`` the authors' code's.
+        path_weight: ``alpha`` of paper 003, Eq. 6: of what the sub-paths of ``q-relu`` lose against the teacher.
     """
 
     kind: Literal["mean", "tet"] = "mean"
@@ -110,6 +111,7 @@ class LossConfig(_Section):
     tet_lambda: float = Field(1e-3, ge=0, le=1)
     spike_lambda: float = Field(0, ge=0)
     spike_reduction: Literal["mean", "sum"] = "mean"
+    path_weight: float = Field(1, ge=0)
 
 
 class TrainConfig(_Section):
@@ -120,6 +122,7 @@ class TrainConfig(_Section):
         train_size: images to train on, from the front of the shuffled training set; ``None`` for all.
         validation_size: images kept out of training to watch it; the test set is read once, at the end.
         model: a network of the registry; ``channels`` of each stage where the usual ones are not wanted.
+        reroute: residual connection re-routing (paper 003, Section 3.3), of a network of ``q-relu``.
         bits: ``w/s/t`` of every layer; ``layers`` are exceptions by layer name (see `bitspike.BitPlan`).
         quantizer: of the weights. ``lsq`` learns one step a layer, ``lsq-channel`` one a channel; ``adaptive`` learns
             the bits too (paper 001); ``uniform`` is paper 000's; ``ws-dr`` paper 002's regulated signs (and 8-bit first
@@ -134,6 +137,7 @@ class TrainConfig(_Section):
     recipe: str
     dataset: str
     model: str
+    reroute: bool = False
     bits: BitsField
     layers: dict[str, dict[str, int]] = {}
     channels: Annotated[tuple[int, ...] | None, BeforeValidator(_words)] = None

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.utils import get_total_norm
 
 from bitspike.cost import cost
@@ -28,7 +29,10 @@ from bitspike.training.result import describe_run
 from bitspike.training.run_folder import RunFolder
 from bitspike.training.setup import Images, graph_of, load_images, make_model
 
-__all__ = ["Observer", "train"]
+__all__ = ["Objective", "Observer", "train"]
+
+Objective = Callable[[nn.Module, Tensor, Tensor], Tensor]
+"""The loss of a model on images and labels; a scalar."""
 
 ACTIVITY_IMAGES = 1000
 """Validation images on which spikes are counted after training."""
@@ -49,6 +53,8 @@ def train(
     *,
     resume: bool = False,
     observer: Observer | None = None,
+    model: nn.Module | None = None,
+    objective: Objective | None = None,
 ) -> dict[str, Any]:
     """Trains the config's network and writes everything into ``folder``.
 
@@ -61,6 +67,8 @@ def train(
         data_dir: of the data sets; see `bitspike.data.load`.
         resume: go on from the checkpoint in ``folder``.
         observer: is told of each step and epoch.
+        model: what to train, where it is not a fresh network of the config.
+        objective: the loss, where it is not the config's alone: called with the model, images and labels.
 
     Returns:
         The result, as written to ``result.json``; empty in a helper process.
@@ -70,9 +78,12 @@ def train(
     """
     accelerator = require("accelerate", "train").Accelerator(mixed_precision="no")  # `_one_step` casts by itself
     images = load_images(config, data_dir)
-    model = make_model(config).to(accelerator.device)
+    if config.neuron.paths and objective is None:
+        raise UserError("neuron.paths", config.neuron.paths, "they learn from a teacher: bitspike convert trains them")
+    model = (model or make_model(config)).to(accelerator.device)
     graph = graph_of(config, model)  # refuses a plan that does not fit, before anything is written
-    run = _Run(config, folder, images, model, LearnedBits(model, graph, config), accelerator, observer)
+    learned = LearnedBits(model, graph, config)
+    run = _Run(config, folder, images, model, learned, accelerator, observer, objective)
     run.open(resume)
     run.all_epochs()
     result = run.finish() if accelerator.is_main_process else {}
@@ -91,6 +102,7 @@ class _Run:
         learned: LearnedBits,
         accelerator: Any,
         observer: Observer | None,
+        objective: Objective | None,
     ) -> None:
         self.config, self.folder, self.images, self.observer = config, folder, images, observer
         self.learned = learned
@@ -103,6 +115,7 @@ class _Run:
         self.steps_per_epoch = len(EpochBatches(len(images.train), config.batch_size, seed=config.seed, epoch=0))
         self.total = self.steps_per_epoch * config.epochs
         self.optimizer = make_optimizer(model, config.optimizer)
+        self.objective = objective or self._own_loss
         self.firing_rates = FiringRates(model) if config.loss.spike_lambda else None
         self.progress = Progress(step=0, seconds=0.0)
         self.last_epoch: dict[str, Any] = {}
@@ -155,9 +168,7 @@ class _Run:
         step = self.progress.step
         set_lr(self.optimizer, lr_at(step, self.steps_per_epoch, self.config.epochs, self.config.optimizer))
         with torch.autocast(x.device.type, torch.bfloat16, enabled=self.config.precision == "bf16"):
-            logits = self.trained(x)
-        rates = self.firing_rates.take() if self.firing_rates else ()
-        loss = loss_of(logits, y, self.config.loss, rates) + self.learned.penalty()
+            loss = self.objective(self.trained, x, y) + self.learned.penalty()
         value = float(self.accelerator.reduce(loss.detach(), reduction="mean"))
         self.prepared_optimizer.zero_grad()
         self.accelerator.backward(loss)
@@ -176,6 +187,10 @@ class _Run:
             if self.observer:
                 speed = (step + 1) * self.config.batch_size / seconds
                 self.observer.step(step + 1, self.total, epoch + 1, speed, value)
+
+    def _own_loss(self, model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
+        logits = model(x)
+        return loss_of(logits, y, self.config.loss, self.firing_rates.take() if self.firing_rates else ())
 
     def _checkpoint_due(self) -> bool:
         every = self.config.checkpoint_every

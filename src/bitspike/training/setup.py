@@ -12,14 +12,15 @@ from torch import nn
 from bitspike.data import ImageSet, find_dataset, load, split_validation
 from bitspike.errors import UserError
 from bitspike.ir import Graph
+from bitspike.layers import per_path
 from bitspike.lowering import lower
-from bitspike.models import build_model
+from bitspike.models import build_model, morph
 from bitspike.quant import LSQ, AdaptiveWeights, UniformSymmetric, binary
 from bitspike.quant.attach import QuantizerFactory
 from bitspike.training.config import QuantizerName, TrainConfig
 from bitspike.training.learned_bits import fix_bits
 
-__all__ = ["Images", "graph_of", "load_images", "make_model"]
+__all__ = ["Images", "convertible", "graph_of", "load_images", "make_model", "quantizer_of"]
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,34 @@ def make_model(config: TrainConfig) -> nn.Module:
     """
     torch.manual_seed(config.seed)
     dataset = find_dataset(config.dataset)
+    model = build_model(
+        config.model,
+        config.plan,
+        image_shape=dataset.image_shape,
+        num_classes=dataset.num_classes,
+        neuron=config.neuron,
+        quantizer=quantizer_of(config),
+        channels=config.channels,
+    )
+    if config.sign_temperature and config.quantizer not in _SIGNS:
+        wanted = f"null: the quantizer {config.quantizer} has no temperature; {', '.join(_SIGNS)} have"
+        raise UserError("sign_temperature", config.sign_temperature, f"want {wanted}")
+    fix_bits(model, config)
+    return convertible(model, config)
+
+
+def convertible(model: nn.Module, config: TrainConfig) -> nn.Module:
+    """``model`` as the config's ``q-relu`` want it: morphed, and with batch norm for each path. Others stay."""
+    if config.neuron.kind == "q-relu":
+        model = morph(model, config.reroute)
+        return per_path(model, 1 + len(config.neuron.paths)) if config.neuron.paths else model
+    if config.reroute:
+        raise UserError("reroute", True, "only a network of neuron.kind=q-relu is re-routed")
+    return model
+
+
+def quantizer_of(config: TrainConfig) -> QuantizerFactory:
+    """The config's quantizer of weights."""
     quantizers: dict[QuantizerName, QuantizerFactory] = {
         "lsq": LSQ,
         "lsq-channel": partial(LSQ, channelwise=True),
@@ -65,20 +94,7 @@ def make_model(config: TrainConfig) -> nn.Module:
         "ws-dr-paper": partial(binary, over="layer"),
         "ws-dr-code": partial(binary, power_of_two=True),
     }
-    model = build_model(
-        config.model,
-        config.plan,
-        image_shape=dataset.image_shape,
-        num_classes=dataset.num_classes,
-        neuron=config.neuron,
-        quantizer=quantizers[config.quantizer],
-        channels=config.channels,
-    )
-    if config.sign_temperature and config.quantizer not in _SIGNS:
-        wanted = f"null: the quantizer {config.quantizer} has no temperature; {', '.join(_SIGNS)} have"
-        raise UserError("sign_temperature", config.sign_temperature, f"want {wanted}")
-    fix_bits(model, config)
-    return model
+    return quantizers[config.quantizer]
 
 
 _SIGNS = ("binary", "ws-dr", "ws-dr-paper", "ws-dr-code")

@@ -40,6 +40,7 @@ from bitspike.ir import (
     MaxPool,
     Node,
     Readout,
+    Release,
     Relu,
     Reshape,
     Store,
@@ -135,6 +136,28 @@ def squeezed_net() -> FrozenGraph:
     return filled(Graph("squeezed", nodes))
 
 
+def settling_net() -> FrozenGraph:
+    """What a converted network has beside: images and offsets for some steps, neurons that take spikes back."""
+    nodes = (
+        NODES[0],
+        Release(name="eye", inputs=("images",), T=5, steps=3, parts=3),
+        replace(NODES[1], inputs=("eye",)),
+        Affine(name="stem.current", inputs=("stem",), fraction_bits=6, steps=3),
+        Fire(
+            name="neuron1",
+            inputs=("stem.current",),
+            T=5,
+            lo=-1,
+            hi=1,
+            scale=0.5,
+            dynamics=replace(SOFT, leak_multiplier=4, tracer=3),
+        ),
+        Reshape(name="flat", inputs=("neuron1",), shape=(144,)),
+        *NODES[-3:],
+    )
+    return filled(Graph("settling", nodes))
+
+
 def some_images(net: FrozenGraph, count: int = 3) -> np.ndarray:
     """Pixels that no random generator of another version changes."""
     shape = (count, *net.graph.edges[net.graph.nodes[0].name].shape)
@@ -205,9 +228,10 @@ def test_every_op_comes_back(tmp_path: Path) -> None:
     assert np.ptp(oracle.logits(net, shown)) > 0
 
 
-def test_relu_and_sums_over_time_come_back(tmp_path: Path) -> None:
-    net = squeezed_net()
-    assert {type(node) for other in (net, every_op()) for node in other.graph.nodes} == set(OPS.values())
+@pytest.mark.parametrize("net", [squeezed_net(), settling_net()], ids=lambda net: net.graph.name)
+def test_the_other_ops_come_back(tmp_path: Path, net: FrozenGraph) -> None:
+    nets = (squeezed_net(), settling_net(), every_op())
+    assert {type(node) for other in nets for node in other.graph.nodes} == set(OPS.values())
     save(net, tmp_path / "net.bitspike")
     found = load(tmp_path / "net.bitspike")
     assert_same(found, net)
@@ -224,6 +248,29 @@ def test_a_stored_membrane_comes_back(tmp_path: Path) -> None:
     shown = some_images(net)
     assert np.array_equal(oracle.logits(found, shown), oracle.logits(net, shown))
     assert not np.array_equal(oracle.logits(every_op(), shown), oracle.logits(net, shown))
+
+
+@pytest.mark.parametrize(
+    ("index", "path", "value", "named"),
+    [
+        (1, ("steps",), 6, "wants steps 1 to T"),
+        (1, ("parts",), 0, "parts of at least 1"),
+        (3, ("steps",), 6, "wants 1 to the 5 steps"),
+        (4, ("dynamics", "tracer"), 0, "want 1 to"),
+        (4, ("lo",), 1, "wants"),
+    ],
+)
+def test_a_settling_network_that_is_wrong_is_named(
+    tmp_path: Path, index: int, path: tuple[str, ...], value: int, named: str
+) -> None:
+    def edit(raw: dict[str, Any]) -> None:
+        *sections, last = path
+        section = raw["nodes"][index]
+        for name in sections:
+            section = section[name]
+        section[last] = value
+
+    assert named in refused_graph(tmp_path, edit, settling_net())
 
 
 def test_what_is_the_default_is_not_written() -> None:

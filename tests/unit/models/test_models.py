@@ -8,8 +8,15 @@ from bitspike.bits import BitPlan, Bits
 from bitspike.errors import UserError
 from bitspike.layers import Encoder
 from bitspike.models import MODELS, apply_weight_bits, build_model
-from bitspike.neurons import IFNode, LIFNode, MultiBitLIFNode, NeuronConfig, SpikingNode, quantize_membrane
-from bitspike.quant import UniformSymmetric, quantize_weights, synapses, weight_bits, weight_quantizer
+from bitspike.neurons import BaseNode, IFNode, LIFNode, MultiBitLIFNode, NeuronConfig, SpikingNode, quantize_membrane
+from bitspike.quant import (
+    AdaptiveWeights,
+    UniformSymmetric,
+    quantize_weights,
+    synapses,
+    weight_bits,
+    weight_quantizer,
+)
 
 SMALL = {  # image side and channels: the smallest that the network's pooling leaves alive
     "vgg16": (32, (2, 2, 2, 2, 2)),
@@ -17,7 +24,15 @@ SMALL = {  # image side and channels: the smallest that the network's pooling le
     **dict.fromkeys(["convnet", "vgg9", "resnet8-thin", "resnet20-thin", "resnet19", "resnet20"], (8, (4, 4, 4))),
     **dict.fromkeys(["resnet18", "sew-resnet18", "sew-resnet34", "sew-resnet50", "ms-resnet18"], (8, (2, 2, 2, 2))),
     **dict.fromkeys(["sparse-resnet18", "sparse-resnet18-without-ste"], (8, (2, 2, 2, 2))),
+    **dict.fromkeys(["pre-resnet8-thin", "pre-resnet20-thin", "pre-resnet20"], (8, (4, 4, 4))),
+    **dict.fromkeys(["pre-resnet18", "pre-sew-resnet34"], (8, (2, 2, 2, 2))),
 }
+ADAPTIVE = NeuronConfig(kind="adaptive", tau=1.0, v_reset=None, squeeze=True)
+
+
+def fitting(name: str, **options) -> dict:
+    """``options``; where neurons stand before the synapses, the only ones that can read an image."""
+    return {**options, "neuron": ADAPTIVE, "quantizer": AdaptiveWeights} if name.startswith("pre-") else options
 
 
 def small(name: str, plan: BitPlan | str = "2/2/2", side: int | None = None, **options) -> nn.Module:
@@ -25,6 +40,7 @@ def small(name: str, plan: BitPlan | str = "2/2/2", side: int | None = None, **o
     default_side, channels = SMALL[name]
     side = side or default_side
     plan = plan if isinstance(plan, BitPlan) else BitPlan(Bits.parse(plan))
+    options = fitting(name, **options)
     return build_model(name, plan, image_shape=(3, side, side), num_classes=5, channels=channels, **options)
 
 
@@ -32,8 +48,13 @@ def images(side: int, n: int = 3) -> torch.Tensor:
     return torch.randint(0, 256, (n, 3, side, side), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
 
 
-def neurons(model: nn.Module) -> dict[str, SpikingNode]:
-    return {name: module for name, module in model.named_modules() if isinstance(module, SpikingNode)}
+def neurons(model: nn.Module) -> dict[str, BaseNode]:
+    return {name: module for name, module in model.named_modules() if isinstance(module, BaseNode)}
+
+
+def steps_of_logits(name: str, bits: str) -> int:
+    """A squeezed map is one step."""
+    return 1 if name.startswith("pre-") else Bits.parse(bits).t
 
 
 def count(model: nn.Module) -> int:
@@ -41,8 +62,9 @@ def count(model: nn.Module) -> int:
 
 
 def on_meta(name: str, side: int, num_classes: int, bits: str = "16/1/4") -> nn.Module:
+    plan, shape = BitPlan(Bits.parse(bits)), (3, side, side)
     with torch.device("meta"):
-        return build_model(name, BitPlan(Bits.parse(bits)), image_shape=(3, side, side), num_classes=num_classes)
+        return build_model(name, plan, image_shape=shape, num_classes=num_classes, **fitting(name)).eval()
 
 
 def test_every_model_is_tried_here():
@@ -54,7 +76,7 @@ def test_every_model_is_tried_here():
 def test_every_model_runs_and_every_parameter_learns(name, bits):
     model = small(name, bits, neuron=NeuronConfig(kind="lif", surrogate_function="atan") if "/1/" in bits else None)
     logits = model(images(SMALL[name][0]))
-    assert logits.shape == (Bits.parse(bits).t, 3, 5)
+    assert logits.shape == (steps_of_logits(name, bits), 3, 5)
     assert logits.isfinite().all()
     torch.nn.functional.cross_entropy(logits.mean(0), torch.arange(3)).backward()
     for parameter_name, parameter in model.named_parameters():
@@ -77,8 +99,11 @@ def test_a_state_dict_restores_every_model(name):
     ("name", "side", "num_classes", "weights"),
     [
         ("resnet20", 32, 10, 17_277_312),  # 001: 34.555 MB at 16 bits
+        ("pre-resnet20", 32, 10, 17_277_312),
         ("sew-resnet34", 224, 1000, 21_779_648),  # 001: 43.559 MB
+        ("pre-sew-resnet34", 224, 1000, 21_779_648),
         ("resnet18", 32, 100, 11_210_432),  # 001: 22.421 MB
+        ("pre-resnet18", 32, 100, 11_210_432),
     ],
 )
 def test_weights_are_as_many_as_the_papers_count(name, side, num_classes, weights):
@@ -101,7 +126,7 @@ def test_every_model_runs_on_the_meta_device(name):
     with torch.device("meta"):
         logits = on_meta(name, side, 10, "2/2/3")(torch.empty(2, 3, side, side))
     assert logits.is_meta
-    assert logits.shape == (3, 2, 10)
+    assert logits.shape == (steps_of_logits(name, "2/2/3"), 2, 10)
 
 
 def test_large_images_get_the_imagenet_stem():

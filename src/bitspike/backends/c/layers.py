@@ -23,6 +23,7 @@ from bitspike.ir import (
     MaxPool,
     Node,
     Readout,
+    Release,
     Relu,
     Reshape,
     SumPool,
@@ -80,10 +81,10 @@ class Layers:
     def _is_stored(self, node: Node) -> bool:
         if self._poured_into(node):
             return False
-        if isinstance(node, Input | Fire | SumPool | MaxPool | SumTime | Reshape | Readout):
+        if isinstance(node, Input | Release | Fire | SumPool | MaxPool | SumTime | Reshape | Readout):
             return True
         readers = self.readers[node.name]
-        return len(readers) != 1 or isinstance(readers[0], Synapse | SumPool | MaxPool | Reshape)
+        return len(readers) != 1 or isinstance(readers[0], Synapse | SumPool | MaxPool | Reshape | Release)
 
     def _poured_into(self, node: Node) -> Poured | None:
         """The only reader of ``node``, where that takes every spike once: it can as they are sent."""
@@ -136,6 +137,8 @@ class Layers:
             match root:
                 case Input():
                     self._input(root)
+                case Release():
+                    self._release(root)
                 case SumPool() | MaxPool():
                     fire = self._fire_of(root)
                     if fire is None:
@@ -155,6 +158,12 @@ class Layers:
         assert root.edge.lo is not None  # a FrozenGraph's input has levels
         with self.text.loop("c", channels), self.text.loop("p", rows * columns):
             self._store(root, f"image[c * {rows * columns} + p] + {number(root.edge.lo)}")
+
+    def _release(self, root: Release) -> None:
+        source, target = (self.symbols[name] for name in (root.inputs[0], root.name))
+        size = self.graph.edges[root.name].size
+        with self.text.loop("t", root.T), self.text.loop("i", size):
+            self.text.line(f"{target}[t * {size} + i] = t < {root.steps} ? {source}[i] : 0;")
 
     def _reshape(self, root: Reshape) -> None:
         source, shape = self.graph.edges[root.inputs[0]].shape, self.graph.edges[root.name].shape
@@ -246,6 +255,8 @@ class Layers:
         if isinstance(root, Fire):
             assert root.dynamics is not None
             self.text.line(f"{self._kind(root).name} v = {number(root.dynamics.v_init)};")
+            if root.dynamics.tracer is not None:
+                self.text.line(f"{self._kind(root).name} sent = 0;")
         for node in held:
             self._value(node, slots)
         with self.text.loop("t", steps):
@@ -295,7 +306,7 @@ class Layers:
                     product = self._rounded(f"raised_{self.symbols[node.name]}", x, factor, node.shift, kind)
                     kind = number_type(self._sum_range(node))
                     product = f"({kind.name})({product})"
-                made = f"{product} + {offset}[c]"
+                made = f"{product} + {self._while_released(node, f'{offset}[c]')}"
             case Add():
                 left, right = (self._read(name) for name in node.inputs)
                 made = f"({kind.name}){left} + {right}"
@@ -305,6 +316,10 @@ class Layers:
             case _:
                 raise node.refuse(type(node).__name__, "has no element-wise form in C")
         self.text.line(f"const {kind.name} {self._local(node)} = {made};")
+
+    def _while_released(self, node: Affine, offset: str) -> str:
+        whole = node.steps in (None, self.graph.edges[node.name].T)
+        return offset if whole else f"(t < {node.steps} ? {offset} : 0)"
 
     def _fire(self, node: Fire) -> None:
         d, kind = node.dynamics, self._kind(node)
@@ -317,11 +332,18 @@ class Layers:
             shifted = "shifted"
             self.text.line(f"const {kind.name} shifted = u + {number(1 << d.fraction_bits >> 1, kind)};")
         self.text.line(f"const {kind.name} crossed = BITSPIKE_SHIFT_RIGHT({shifted}, {d.fraction_bits});")
-        self.text.line(f"const {kind.name} level = BITSPIKE_CLIP(crossed, {number(node.lo)}, {number(node.hi)});")
+        clipped = f"BITSPIKE_CLIP(crossed, {number(node.lo)}, {number(node.hi)})"
+        if d.tracer is None:
+            self.text.line(f"const {kind.name} level = {clipped};")
+            return
+        self.text.line(f"const {kind.name} wanted = sent + {clipped};")
+        self.text.line(f"const {kind.name} level = BITSPIKE_CLIP(wanted, 0, {number(d.tracer)}) - sent;")
 
     def _reset(self, node: Fire) -> None:
         d, kind = node.dynamics, self._kind(node)
         assert d is not None
+        if d.tracer is not None:
+            self.text.line("sent += level;")
         soft = f"v = u - level * {number(1 << d.fraction_bits, kind)};"
         self.text.line(soft if d.v_reset is None else f"v = level != 0 ? {number(d.v_reset, kind)} : u;")
         if d.store is not None:
@@ -383,7 +405,8 @@ class Layers:
                 u = self.net.membranes[node.name]
                 levels = (level << d.fraction_bits for level in (node.lo, node.hi, 1))
                 leaked = (min(max(end * d.leak_multiplier, -INT64), INT64) for end in u)  # of v, it is proven less
-                ends = (*inputs[0], *levels, *leaked, u.hi + (1 << d.fraction_bits >> 1), *_stored_ends(node, u))
+                sent = (node.lo, node.hi + (d.tracer or 0))
+                ends = (*inputs[0], *levels, *leaked, *sent, u.hi + (1 << d.fraction_bits >> 1), *_stored_ends(node, u))
                 return number_type(u.including(*ends))
             case Add():
                 return number_type(made.including(*inputs[0], *inputs[1]))

@@ -1,0 +1,134 @@
+"""Paper 003 (SpikeZIP): its claims on a thin ResNet8, on Fashion-MNIST and CIFAR-10."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from claims.claim import Claim, Measured, Outcome, Paper, beats
+
+__all__ = ["CLAIMS", "PAPER"]
+
+DATA = {"fashion": "spikezip-resnet8-thin-fashion", "cifar10": "spikezip-resnet8-thin-cifar10"}
+VARIANTS = {
+    "N": ("reroute=false", "neuron.paths="),
+    "R": ("reroute=true", "neuron.paths="),
+    "P": ("reroute=false", "neuron.paths=4,2"),
+    "PR": ("reroute=true", "neuron.paths=4,2"),
+}
+LEVELS = {
+    2: ("neuron.levels=2", "bits=8/2/1", "neuron.paths=1"),
+    4: ("neuron.levels=4", "bits=8/3/1", "neuron.paths=2,1"),
+    8: VARIANTS["PR"],
+    16: ("neuron.levels=16", "bits=8/5/1", "neuron.paths=8,4"),
+}
+"""All re-routed, as the recipe is."""
+BASELINES = {
+    "QCFS": (*VARIANTS["N"], "neuron.scaled=false", "--method=qcfs"),
+    "Fast-SNN": (*VARIANTS["N"], "--method=fast-snn"),
+}
+SMALL_T = (2, 4)
+
+
+def _label(edits: tuple[str, ...]) -> str:
+    return " ".join(edits)
+
+
+def judge_equality(measured: Measured) -> Outcome:
+    """All logits of all test images, and no spike after n(L + 1) steps, in every run."""
+    equal, last, bound = measured["equal"], measured["T_eq"], measured["bound"]
+    runs = [same for values in equal.values() for same in values]
+    late = max(t / b for name in last for t, b in zip(last[name], bound[name], strict=True))
+    why = f"{sum(map(bool, runs))} of {len(runs)} runs; last spike at {late:.2f} of n(L + 1) at most"
+    return Outcome("confirmed" if all(runs) and late <= 1 else "not confirmed", why)
+
+
+def judge_both_lift(measured: Measured) -> Outcome:
+    """At T = 2 or 4, -P and -R are each above -N by more than twice the standard error, and -PR above both."""
+    parts, clear, against = [], True, False
+    for better, worse in (("P", "N"), ("R", "N"), ("PR", "P"), ("PR", "R")):
+        best = -1.0
+        for t in SMALL_T:
+            at = measured[f"accuracy_at_{t}"]
+            gain, sure, text = beats(at[_label(VARIANTS[better])], at[_label(VARIANTS[worse])])
+            parts.append(f"-{better} over -{worse} at T = {t}: {text}")
+            best = max(best, gain * sure)
+            against |= gain < 0 and sure
+        clear &= best > 0
+    return Outcome("confirmed" if clear else "not confirmed" if against else "within the spread", "; ".join(parts))
+
+
+def judge_levels(measured: Measured) -> Outcome:
+    """n = 16 over n = 2: lower at T = 2, higher after all steps, both clearly; and its last spike is later."""
+    at, after, last = measured["accuracy_at_2"], measured["test_accuracy"], measured["T_eq"]
+    many, few = _label(LEVELS[16]), _label(LEVELS[2])
+    early, early_clear, early_text = beats(at[many], at[few])
+    late, late_clear, late_text = beats(after[many], after[few])
+    later = min(last[many]) > max(last[few])
+    why = f"16 levels over 2: at T = 2 {early_text}; settled {late_text}; last spike {'later' if later else 'no later'}"
+    if early < 0 < late and early_clear and late_clear and later:
+        return Outcome("confirmed", why)
+    wrong = (early > 0 and early_clear) or (late < 0 and late_clear) or not later
+    return Outcome("not confirmed" if wrong else "within the spread", why)
+
+
+def judge_feature_maps(measured: Measured) -> Outcome:
+    """SpikeZIP's distance is 0 in every run, the baselines' is not."""
+    distance = measured["final_distance"]
+    ours = [value for name in ("N", "PR") for value in distance[_label(VARIANTS[name])]]
+    theirs = {name: min(distance[_label(edits)]) for name, edits in BASELINES.items()}
+    why = f"SpikeZIP {max(ours):g} levels at most; " + ", ".join(f"{n} {d:.4f} at least" for n, d in theirs.items())
+    return Outcome("confirmed" if not any(ours) and min(theirs.values()) > 0 else "not confirmed", why)
+
+
+def _on(data: str, recipe: str) -> tuple[Claim, ...]:
+    def claim(
+        number: int, statement: str, where: str, settings: list[tuple[str, ...]], judge: Callable[[Measured], Outcome]
+    ) -> Claim:
+        return Claim(f"003.{number}-{data}", statement, where, tuple((recipe, edits) for edits in settings), judge)
+
+    return (
+        claim(
+            1,
+            "The converted network computes what the quantized one does, exactly; it settles within n(L + 1) steps.",
+            "Section 3.5, Theorem 1; the bound is ours",
+            [*VARIANTS.values(), *(LEVELS[n] for n in (2, 4, 16))],
+            judge_equality,
+        ),
+        claim(
+            2,
+            "Paths-ensemble training and re-routed residuals each lift the accuracy at few steps, and together more.",
+            "Section 4.3, Figure 6a",
+            list(VARIANTS.values()),
+            judge_both_lift,
+        ),
+        claim(
+            3,
+            "More levels are more accurate in the end, and later.",
+            "Section 4.3, Figure 6b",
+            list(LEVELS.values()),
+            judge_levels,
+        ),
+        claim(
+            4,
+            "Feature maps become those of the quantized network; those of QCFS and Fast-SNN do not.",
+            "Section 4.2, Figure 5",
+            [VARIANTS["N"], VARIANTS["PR"], *BASELINES.values()],
+            judge_feature_maps,
+        ),
+    )
+
+
+CLAIMS = (
+    *(claim for data, recipe in DATA.items() for claim in _on(data, recipe)),
+    Claim("003.5", "Detection survives conversion.", "Section 4.4, Table 6", untested="needs a detector and its data"),
+)
+
+PAPER = Paper(
+    "003: SpikeZIP (ANN to QANN to SNN, exactly)",
+    CLAIMS,
+    (*(f"accuracy_at_{t}" for t in (1, 2, 4, 8)), "T_eq", "equal", "spikes", "ns_ace"),
+    """Test accuracy is the quantized network's, and the spiking one's once it is silent; "T = 2" is that of the same
+run, read after two steps. The four variants and the levels start from the same network of ReLUs, one for each seed.
+QCFS and Fast-SNN are their neurons and their held images on our fine-tuned network (QCFS with the plain gradient of its
+step), with our teacher, for as many steps as settle ours: not their own training.""",
+)

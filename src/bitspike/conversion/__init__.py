@@ -1,0 +1,29 @@
+"""Conversion: a trained network to a quantized one, and that to a spiking one that computes the same (paper 003)."""
+
+from bitspike.conversion.adopt import adopt
+from bitspike.conversion.check import Equivalence, LayerEquivalence, equivalence
+from bitspike.conversion.convert import MOST_STEPS, Converted, convert
+from bitspike.conversion.equilibrium import quantized, with_steps
+from bitspike.conversion.finetune import PathsEnsemble, finetune_config, with_weights_of
+from bitspike.conversion.spiking import METHODS, Method, check_convertible, float_weights, settling_bound, to_snn
+
+__all__ = [
+    "METHODS",
+    "MOST_STEPS",
+    "Converted",
+    "Equivalence",
+    "LayerEquivalence",
+    "Method",
+    "PathsEnsemble",
+    "adopt",
+    "check_convertible",
+    "convert",
+    "equivalence",
+    "finetune_config",
+    "float_weights",
+    "quantized",
+    "settling_bound",
+    "to_snn",
+    "with_steps",
+    "with_weights_of",
+]

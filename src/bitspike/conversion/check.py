@@ -1,0 +1,188 @@
+"""The equivalence of a converted network and the quantized one, image by image, in integers: paper 003, Theorem 1."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bitspike.backends import oracle
+from bitspike.conversion.equilibrium import quantized, release_of, with_steps
+from bitspike.conversion.spiking import settling_bound
+from bitspike.errors import UserError
+from bitspike.ir import FrozenGraph
+from bitspike.ir.frozen import largest_array
+
+__all__ = ["Equivalence", "LayerEquivalence", "equivalence"]
+
+Int = NDArray[np.int64]
+ELEMENTS_AT_A_TIME = 2**25
+
+
+@dataclass
+class LayerEquivalence:
+    """One layer of neurons, over all images.
+
+    Attributes:
+        elements: neurons times images.
+        unequal: of these, whose spikes do not add up to the QANN's level.
+        settled_at: step of the last spike, 1 for the first step.
+        spikes: sent, of both signs. taken_back: those that are negative.
+        distance: mean distance between what was sent up to each step and the QANN's level, in levels (Fig. 5).
+    """
+
+    elements: int = 0
+    unequal: int = 0
+    settled_at: int = 0
+    spikes: int = 0
+    taken_back: int = 0
+    distance: list[float] = field(default_factory=list)
+
+
+@dataclass
+class Equivalence:
+    """What `equivalence` found on ``images`` images.
+
+    Attributes:
+        logits_equal: images all of whose logits are the QANN's.
+        T: steps that were run, at most. bound: those after which every image has settled, ``n (L + 1)``.
+        settled_at: ``T_eq`` of each batch: the step of its last spike.
+        settled: whether every batch was seen to be silent after the release, or ran to the bound.
+        accuracy: of the SNN in percent, had it been read after 1, 2, ... steps.
+        qann_accuracy: of the QANN, in percent.
+    """
+
+    T: int
+    bound: int | None
+    images: int = 0
+    logits_equal: int = 0
+    settled: bool = True
+    settled_at: list[int] = field(default_factory=list)
+    accuracy: list[float] = field(default_factory=list)
+    qann_accuracy: float = 0.0
+    layers: dict[str, LayerEquivalence] = field(default_factory=dict)
+
+    @property
+    def equal(self) -> bool:
+        """All logits of all images, and all neurons."""
+        return self.logits_equal == self.images and not any(layer.unequal for layer in self.layers.values())
+
+    @property
+    def T_eq(self) -> int:  # noqa: N802
+        """The step of the last spike of all images."""
+        return max(self.settled_at, default=0)
+
+    def to_dict(self) -> dict[str, Any]:
+        return {"equal": self.equal, "T_eq": self.T_eq, **asdict(self)}
+
+
+def equivalence(
+    net: FrozenGraph,
+    levels: dict[str, int],
+    images: NDArray[np.uint8],
+    labels: NDArray[np.integer],
+    *,
+    ends: bool = True,
+    stop_when_settled: bool = False,
+) -> Equivalence:
+    """Runs the frozen SNN and its QANN on every image and compares them: exact integers, no tolerance.
+
+    Args:
+        net: the frozen SNN.
+        levels: ``n`` of each layer of neurons of the QANN, by name.
+        images: pixels ``[N, C, H, W]``. labels: classes ``[N]``.
+        ends: whether the network is fed for ``n`` steps, so that sums are compared; else (a rate) ``n/T`` of them.
+        stop_when_settled: run each batch for as few steps as are seen to be enough: until a whole step is silent after
+            the release has ended. Nothing changes from there on.
+
+    Raises:
+        UserError: no images, or ``stop_when_settled`` of a network that is always fed.
+    """
+    if not len(images):
+        raise UserError("images to compare on", 0, "want at least one")
+    if stop_when_settled and not ends:
+        raise UserError("--stop-when-settled", "a network that is always fed", "it never settles; leave it out")
+    release = release_of(net)
+    T = release.T
+    found = Equivalence(T, settling_bound(net.graph) if ends else None)
+    qann, parts = quantized(net, levels), max(levels.values())
+    ratio = (1, 1) if ends else (parts, T)
+    correct, qann_correct = np.zeros(T, dtype=np.int64), 0
+    distances = {node.name: np.zeros(T) for node in net.graph.neurons()}
+    found.layers = {name: LayerEquivalence() for name in distances}
+    readout = net.graph.nodes[-1]
+    batch = max(1, min(100, ELEMENTS_AT_A_TIME // max(largest_array(net.graph, node) for node in net.graph.nodes)))
+    T_last = min(T, 2 * parts)
+    for some, y in _batches(images, labels, batch):
+        wanted = _edges(qann, some, {*distances, readout.name})
+        sent, T_ran = _run(net, some, {*distances, *readout.inputs}, T_last if stop_when_settled else T)
+        while stop_when_settled and T_ran < T and not _silent(sent, distances, T_ran, release.steps):
+            sent, T_ran = _run(net, some, {*distances, *readout.inputs}, min(T, T_ran + parts))
+        T_last = T_ran
+        settled_at = [_layer(found, name, sent[name], wanted[name][0], ratio, distances[name]) for name in distances]
+        found.settled_at.append(max(settled_at))
+        found.settled &= ends and (parts < T_ran > max(settled_at) or T_ran >= (found.bound or T))
+        logits = np.cumsum(_whole(sent[readout.inputs[0]], T_ran), axis=0)
+        qann_logits = wanted[readout.name][0]
+        found.logits_equal += int((logits[-1] * ratio[0] == qann_logits * ratio[1]).all(1).sum())
+        right = (logits.argmax(2) == y).sum(1)
+        correct += np.concatenate([right, np.full(T - T_ran, right[-1])])
+        qann_correct += int((qann_logits.argmax(1) == y).sum())
+        found.images += len(some)
+    found.accuracy = (100 * correct / found.images).tolist()
+    found.qann_accuracy = 100 * qann_correct / found.images
+    for name, layer in found.layers.items():
+        layer.distance = (distances[name] / layer.elements).tolist()
+    return found
+
+
+def _layer(
+    found: Equivalence, name: str, spikes: Int, level: Int, ratio: tuple[int, int], distance: NDArray[np.float64]
+) -> int:
+    """Adds a batch to a layer's record, and says when it sent its last spike."""
+    layer, sums = found.layers[name], np.cumsum(spikes, axis=0, dtype=np.int64)
+    layer.elements += level.size
+    layer.unequal += int((sums[-1] * ratio[0] != level * ratio[1]).sum())
+    layer.spikes += int(np.abs(spikes).sum())
+    layer.taken_back += int((spikes < 0).sum())
+    active = np.flatnonzero(spikes.reshape(len(spikes), -1).any(1))
+    settled_at = int(active[-1]) + 1 if len(active) else 0
+    layer.settled_at = max(layer.settled_at, settled_at)
+    for t in range(len(distance)):
+        rate = 1 if ratio == (1, 1) else ratio[0] / (t + 1)
+        distance[t] += float(np.abs(sums[min(t, len(sums) - 1)] * rate - level).sum())
+    return settled_at
+
+
+def _run(net: FrozenGraph, images: NDArray[np.uint8], keep: set[str], T: int) -> tuple[dict[str, Int], int]:
+    return _edges(net if T == release_of(net).T else with_steps(net, T), images, keep), T
+
+
+def _silent(sent: dict[str, Int], neurons: Iterable[str], T: int, released: int) -> bool:
+    """Whether the last step, after the release, is without a spike: then so are all behind it."""
+    return released < T and not any(sent[name][-1].any() for name in neurons)
+
+
+def _whole(edge: Int, T: int) -> Int:
+    """An edge that is held has its value at every step."""
+    return edge if len(edge) == T else np.broadcast_to(edge, (T, *edge.shape[1:]))
+
+
+def _edges(net: FrozenGraph, images: NDArray[np.uint8], keep: set[str]) -> dict[str, Int]:
+    """The oracle's run, of which only these edges stay in memory."""
+    last = {name: index for index, node in enumerate(net.graph.nodes) for name in node.inputs}
+    edges: dict[str, Int] = {}
+    for index, node in enumerate(net.graph.nodes):
+        edges[node.name] = oracle.step(net, node, images, *(edges[name] for name in node.inputs))
+        for name in [name for name in edges if last.get(name, index) <= index and name not in keep]:
+            del edges[name]
+    return edges
+
+
+def _batches(
+    images: NDArray[np.uint8], labels: NDArray[np.integer], size: int
+) -> Iterator[tuple[NDArray[np.uint8], NDArray[np.integer]]]:
+    return ((images[i : i + size], labels[i : i + size]) for i in range(0, len(images), size))

@@ -1,0 +1,118 @@
+"""A fine-tuned network of Q-ReLUs as a spiking one: in floats, in integers, and what the check says of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from bitspike import ir
+from bitspike.conversion.check import Equivalence, equivalence
+from bitspike.conversion.equilibrium import quantized
+from bitspike.conversion.spiking import METHODS, check_convertible, float_weights, settling_bound, to_snn
+from bitspike.cost import Activity, CostReport, cost
+from bitspike.data import ImageSet
+from bitspike.errors import UserError
+from bitspike.files import write_json
+from bitspike.ir import FrozenGraph
+from bitspike.lowering import Agreement, agreement, freeze, lower, measure
+from bitspike.neurons import QReLU
+from bitspike.training.evaluate import batches
+
+__all__ = ["Converted", "convert"]
+
+MOST_STEPS = 1024
+AGREEMENT_IMAGES, BATCH = 1000, 50
+"""Images on which floats and integers are compared, neuron by neuron, and spikes are counted."""
+
+
+@dataclass(frozen=True)
+class Converted:
+    """A converted network.
+
+    Attributes:
+        snn: the spiking network in floats.
+        net: the same in integers.
+        levels: ``n`` of each layer of neurons.
+        bound: steps after which it is silent.
+        method: how it was converted.
+        rounded: layers whose float weights were rounded for ``net``.
+    """
+
+    qann: nn.Module
+    snn: nn.Module
+    net: FrozenGraph
+    levels: dict[str, int]
+    bound: int
+    method: str
+    rounded: int
+
+    def check(self, images: ImageSet, stop_when_settled: bool = False) -> Equivalence:
+        """`equivalence` on ``images``."""
+        return equivalence(
+            self.net,
+            self.levels,
+            images.images.numpy(),
+            images.labels.numpy(),
+            ends=METHODS[self.method].ends,
+            stop_when_settled=stop_when_settled,
+        )
+
+    def floats_and_integers(self, images: ImageSet) -> Agreement:
+        """The QANN in floats beside its integers, level by level, on the first images."""
+        some = batches(images.images[:AGREEMENT_IMAGES], BATCH)
+        return agreement(self.qann, quantized(self.net, self.levels), some)
+
+    def cost(self, images: ImageSet, source: str) -> tuple[Activity, CostReport]:
+        """What the spiking network costs, its spikes counted on the first of ``images``."""
+        shape = self.net.graph.edges[self.net.graph.nodes[0].name].shape
+        graph = lower(self.snn, (shape[0], shape[1], shape[2]), self.net.graph.name)
+        sample = images.images[:AGREEMENT_IMAGES]
+        activity = measure(self.snn, graph, batches(sample, BATCH), f"the first {len(sample)} {source}")
+        return activity, cost(graph, "exact", activity, energy_model="lemaire")
+
+    def save(self, folder: Path, found: dict[str, Any], activity: Activity, report: CostReport) -> None:
+        """``snn.bitspike``, ``snn_activity.json``, ``snn_cost.json`` and, last, ``conversion.json``.
+
+        Those of another method than spikezip have its name in theirs: ``snn-qcfs.bitspike``.
+        """
+        method = "" if self.method == "spikezip" else f"-{self.method}"
+        ir.save(self.net, folder / f"snn{method}.bitspike")
+        write_json(folder / f"snn_activity{method}.json", activity.to_dict())
+        write_json(folder / f"snn_cost{method}.json", report.to_dict())
+        write_json(folder / f"conversion{method}.json", found)
+
+
+def convert(
+    qann: nn.Module,
+    image_shape: tuple[int, int, int],
+    *,
+    T: int | None = None,
+    method: str = "spikezip",
+    name: str = "network",
+    dataset: str = "",
+) -> Converted:
+    """Converts a network of Q-ReLUs that was morphed and trained.
+
+    Args:
+        qann: the network.
+        image_shape: ``(C, H, W)``.
+        T: steps of the spiking network; ``None`` for as many as are certain to settle it.
+        method: a key of `METHODS`.
+        name, dataset: of the frozen network.
+
+    Raises:
+        UserError: what cannot be converted, by its path in the model, or ``T`` outside 1..1024.
+    """
+    qann = qann.cpu().eval()
+    bound = settling_bound(check_convertible(qann, image_shape))
+    T = bound if T is None else T
+    if not 1 <= T <= MOST_STEPS:
+        raise UserError("steps", T, f"want 1 to {MOST_STEPS}; {bound} are certain to settle the network")
+    snn = to_snn(qann, T, method)
+    rounded = float_weights(snn)
+    net = replace(freeze(snn, image_shape, name), dataset=dataset)
+    levels = {name: module.levels for name, module in qann.named_modules() if isinstance(module, QReLU)}
+    return Converted(qann, snn, net, levels, bound, method, rounded)

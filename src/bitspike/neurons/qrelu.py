@@ -1,0 +1,76 @@
+"""The quantized ReLU of a network that is to be converted: a neuron of one step that sends its level at once."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from bitspike.bits import alphabet_width
+from bitspike.errors import UserError
+from bitspike.neurons.fire import Staircase
+from bitspike.neurons.integrate import Integrate
+from bitspike.neurons.node import BaseNode
+from bitspike.quant.lsq import lsq
+
+__all__ = ["QReLU"]
+
+SMALLEST_STEP = 1e-5
+
+
+class QReLU(BaseNode):
+    """``s clip(floor(x/s + 1/2), 0, n)`` (paper 003, Eq. 2), ``T = 1``; ``s`` is learned with LSQ's gradients.
+
+    ``s`` starts at ``2 mean|x| / sqrt(n)`` of the first training batch.
+
+    In training a batch may hold several paths, one after another (`bitspike.layers.PathBatchNorm`): path ``i`` has
+    ``n_i`` levels of the step ``s n/n_i`` (Eqs. 3 and 4). In evaluation all is the main path.
+
+    Args:
+        levels: ``n``, the highest level.
+        paths: ``n_i`` of the sub-paths.
+        scaled: LSQ's gradient scale of ``s``, ``1/sqrt(N n)``; without it, the gradient of QCFS (Bu et al. 2022).
+    """
+
+    def __init__(self, levels: int, paths: tuple[int, ...] = (), scaled: bool = True) -> None:
+        super().__init__(integrate=Integrate(), v_reset=None, detach_reset=True)
+        for n in (levels, *paths):
+            if isinstance(n, bool) or not isinstance(n, int) or not 1 <= n < 1 << 16:
+                raise UserError("levels", n, "want whole numbers of levels above 0, 1 to 65535")
+        self.levels, self.paths, self.scaled = levels, paths, scaled
+        with torch.device("cpu"):  # also in a model of shapes alone: its graph tells the scale
+            self.step_size = nn.Parameter(torch.zeros(()))  # 0: not started
+
+    @property
+    def T(self) -> int:  # noqa: N802
+        return 1
+
+    @property
+    def staircase(self) -> Staircase:
+        step = float(self.step_size.detach().abs()) or 1.0
+        return Staircase(step, 0, self.levels, shift=0.5, scale=step)
+
+    @property
+    def scale(self) -> float | None:
+        """``s``, where training has set it."""
+        return self.staircase.scale if self.step_size.detach() else None
+
+    def fire(self, u: Tensor, t: int) -> Tensor:
+        if not self.training:
+            return self._quantized(u, self.levels)
+        parts = u.tensor_split(1 + len(self.paths))
+        if not self.step_size.detach():
+            self._start(parts[0].detach())
+        pairs = zip(parts, (self.levels, *self.paths), strict=True)
+        return torch.cat([self._quantized(part, n) for part, n in pairs])
+
+    def _quantized(self, u: Tensor, n: int) -> Tensor:
+        if not self.step_size.detach():
+            raise UserError("step size of a q-relu", 0.0, "training sets it from its first batch; train first")
+        step = self.step_size.abs() * (self.levels / n)
+        return lsq(u, step, alphabet_width(0, n), signed=False, levels=n, scaled=self.scaled)
+
+    @torch.no_grad()
+    def _start(self, u: Tensor) -> None:
+        self.step_size.copy_((2 * u.abs().mean() / math.sqrt(self.levels)).clamp(min=SMALLEST_STEP))

@@ -1,0 +1,81 @@
+"""The neuron that a quantized ReLU is converted to: bipolar integrate and fire, with a tracer of what it has sent."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from bitspike.errors import UserError
+from bitspike.neurons.fire import Staircase
+from bitspike.neurons.integrate import Integrate
+from bitspike.neurons.node import BaseNode
+
+__all__ = ["STBIFNode"]
+
+
+class STBIFNode(BaseNode):
+    """Paper 003, Eq. 1::
+
+        u = V + x
+        z = +1 where u >= v_threshold and S < S_max,  -1 where u < 0 and S > 0,  else 0
+        V = u - v_threshold z,   S = S + z
+
+    It sends ``v_threshold z``. State is the pair ``(V, S)``, fresh ``(v_threshold/2, 0)``. Once its input has ended,
+    and it neither fires nor takes back, it has sent ``v_threshold clip(floor((sum x + V_0)/v_threshold), 0, S_max)`` in
+    all (Lemma 1), whatever the order of the input: with ``V_0 = v_threshold/2`` that is a `QReLU`. It has no gradient.
+
+    Args:
+        T: time steps.
+        v_threshold: ``V_thr``, the step ``s`` of the quantized ReLU.
+        S_max: most that it may have sent, the ``n`` of the quantized ReLU; ``None`` for no such limit.
+        bipolar: whether it takes spikes back. Neither that nor a limit is the IF neuron of QCFS (Bu et al. 2022).
+    """
+
+    def __init__(self, T: int, v_threshold: float, S_max: int | None, bipolar: bool = True) -> None:
+        super().__init__(integrate=Integrate(), v_reset=None, detach_reset=True)
+        for name, value in {"T": T, "S_max": 1 if S_max is None else S_max}.items():
+            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+                raise UserError(name, value, "want a whole number of at least 1")
+        self.S_max = T if S_max is None else S_max  # no more fit into T steps
+        self._steps = T
+        self._staircase = Staircase(v_threshold, -1 if bipolar else 0, 1, scale=v_threshold)
+
+    @property
+    def T(self) -> int:  # noqa: N802
+        return self._steps
+
+    @property
+    def staircase(self) -> Staircase:
+        return self._staircase
+
+    @property
+    def v_init(self) -> float:
+        """``V_0``."""
+        return self.staircase.v_threshold / 2
+
+    def initial_state(self, current: Tensor) -> tuple[Tensor, Tensor]:  # type: ignore[override]
+        """``(V, S)`` before the first step, shaped like ``current`` (one step, ``[N, ...]``)."""
+        return torch.full_like(current, self.v_init), torch.zeros_like(current)
+
+    @torch.no_grad()
+    def step(  # type: ignore[override]
+        self, current: Tensor, state: tuple[Tensor, Tensor], t: int = 0
+    ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+        """One time step: spikes ``[N, ...]`` (``v_threshold`` times -1, 0, 1) and the state to carry on."""
+        v, sent = state
+        u = self.integrate(v, current)
+        after = (sent + self.staircase.level(u)).clamp_(0, self.S_max)
+        spikes = (after - sent) * self.staircase.scale
+        return spikes, (u - spikes, after)
+
+    def forward(self, current: Tensor) -> Tensor:
+        if current.shape[0] not in (1, self.T):
+            raise UserError("time steps of the current", current.shape[0], f"the neuron runs T={self.T} (or give 1)")
+        state, spikes = self.initial_state(current[0]), []
+        for t in range(self.T):
+            sent, state = self.step(current[t if len(current) > 1 else 0], state, t)
+            spikes.append(sent)
+        return torch.stack(spikes)
+
+    def extra_repr(self) -> str:
+        return f"{super().extra_repr()}, S_max={self.S_max}"

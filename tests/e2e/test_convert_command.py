@@ -1,0 +1,200 @@
+"""`bitspike convert` as a stranger types it: a recipe, a run, a network of one's own, and every mistake on the way."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from bitspike.cli import main
+from bitspike.files import read_json
+
+TINY = ("train_size=256", "validation_size=100", "channels=4,4,6", "epochs=1")
+RECIPE = "spikezip-convnet-digits"
+Command = Callable[..., tuple[int, str, str]]
+
+OWN = """
+import torch
+from torch import nn
+
+
+def make():
+    torch.manual_seed(0)
+    return nn.Sequential(
+        nn.Conv2d(1, 4, 3, padding=1), nn.BatchNorm2d(4), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(64, 10)
+    )
+
+
+def odd():
+    return nn.Sequential(nn.Conv2d(1, 4, 3), nn.Softplus(), nn.Flatten(), nn.Linear(144, 10))
+
+
+def wide():
+    return nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(144, 10))
+
+
+def number():
+    return 3
+"""
+
+
+@pytest.fixture
+def bitspike(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Command:
+    """Runs the command in an empty folder: exit status, stdout, stderr."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("BITSPIKE_DATA", raising=False)
+
+    def run(*arguments: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["bitspike", *map(str, arguments)])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        said = capsys.readouterr()
+        return int(ended.value.code or 0), said.out, said.err
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the two runs of a recipe, made by one command."""
+    folder = tmp_path_factory.mktemp("runs")
+    edits = [part for edit in TINY for part in ("--set", edit)]
+    command = ["bitspike", "convert", RECIPE, "--runs-dir", str(folder), "--name", "made", *edits]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", command)
+        with pytest.raises(SystemExit) as ended:
+            main()
+    assert not ended.value.code
+    return folder
+
+
+def refused(outcome: tuple[int, str, str], *named: str) -> None:
+    """One line on stderr that names what is asked for, status 2, nothing on stdout."""
+    status, out, err = outcome
+    assert (status, out) == (2, ""), outcome
+    assert err.startswith("bitspike: ")
+    assert err.count("\n") == 1, err
+    for word in named:
+        assert word in err
+
+
+def test_a_recipe_leaves_both_networks_and_what_was_found(runs: Path) -> None:
+    assert sorted(path.name for path in runs.iterdir()) == ["made", f"{RECIPE}-ann-seed0"]
+    found = read_json(runs / "made" / "conversion.json")
+    assert found["equal"]
+    assert found["logits_equal"] == found["images"] == 360
+    assert 0 < found["T_eq"] <= found["bound"] == found["T"] == 8 * 4
+    assert found["accuracy"][-1] == found["qann_accuracy"]
+    assert len(found["accuracy"]) == found["T"]
+    assert all(layer["unequal"] == 0 for layer in found["layers"].values())
+    cost = read_json(runs / "made" / "snn_cost.json")["total"]
+    spikes = sum(layer["spikes"] for layer in found["layers"].values()) / found["images"]
+    assert cost["spikes"] == pytest.approx(spikes, rel=0.2)  # validation images there, test images here
+
+
+def test_the_frozen_network_is_evaluated_exported_and_costed(bitspike: Command, runs: Path, tmp_path: Path) -> None:
+    net = runs / "made" / "snn.bitspike"
+    wanted = read_json(runs / "made" / "conversion.json")["qann_accuracy"]
+    for engine in ("oracle", "c"):
+        status, out, _ = bitspike("evaluate", net, "--engine", engine, "--json")
+        assert (status, json.loads(out)["accuracy"]) == (0, pytest.approx(wanted, abs=1e-3))
+    assert bitspike("export", net, "--to", "c", "-o", tmp_path / "c")[0] == 0
+    activity = runs / "made" / "snn_activity.json"
+    status, out, _ = bitspike("cost", net, "--activity", activity, "--energy", "sop-77fj", "--json")
+    measured = read_json(runs / "made" / "snn_cost.json")
+    assert status == 0
+    assert json.loads(out)["total"]["ns_ace"] == measured["total"]["ns_ace"]
+    assert bitspike("evaluate", runs / "made")[0] == 0  # the quantized network
+    assert bitspike("freeze", runs / "made", "-o", tmp_path / "qann.bitspike", "--images", 50)[0] == 0
+
+
+def test_a_finished_run_is_converted_again_for_other_steps_and_methods(bitspike: Command, runs: Path) -> None:
+    before = (runs / "made" / "snn.bitspike").read_bytes()
+    status, out, _ = bitspike("convert", runs / "made", "--method", "qcfs", "--steps", 8, "--images", 40, "--json")
+    found = json.loads(out)
+    assert (status, found["equal"], found["images"], found["T"], found["bound"]) == (0, False, 40, 8, None)
+    assert (runs / "made" / "snn.bitspike").read_bytes() == before
+    assert (runs / "made" / "snn-qcfs.bitspike").exists()
+
+
+def test_early_readout_is_the_same_curve_and_says_that_it_has_not_settled(bitspike: Command, runs: Path) -> None:
+    whole = read_json(runs / "made" / "conversion.json")
+    status, out, _ = bitspike("convert", runs / "made", "--steps", 3, "--json")
+    found = json.loads(out)
+    assert (status, found["settled"], found["equal"]) == (0, False, False)
+    assert found["accuracy"] == whole["accuracy"][:3]
+    status, out, _ = bitspike("convert", runs / "made", "--stop-when-settled")
+    assert status == 0
+    assert "360 of 360 test images" in out
+    assert f"last spike at step {whole['T_eq']}" in out
+    again = read_json(runs / "made" / "conversion.json")
+    assert {key: again[key] for key in whole} == whole
+
+
+def test_a_picture_is_drawn(bitspike: Command, runs: Path, tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    picture = tmp_path / "maps.svg"
+    assert bitspike("convert", runs / "made", "--images", 20, "--picture", picture)[0] == 0
+    text = picture.read_text()
+    assert text.startswith("<?xml")
+    bitspike("convert", runs / "made")
+
+
+def test_a_run_of_relus_is_fine_tuned(bitspike: Command, runs: Path) -> None:
+    ann = runs / f"{RECIPE}-ann-seed0"
+    edits = ("--set", "epochs=1", "--set", "train_size=256", "--set", "neuron.paths=")
+    status, out, _ = bitspike("convert", ann, *edits, "--json", "--images", 50)
+    found = json.loads(out)
+    assert (status, found["equal"], found["folder"]) == (0, True, f"runs/{RECIPE}-8-4-1-seed0")
+
+
+def test_a_killed_fine_tuning_goes_on(bitspike: Command, runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from bitspike.training import loop
+
+    edits = [part for edit in TINY for part in ("--set", edit)]
+    command = ("convert", RECIPE, "--ann", runs / f"{RECIPE}-ann-seed0", "--name", "again", *edits)
+    command += ("--images", 20)
+    with monkeypatch.context() as patch:
+        patch.setattr(loop._Run, "_one_step", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        assert bitspike(*command)[0] == 130
+    refused(bitspike(*command), "it holds a run; give --resume")
+    assert bitspike(*command, "--resume")[0] == 0
+    assert bitspike(*command, "--resume")[0] == 0  # finished: converted again
+    both = [(Path("runs/again") / name, runs / "made" / name) for name in ("checkpoint.safetensors", "snn.bitspike")]
+    assert all(one.read_bytes() == other.read_bytes() for one, other in both[1:])
+
+
+def test_a_network_of_ones_own(bitspike: Command, tmp_path: Path) -> None:
+    (tmp_path / "own_nets.py").write_text(OWN)
+    edits = ("--set", "epochs=1", "--set", "train_size=256", "--set", "validation_size=100")
+    status, out, err = bitspike("convert", "own_nets:make", "--dataset", "digits", *edits, "--json")
+    found = json.loads(out)
+    assert (status, found["equal"], found["images"]) == (0, True, 360), err
+    assert Path(found["folder"], "snn.bitspike").exists()
+    refused(bitspike("convert", "own_nets:odd", "--dataset", "digits"), "'1'", "Softplus cannot be converted")
+    refused(bitspike("convert", "own_nets:wide", "--dataset", "digits", *edits), "1 channels", "wants 3")
+    refused(bitspike("convert", "own_nets:number", "--dataset", "digits"), "want an nn.Module")
+    refused(bitspike("convert", "own_nets:make"), "--dataset")
+    refused(bitspike("convert", "own_nets:make", "--dataset", "nope"), "nope")
+    refused(bitspike("convert", "own_nets:none", "--dataset", "digits"), "cannot be made")
+
+
+def test_mistakes_are_one_line(bitspike: Command, runs: Path, tmp_path: Path) -> None:
+    made = runs / "made"
+    refused(bitspike("convert", "nope"), "recipe", "nope")
+    refused(bitspike("convert", "digits-convnet"), "want one of q-relu neurons")
+    refused(bitspike("convert", made, "--method", "magic"), "--method", "qcfs")
+    refused(bitspike("convert", made, "--steps", 0), "steps", "1 to 1024")
+    refused(bitspike("convert", made, "--images", 361), "--images", "360")
+    refused(bitspike("convert", made, "--picture", "maps.gif"), "--picture", "png")
+    refused(bitspike("convert", made, "--set", "epochs=2"), "it is fine-tuned")
+    refused(bitspike("convert", made, "--dataset", "digits"), "--dataset")
+    refused(bitspike("convert", made, "--ann", made), "--ann")
+    refused(bitspike("convert", RECIPE, "--set", "neuron.levels=4"), "neuron.levels", "spike bits")
+    refused(bitspike("convert", RECIPE, "--set", "neuron.kind=relu"), "q-relu")
+    refused(bitspike("convert", made, "--method", "qcfs", "--stop-when-settled"), "never settles")
+    refused(bitspike("train", RECIPE), "neuron.paths", "bitspike convert")
+    assert not (tmp_path / "runs").exists()
