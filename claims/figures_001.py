@@ -1,7 +1,7 @@
 """``python -m claims.figures_001 RUNS_DIR``: paper 001's Figure 4 redrawn, bits by layer, from the runs of claim 001.1.
 
 ``RUNS_DIR`` is where `python -m claims` left its run folders. Writes ``results/claims/learned-bits-001.json`` (the plan
-of every run), ``docs/figures/001-bits-fashion.png`` (first seed of each target), and prints a table for docs/allocate.md.
+of every run), ``docs/figures/001-bits-fashion.png`` (first seeds), and prints a table for docs/allocate.md.
 """
 
 from __future__ import annotations

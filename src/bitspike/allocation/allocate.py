@@ -70,13 +70,14 @@ def allocate(
     """
     check_budget(config, budget)
     epochs = max(1, config.epochs // 2) if fine_tune_epochs is None else fine_tune_epochs
-    asked = {"budget": budget.model_dump(mode="json"), "fine_tune_epochs": epochs}
+    asked = {"recipe": config.recipe, "budget": budget.model_dump(mode="json"), "fine_tune_epochs": epochs}
     _claim(path, asked)
-    delivered = path / "allocation.json"
+    search = _adapted(config, target=None, budget=budget)
+    searched, delivered = RunFolder(path / "search"), path / "allocation.json"
+    if searched.config_file.exists():
+        searched.resume(search)  # refuses another config
     if delivered.exists():
         return read_json(delivered) | {"result": read_json(RunFolder(path).result_file)}
-    search = _adapted(config, target=None, budget=budget)
-    searched = RunFolder(path / "search")
     if not searched.result_file.exists():
         train(search, searched, data_dir, resume=searched.config_file.exists(), observer=observer)
     options = _options(search, searched, data_dir, "energy" in budget.limits())
@@ -93,7 +94,7 @@ def allocate(
             found = asked | {"folder": str(path), "costs": costs, "plan": final.plan.to_dict()}
             write_json(delivered, found)
             return found | {"result": result}
-        limits = {name: limit * 0.98 / over.get(name, 1 / 0.98) for name, limit in limits.items()}
+        limits = {name: limit * 0.98 / over[name] if name in over else limit for name, limit in limits.items()}
     seen = f"{costs['energy']:,.6g} nJ after {ROUNDS} rounds"
     raise UserError("budget energy", seen, f"want at most {budget.max_energy:,.6g}; give a larger one")
 

@@ -15,7 +15,7 @@ import torch
 
 from bitspike.allocation.allocate import _least, allocate, check_budget
 from bitspike.errors import UserError, require
-from bitspike.files import write_json
+from bitspike.files import read_json, write_json
 from bitspike.training import BudgetConfig, TrainConfig
 
 __all__ = ["Point", "pareto", "sweep"]
@@ -64,6 +64,11 @@ def sweep(
         )
     optuna = require("optuna", "tune")
     path.mkdir(parents=True, exist_ok=True)
+    request = path / "sweep-request.json"
+    asked = {"recipe": config.recipe, "budget": budget.model_dump(mode="json")}
+    if request.exists() and (started := read_json(request)) != asked:
+        raise UserError("sweep folder", str(path), f"it was started with {started}; give another --name")
+    write_json(request, asked)
     study = _study(optuna, path, len(budget.limits()))
     for trial in study.get_trials(states=[optuna.trial.TrialState.RUNNING]):  # of a sweep that was killed
         study.tell(trial.number, state=optuna.trial.TrialState.FAIL)
@@ -89,7 +94,7 @@ def sweep(
 def pareto(points: Sequence[Point]) -> list[Point]:
     """The points, by their first cost, with ``best`` set on the front."""
     marked = [Point(**{**asdict(point), "best": not any(_beats(other, point) for other in points)}) for point in points]
-    return sorted(marked, key=lambda point: next(iter(point.costs.values())))
+    return sorted(marked, key=lambda point: [point.costs[name] for name in point.budget])
 
 
 def _beats(a: Point, b: Point) -> bool:
@@ -105,7 +110,7 @@ def _study(optuna: Any, path: Path, limits: int) -> Any:
     return optuna.create_study(
         study_name="sweep",
         storage=optuna.storages.JournalStorage(journal.JournalFileBackend(str(path / "study.jsonl"))),
-        sampler=optuna.samplers.TPESampler(seed=os.getpid(), constant_liar=True),
+        sampler=optuna.samplers.TPESampler(constant_liar=True),
         directions=["maximize", *["minimize"] * limits],
         load_if_exists=True,
     )
@@ -128,7 +133,7 @@ def _worker(
     study = _study(optuna, path, len(budget.limits()))
     while (trial := _next(optuna, study, trials)) is not None:
         drawn = {
-            name: _rounded_up(trial.suggest_float(name, least[name], limit, log=True))
+            name: min(_rounded_up(trial.suggest_float(name, least[name], limit, log=True)), limit)
             for name, limit in budget.limits().items()
         }
         own = BudgetConfig(**{f"max_{name}": value for name, value in drawn.items()})

@@ -101,7 +101,7 @@ def test_an_unknown_picture_and_an_unmeasured_run_are_refused():
         figure("informations", {"run": report()})
     with pytest.raises(UserError, match="run: got 'second'; nothing was measured"):
         figure("information", {"first": report(), "second": report(measured=False)})
-    assert list(FIGURES) == ["avalanche", "information"]
+    assert list(FIGURES) == ["avalanche", "bits", "information"]
 
 
 def test_no_window_and_no_global_state():
