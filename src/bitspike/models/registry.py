@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from types import MappingProxyType
 from typing import Any
@@ -40,6 +40,7 @@ class Architecture:
     about: str
     channels: tuple[int, ...]
     make: Callable[[ImageShape, int, Any, Sequence[int]], nn.Module]
+    neuron: NeuronConfig = field(default_factory=NeuronConfig)
 
 
 def _vgg(about: str, channels: tuple[int, ...], depths: tuple[int, ...], **options: Any) -> Architecture:
@@ -51,9 +52,11 @@ def _resnet(about: str, block: type, channels: tuple[int, ...], depths: tuple[in
 
 
 def _preneuron(about: str, block: type, channels: tuple[int, ...], depths: tuple[int, ...]) -> Architecture:
-    return Architecture(
-        about, channels, lambda shape, k, neuron, c: PreNeuronResNet(shape, k, neuron, block, c, depths)
-    )
+    def make(shape: ImageShape, k: int, neuron: Any, c: Sequence[int]) -> nn.Module:
+        return PreNeuronResNet(shape, k, neuron, block, c, depths)
+
+    able_to_read_images = NeuronConfig(kind="adaptive", tau=1.0, v_reset=None, squeeze=True)
+    return Architecture(about, channels, make, able_to_read_images)
 
 
 _VGGSNN = (64, 128, 256, 512, 512)
@@ -105,7 +108,7 @@ def build_model(
         plan: weight bits by layer and spike bits, steps by neuron. 16 weight bits stay floats.
         image_shape: ``(C, H, W)``.
         num_classes: ``K``.
-        neuron: the neuron of every layer; paper 000's multi-bit LIF by default.
+        neuron: the neuron of every layer; by default paper 000's multi-bit LIF, or what the architecture needs.
         quantizer: weight quantizer of layers below 16 bits.
         channels: channels of each stage, where the usual width is not wanted.
 
@@ -116,7 +119,8 @@ def build_model(
         raise UserError("model", name, closest(name, MODELS))
     if channels is not None and (not channels or min(channels) < 1):
         raise UserError("channels", tuple(channels), "want whole numbers of at least 1")
-    architecture, config = MODELS[name], neuron or NeuronConfig()
+    architecture = MODELS[name]
+    config = neuron or architecture.neuron
     make = partial(make_node, config, plan.default)
     layer = partial(squeezed, make) if config.squeeze else make
     model = architecture.make(image_shape, num_classes, layer, channels or architecture.channels)
