@@ -291,7 +291,7 @@ def test_an_error_in_the_c_text_is_found(text: str, wrong: str, monkeypatch: pyt
         return replace(program, files={**program.files, "network.c": program.files["network.c"].replace(text, wrong)})
 
     monkeypatch.setattr(build, "to_c", mutated)
-    nets = (random_graph(seed) for seed in range(60))
+    nets = (random_graph(seed) for seed in range(200))
     assert any(found(net, cc, "-O1", "-Wno-error") for net in nets if text in c.to_c(net).files["network.c"])
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from math import prod
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -32,8 +30,8 @@ __all__ = ["carry", "fire", "logits", "run", "step"]
 
 Int = NDArray[np.int64]
 ELEMENTS_AT_A_TIME = 2**25
-EXACT = 53
-"""Float64 holds every signed integer of so many bits: products of such accumulators may go through BLAS."""
+EXACT_32, EXACT = 24, 53
+"""Float32 and float64 hold every signed integer of so many bits: products of such accumulators may go through BLAS."""
 
 
 def run(net: FrozenGraph, images: NDArray[np.uint8]) -> dict[str, Int]:
@@ -69,7 +67,8 @@ def step(net: FrozenGraph, node: Node, images: NDArray[np.uint8], *x: Int) -> In
                 raise UserError("images", (images.dtype.name, images.shape), f"want uint8 [N, {edge.shape}]")
             return images[None].astype(np.int64) + edge.lo
         case Conv():
-            return _conv(node, x[0], net.tensors[f"{node.name}.weight"], net.ranges[node.name].signed_bits)
+            places = net.graph.edges[node.name].shape[1:]
+            return _conv(node, x[0], net.tensors[f"{node.name}.weight"], places, net.ranges[node.name].signed_bits)
         case Linear():
             weight = net.tensors[f"{node.name}.weight"]
             return _product(x[0], weight.T, net.ranges[node.name].signed_bits)
@@ -129,35 +128,37 @@ def carry(node: Fire, u: Int, level: Int) -> Int:
     return shift_right_round(code * d.store.step, d.store.step_shift)
 
 
-def _conv(node: Conv, x: Int, weight: Int, bits: int) -> Int:
-    windows = _windows(x, node.kernel_size, node.stride, node.padding, 0, node.dilation)  # [T, N, C, H, W, kh, kw]
-    groups = zip(np.split(windows, node.groups, axis=2), np.split(weight, node.groups), strict=True)
+def _conv(node: Conv, x: Int, weight: Int, places: tuple[int, ...], bits: int) -> Int:
+    (rows, columns), (high, wide) = node.padding, node.kernel_size
+    (down, right), (far, apart) = node.stride, node.dilation
+    channels_last = np.moveaxis(x, 2, 4).astype(_exact(bits))
+    padded = np.pad(channels_last, ((0, 0), (0, 0), (rows, rows), (columns, columns), (0, 0)))
+    (T, N, *_), (H, W) = padded.shape, places
     made = []
-    for part, w in groups:
-        T, N, C, H, W, *taps = part.shape
-        seen = np.moveaxis(part, 2, 4).reshape(T, N, H, W, C * prod(taps))
-        made.append(_product(seen, w.reshape(len(w), -1).T, bits))
-    return np.moveaxis(np.concatenate(made, axis=-1), -1, 2)
+    for part, w in zip(np.split(padded, node.groups, axis=4), np.split(weight, node.groups), strict=True):
+        y = np.zeros((T * N * H * W, len(w)), dtype=padded.dtype)
+        for i, j in np.ndindex(high, wide):  # one matrix product for each tap: no copy of all windows
+            top, left = i * far, j * apart
+            seen = part[:, :, top : top + (H - 1) * down + 1 : down, left : left + (W - 1) * right + 1 : right]
+            y += seen.reshape(len(y), -1) @ w[:, :, i, j].T.astype(y.dtype)
+        made.append(y.reshape(T, N, H, W, -1))
+    return np.moveaxis(np.concatenate(made, axis=-1), -1, 2).astype(np.int64)
 
 
 def _product(x: Int, weight: Int, bits: int) -> Int:
-    """Matrix product over the last axis. Partial sums stay within the accumulator's range, so BLAS may be exact."""
-    if bits <= EXACT:
-        return (x.astype(np.float64) @ weight.astype(np.float64)).astype(np.int64)
-    return x @ weight
+    """Matrix product over the last axis."""
+    exact = _exact(bits)
+    return (x.astype(exact) @ weight.astype(exact)).astype(np.int64)
 
 
-def _windows(
-    x: Int,
-    kernel: tuple[int, int],
-    stride: tuple[int, int],
-    padding: tuple[int, int],
-    fill: int,
-    dilation: tuple[int, int] = (1, 1),
-) -> Int:
+def _exact(bits: int) -> type[np.generic]:
+    """What holds every signed integer of an accumulator, and so every partial sum; BLAS if it may be floats."""
+    return np.float32 if bits <= EXACT_32 else np.float64 if bits <= EXACT else np.int64
+
+
+def _windows(x: Int, kernel: tuple[int, int], stride: tuple[int, int], padding: tuple[int, int], fill: int) -> Int:
     """``[T, N, C, H, W]`` to ``[T, N, C, H_out, W_out, kh, kw]``."""
     rows, columns = padding
     padded = np.pad(x, ((0, 0), (0, 0), (0, 0), (rows, rows), (columns, columns)), constant_values=fill)
-    reach = tuple(d * (k - 1) + 1 for d, k in zip(dilation, kernel, strict=True))
-    seen = np.lib.stride_tricks.sliding_window_view(padded, reach, axis=(3, 4))
-    return seen[:, :, :, :: stride[0], :: stride[1], :: dilation[0], :: dilation[1]]
+    seen = np.lib.stride_tricks.sliding_window_view(padded, kernel, axis=(3, 4))
+    return seen[:, :, :, :: stride[0], :: stride[1]]

@@ -87,15 +87,16 @@ def tensor_shapes(graph: Graph, node: Node) -> dict[str, tuple[int, ...]]:
 def largest_array(graph: Graph, node: Node) -> int:
     """Elements of the largest array that an op is computed with, for one image over all steps.
 
-    That is its edge; or its input with padding; or that input window by window, as a matrix.
+    That is its edge; or its input with padding; or, of a pool, that input window by window.
     """
     made = graph.edges[node.name]
     sizes = [made.size * made.T]
     if isinstance(node, Conv | SumPool | MaxPool):
         edge = graph.input_edge(node)
         rows, columns = (side + 2 * pad for side, pad in zip(edge.shape[1:], node.padding, strict=True))
-        windows = prod(made.shape[1:]) * prod(node.kernel_size)
-        sizes += [edge.shape[0] * edge.T * places for places in (rows * columns, windows)]
+        sizes.append(edge.shape[0] * edge.T * rows * columns)
+    if isinstance(node, SumPool | MaxPool):
+        sizes.append(made.size * made.T * prod(node.kernel_size))
     return max(sizes)
 
 

@@ -30,7 +30,7 @@ def pareto_table(points: Sequence[Mapping[str, Any]]) -> Table:
     limited = list(points[0]["budget"]) if points else []
     table = Table("", "network", *(NAMES[name] for name in limited), "validation", "test", title="Pareto table")
     for point in points:
-        costs = (f"{point['costs'][name]:,.6g}" for name in limited)
+        costs = (f"{point['costs'][name]:,.10g}" for name in limited)
         accuracies = (f"{point['validation_accuracy']:.2f} %", f"{point['test_accuracy']:.2f} %")
         table.add_row("*" if point["best"] else "", point["folder"], *costs, *accuracies)
     table.caption = "* no other network is at least as accurate on validation images for no more cost"
