@@ -42,7 +42,7 @@ def run_all(runs: Iterable[Run], folder: Path, scale: str, jobs: int, runs_dir: 
     folder.mkdir(parents=True, exist_ok=True)
     done = read_results(folder, scale)
     waiting = [run for run in dict.fromkeys(runs) if run.key not in done]
-    threads = max(1, (os.cpu_count() or 1) // jobs)
+    threads = max(1, len(os.sched_getaffinity(0)) // jobs)
     print(f"{len(waiting)} of {len(set(runs))} runs to do at scale {scale}, {jobs} at a time", file=sys.stderr)
     with ThreadPoolExecutor(jobs) as pool:
         futures = {pool.submit(_one, run, scale, threads, runs_dir, data_dir): run for run in waiting}

@@ -29,7 +29,7 @@ from bitspike.ir.frozen import largest_array
 __all__ = ["carry", "fire", "logits", "run", "step"]
 
 Int = NDArray[np.int64]
-ELEMENTS_AT_A_TIME = 2**25
+ELEMENTS_AT_A_TIME = 2**22
 EXACT_32, EXACT = 24, 53
 """Float32 and float64 hold every signed integer of so many bits: products of such accumulators may go through BLAS."""
 

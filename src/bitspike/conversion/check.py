@@ -19,7 +19,7 @@ from bitspike.ir.frozen import largest_array
 __all__ = ["Equivalence", "LayerEquivalence", "equivalence"]
 
 Int = NDArray[np.int64]
-ELEMENTS_AT_A_TIME = 2**25
+ELEMENTS_AT_A_TIME = 2**22
 
 
 @dataclass
@@ -143,17 +143,19 @@ def _layer(
     found: Equivalence, name: str, spikes: Int, level: Int, ratio: tuple[int, int], distance: NDArray[np.float64]
 ) -> int:
     """Adds a batch to a layer's record, and says when it sent its last spike."""
-    layer, sums = found.layers[name], np.cumsum(spikes, axis=0, dtype=np.int64)
+    layer, total = found.layers[name], np.zeros_like(level)
+    for t, sent in enumerate(spikes):
+        total += sent
+        rate = 1 if ratio == (1, 1) else ratio[0] / (t + 1)
+        distance[t] += (apart := float(np.abs(total * rate - level).sum()))
+    distance[len(spikes) :] += apart  # what a run that was stopped would have stayed at
     layer.elements += level.size
-    layer.unequal += int((sums[-1] * ratio[0] != level * ratio[1]).sum())
+    layer.unequal += int((total * ratio[0] != level * ratio[1]).sum())
     layer.spikes += int(np.abs(spikes).sum())
     layer.taken_back += int((spikes < 0).sum())
     active = np.flatnonzero(spikes.reshape(len(spikes), -1).any(1))
     settled_at = int(active[-1]) + 1 if len(active) else 0
     layer.settled_at = max(layer.settled_at, settled_at)
-    for t in range(len(distance)):
-        rate = 1 if ratio == (1, 1) else ratio[0] / (t + 1)
-        distance[t] += float(np.abs(sums[min(t, len(sums) - 1)] * rate - level).sum())
     return settled_at
 
 
