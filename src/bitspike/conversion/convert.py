@@ -10,7 +10,7 @@ from torch import nn
 
 from bitspike import ir
 from bitspike.conversion.check import Equivalence, equivalence
-from bitspike.conversion.equilibrium import quantized
+from bitspike.conversion.equilibrium import quantized, release_of
 from bitspike.conversion.spiking import METHODS, check_convertible, float_weights, settling_bound, to_snn
 from bitspike.cost import Activity, CostReport, cost
 from bitspike.data import ImageSet
@@ -24,8 +24,10 @@ from bitspike.training.evaluate import batches
 __all__ = ["Converted", "convert"]
 
 MOST_STEPS = 1024
-AGREEMENT_IMAGES, BATCH = 1000, 50
+AGREEMENT_IMAGES = 1000
 """Images on which floats and integers are compared, neuron by neuron, and spikes are counted."""
+STEPS_AT_A_TIME = 400
+"""Images times steps that are run at once: more do not fit into caches."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +64,7 @@ class Converted:
 
     def floats_and_integers(self, images: ImageSet) -> Agreement:
         """The QANN in floats beside its integers, level by level, on the first images."""
-        some = batches(images.images[:AGREEMENT_IMAGES], BATCH)
+        some = batches(images.images[:AGREEMENT_IMAGES], 50)
         return agreement(self.qann, quantized(self.net, self.levels), some)
 
     def cost(self, images: ImageSet, source: str) -> tuple[Activity, CostReport]:
@@ -70,7 +72,8 @@ class Converted:
         shape = self.net.graph.edges[self.net.graph.nodes[0].name].shape
         graph = lower(self.snn, (shape[0], shape[1], shape[2]), self.net.graph.name)
         sample = images.images[:AGREEMENT_IMAGES]
-        activity = measure(self.snn, graph, batches(sample, BATCH), f"the first {len(sample)} {source}")
+        at_a_time = max(1, STEPS_AT_A_TIME // release_of(self.net).T)
+        activity = measure(self.snn, graph, batches(sample, at_a_time), f"the first {len(sample)} {source}")
         return activity, cost(graph, "exact", activity, energy_model="lemaire")
 
     def save(self, folder: Path, found: dict[str, Any], activity: Activity, report: CostReport) -> None:

@@ -11,10 +11,9 @@ from typing import Protocol
 
 from torch import Tensor, nn
 
-from bitspike.errors import UserError
 from bitspike.layers import Encoder, OverTime
 from bitspike.models.blocks import conv_bn
-from bitspike.models.resnet import IMAGENET_SIDE
+from bitspike.models.resnet import IMAGENET_SIDE, block_shapes
 
 __all__ = ["PreNeuronBlock", "PreNeuronResNet", "PreNeuronSEWBlock"]
 
@@ -31,26 +30,27 @@ class PreNeuronBlock(nn.Module):
     def __init__(self, in_channels: int, channels: int, stride: int, neuron: SignedNeuronFactory) -> None:
         super().__init__()
         resampled = stride != 1 or in_channels != channels
-        self.conv1 = nn.Sequential(neuron(), conv_bn(in_channels, channels, stride=stride))
+        self.conv1 = nn.Sequential(neuron(), conv_bn(in_channels, channels, stride=stride), nn.ReLU())
         self.conv2 = nn.Sequential(neuron(), conv_bn(channels, channels))
-        resampling = nn.Sequential(neuron(), conv_bn(in_channels, channels, 1, stride)) if resampled else None
-        self.shortcut = resampling or nn.Identity()
-        self.relu = nn.ReLU()
+        self.shortcut = (
+            nn.Sequential(neuron(), conv_bn(in_channels, channels, 1, stride)) if resampled else nn.Identity()
+        )
+        self.relu: nn.Module = nn.ReLU()
 
     def forward(self, x: Tensor) -> Tensor:
-        residual = self.conv2(self.relu(self.conv1(x)))
-        joined: Tensor = self.relu(residual + self.shortcut(x))
+        joined: Tensor = self.relu(self.conv2(self.conv1(x)) + self.shortcut(x))
         return joined
 
 
 class PreNeuronSEWBlock(PreNeuronBlock):
     """SEW: both branches pass a ReLU, then they are added."""
 
-    def forward(self, x: Tensor) -> Tensor:
-        residual = self.conv2(self.relu(self.conv1(x)))
-        shortcut = x if isinstance(self.shortcut, nn.Identity) else self.relu(self.shortcut(x))
-        joined: Tensor = self.relu(residual) + shortcut
-        return joined
+    def __init__(self, in_channels: int, channels: int, stride: int, neuron: SignedNeuronFactory) -> None:
+        super().__init__(in_channels, channels, stride, neuron)
+        self.conv2.append(nn.ReLU())
+        if isinstance(self.shortcut, nn.Sequential):
+            self.shortcut.append(nn.ReLU())
+        self.relu = nn.Identity()
 
 
 class PreNeuronResNet(nn.Module):
@@ -78,22 +78,15 @@ class PreNeuronResNet(nn.Module):
         depths: Sequence[int],
     ) -> None:
         super().__init__()
-        if len(channels) != len(depths):
-            raise UserError("channels", tuple(channels), f"want {len(depths)} numbers, one for each stage")
+        shapes = block_shapes(channels, depths)
         large = max(image_shape[1:]) > IMAGENET_SIDE
         self.encoder = Encoder()
         stem = conv_bn(image_shape[0], channels[0], *((7, 2) if large else (3, 1)))
         pool = [OverTime(nn.MaxPool2d(3, 2, 1))] if large else []
         self.stem = nn.Sequential(neuron(signed=True), stem, nn.ReLU(), *pool)
-        blocks: list[nn.Module] = []
-        width = channels[0]
-        for stage, (stage_channels, depth) in enumerate(zip(channels, depths, strict=True)):
-            for index in range(depth):
-                blocks.append(block(width, stage_channels, 2 if stage > 0 and index == 0 else 1, neuron))
-                width = stage_channels
-        self.blocks = nn.Sequential(*blocks)
+        self.blocks = nn.Sequential(*(block(*shape, neuron) for shape in shapes))
         pooled = OverTime(nn.AdaptiveAvgPool2d(1), nn.Flatten())
-        self.head = nn.Sequential(pooled, neuron(), OverTime(nn.Linear(width, num_classes, bias=False)))
+        self.head = nn.Sequential(pooled, neuron(), OverTime(nn.Linear(channels[-1], num_classes, bias=False)))
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out")

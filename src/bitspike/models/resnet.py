@@ -10,10 +10,30 @@ from bitspike.errors import UserError
 from bitspike.layers import Encoder, OverTime
 from bitspike.models.blocks import Block, NeuronFactory, conv_bn, head
 
-__all__ = ["ResNet"]
+__all__ = ["ResNet", "block_shapes"]
 
 IMAGENET_SIDE = 64
 """Images larger than this get the ImageNet stem: 7x7 convolution of stride 2, then 3x3 max pooling of stride 2."""
+
+
+def block_shapes(channels: Sequence[int], depths: Sequence[int], widen: int = 1) -> list[tuple[int, int, int]]:
+    """``(in_channels, channels, stride)`` of each block: every stage but the first starts with stride 2.
+
+    Args:
+        channels, depths: of each stage; the stem has the first stage's channels.
+        widen: a block sends so many times its channels.
+
+    Raises:
+        UserError: not as many channels as stages.
+    """
+    if len(channels) != len(depths):
+        raise UserError("channels", tuple(channels), f"want {len(depths)} numbers, one for each stage")
+    shapes, width = [], channels[0]
+    for stage, (stage_channels, depth) in enumerate(zip(channels, depths, strict=True)):
+        for index in range(depth):
+            shapes.append((width, stage_channels, 2 if stage > 0 and index == 0 else 1))
+            width = stage_channels * widen
+    return shapes
 
 
 class ResNet(nn.Module):
@@ -38,23 +58,15 @@ class ResNet(nn.Module):
         depths: Sequence[int],
     ) -> None:
         super().__init__()
-        if len(channels) != len(depths):
-            raise UserError("channels", tuple(channels), f"want {len(depths)} numbers, one for each stage")
+        shapes = block_shapes(channels, depths, block.widen)
         large = max(image_shape[1:]) > IMAGENET_SIDE
         self.encoder = Encoder()
         self.stem = conv_bn(image_shape[0], channels[0], *((7, 2) if large else (3, 1)))
         self.stem_neuron = nn.Identity() if block.sends_currents else neuron()
         self.stem_pool = OverTime(nn.MaxPool2d(3, 2, 1)) if large else nn.Identity()
-        blocks: list[nn.Module] = []
-        width = channels[0]
-        for stage, (stage_channels, depth) in enumerate(zip(channels, depths, strict=True)):
-            for index in range(depth):
-                stride = 2 if stage > 0 and index == 0 else 1
-                blocks.append(block(width, stage_channels, stride, neuron))
-                width = stage_channels * block.widen
-        self.blocks = nn.Sequential(*blocks)
+        self.blocks = nn.Sequential(*(block(*shape, neuron) for shape in shapes))
         self.last_neuron = neuron() if block.sends_currents else nn.Identity()
-        self.head = head(width, num_classes)
+        self.head = head(channels[-1] * block.widen, num_classes)
 
     def forward(self, images: Tensor) -> Tensor:
         stem = self.stem_pool(self.stem_neuron(self.stem(self.encoder(images))))

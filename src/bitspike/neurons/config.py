@@ -56,9 +56,7 @@ class NeuronConfig(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    kind: Literal["multibit", "adaptive", "if", "lif", "plif", "quant-lif", "multi-level", "relu", "q-relu"] = (
-        "multibit"
-    )
+    kind: NeuronKind = "multibit"
     tau: float = 2.0
     decay_input: bool = False
     v_threshold: float | None = None

@@ -43,10 +43,13 @@ def test_full_width_on_the_meta_device(name):
     assert graph.edges[graph.nodes[-1].name].shape == (10,)
 
 
-@pytest.mark.parametrize("name", [name for name in MODELS if not name.startswith("pre-")])  # there a relu follows sums
+@pytest.mark.parametrize("name", MODELS)
 def test_edges_are_the_tensors_that_flow(name):
     """Shape, steps, and where the edge has a range, levels within it; sums of a block are its output."""
-    model, graph = small(name)
+    model, _ = small(name)
+    with torch.no_grad():
+        model.train()(IMAGES)  # learned steps start from what they see
+    graph = lower(model.eval(), (3, 32, 32), name)
     modules, seen = dict(model.named_modules()), {}
     for op in graph.edges:
         if (path := op.removesuffix(".add")) in modules:
@@ -60,8 +63,8 @@ def test_edges_are_the_tensors_that_flow(name):
         assert prod(tensor.shape) == edge.T * len(IMAGES) * edge.size, op
         if edge.lo is not None:
             levels = tensor / edge.scale
-            assert torch.equal(levels, levels.round()), op
-            assert edge.lo <= levels.min() <= levels.max() <= edge.hi, op
+            assert (levels - levels.round()).abs().max() <= 1e-5 * edge.hi, op  # a learned scale is no power of two
+            assert edge.lo <= levels.round().min() <= levels.round().max() <= edge.hi, op
 
 
 @pytest.mark.parametrize("bits", ["2/1/2", "2/2/1", "2/3/2", "16/4/1"])

@@ -116,11 +116,12 @@ class Sends(nn.Module):
     ],
 )
 def test_the_shortcut_joins_before_the_relu_or_behind_it(kind, residual, shortcut, sum_of):
-    block = kind(4, 4, 1, lambda signed=False: nn.Identity())
-    assert isinstance(block.shortcut, nn.Identity)
-    block.conv1, block.conv2 = Sends(1.0), Sends(residual)
-    if shortcut is not None:
-        block.shortcut = Sends(shortcut)
+    block = kind(4, 4, 1 if shortcut is None else 2, lambda signed=False: nn.Identity())
+    block.conv1[1], block.conv2[1] = Sends(1.0), Sends(residual)
+    if shortcut is None:
+        assert isinstance(block.shortcut, nn.Identity)
+    else:
+        block.shortcut[1] = Sends(shortcut)
     assert block(torch.full((1, 2, 4, 3, 3), 3.0)).unique().tolist() == [sum_of]
 
 
@@ -128,7 +129,7 @@ def test_the_shortcut_joins_before_the_relu_or_behind_it(kind, residual, shortcu
 def test_between_the_two_convolutions_is_a_relu(kind):
     block = kind(4, 4, 1, lambda signed=False: nn.Identity())
     seen = []
-    block.conv1, block.conv2 = Sends(-1.0), Sends(0.0)
+    block.conv1[1], block.conv2[1] = Sends(-1.0), Sends(0.0)
     block.conv2.register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0].unique().tolist()))
     block(torch.ones(1, 2, 4, 3, 3))
     assert seen == [[0.0]]
