@@ -27,9 +27,9 @@ SCALES: Mapping[str, Mapping[str, tuple[str, ...]]] = {
         "multilevel-sparse-resnet18-thin-fashion": ("train_size=10000", "epochs=3", "tensorboard=false"),
         "multilevel-sparse-resnet18-thin-cifar10": ("train_size=10000", "epochs=3", "tensorboard=false"),
         "spikezip-resnet8-thin-fashion-ann": ("train_size=20000", "epochs=6"),
-        "spikezip-resnet8-thin-fashion": ("train_size=20000", "epochs=2"),
+        "spikezip-resnet8-thin-fashion": ("train_size=20000", "epochs=2", "--images=2000"),
         "spikezip-resnet8-thin-cifar10-ann": ("train_size=20000", "epochs=6"),
-        "spikezip-resnet8-thin-cifar10": ("train_size=20000", "epochs=2"),
+        "spikezip-resnet8-thin-cifar10": ("train_size=20000", "epochs=2", "--images=2000"),
     },
     "small-atan": {"fashion-convnet": (*_SHORT, "neuron.surrogate_function=atan")},
     "full": {},
@@ -54,8 +54,13 @@ class Run:
         return " ".join((self.recipe, *self.edits, f"seed={self.seed}"))
 
     def all_edits(self, scale: str) -> tuple[str, ...]:
-        edits = (edit for edit in self.edits if not edit.startswith("--"))
-        return (*SCALES[scale].get(self.recipe, ()), *edits, f"seed={self.seed}")
+        return (*(edit for edit in self._settings(scale) if not edit.startswith("--")), f"seed={self.seed}")
+
+    def options(self, scale: str) -> tuple[str, ...]:
+        return tuple(edit for edit in self._settings(scale) if edit.startswith("--"))
+
+    def _settings(self, scale: str) -> tuple[str, ...]:
+        return (*SCALES[scale].get(self.recipe, ()), *self.edits)
 
     @property
     def converts(self) -> bool:

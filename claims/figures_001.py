@@ -1,7 +1,7 @@
 """``python -m claims.figures_001 RUNS_DIR``: paper 001's Figure 4 redrawn, bits by layer, from the runs of claim 001.1.
 
 ``RUNS_DIR`` is where `python -m claims` left its run folders. Writes ``results/claims/learned-bits-001.json`` (the plan
-of every run), ``docs/figures/001-bits-fashion.png`` (first seeds), and prints a table for docs/allocate.md.
+of every run), ``docs/figures/001-bits-DATA.png`` (first seeds), and prints a table for docs/allocate.md.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from bitspike.files import write_atomically, write_json
 from bitspike.reports.figures import figure
 from bitspike.training import RunFolder
 from claims.claim import SEEDS, Run
-from claims.paper_001 import FASHION, TARGETS, learned
+from claims.paper_001 import CIFAR, FASHION, TARGETS, learned
 from claims.runner import folder_name
 
 ROOT = Path(__file__).parent.parent
@@ -49,7 +49,7 @@ def main(
 ) -> None:
     """Draw the bits that the runs of claim 001.1 learned."""
     found: dict[str, dict[str, list[Layers]]] = {}
-    for data, recipe in (("fashion", FASHION),):
+    for data, recipe in (("fashion", FASHION), ("cifar10", CIFAR)):
         reports: dict[str, Any] = {}
         for target in TARGETS:
             folders = [runs_dir / folder_name(Run(recipe, learned(target), seed), "small") for seed in SEEDS]

@@ -70,7 +70,8 @@ def _one(run: Run, scale: str, threads: int, runs_dir: Path, data_dir: Path | No
             if not (runs_dir / folder_name(ann, scale) / "result.json").exists():
                 _one(ann, scale, threads, runs_dir, data_dir)
         command += ["--ann", str(runs_dir / folder_name(ann, scale))]
-        command += [edit for edit in run.edits if edit.startswith("--")] or ["--stop-when-settled"]
+        options = run.options(scale)
+        command += options if any(o.startswith("--method") for o in options) else (*options, "--stop-when-settled")
     for edit in run.all_edits(scale):
         command += ["--set", edit]
     where = ["--name", name, "--runs-dir", str(runs_dir), "--json"]
