@@ -71,14 +71,14 @@ AT = (1, 2, 4, 8)
 _WIDTHS = ("mean_w", "mean_s", "mean_t", "first_w", "last_w", "largest_w")
 METRICS: tuple[str, ...] = (
     *("test_accuracy", "weight_entropy", "spike_entropy", "spikes", "events", "energy_nj"),
-    *("size_bytes", "s_ace", "s_ace_paper_001", *_WIDTHS),
+    *("size_bytes", "s_ace", "ns_ace", "s_ace_paper_001", *_WIDTHS),
     *(f"accuracy_at_{t}" for t in AT),
-    *("equal", "T_eq", "bound", "final_distance"),
+    *("equal", "T_eq", "bound", "final_distance", "qann_ns_ace"),
 )
 """What judges may look at: test accuracy in percent, mean entropies in bits, and for an image the spikes that neurons
 fire, the events that paper 004 counts, and nanojoules after Lemaire et al. Of a converted network: its accuracy after
 so many steps, whether all of its logits are the quantized network's, the step of its last spike and the certain bound
-of that, and the mean distance of its feature maps, in levels, after all steps."""
+of that, the mean distance of its feature maps, in levels, after all steps, and NS-ACE of the quantized network."""
 
 Scores = Mapping[str, Sequence[float]]
 """A metric by setting (``bits=1/4/1``), a number for each seed."""

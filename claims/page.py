@@ -27,6 +27,7 @@ COLUMNS = {  # metric: heading, unit, digits
     "s_ace_paper_001": ("S-ACE as the paper counts (M)", 1e6, 2),
     "s_ace": ("S-ACE (M)", 1e6, 2),
     "ns_ace": ("NS-ACE (M)", 1e6, 2),
+    "qann_ns_ace": ("NS-ACE of the QANN (M)", 1e6, 2),
     "weight_entropy": ("entropy of a 1-bit weight (bits)", 1, 4),
     "spike_entropy": ("entropy of a spike (bits)", 1, 3),
     "spikes": ("spikes fired (k)", 1e3, 2),

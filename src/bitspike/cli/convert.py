@@ -270,11 +270,15 @@ def _own(source: str, config: TrainConfig) -> tuple[nn.Module, nn.Module]:
 
 
 def _flat(trained: dict[str, Any], found: dict[str, Any], report: dict[str, Any]) -> dict[str, Any]:
-    """The result of the fine-tuning with what the conversion adds; cost and spikes are the spiking network's."""
+    """The result of the fine-tuning with what the conversion adds.
+
+    Cost and spikes are the spiking network's; the quantized one's, at one step, are there as ``qann_``.
+    """
     accuracy, total = found["accuracy"], report["total"]
     at = {f"accuracy_at_{t}": accuracy[min(t, len(accuracy)) - 1] for t in (1, 2, 4, 8, 16, 32)}
     keys = ("method", "images", "equal", "logits_equal", "T", "T_eq", "bound", "settled", "qann_accuracy")
-    costs = {key: total[key] for key in ("s_ace", "ns_ace", "sops", "spikes", "size_bytes")}
+    counted = ("s_ace", "ns_ace", "sops", "spikes", "size_bytes")
+    costs = {**{f"qann_{key}": trained[key] for key in counted}, **{key: total[key] for key in counted}}
     last = [layer["distance"][-1] for layer in found["layers"].values()]
     curve = {"accuracy": accuracy, "final_distance": sum(last) / len(last)}
     return {**trained, **costs, **{key: found[key] for key in keys}, **at, **curve}
