@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -49,8 +50,8 @@ class Equivalence:
     Attributes:
         logits_equal: images all of whose logits are the QANN's.
         T: steps that were run, at most. bound: those after which every image has settled, ``n (L + 1)``.
-        settled_at: ``T_eq`` of each batch: the step of its last spike.
-        settled: whether every batch was seen to be silent after the release, or ran to the bound.
+        settled_at: how many images sent their last spike at which step, by step.
+        settled: whether every image was seen to be silent after the release, or ran to the bound.
         accuracy: of the SNN in percent, had it been read after 1, 2, ... steps.
         qann_accuracy: of the QANN, in percent.
     """
@@ -60,7 +61,7 @@ class Equivalence:
     images: int = 0
     logits_equal: int = 0
     settled: bool = True
-    settled_at: list[int] = field(default_factory=list)
+    settled_at: dict[int, int] = field(default_factory=dict)
     accuracy: list[float] = field(default_factory=list)
     qann_accuracy: float = 0.0
     layers: dict[str, LayerEquivalence] = field(default_factory=dict)
@@ -110,7 +111,7 @@ def equivalence(
     found = Equivalence(T, settling_bound(net.graph) if ends else None)
     qann, parts = quantized(net, levels), max(levels.values())
     ratio = (1, 1) if ends else (parts, T)
-    correct, qann_correct = np.zeros(T, dtype=np.int64), 0
+    correct, qann_correct, steps = np.zeros(T, dtype=np.int64), 0, Counter[int]()
     distances = {node.name: np.zeros(T) for node in net.graph.neurons()}
     found.layers = {name: LayerEquivalence() for name in distances}
     readout = net.graph.nodes[-1]
@@ -122,9 +123,10 @@ def equivalence(
         while stop_when_settled and T_ran < T and not _silent(sent, distances, T_ran, release.steps):
             sent, T_ran = _run(net, some, {*distances, *readout.inputs}, min(T, T_ran + parts))
         T_last = T_ran
-        settled_at = [_layer(found, name, sent[name], wanted[name][0], ratio, distances[name]) for name in distances]
-        found.settled_at.append(max(settled_at))
-        found.settled &= ends and (parts < T_ran > max(settled_at) or T_ran >= (found.bound or T))
+        of_layers = [_layer(found, name, sent[name], wanted[name][0], ratio, distances[name]) for name in distances]
+        settled_at = np.max(of_layers, axis=0)
+        steps.update(settled_at.tolist())
+        found.settled &= ends and bool(parts < T_ran > settled_at.max() or T_ran >= (found.bound or T))
         logits = np.cumsum(_whole(sent[readout.inputs[0]], T_ran), axis=0)
         qann_logits = wanted[readout.name][0]
         found.logits_equal += int((logits[-1] * ratio[0] == qann_logits * ratio[1]).all(1).sum())
@@ -132,6 +134,7 @@ def equivalence(
         correct += np.concatenate([right, np.full(T - T_ran, right[-1])])
         qann_correct += int((qann_logits.argmax(1) == y).sum())
         found.images += len(some)
+    found.settled_at = dict(sorted(steps.items()))
     found.accuracy = (100 * correct / found.images).tolist()
     found.qann_accuracy = 100 * qann_correct / found.images
     for name, layer in found.layers.items():
@@ -141,8 +144,8 @@ def equivalence(
 
 def _layer(
     found: Equivalence, name: str, spikes: Int, level: Int, ratio: tuple[int, int], distance: NDArray[np.float64]
-) -> int:
-    """Adds a batch to a layer's record, and says when it sent its last spike."""
+) -> Int:
+    """Adds a batch to a layer's record, and says when each image sent its last spike."""
     layer, total = found.layers[name], np.zeros_like(level)
     for t, sent in enumerate(spikes):
         total += sent
@@ -153,9 +156,9 @@ def _layer(
     layer.unequal += int((total * ratio[0] != level * ratio[1]).sum())
     layer.spikes += int(np.abs(spikes).sum())
     layer.taken_back += int((spikes < 0).sum())
-    active = np.flatnonzero(spikes.reshape(len(spikes), -1).any(1))
-    settled_at = int(active[-1]) + 1 if len(active) else 0
-    layer.settled_at = max(layer.settled_at, settled_at)
+    active = spikes.reshape(*spikes.shape[:2], -1).any(2)
+    settled_at: Int = (active * np.arange(1, len(spikes) + 1)[:, None]).max(0)
+    layer.settled_at = max(layer.settled_at, int(settled_at.max()))
     return settled_at
 
 

@@ -137,6 +137,15 @@ def test_the_bound_is_attained_by_each_layer_after_the_other():
     assert settling_bound(graph) == settling_bound(converted("convnet", 4).net.graph) == 4 * 4
 
 
+def test_every_image_settles_at_its_own_step():
+    made = converted("resnet8-thin", 4)
+    alone = [equivalence(made.net, made.levels, IMAGES[i : i + 1], LABELS[i : i + 1]).T_eq for i in range(6)]
+    together = equivalence(made.net, made.levels, IMAGES[:6], LABELS[:6])
+    assert together.settled_at == {step: alone.count(step) for step in sorted(set(alone))}
+    assert len(together.settled_at) > 1
+    assert together.T_eq == max(alone)
+
+
 @pytest.mark.parametrize("name", ["convnet", "resnet8-thin"])
 def test_stopped_when_settled_it_finds_the_same(name):
     made = converted(name, 4)
