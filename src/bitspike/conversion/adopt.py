@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Callable
 from copy import deepcopy
 from typing import Any
@@ -14,6 +13,7 @@ from torch.nn import functional as F
 
 from bitspike.errors import UserError
 from bitspike.layers import Encoder, OverTime
+from bitspike.models.morph import ADDITIONS
 
 __all__ = ["adopt"]
 
@@ -21,7 +21,6 @@ LAYERS = (nn.Conv2d, nn.Linear, nn.BatchNorm1d, nn.BatchNorm2d, nn.Flatten)
 POOLS = (nn.MaxPool2d, nn.AvgPool2d, nn.AdaptiveAvgPool2d)
 PASSED = (nn.Identity, nn.Dropout, nn.Dropout2d)
 RELUS = (torch.relu, F.relu, "relu", "relu_")
-SUMS = (operator.add, operator.iadd, torch.add, "add", "add_")
 FUNCTIONS: dict[Any, Callable[..., nn.Module]] = {
     torch.flatten: nn.Flatten,
     "flatten": nn.Flatten,
@@ -91,7 +90,7 @@ def adopt(model: nn.Module, neuron: Callable[[], nn.Module], encoder: Encoder | 
                 _pass(graph, call)
             elif call.target in FUNCTIONS:
                 put(call, where, OverTime(_module(call, where)))
-            elif call.target not in SUMS or call.kwargs or not _of_tensors(call):
+            elif call.target not in ADDITIONS or call.kwargs or not _of_tensors(call):
                 raise UserError("operator", where, f"cannot be converted; {WANTED}")
         elif call.op == "get_attr":
             raise UserError("operator", str(call.target), f"a tensor of its own cannot be converted; {WANTED}")
