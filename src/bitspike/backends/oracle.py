@@ -140,8 +140,8 @@ def _conv(node: Conv, x: Int, weight: Int, places: tuple[int, ...], bits: int) -
         for i, j in np.ndindex(high, wide):  # one matrix product for each tap: no copy of all windows
             top, left = i * far, j * apart
             seen = part[:, :, top : top + (H - 1) * down + 1 : down, left : left + (W - 1) * right + 1 : right]
-            y += seen.reshape(len(y), -1) @ w[:, :, i, j].T.astype(y.dtype)
-        made.append(y.reshape(T, N, H, W, -1))
+            y += seen.reshape(len(y), seen.shape[-1]) @ w[:, :, i, j].T.astype(y.dtype)
+        made.append(y.reshape(T, N, H, W, len(w)))
     return np.moveaxis(np.concatenate(made, axis=-1), -1, 2).astype(np.int64)
 
 
