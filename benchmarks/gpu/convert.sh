@@ -19,6 +19,7 @@ done
 ann=runs/gpu/$recipe-ann-seed$seed
 if [ -e "runs/gpu/$name/config.json" ]; then options+=(--resume); fi
 
+mkdir -p runs/gpu
 timeout --signal=KILL "${PIECE_SECONDS:-540}" bitspike convert "$recipe" --ann "$ann" --name "$name" --runs-dir runs/gpu \
   --json "${options[@]}" > "runs/gpu-$name.json" || [ $? -eq 137 ]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -34,6 +35,24 @@ def odd():
 
 def wide():
     return nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(144, 10))
+
+
+def seven():
+    return nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(144, 7))
+
+
+def maps():
+    return nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.Conv2d(4, 10, 1))
+
+
+def linear():
+    return nn.Sequential(nn.Flatten(), nn.Linear(64, 10))
+
+
+def ceiled():
+    return nn.Sequential(
+        nn.Conv2d(1, 4, 3), nn.ReLU(), nn.MaxPool2d(3, 2, ceil_mode=True), nn.Flatten(), nn.Linear(36, 10)
+    )
 
 
 def number():
@@ -161,10 +180,44 @@ def test_a_killed_fine_tuning_goes_on(bitspike: Command, runs: Path, monkeypatch
         patch.setattr(loop._Run, "_one_step", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
         assert bitspike(*command)[0] == 130
     refused(bitspike(*command), "it holds a run; give --resume")
+    refused(bitspike(*command, "--resume", "--set", "seed=1"), "--resume with seed", "started with 0")
+    refused(bitspike("convert", "runs/again"), "run folder", "runs/again", "has not ended", "--resume")
     assert bitspike(*command, "--resume")[0] == 0
     assert bitspike(*command, "--resume")[0] == 0  # finished: converted again
     both = [(Path("runs/again") / name, runs / "made" / name) for name in ("checkpoint.safetensors", "snn.bitspike")]
     assert all(one.read_bytes() == other.read_bytes() for one, other in both[1:])
+
+
+def test_a_killed_network_of_relus_goes_on(bitspike: Command, runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """--resume means the whole command, also before there is anything of the fine-tuning."""
+    from bitspike.training import loop
+
+    ann = Path("runs", f"{RECIPE}-ann-seed0")
+    edits = [part for edit in TINY for part in ("--set", edit)]
+    command = ("convert", RECIPE, "--name", "late", "--images", 20, *edits)
+    refused(bitspike(*command, "--resume"), "runs/late", "no config.json")
+    assert not Path("runs").exists()
+    with monkeypatch.context() as patch:
+        patch.setattr(loop._Run, "_watch", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        assert bitspike(*command)[0] == 130
+    assert [path.name for path in Path("runs").iterdir()] == [ann.name]
+    refused(bitspike("convert", ann), str(ann), "has not ended")
+    assert bitspike(*command, "--resume")[0] == 0
+    for name in (f"{ann.name}/result.json", "late/conversion.json"):
+        assert Path("runs", name).exists()
+    assert Path("runs/late/snn.bitspike").read_bytes() == (runs / "made" / "snn.bitspike").read_bytes()
+
+
+def test_float_weights_are_said_to_be_rounded(bitspike: Command, runs: Path) -> None:
+    edits = [part for edit in (*TINY, "bits=16/4/1") for part in ("--set", edit)]
+    ann = ("--ann", runs / f"{RECIPE}-ann-seed0")
+    status, out, _ = bitspike("convert", RECIPE, *ann, "--name", "floats", *edits, "--images", 20)
+    assert status == 0
+    assert "float weights of 4 layers were rounded to 15 bits" in out
+    assert read_json("runs/floats/conversion.json")["float_weights_rounded"] == 4
+    status, out, _ = bitspike("convert", runs / "made")
+    assert status == 0
+    assert "rounded" not in out
 
 
 def test_a_network_of_ones_own(bitspike: Command, tmp_path: Path) -> None:
@@ -177,9 +230,22 @@ def test_a_network_of_ones_own(bitspike: Command, tmp_path: Path) -> None:
     refused(bitspike("convert", "own_nets:odd", "--dataset", "digits"), "'1'", "Softplus cannot be converted")
     refused(bitspike("convert", "own_nets:wide", "--dataset", "digits", *edits), "1 channels", "wants 3")
     refused(bitspike("convert", "own_nets:number", "--dataset", "digits"), "want an nn.Module")
+    refused(bitspike("convert", "own_nets:seven", "--dataset", "digits", *edits), "logits", "(7,)", "want 10")
+    refused(bitspike("convert", "own_nets:maps", "--dataset", "digits", *edits), "logits", "(10, 6, 6)", "want 10")
+    refused(bitspike("convert", "own_nets:linear", "--dataset", "digits", *edits), "no neurons", "ReLU")
+    refused(bitspike("convert", "own_nets:ceiled", "--dataset", "digits", *edits), "max pool 2", "ceil_mode")
     refused(bitspike("convert", "own_nets:make"), "--dataset")
     refused(bitspike("convert", "own_nets:make", "--dataset", "nope"), "nope")
     refused(bitspike("convert", "own_nets:none", "--dataset", "digits"), "cannot be made")
+    assert [path.name for path in Path("runs").iterdir()] == [Path(found["folder"]).name]
+
+
+def test_a_picture_that_cannot_be_drawn_is_refused_before_the_training(
+    bitspike: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "matplotlib", None)  # not installed
+    refused(bitspike("convert", RECIPE, "--picture", "maps.png"), "matplotlib", "bitspike[viz]")
+    assert not Path("runs").exists()
 
 
 def test_mistakes_are_one_line(bitspike: Command, runs: Path, tmp_path: Path) -> None:
@@ -197,4 +263,25 @@ def test_mistakes_are_one_line(bitspike: Command, runs: Path, tmp_path: Path) ->
     refused(bitspike("convert", RECIPE, "--set", "neuron.kind=relu"), "q-relu")
     refused(bitspike("convert", made, "--method", "qcfs", "--stop-when-settled"), "never settles")
     refused(bitspike("train", RECIPE), "neuron.paths", "bitspike convert")
+    edits = [part for edit in TINY for part in ("--set", edit)]
+    ann = runs / f"{RECIPE}-ann-seed0"
+    refused(bitspike("convert", "runs/none"), "run folder", "runs/none", "no config.json")
+    refused(bitspike("convert", tmp_path), "run folder", str(tmp_path), "no config.json")
+    refused(bitspike("convert", RECIPE, *edits, "--resume", "--name", "none"), "runs/none", "no config.json")
+    refused(bitspike("convert", RECIPE, *edits, "--ann", made), "--ann", "neuron.kind=relu", "q-relu")
+    refused(bitspike("convert", RECIPE, "--ann", ann), "channels of", "(4, 4, 6)", "want (8, 16, 32)", "--ann")
+    refused(bitspike("convert", RECIPE, *edits, "--set", "model=resnet8-thin", "--ann", ann), "'convnet'", "'resnet8-")
+    many = ("--set", "bits=8/10/1", "--set", "neuron.levels=1023")
+    refused(bitspike("convert", RECIPE, *edits, *many), "steps: got 4092", "1 to 1024")
+    refused(bitspike("convert", ann, "--images", 361), "--images", "360")
+    (tmp_path / "folder.png").mkdir()
+    refused(bitspike("convert", RECIPE, "--picture", "folder.png"), "--picture", "folder.png", "it is a folder")
+    broken = tmp_path / "broken"
+    shutil.copytree(made, broken)
+    (broken / "checkpoint.safetensors").write_bytes((made / "checkpoint.safetensors").read_bytes()[:500])
+    refused(bitspike("convert", broken), "checkpoint", str(broken), "not a checkpoint")
+    assert bitspike("train", "digits-convnet", *edits, "--name", "spiking")[0] == 0
+    refused(bitspike("convert", "runs/spiking"), "neuron.kind", "multibit", "want a run of relu or q-relu")
+    refused(bitspike("convert", RECIPE, *edits, "--ann", "runs/spiking"), "--ann", "neuron.kind=relu", "multibit")
+    shutil.rmtree("runs")
     assert not (tmp_path / "runs").exists()

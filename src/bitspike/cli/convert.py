@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from bitspike.cli.options import DataDir, Json, RunsDir, print_json
-from bitspike.errors import UserError, closest
+from bitspike.errors import UserError, closest, require
 
 if TYPE_CHECKING:
     from torch import nn
@@ -85,20 +85,34 @@ def convert(
     kind = picture.suffix.removeprefix(".").lower() if picture else ""
     if picture and kind not in FORMATS:
         raise UserError("--picture", str(picture), f"want a name that ends in one of {', '.join(FORMATS)}")
+    if picture and picture.is_dir():
+        raise UserError("--picture", str(picture), "it is a folder; want the name of a file")
+    if picture:
+        require("matplotlib", "viz")
     if steps is not None and not 1 <= steps <= conversion.MOST_STEPS:
         raise UserError("--steps", steps, f"want 1 to {conversion.MOST_STEPS}")
     if stop_when_settled and not conversion.METHODS[method].ends:
         raise UserError("--stop-when-settled", method, "its images never end, so it never settles; leave it out")
 
     def load(config: TrainConfig) -> tuple[ImageSet, ImageSet]:
-        """The images to check on, and those to count spikes on; before anything is trained for them."""
+        """The images to check on, and those to count spikes on."""
         parts = load_images(config, data_dir)
         shown: ImageSet = getattr(parts, split)
         if images is not None and images > len(shown):
             raise UserError("--images", images, f"the {split} split of {config.dataset} has {len(shown)}")
         return shown.first(images or len(shown)), parts.validation
 
-    run = _find(source, edits or [], ann, dataset, name, runs_dir, data_dir, resume, load)
+    def before_training(config: TrainConfig, network: nn.Module) -> None:
+        """Refuses what could not be converted, or checked, once it is trained."""
+        shown = find_dataset(config.dataset)
+        graph = conversion.check_convertible(network, shown.image_shape)
+        conversion.steps_of(graph, steps)
+        logits = graph.edges[graph.nodes[-1].name].shape
+        if logits != (shown.num_classes,):
+            raise UserError("logits", logits, f"want {shown.num_classes}, one for each class of {config.dataset}")
+        load(config)
+
+    run = _find(source, edits or [], ann, dataset, name, runs_dir, data_dir, resume, before_training)
     shape = find_dataset(run.config.dataset).image_shape
     title = run.config.model
     made = conversion.convert(run.qann, shape, T=steps, method=method, name=title, dataset=run.config.dataset)
@@ -141,23 +155,23 @@ def _find(
     runs_dir: Path,
     data_dir: Path | None,
     resume: bool,
-    load: Callable[[TrainConfig], object],
+    before_training: Callable[[TrainConfig, nn.Module], None],
 ) -> _Run:
     from bitspike import conversion, recipes, training
     from bitspike.training.setup import make_model
 
     is_run = os.path.isfile(os.path.join(source, "config.json"))
+    is_path = is_run or os.sep in source or (os.path.isdir(source) and source not in recipes.RECIPES)
     if ":" in source and not is_run:
-        for option, value in {"--ann": ann}.items():
-            if value is not None:
-                raise UserError(option, str(value), "it is for recipes; your own network brings its weights")
+        if ann is not None:
+            raise UserError("--ann", str(ann), "it is for recipes; your own network brings its weights")
         config = training.override(_own_config(source, dataset), edits)
         teacher, student = _own(source, config)
-        load(config)
-        return _finetuned(config, teacher, student, name, runs_dir, data_dir, resume)
+        before_training(config, student)
+        return _finetuned(config, teacher, student, _folder(config, name, runs_dir), data_dir, resume)
     if dataset is not None:
         raise UserError("--dataset", dataset, f"{source} has its own; leave the option out")
-    if is_run:
+    if is_path:
         if ann is not None:
             raise UserError("--ann", str(ann), f"{source} is a run already; leave the option out")
         folder = training.RunFolder(source)
@@ -178,13 +192,32 @@ def _find(
         config = training.override(recipes.recipe(source), edits)
         if config.neuron.kind != "q-relu":
             raise UserError("recipe", source, "want one of q-relu neurons: spikezip-...")
-        make_model(config)  # refuses what does not fit, before anything is trained
-        load(config)
         ann = ann or runs_dir / f"{source}-ann-seed{config.seed}"
+    before_training(config, make_model(config))
+    folder = _folder(config, name, runs_dir)
+    if not is_path:
+        if not folder.config_file.exists() and _interrupted(ann):
+            resume = False  # the network of ReLUs goes on, as it does anyhow
+        if resume:
+            folder.resume(config)  # refuses another run, or none, before anything is trained for it
         _train_ann(source, config, ann, data_dir)
-    state = _trained(training.RunFolder(ann))
-    student = conversion.with_weights_of(state.state_dict(), config)
-    return _finetuned(config, state, student, name, runs_dir, data_dir, resume)
+    teacher = _trained(training.RunFolder(ann))
+    student = conversion.with_weights_of(teacher.state_dict(), config)
+    return _finetuned(config, teacher, student, folder, data_dir, resume)
+
+
+def _folder(config: TrainConfig, name: str | None, runs_dir: Path) -> RunFolder:
+    """Of the fine-tuning."""
+    from bitspike.training import RunFolder
+
+    return RunFolder(runs_dir / (name or f"{config.recipe}-{str(config.bits).replace('/', '-')}-seed{config.seed}"))
+
+
+def _interrupted(path: Path) -> bool:
+    """Whether a run was started there that has not ended."""
+    from bitspike.training import RunFolder
+
+    return RunFolder(path).config_file.exists() and not RunFolder(path).result_file.exists()
 
 
 def _train_ann(recipe: str, config: TrainConfig, path: Path, data_dir: Path | None) -> None:
@@ -193,11 +226,18 @@ def _train_ann(recipe: str, config: TrainConfig, path: Path, data_dir: Path | No
     from bitspike.cli.progress import ProgressBar
 
     folder = training.RunFolder(path)
+    started = folder.config_file.exists()
+    same = {key: getattr(config, key) for key in ("model", "channels", "dataset", "train_size", "seed", "precision")}
+    ann = folder.read_config() if started else recipes.recipe(f"{recipe}-ann").model_copy(update=same)
+    if ann.neuron.kind != "relu":
+        raise UserError("--ann", str(path), f"want a run of neuron.kind=relu; its neurons are {ann.neuron.kind}")
+    for key in ("model", "channels", "dataset"):
+        if getattr(ann, key) != same[key]:
+            raise UserError(
+                f"{key} of {path}", getattr(ann, key), f"want {same[key]!r}; name another folder with --ann"
+            )
     if folder.result_file.exists():
         return
-    same = {key: getattr(config, key) for key in ("channels", "train_size", "seed", "precision")}
-    started = folder.config_file.exists()
-    ann = folder.read_config() if started else recipes.recipe(f"{recipe}-ann").model_copy(update=same)
     with ProgressBar(path.name) as bar:
         training.train(ann, folder, data_dir, resume=started, observer=bar)
 
@@ -206,6 +246,8 @@ def _trained(folder: RunFolder) -> nn.Module:
     from bitspike.training.checkpoint import load_model
     from bitspike.training.setup import make_model
 
+    if not folder.result_file.exists():
+        raise UserError("run folder", str(folder.path), "its training has not ended; say its command with --resume")
     model = make_model(folder.read_config())
     load_model(folder.checkpoint_file, model)
     return model.eval()
@@ -215,8 +257,7 @@ def _finetuned(
     config: TrainConfig,
     teacher: nn.Module,
     student: nn.Module,
-    name: str | None,
-    runs_dir: Path,
+    folder: RunFolder,
     data_dir: Path | None,
     resume: bool,
 ) -> _Run:
@@ -224,13 +265,11 @@ def _finetuned(
     from bitspike.cli.progress import ProgressBar
     from bitspike.training.checkpoint import load_model
 
-    title = name or f"{config.recipe}-{str(config.bits).replace('/', '-')}-seed{config.seed}"
-    folder = training.RunFolder(runs_dir / title)
     if resume and folder.result_file.exists():
         folder.resume(config)
         load_model(folder.checkpoint_file, student)
         return _Run(config, folder, student)
-    with ProgressBar(title) as bar:
+    with ProgressBar(folder.path.name) as bar:
         objective = conversion.PathsEnsemble(teacher, config)
         training.train(config, folder, data_dir, resume=resume, observer=bar, model=student, objective=objective)
     return _Run(config, folder, student)
@@ -288,10 +327,13 @@ def _print(found: dict[str, Any], report: Any, folder: Path) -> None:
     from rich.console import Console
 
     from bitspike import reports
+    from bitspike.conversion import EXACT_BITS
 
     console = Console()
     console.print(reports.conversion_table(found))
     console.print(reports.total_table(report))
+    if found["float_weights_rounded"]:
+        typer.echo(f"float weights of {found['float_weights_rounded']} layers were rounded to {EXACT_BITS} bits")
     same = "equal" if found["equal"] else "NOT equal"
     typer.echo(
         f"{found['logits_equal']:,} of {found['images']:,} {found['split']} images: the SNN's logits are the QANN's "

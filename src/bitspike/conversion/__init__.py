@@ -2,12 +2,21 @@
 
 from bitspike.conversion.adopt import adopt
 from bitspike.conversion.check import Equivalence, LayerEquivalence, equivalence
-from bitspike.conversion.convert import MOST_STEPS, Converted, convert
+from bitspike.conversion.convert import MOST_STEPS, Converted, convert, steps_of
 from bitspike.conversion.equilibrium import quantized, with_steps
 from bitspike.conversion.finetune import PathsEnsemble, finetune_config, with_weights_of
-from bitspike.conversion.spiking import METHODS, Method, check_convertible, float_weights, settling_bound, to_snn
+from bitspike.conversion.spiking import (
+    EXACT_BITS,
+    METHODS,
+    Method,
+    check_convertible,
+    float_weights,
+    settling_bound,
+    to_snn,
+)
 
 __all__ = [
+    "EXACT_BITS",
     "METHODS",
     "MOST_STEPS",
     "Converted",
@@ -23,6 +32,7 @@ __all__ = [
     "float_weights",
     "quantized",
     "settling_bound",
+    "steps_of",
     "to_snn",
     "with_steps",
     "with_weights_of",

@@ -118,19 +118,20 @@ def equivalence(
     batch = max(1, min(100, ELEMENTS_AT_A_TIME // max(largest_array(net.graph, node) for node in net.graph.nodes)))
     T_last = min(T, 2 * parts)
     for some, y in _batches(images, labels, batch):
-        wanted = _edges(qann, some, {*distances, readout.name})
-        sent, T_ran = _run(net, some, {*distances, *readout.inputs}, T_last if stop_when_settled else T)
+        keep = {*distances, *readout.inputs, readout.name}
+        wanted = _edges(qann, some, keep)
+        sent, T_ran = _run(net, some, keep, T_last if stop_when_settled else T)
         while stop_when_settled and T_ran < T and not _silent(sent, distances, T_ran, release.steps):
-            sent, T_ran = _run(net, some, {*distances, *readout.inputs}, min(T, T_ran + parts))
+            sent, T_ran = _run(net, some, keep, min(T, T_ran + parts))
         T_last = T_ran
         of_layers = [_layer(found, name, sent[name], wanted[name][0], ratio, distances[name]) for name in distances]
         settled_at = np.max(of_layers, axis=0)
         steps.update(settled_at.tolist())
         found.settled &= ends and bool(parts < T_ran > settled_at.max() or T_ran >= (found.bound or T))
-        logits = np.cumsum(_whole(sent[readout.inputs[0]], T_ran), axis=0)
-        qann_logits = wanted[readout.name][0]
-        found.logits_equal += int((logits[-1] * ratio[0] == qann_logits * ratio[1]).all(1).sum())
-        right = (logits.argmax(2) == y).sum(1)
+        logits, qann_logits = sent[readout.name][0], wanted[readout.name][0]
+        found.logits_equal += int((logits * ratio[0] == qann_logits * ratio[1]).all(1).sum())
+        up_to_step = np.cumsum(_whole(sent[readout.inputs[0]], T_ran), axis=0)
+        right = (up_to_step.argmax(2) == y).sum(1)
         correct += np.concatenate([right, np.full(T - T_ran, right[-1])])
         qann_correct += int((qann_logits.argmax(1) == y).sum())
         found.images += len(some)

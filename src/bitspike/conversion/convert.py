@@ -16,12 +16,12 @@ from bitspike.cost import Activity, CostReport, cost
 from bitspike.data import ImageSet
 from bitspike.errors import UserError
 from bitspike.files import write_json
-from bitspike.ir import FrozenGraph
+from bitspike.ir import FrozenGraph, Graph
 from bitspike.lowering import Agreement, agreement, freeze, lower, measure
 from bitspike.neurons import QReLU
 from bitspike.training.evaluate import batches
 
-__all__ = ["Converted", "convert"]
+__all__ = ["Converted", "convert", "steps_of"]
 
 MOST_STEPS = 1024
 AGREEMENT_IMAGES = 1000
@@ -110,12 +110,23 @@ def convert(
         UserError: what cannot be converted, by its path in the model, or ``T`` outside 1..1024.
     """
     qann = qann.cpu().eval()
-    bound = settling_bound(check_convertible(qann, image_shape))
-    T = bound if T is None else T
-    if not 1 <= T <= MOST_STEPS:
-        raise UserError("steps", T, f"want 1 to {MOST_STEPS}; {bound} are certain to settle the network")
+    graph = check_convertible(qann, image_shape)
+    bound, T = settling_bound(graph), steps_of(graph, T)
     snn = to_snn(qann, T, method)
     rounded = float_weights(snn)
     net = replace(freeze(snn, image_shape, name), dataset=dataset)
     levels = {name: module.levels for name, module in qann.named_modules() if isinstance(module, QReLU)}
     return Converted(qann, snn, net, levels, bound, method, rounded)
+
+
+def steps_of(graph: Graph, T: int | None) -> int:
+    """``T``, or for ``None`` as many steps as are certain to settle the network of that structural graph.
+
+    Raises:
+        UserError: outside 1..1024.
+    """
+    bound = settling_bound(graph)
+    T = bound if T is None else T
+    if not 1 <= T <= MOST_STEPS:
+        raise UserError("steps", T, f"want 1 to {MOST_STEPS}; {bound} are certain to settle the network")
+    return T

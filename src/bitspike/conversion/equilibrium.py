@@ -50,6 +50,9 @@ def quantized(net: FrozenGraph, levels: dict[str, int]) -> FrozenGraph:
     Args:
         net: the frozen SNN.
         levels: ``n`` of each layer of neurons of the QANN; the largest is how many parts an image has.
+
+    Raises:
+        UserError: neurons that the QANN does not have, one at the output, say.
     """
     parts = max(levels.values())
     nodes: list[Node] = []
@@ -65,6 +68,8 @@ def quantized(net: FrozenGraph, levels: dict[str, int]) -> FrozenGraph:
                 tensors[f"{node.name}.offset"] = tensors[f"{node.name}.offset"] * parts
                 node = replace(node, steps=None)
             case Fire(dynamics=d) if d is not None:
+                if node.name not in levels:
+                    raise UserError("neuron", node.name, f"the QANN has none there; it has {', '.join(levels)}")
                 whole = replace(d, tracer=None, v_init=0, rounds=True)
                 node = replace(node, T=1, lo=0, hi=levels[node.name], dynamics=whole)
         nodes.append(node)

@@ -122,10 +122,14 @@ def check_convertible(qann: nn.Module, image_shape: tuple[int, int, int]) -> Gra
     """The structural graph of a QANN.
 
     Raises:
-        UserError: something in it is not linear, and no Q-ReLU; it is named with its path.
+        UserError: something in it is not linear, and no Q-ReLU; it is named with its path. Or it has none of these.
     """
-    graph = lower(qann, image_shape)
+    graph, modules = lower(qann, image_shape), dict(qann.named_modules())
+    if not any(graph.neurons()):
+        raise UserError("network", "no neurons", "want at least one ReLU: it becomes a spiking neuron")
     for node in graph.nodes:
+        if isinstance(node, Fire) and not isinstance(modules[node.name], QReLU):
+            raise node.refuse(type(modules[node.name]).__name__, "cannot be converted; want a QReLU")
         if not isinstance(node, (*LINEAR, Fire)):
             raise node.refuse(type(node).__name__, "cannot be converted: only linear maps may lie between Q-ReLUs")
     return graph

@@ -9,6 +9,7 @@ import torch
 import torch.fx
 from torch import nn
 
+from bitspike.errors import UserError
 from bitspike.layers import Encoder, OverTime
 from bitspike.neurons import BaseNode, QReLU
 from bitspike.quant import synapses
@@ -32,9 +33,14 @@ def morph(model: nn.Module, reroute: bool = False) -> nn.Module:
 
     Returns:
         The model, or where it was re-routed another with its modules.
+
+    Raises:
+        UserError: a max pool of which there is no mean pool.
     """
     for name, module in list(model.named_modules()):
         if isinstance(module, nn.MaxPool2d):
+            if module.ceil_mode or module.dilation not in (1, (1, 1)):
+                raise UserError(f"max pool {name}", module, "want plain windows: no ceil_mode or dilation")
             model.set_submodule(name, nn.AvgPool2d(module.kernel_size, module.stride, module.padding))
         elif isinstance(module, nn.Dropout | nn.Dropout2d):
             model.set_submodule(name, nn.Identity())

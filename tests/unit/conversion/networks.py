@@ -10,6 +10,7 @@ from torch import nn
 from bitspike import BitPlan, Bits
 from bitspike.models import build_model, morph
 from bitspike.neurons import NeuronConfig, QReLU
+from bitspike.quant import LSQ
 
 SHAPE = (3, 8, 8)
 CHANNELS = {"convnet": (4, 5, 6), "resnet8-thin": (4, 5, 6), "vgg9": (4, 5, 6), "vggsnn": (3, 4, 4, 5, 5)}
@@ -52,3 +53,21 @@ def started(model: nn.Module, shape: tuple[int, int, int] = SHAPE) -> nn.Module:
 
 def levels_of(model: nn.Module) -> dict[str, int]:
     return {name: module.levels for name, module in model.named_modules() if isinstance(module, QReLU)}
+
+
+def on_thresholds(name: str, levels: int = 6) -> nn.Module:
+    """Steps are powers of two, norms do nothing and weights are coarse: many sums lie on a threshold."""
+    model = qann(name, levels, weight_bits=3)
+    with torch.no_grad():
+        for module in model.modules():
+            match module:
+                case nn.BatchNorm1d() | nn.BatchNorm2d():
+                    module.running_mean.zero_()
+                    module.running_var.fill_(1 - module.eps)
+                    module.weight.fill_(1)
+                    module.bias.zero_()
+                case QReLU():
+                    module.step_size.copy_(module.step_size.abs().log2().round().exp2())
+                case LSQ():
+                    module.step.copy_(module.step.abs().log2().round().exp2())
+    return model

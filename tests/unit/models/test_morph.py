@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from bitspike import BitPlan, Bits
+from bitspike import BitPlan, Bits, UserError
 from bitspike.lowering import lower
 from bitspike.models import build_model, morph
 from bitspike.neurons import NeuronConfig, QReLU
@@ -96,3 +96,9 @@ def test_a_new_neuron_has_the_paths_of_its_sum():
     there = neurons(morph(network("resnet8-thin", paths=(2, 1), scaled=False), True))
     made = there["blocks.1.neuron2_shortcut"]
     assert (made.levels, made.paths, made.scaled) == (4, (2, 1), False)
+
+
+@pytest.mark.parametrize("pool", [nn.MaxPool2d(3, 2, ceil_mode=True), nn.MaxPool2d(2, dilation=2)])
+def test_max_pools_without_a_mean_pool_are_refused(pool):
+    with pytest.raises(UserError, match="max pool 1"):
+        morph(nn.Sequential(nn.Identity(), pool))
