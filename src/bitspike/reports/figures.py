@@ -88,7 +88,7 @@ def bits(reports: Reports) -> Figure:
         shown = {label: {n.name: float(getattr(n, key)) for n in r.neurons} for label, r in reports.items()}
         _bars(axes[row][0], what, shown, top=None)
     axes[0][0].set_ylim(0, 1.3 * axes[0][0].get_ylim()[1])  # room for the legend
-    axes[0][0].legend(fontsize=8, frameon=False, ncols=2)
+    axes[0][0].legend(fontsize=8, frameon=False, ncols=4)
     return grid
 
 
