@@ -12,6 +12,7 @@ import pytest
 
 from bitspike.cli import main
 from bitspike.files import read_json
+from bitspike.neurons import STBIFNode
 
 TINY = ("train_size=256", "validation_size=100", "channels=4,4,6", "epochs=1")
 RECIPE = "spikezip-convnet-digits"
@@ -151,6 +152,16 @@ def test_early_readout_is_the_same_curve_and_says_that_it_has_not_settled(bitspi
     assert f"last spike at step {whole['T_eq']}" in out
     again = read_json(runs / "made" / "conversion.json")
     assert {key: again[key] for key in whole} == whole
+
+
+@pytest.mark.parametrize("options", [[], ["--json"]])
+def test_networks_that_are_not_equal_end_with_status_1(
+    bitspike: Command, runs: Path, monkeypatch: pytest.MonkeyPatch, options: list[str]
+) -> None:
+    monkeypatch.setattr(STBIFNode, "v_init", property(lambda node: 0.0))  # condition 1
+    status, out, _ = bitspike("convert", runs / "made", *options)
+    assert status == 1
+    assert '"equal": false' in out if options else "NOT equal" in out
 
 
 def test_a_picture_is_drawn(bitspike: Command, runs: Path, tmp_path: Path) -> None:

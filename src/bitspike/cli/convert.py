@@ -131,8 +131,8 @@ def convert(
     if as_json:
         trained = read_json(run.folder.result_file)
         print_json({**_flat(trained, found, report.to_dict()), "folder": str(run.folder.path)})
-        return
-    _print(found, report, run.folder.path)
+    else:
+        _print(found, report, run.folder.path)
     if conversion.METHODS[method].ends and check.settled and not check.equal:
         raise typer.Exit(1)  # a bug, of ours or in the network
 
