@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from statistics import mean
 from typing import Any
 
-from claims.claim import Claim
+from claims.claim import Run
 from claims.figures_004 import ROOT, figure, save
 from claims.paper_003 import BASELINES, CLAIMS, DATA, LEVELS, VARIANTS
 from claims.runner import read_results
@@ -22,8 +22,7 @@ def curves(results: Mapping[str, Mapping[str, Any]], data: str) -> Any:
     right = {f"n = {n}": edits for n, edits in LEVELS.items()}
     for axes, settings in zip(made.subplots(1, 2, sharey=True), (left, right), strict=True):
         for label, edits in settings.items():
-            runs = [run for claim in of(data) for run in claim.runs if run.edits == edits]
-            found = [results[run.key]["accuracy"] for run in dict.fromkeys(runs)]
+            found = [results[run.key]["accuracy"] for run in converted(data) if run.edits == edits]
             mean_at = [mean(curve[min(t, len(curve) - 1)] for curve in found) for t in range(STEPS)]
             axes.plot(range(1, STEPS + 1), mean_at, marker=".", label=label)
         axes.set(xlabel="step T at which it is read")
@@ -32,12 +31,13 @@ def curves(results: Mapping[str, Mapping[str, Any]], data: str) -> Any:
     return made
 
 
-def of(data: str) -> list[Claim]:
-    return [claim for claim in CLAIMS if claim.name.endswith(f"-{data}")]
+def converted(data: str) -> dict[Run, None]:
+    """The conversions that the claims are judged by, each once."""
+    return dict.fromkeys(run for claim in CLAIMS for run in claim.runs if run.recipe == DATA[data])
 
 
 if __name__ == "__main__":
     small = read_results(ROOT / "results" / "claims", "small")
     for data in DATA:
-        if all(run.key in small for claim in of(data) for run in claim.runs):
+        if all(run.key in small for run in converted(data)):
             save(f"003-accuracy-by-step-{data}", curves(small, data))

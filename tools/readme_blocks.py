@@ -1,4 +1,5 @@
-"""Runs the code blocks of a page, in order, in a copy of the checkout, with this interpreter's bin on PATH.
+"""Runs the code blocks of a page, in order, in a copy of the checkout (the folder that it is called in), with this
+interpreter's bin on PATH.
 
 Blocks fenced as python, bash, sh, shell or console (there: the lines after ``$``) are run. One that is not
 says why in the line above: ``<!-- not run: needs a GPU -->``. Fails if a block fails, or if none was run.
@@ -117,7 +118,7 @@ def main() -> int:
     count = {"ran": 0, "not run": 0, "FAILED": 0}
     with tempfile.TemporaryDirectory() as scratch:
         copy = Path(scratch, "checkout")
-        copy_checkout(asked.page.resolve().parent, copy)
+        copy_checkout(Path.cwd(), copy)
         for block in blocks(asked.page.read_text(encoding="utf-8")):
             title = f"{asked.page}:{block.line} {block.language}"
             if not block.reason and block.language in SHELLS:

@@ -46,7 +46,7 @@ no code
 
 def run(page: Path, *options: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, RUNNER, page, "--done", "make test", *options]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
+    return subprocess.run(command, capture_output=True, text=True, check=False, cwd=page.parent)
 
 
 @pytest.fixture

@@ -21,7 +21,7 @@ def conversion_table(found: Mapping[str, Any]) -> Table:
     """Layers of a converted network beside the quantized one (``conversion.json``)."""
     table = Table(title=escape(f"{found['method']}: the SNN and its QANN, {found['images']:,} images"))
     table.add_column("neurons", overflow="fold")
-    for column in ("n", "levels", "unequal", "last spike at", "spikes per image", "taken back"):
+    for column in ("n", "levels", "unequal", "last\nspike at", "spikes\nper image", "taken\nback"):
         table.add_column(column, justify="right", no_wrap=True)
     for name, layer in found["layers"].items():
         per_image = layer["spikes"] / found["images"]
