@@ -76,22 +76,21 @@ def test_only_our_feature_maps_become_equal(ours: float, theirs: float, verdict:
 
 
 @pytest.mark.parametrize(
-    ("qann", "levels", "lif", "lif_accuracy", "verdict"),
+    ("qann", "direct", "accuracy", "verdict"),
     [
-        (2.0, 2.0, 2.0, 86.0, "confirmed"),
-        (0.9, 2.0, 2.0, 86.0, "not confirmed"),
-        (2.0, 0.9, 2.0, 86.0, "not confirmed"),
-        (2.0, 2.0, 0.9, 85.1, "not confirmed"),
-        (2.0, 2.0, 0.9, 84.9, "confirmed"),  # less accurate: told, not judged
+        (2.0, 2.0, 86.0, "confirmed"),
+        (0.9, 2.0, 86.0, "not confirmed"),
+        (2.0, 0.9, 85.1, "not confirmed"),
+        (2.0, 0.9, 84.9, "confirmed"),  # less accurate: told, not judged
     ],
 )
 def test_a_cheaper_network_counts_if_it_is_as_accurate(
-    qann: float, levels: float, lif: float, lif_accuracy: float, verdict: str
+    qann: float, direct: float, accuracy: float, verdict: str
 ) -> None:
-    ours, *others = (" ".join(edits) for _, edits in paper_003.CLAIMS[-1].settings)
+    ours, other = (" ".join(edits) for _, edits in paper_003.CLAIMS[-1].settings)
     measured = {
-        "test_accuracy": dict(zip((ours, *others), ([86.0] * 3, [86.0] * 3, [lif_accuracy] * 3), strict=True)),
-        "ns_ace": dict(zip((ours, *others), ([1.0], [levels], [lif]), strict=True)),
+        "test_accuracy": {ours: [86.0] * 3, other: [accuracy] * 3},
+        "ns_ace": {ours: [1.0], other: [direct]},
         "qann_ns_ace": {ours: [qann]},
     }
     assert paper_003.judge_cheaper(measured).verdict == verdict
