@@ -97,7 +97,7 @@ def judge_cheaper(measured: Measured) -> Outcome:
     _, _, text = beats(accuracy[direct], accuracy[ours])
     equal = mean(accuracy[direct]) >= mean(accuracy[ours]) - 1
     cheaper = over_qann < 1 and (over_direct < 1 or not equal)
-    why = f"{over_qann:.2f} times the NS-ACE of its QANN, {over_direct:.2f} times that of the direct one, which has {text}"
+    why = f"{over_qann:.2f} times the NS-ACE of its QANN, {over_direct:.2f} times that of the direct one ({text})"
     return Outcome("confirmed" if cheaper else "not confirmed", why)
 
 
