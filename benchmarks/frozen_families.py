@@ -45,6 +45,8 @@ FAMILIES = {  # recipe, edits, bits
     "spikezip-resnet8": ("spikezip-resnet8-thin-fashion", [*LONGER, "neuron.paths="], ("8/4/1",)),  # without a teacher
 }
 EDGE_IMAGES, BATCH = 1000, 250
+SETTLED_AFTER = 16
+"""Steps of a converted network; 64 are certain to be enough, and no image was seen to need more than these."""
 RESULTS = Path(__file__).parent.parent / "results" / "freeze" / "families.jsonl"
 
 
@@ -84,7 +86,7 @@ def measure(family: str, bits: str, data_dir: Path | None, cc: list[str]) -> dic
         load_model(run.checkpoint_file, model)
         shape = find_dataset(config.dataset).image_shape
         if config.neuron.kind == "q-relu":
-            model = convert(model, shape).snn
+            model = convert(model, shape, T=SETTLED_AFTER).snn
         net = replace(freeze(model, shape, config.model), dataset=config.dataset)
         size = save(net, Path(folder, "net.bitspike"))
     pixels, labels = test.images.numpy(), test.labels.numpy()
