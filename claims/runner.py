@@ -81,11 +81,12 @@ def _one(run: Run, scale: str, threads: int, runs_dir: Path, data_dir: Path | No
     program = [sys.executable, "-c", "from bitspike.cli import main; main()"]
     finished = subprocess.run([*program, *command, *where], capture_output=True, text=True, env=environment)
     if finished.returncode:
-        said = finished.stderr.strip().splitlines()
-        raise UserError("run", run.key, said[-1] if said else f"it ended with status {finished.returncode}")
+        errors = finished.stderr.strip().splitlines()
+        raise UserError("run", run.key, errors[-1] if errors else f"it ended with status {finished.returncode}")
     result: dict[str, Any] = json.loads(finished.stdout)
     del result["folder"]
-    return {**result, "command": " ".join(["bitspike", *command]), "threads": threads, "commit": _commit()}
+    said = " ".join(["bitspike", *command]).replace(str(runs_dir), "runs/claims")  # no path of this machine
+    return {**result, "command": said, "threads": threads, "commit": _commit()}
 
 
 def _commit() -> str:

@@ -140,3 +140,6 @@ def test_a_conversion_starts_from_the_network_of_relus_of_its_seed(
     assert "--method=qcfs" in said[2]
     assert not any(word.startswith("--method") for word, before in zip(said[2][1:], said[2]) if before == "--set")  # noqa: B905
     assert all(f"small-{recipe}-ann-seed-1" in words[words.index("--ann") + 1] for words in said[1:])
+    lines = (tmp_path / "results" / "small.jsonl").read_text()
+    assert f"--ann runs/claims/small-{recipe}-ann-seed-1" in lines
+    assert str(tmp_path) not in lines
