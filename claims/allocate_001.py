@@ -19,7 +19,7 @@ import typer
 
 from bitspike import __version__, recipes
 from bitspike.allocation import allocate
-from bitspike.cost import cost
+from bitspike.costs import cost
 from bitspike.errors import UserError
 from bitspike.training import BudgetConfig, RunFolder, TrainConfig, override, train
 from bitspike.training.result import machine_class

@@ -16,7 +16,7 @@ from typing import Annotated, Any
 import typer
 
 from bitspike.cli.cost import of_run
-from bitspike.cost import cost
+from bitspike.costs import cost
 from bitspike.errors import UserError
 from bitspike.files import write_atomically, write_json
 from bitspike.reports.figures import figure

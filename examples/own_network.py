@@ -9,7 +9,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from bitspike.cost import cost
+from bitspike.costs import cost
 from bitspike.data import load
 from bitspike.layers import Encoder, OverTime, mean_over_time
 from bitspike.lowering import lower, measure

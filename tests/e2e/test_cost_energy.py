@@ -10,7 +10,7 @@ import torch
 from bitspike import recipes, training
 from bitspike.bits import BitPlan, Bits
 from bitspike.cli import main
-from bitspike.cost import Activity, energy
+from bitspike.costs import Activity, energy
 from bitspike.files import read_json, write_json
 from bitspike.lowering import lower, measure
 from bitspike.models import build_model

@@ -20,8 +20,8 @@ from torch import nn
 from bitspike.allocation.sensitivity import layer_options
 from bitspike.allocation.solve import Option, solve
 from bitspike.bits import BitPlan
-from bitspike.cost import CostReport, cost
-from bitspike.cost.counting import CONSTANT_BITS, biases, norm_constants
+from bitspike.costs import CostReport, cost
+from bitspike.costs.counting import CONSTANT_BITS, biases, norm_constants
 from bitspike.data import ImageSet, find_dataset
 from bitspike.errors import UserError
 from bitspike.files import read_json, write_json

@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from bitspike.allocation.solve import Option
 from bitspike.bits import Bits, alphabet_width, signed_range, unsigned_range
-from bitspike.cost import cost
+from bitspike.costs import cost
 from bitspike.data import ImageSet
 from bitspike.errors import UserError
 from bitspike.ir import Fire, Graph, Synapse
@@ -161,7 +161,7 @@ def _steps(neuron: AdaptiveIFNode, steps: int) -> Iterator[None]:
 
 
 def _option(graph: Graph, node: Synapse, neuron: AdaptiveIFNode, bits: Bits, loss: float, energy: float) -> Option:
-    """The option with its costs, as `bitspike.cost` counts exactly."""
+    """The option with its costs, as `bitspike.costs` counts exactly."""
     edge = graph.input_edge(node)
     lo, hi = signed_range(bits.s) if neuron.signed else unsigned_range(bits.s)
     squeezed = edge.T == 1

@@ -20,7 +20,7 @@ from bitspike.cli.options import Json, image_shape, print_json
 from bitspike.errors import UserError, closest
 
 if TYPE_CHECKING:
-    from bitspike.cost import Activity, EnergyModel
+    from bitspike.costs import Activity, EnergyModel
     from bitspike.ir import Graph
 
 __all__ = ["cost", "make_own", "of_run"]
@@ -87,7 +87,7 @@ def cost(
     bitspike cost mypackage.nets:make
     """
     with _without_collector():
-        from bitspike.cost import cost as cost_of
+        from bitspike.costs import cost as cost_of
 
         constants = {"memory_width": memory_width, "fifo": fifo, "spike_cost": spike_cost, "leak": leak or None}
         estimate = _energy_model(energy, constants)
@@ -109,7 +109,7 @@ def cost(
 
 
 def _energy_model(name: str | None, constants: dict[str, Any]) -> EnergyModel | None:
-    from bitspike.cost import energy_model
+    from bitspike.costs import energy_model
 
     given = {constant: value for constant, value in constants.items() if value is not None}
     if name is not None:
@@ -159,7 +159,7 @@ def _find(
 
 
 def _activity(path: Path) -> Activity:
-    from bitspike.cost import Activity
+    from bitspike.costs import Activity
     from bitspike.files import read_json
 
     return Activity.from_dict(read_json(path))

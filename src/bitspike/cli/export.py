@@ -59,7 +59,7 @@ def _c(net: FrozenGraph, name: str, cc: str | None) -> tuple[dict[str, bytes], d
     import shutil
 
     from bitspike.backends import c
-    from bitspike.cost import cost
+    from bitspike.costs import cost
 
     program = c.to_c(net, name)
     contents = {file_name: text.encode() for file_name, text in program.files.items()}

@@ -38,7 +38,7 @@ def report(
 
     Example: bitspike report information runs/with runs/without -o information.png
     """
-    from bitspike.cost import cost
+    from bitspike.costs import cost
     from bitspike.reports.figures import figure
 
     kind = output.suffix.removeprefix(".").lower()

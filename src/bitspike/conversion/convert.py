@@ -12,7 +12,7 @@ from bitspike import ir
 from bitspike.conversion.check import Equivalence, equivalence
 from bitspike.conversion.equilibrium import quantized, release_of
 from bitspike.conversion.spiking import METHODS, check_convertible, float_weights, settling_bound, to_snn
-from bitspike.cost import Activity, CostReport, cost
+from bitspike.costs import Activity, CostReport, cost
 from bitspike.data import ImageSet
 from bitspike.errors import UserError
 from bitspike.files import write_json

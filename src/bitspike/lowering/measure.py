@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from bitspike.cost import Activity, NeuronActivity, SynapseActivity, WeightCodes, entropy
+from bitspike.costs import Activity, NeuronActivity, SynapseActivity, WeightCodes, entropy
 from bitspike.errors import UserError
 from bitspike.ir import Edge, Graph
 from bitspike.quant import weight_quantizer

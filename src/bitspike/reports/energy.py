@@ -5,7 +5,7 @@ from __future__ import annotations
 from rich.markup import escape
 from rich.table import Table
 
-from bitspike.cost import EnergyReport
+from bitspike.costs import EnergyReport
 from bitspike.reports.tables import si
 
 __all__ = ["energy_table"]

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from bitspike.cost import CostReport
+from bitspike.costs import CostReport
 from bitspike.errors import UserError, closest, require
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import Any
 from rich.markup import escape
 from rich.table import Table
 
-from bitspike.cost import CostReport
+from bitspike.costs import CostReport
 
 __all__ = [
     "activity_tables",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bitspike.cost import cost
+from bitspike.costs import cost
 from bitspike.reproduce.networks import IMAGENET, graph_of
 from bitspike.reproduce.table import Row
 

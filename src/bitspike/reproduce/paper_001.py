@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bitspike.bits import FULL_PRECISION
-from bitspike.cost import cost
+from bitspike.costs import cost
 from bitspike.reproduce import paper_000
 from bitspike.reproduce.networks import CIFAR, IMAGENET, graph_of
 from bitspike.reproduce.table import Row

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from torch import nn
 
-from bitspike.cost import Footprint, footprints
+from bitspike.costs import Footprint, footprints
 from bitspike.ir import Graph
 from bitspike.models.blocks import head
 from bitspike.quant import quantize_weights

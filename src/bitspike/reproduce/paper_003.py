@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bitspike.cost import ann_energy
+from bitspike.costs import ann_energy
 from bitspike.reproduce.networks import graph_of
 from bitspike.reproduce.table import Row
 

@@ -8,8 +8,8 @@ from math import log2
 from torch import nn
 
 from bitspike.bits import Bits, alphabet_width
-from bitspike.cost import Activity, LayerEnergy, NeuronActivity, SynapseActivity, ann_energy, energy
-from bitspike.cost.energy_lemaire import Memories, ram
+from bitspike.costs import Activity, LayerEnergy, NeuronActivity, SynapseActivity, ann_energy, energy
+from bitspike.costs.energy_lemaire import Memories, ram
 from bitspike.ir import Graph
 from bitspike.layers import OverTime
 from bitspike.models import VGG

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from bitspike.bits import BitPlan
-from bitspike.cost.counting import CONSTANT_BITS, biases, norm_constants
+from bitspike.costs.counting import CONSTANT_BITS, biases, norm_constants
 from bitspike.errors import UserError
 from bitspike.ir import Fire, Graph
 from bitspike.neurons import AdaptiveIFNode
@@ -125,7 +125,7 @@ class LearnedBits:
         return total
 
     def costs(self) -> dict[str, Tensor]:
-        """``size`` in bytes, ``s_ace`` and ``bit_budget`` as `bitspike.cost` counts exactly; with gradients."""
+        """``size`` in bytes, ``s_ace`` and ``bit_budget`` as `bitspike.costs` counts exactly; with gradients."""
         s_ace = torch.zeros((), dtype=torch.float64)  # whole numbers beyond 2^24
         size = s_ace + self.constant_bytes
         for layer in self.layers:

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from bitspike import __version__
-from bitspike.cost import CostReport
+from bitspike.costs import CostReport
 from bitspike.training.config import TrainConfig
 from bitspike.training.evaluate import Accuracy
 from bitspike.training.setup import Images

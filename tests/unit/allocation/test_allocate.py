@@ -16,7 +16,7 @@ from bitspike.allocation.sensitivity import layer_options
 from bitspike.allocation.solve import Option
 from bitspike.bits import BitPlan, Bits
 from bitspike.cli.cost import of_run
-from bitspike.cost import cost
+from bitspike.costs import cost
 from bitspike.data import ImageSet
 from bitspike.ir import FrozenGraph
 from bitspike.lowering import freeze

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from bitspike.cost import WeightCodes, entropy
+from bitspike.costs import WeightCodes, entropy
 from bitspike.layers import Encoder, OverTime
 from bitspike.lowering import lower, measure
 from bitspike.neurons import QuantLIFNode

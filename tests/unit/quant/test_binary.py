@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from bitspike import BitPlan, Bits
-from bitspike.cost import entropy
+from bitspike.costs import entropy
 from bitspike.errors import UserError
 from bitspike.lowering import freeze
 from bitspike.models import build_model

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from bitspike.cost import Join, Paths, cost
+from bitspike.costs import Join, Paths, cost
 from bitspike.errors import UserError
 from bitspike.ir import Conv, Edge, Graph, Input
 from bitspike.reports.figures import figure

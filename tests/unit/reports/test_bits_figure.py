@@ -2,7 +2,7 @@
 
 import pytest
 
-from bitspike.cost import Activity, CostReport, NeuronActivity, SynapseActivity, cost
+from bitspike.costs import Activity, CostReport, NeuronActivity, SynapseActivity, cost
 from bitspike.errors import UserError
 from bitspike.ir import Conv, Edge, Fire, Graph, Input, SumTime
 from bitspike.reports.figures import figure

@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import pytest
 
-from bitspike.cost import Activity, CostReport, NeuronActivity, SynapseActivity, WeightCodes, cost
+from bitspike.costs import Activity, CostReport, NeuronActivity, SynapseActivity, WeightCodes, cost
 from bitspike.errors import UserError
 from bitspike.ir import Conv, Edge, Fire, Graph, Input
 from bitspike.reports.figures import FIGURES, figure

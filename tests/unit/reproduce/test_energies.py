@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from bitspike.cost import ann_energy, energy
+from bitspike.costs import ann_energy, energy
 from bitspike.reproduce import paper_004, reproduce
 from bitspike.reproduce.networks import CIFAR
 from bitspike.reproduce.paper_004 import ANN, DVS, PARTS, TABLE3, TABLE4

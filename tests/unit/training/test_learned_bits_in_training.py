@@ -19,7 +19,7 @@ from torch import nn
 from bitspike import UserError
 from bitspike.bits import BitPlan
 from bitspike.cli.cost import of_run
-from bitspike.cost import cost
+from bitspike.costs import cost
 from bitspike.ir import Graph
 from bitspike.recipes import recipe
 from bitspike.training import OptimizerConfig, RunFolder, TrainConfig, override, train

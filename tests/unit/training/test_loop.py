@@ -16,7 +16,7 @@ import pytest
 import torch
 
 from bitspike import UserError
-from bitspike.cost import Activity
+from bitspike.costs import Activity
 from bitspike.training import RunFolder, TrainConfig, train
 
 Tiny = Callable[..., TrainConfig]

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from bitspike.bits import BitPlan, Bits
-from bitspike.cost import cost, footprints, memory
+from bitspike.costs import cost, footprints, memory
 from bitspike.errors import UserError
 from bitspike.ir import (
     Add,

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bitspike.bits import BitPlan, Bits
-from bitspike.cost import ENERGIES, Activity, NeuronActivity, SynapseActivity, ann_energy, energy, energy_model
-from bitspike.cost.energy_lemaire import Arithmetic, Lemaire, Memories, ram
+from bitspike.costs import ENERGIES, Activity, NeuronActivity, SynapseActivity, ann_energy, energy, energy_model
+from bitspike.costs.energy_lemaire import Arithmetic, Lemaire, Memories, ram
 from bitspike.errors import UserError
 from bitspike.ir import (
     Add,
@@ -417,7 +417,7 @@ def test_what_steps_and_levels_change(steps, levels):
 )
 def test_a_planted_error_is_caught(monkeypatch, planted):
     """The arithmetic by hand of the spiking convolution fails where the shape is wrong."""
-    layers = importlib.import_module("bitspike.cost.energy_layers")
+    layers = importlib.import_module("bitspike.costs.energy_layers")
     original = layers._layer
     test_a_spiking_convolution_by_hand()
     monkeypatch.setattr(layers, "_layer", lambda *a: replace(original(*a), **planted))

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Protocol
 
-from bitspike.cost.activity import SynapseActivity
+from bitspike.costs.activity import SynapseActivity
 from bitspike.errors import UserError, closest
 from bitspike.ir import Affine, Conv, Fire, Graph, Input, Synapse
 

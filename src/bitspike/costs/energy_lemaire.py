@@ -10,8 +10,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
-from bitspike.cost.activity import Activity
-from bitspike.cost.energy_layers import Layer, LayerEnergy, Load, layers, loads
+from bitspike.costs.activity import Activity
+from bitspike.costs.energy_layers import Layer, LayerEnergy, Load, layers, loads
 from bitspike.errors import UserError
 from bitspike.ir import Graph
 

@@ -10,9 +10,9 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any, Protocol
 
-from bitspike.cost.activity import Activity
-from bitspike.cost.energy_layers import LayerEnergy, layers, loads, summed
-from bitspike.cost.energy_lemaire import INT8, INT32, Arithmetic, Lemaire
+from bitspike.costs.activity import Activity
+from bitspike.costs.energy_layers import LayerEnergy, layers, loads, summed
+from bitspike.costs.energy_lemaire import INT8, INT32, Arithmetic, Lemaire
 from bitspike.errors import UserError, closest
 from bitspike.ir import Graph
 

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from bitspike.bits import BitPlan, Bits
-from bitspike.cost import COUNTINGS, Activity, NeuronActivity, SynapseActivity, cost
+from bitspike.costs import COUNTINGS, Activity, NeuronActivity, SynapseActivity, cost
 from bitspike.errors import UserError
 from bitspike.ir import Add, Conv, Edge, Fire, Graph, Input, Relu, SumTime
 from bitspike.layers import Encoder, OverTime

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from bitspike.bits import BitPlan, Bits
-from bitspike.cost import Join, cost, paths
+from bitspike.costs import Join, cost, paths
 from bitspike.ir import Add, Conv, Edge, Fire, Graph, Input, MaxPool, SumTime
 from bitspike.lowering import lower, measure
 from bitspike.models import build_model
@@ -16,7 +16,7 @@ from bitspike.neurons import NeuronConfig, SpikingNode
 
 SHAPE, STEPS = (3, 12, 12), 2
 IMAGES = torch.randint(0, 256, (5, *SHAPE), generator=torch.Generator().manual_seed(3)).float()
-PATHS = importlib.import_module("bitspike.cost.paths")  # the package has a function of this name
+PATHS = importlib.import_module("bitspike.costs.paths")  # the package has a function of this name
 
 
 def network(name, image_shape=SHAPE):
@@ -134,7 +134,7 @@ def chain(*behind):
 
 
 def activity_of(graph):
-    made = importlib.import_module("bitspike.cost.activity")
+    made = importlib.import_module("bitspike.costs.activity")
     neurons = {n.name: made.NeuronActivity(16 * n.T, 4 * n.T, 4 * n.T) for n in graph.neurons()}
     return made.Activity(1, "made", {"a": made.SynapseActivity(16, 16, 16, 16)}, neurons)
 

@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from bitspike.cost import Activity, cost
+from bitspike.costs import Activity, cost
 from bitspike.errors import UserError
 from bitspike.ir import Conv, Edge, SumTime
 from bitspike.layers import Encoder, OverTime, SqueezeTime

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import repeat
 
-from bitspike.cost.activity import Activity
+from bitspike.costs.activity import Activity
 from bitspike.ir import Add, Fire, Graph, MaxPool, Node, Reshape, SumPool, SumTime, Synapse
 
 __all__ = ["Join", "Paths", "Stream", "depths", "paths", "streams"]

@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from math import ceil, prod
 
-from bitspike.cost.activity import Activity
-from bitspike.cost.paths import Stream, depths, streams
+from bitspike.costs.activity import Activity
+from bitspike.costs.paths import Stream, depths, streams
 from bitspike.ir import Affine, Conv, Fire, Graph, Linear, Synapse
 
 __all__ = ["PARTS", "Layer", "LayerEnergy", "Load", "layers", "loads", "summed"]

@@ -10,11 +10,11 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from bitspike.cost.activity import Activity, entropy
-from bitspike.cost.counting import Counting, biases, counting, norm_constants
-from bitspike.cost.energy import EnergyModel, EnergyReport, energy
-from bitspike.cost.memory import Footprint, footprints
-from bitspike.cost.paths import Paths, paths
+from bitspike.costs.activity import Activity, entropy
+from bitspike.costs.counting import Counting, biases, counting, norm_constants
+from bitspike.costs.energy import EnergyModel, EnergyReport, energy
+from bitspike.costs.memory import Footprint, footprints
+from bitspike.costs.paths import Paths, paths
 from bitspike.ir import Graph, Synapse
 
 __all__ = ["CostReport", "LayerCost", "NeuronCost", "Total", "cost"]
@@ -127,10 +127,10 @@ def cost(
 
     Args:
         graph: structural graph (`bitspike.lowering.lower`).
-        counting_name: a key of `bitspike.cost.COUNTINGS`.
+        counting_name: a key of `bitspike.costs.COUNTINGS`.
         activity: what was measured on real data; without it, SOPs, NS-ACE and spikes are ``None``.
         batch: images at once, which the memory footprint depends on.
-        energy_model: a key of `bitspike.cost.ENERGIES`, or a model with constants of one's own.
+        energy_model: a key of `bitspike.costs.ENERGIES`, or a model with constants of one's own.
 
     Raises:
         UserError: unknown convention or model, activity of another network, a batch of no images, or energy of a

@@ -7,7 +7,7 @@ from itertools import accumulate
 from math import ceil
 
 from bitspike.bits import FULL_PRECISION
-from bitspike.cost.counting import CONSTANT_BITS, biases, norm_constants
+from bitspike.costs.counting import CONSTANT_BITS, biases, norm_constants
 from bitspike.errors import UserError
 from bitspike.ir import Graph, SumTime
 

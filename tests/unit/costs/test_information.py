@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bitspike.cost import Activity, NeuronActivity, SynapseActivity, WeightCodes, cost, entropy
+from bitspike.costs import Activity, NeuronActivity, SynapseActivity, WeightCodes, cost, entropy
 from bitspike.errors import UserError
 from bitspike.ir import Conv, Edge, Fire, Graph, Input, Linear, Readout, Reshape
 

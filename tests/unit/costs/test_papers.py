@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from bitspike.bits import BitPlan, Bits
-from bitspike.cost import CostReport, cost
+from bitspike.costs import CostReport, cost
 from bitspike.lowering import lower
 from bitspike.models import build_model
 from bitspike.reproduce import reproduce
