@@ -1,0 +1,208 @@
+"""One step of a neuron as data: a straight-line program of integer primitives.
+
+Whoever runs neurons reads it: the oracle executes it, the range proof walks it (`bitspike.ir.proof`), C and ONNX have a
+writer for each primitive. So a neuron with a state of its own is written once, as a function of integers::
+
+    def program(self, lo, hi):
+        step = Step(v=0)
+        u = step.named("u", step.x + step.v)
+        level = step.named("level", (u >> 8).clip(lo, hi))
+        return step.ends(level, v=u - (level << 8), potentials=("u",))
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bitspike.errors import UserError
+from bitspike.intmath import saturate, shift_right
+
+__all__ = ["PRIMITIVES", "Instruction", "Operand", "Program", "Step", "Term"]
+
+Int = NDArray[np.int64]
+Operand = str | int
+"""The name of an earlier value, or a constant."""
+
+PRIMITIVES: Mapping[str, Callable[..., Any]] = MappingProxyType(
+    {
+        "add": lambda a, b: a + b,
+        "sub": lambda a, b: a - b,
+        "mul": lambda a, b: a * b,
+        "shift": lambda a, n: shift_right(a, n),
+        "clip": lambda a, lo, hi: saturate(a, lo, hi),
+        "select": lambda which, a, b: np.where(which != 0, a, b),
+    }
+)
+"""What each primitive computes, element by element: ``shift`` is `bitspike.intmath.shift_right`, ``clip`` saturates to
+``lo..hi``, ``select`` is ``a`` where ``which`` is not 0, and ``b`` elsewhere."""
+
+
+@dataclass(frozen=True)
+class Instruction:
+    """``result = primitive(*operands)``."""
+
+    result: str
+    primitive: str
+    operands: tuple[Operand, ...]
+
+    def __str__(self) -> str:
+        signs = {"add": "+", "sub": "-", "mul": "*", "shift": ">>"}
+        if self.primitive in signs:
+            return f"{self.result} = {self.operands[0]} {signs[self.primitive]} {self.operands[1]}"
+        return f"{self.result} = {self.primitive}({', '.join(map(str, self.operands))})"
+
+
+@dataclass(frozen=True)
+class Program:
+    """One step: from the current ``x`` and the state to the level that is sent, and the state of the next step.
+
+    Attributes:
+        start: the state before the first step, a number by name.
+        instructions: in order; each reads ``x``, the state, and results of earlier ones.
+        level: what is sent.
+        carried: what each part of the state becomes.
+        potentials: values in units of the threshold's fixed point; the first is what is compared with thresholds.
+    """
+
+    start: Mapping[str, int]
+    instructions: tuple[Instruction, ...]
+    level: str
+    carried: Mapping[str, Operand]
+    potentials: tuple[str, ...]
+
+    def run(self, current: Int, steps: int) -> tuple[Int, Int]:
+        """All steps from a fresh state: the levels sent, and the potentials that they were sent at.
+
+        Args:
+            current: ``[T, ...]``, or ``[1, ...]`` for one that is held.
+            steps: ``T``.
+
+        Returns:
+            Two arrays ``[T, ...]``.
+        """
+        state = {name: np.full(current.shape[1:], value, dtype=np.int64) for name, value in self.start.items()}
+        levels, potentials = (np.empty((steps, *current.shape[1:]), dtype=np.int64) for _ in range(2))
+        for t in range(steps):
+            values = self.step(current[t if len(current) > 1 else 0], state)
+            levels[t], potentials[t] = values[self.level], values[self.potentials[0]]
+            state = {name: _value(values, source) for name, source in self.carried.items()}
+        return levels, potentials
+
+    def step(self, current: Int, state: Mapping[str, Int]) -> dict[str, Any]:
+        """Every value of one step, by name."""
+        values: dict[str, Any] = {"x": current, **state}
+        for made in self.instructions:
+            operands = (_value(values, operand) for operand in made.operands)
+            values[made.result] = PRIMITIVES[made.primitive](*operands)
+        return values
+
+    def needed(self, *results: Operand) -> list[Instruction]:
+        """The instructions that these results are made by, in order."""
+        wanted = set(results)
+        kept: list[Instruction] = []
+        for made in reversed(self.instructions):
+            if made.result in wanted:
+                wanted.update(made.operands)
+                kept.append(made)
+        return kept[::-1]
+
+
+def _value(values: Mapping[str, Any], operand: Operand) -> Any:
+    return values[operand] if isinstance(operand, str) else np.int64(operand)
+
+
+class Term:
+    """A value of a program that is being written; its operators add instructions."""
+
+    def __init__(self, step: Step, name: str) -> None:
+        self.step, self.name = step, name
+
+    def __add__(self, other: Term | int) -> Term:
+        return self if _is(other, 0) else self.step.make("add", self, other)
+
+    def __sub__(self, other: Term | int) -> Term:
+        return self if _is(other, 0) else self.step.make("sub", self, other)
+
+    def __mul__(self, other: Term | int) -> Term:
+        return self if _is(other, 1) else self.step.make("mul", self, other)
+
+    def __rshift__(self, distance: int) -> Term:
+        """``floor(self / 2^distance)``."""
+        return self.step.make("shift", self, distance) if distance else self
+
+    def __lshift__(self, distance: int) -> Term:
+        return self * (1 << distance)
+
+    def clip(self, lo: int, hi: int) -> Term:
+        return self.step.make("clip", self, lo, hi)
+
+    def select(self, a: Term | int, b: Term | int) -> Term:
+        """``a`` where this is not 0, ``b`` elsewhere."""
+        return self.step.make("select", self, a, b)
+
+    def scaled(self, multiplier: int, shift: int) -> Term:
+        """``self * multiplier / 2^shift``, rounded half up."""
+        product = self * multiplier
+        return (product + (1 << (shift - 1))) >> shift if shift else product
+
+
+class Step:
+    """Writes a `Program`.
+
+    Args:
+        start: the state, a number by name: what each part is before the first step.
+    """
+
+    def __init__(self, **start: int) -> None:
+        self.start = start
+        self.instructions: list[Instruction] = []
+        self.x = Term(self, "x")
+
+    def __getattr__(self, name: str) -> Term:
+        """The part of the state that is called so."""
+        if name in self.__dict__.get("start", ()):
+            return Term(self, name)
+        raise AttributeError(name)
+
+    def make(self, primitive: str, *operands: Term | int) -> Term:
+        """The result of one more instruction."""
+        given = tuple(part.name if isinstance(part, Term) else int(part) for part in operands)
+        name = f"{primitive}{len(self.instructions)}"
+        self.instructions.append(Instruction(name, primitive, given))
+        return Term(self, name)
+
+    def named(self, name: str, term: Term) -> Term:
+        """The same value under a name that C, ONNX and refusals show. A name is given once."""
+        taken = {"x", *self.start, *(made.result for made in self.instructions)}
+        if name in taken:
+            raise UserError("program value", name, "the name is taken; give it another")
+        if term.name in {"x", *self.start}:  # nothing to rename: a value of its own
+            term = self.make("add", term, 0)
+        rename = {term.name: name}
+        self.instructions = [
+            Instruction(
+                rename.get(made.result, made.result),
+                made.primitive,
+                tuple(rename.get(part, part) if isinstance(part, str) else part for part in made.operands),
+            )
+            for made in self.instructions
+        ]
+        term.name = name
+        return term
+
+    def ends(self, level: Term, potentials: Iterable[str], **carried: Term | int) -> Program:
+        """The program that sends ``level`` and carries on what is given for each part of the state."""
+        if carried.keys() != self.start.keys():
+            raise UserError("carried state", sorted(carried), f"want {', '.join(sorted(self.start)) or 'none'}")
+        kept = {name: part.name if isinstance(part, Term) else part for name, part in carried.items()}
+        return Program(dict(self.start), tuple(self.instructions), level.name, kept, tuple(potentials))
+
+
+def _is(value: Term | int, number: int) -> bool:
+    return not isinstance(value, Term) and value == number
