@@ -8,8 +8,8 @@ Intervals alone would lose that a neuron subtracts what it has just sent. Two re
   side of the first and last threshold that ``u`` reaches, or beside level 0: it is evaluated there, and that is exact.
 - ``clip(s + r, lo, hi) - s``, with ``s`` within ``lo..hi``, lies between 0 and ``r``: a bound holds back a part.
 
-And one over all steps: where ``v + k s`` grows by just the current, for a state ``s`` that is bounded, ``v`` is bounded by
-what the currents add up to.
+And one over all steps: where ``v + k s`` grows by just the current, for a state ``s`` that is bounded, ``v`` is bounded
+by what the currents add up to.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from bitspike.ir.ranges import INT64, Range
 __all__ = ["value_ranges"]
 
 Samples = list[int]
-"""A value at the critical points of a potential: at all of them as it is, then once more with the bound holding back."""
+"""A value at the critical points of a potential: as it is at all of them, then again where a bound holds back all."""
 
 
 def value_ranges(program: Program, steps: int, current: Range, total: Range | None = None) -> dict[str, Range]:
@@ -89,8 +89,8 @@ class _Walk:
             points = self.samples[held]
             self.held_back = made.result
             self.samples[made.result] = [*points[: len(points) // 2], *(0 for _ in points[len(points) // 2 :])]
-        elif (points := self._combined(made)) is not None:
-            self.samples[made.result] = points
+        elif (combined := self._combined(made)) is not None:
+            self.samples[made.result] = combined
         else:
             return self._interval(made)
         points = self.samples[made.result]
@@ -216,7 +216,7 @@ def _linear(program: Program) -> dict[str, Counter[str]]:
         parts = [_form(forms, operand) for operand in made.operands]
         match made.primitive:
             case "add":
-                forms[made.result] = _sum(*parts)
+                forms[made.result] = _sum(parts[0], parts[1])
             case "sub":
                 forms[made.result] = _sum(parts[0], parts[1], -1)
             case "mul" if isinstance(made.operands[1], int):

@@ -161,7 +161,7 @@ def test_one_step_is_proven_exactly(name, currents):
 
 
 def test_what_is_sent_in_all_bounds_the_potential():
-    """Of the tracer's neuron: however long it runs, the potential is the currents' sum less 0 to ``most`` thresholds."""
+    """However long a neuron with a tracer runs, its potential is the currents' sum less 0 to ``most`` thresholds."""
     program, current, total = traced(4, 3, v=8), Range(-5, 5), Range(-40, 60)
     short, long = (value_ranges(program, steps, current, total) for steps in (20, 2000))
     assert long["left"] == short["left"].including(*long["left"])
@@ -201,5 +201,5 @@ def test_what_could_leave_64_bits_is_refused_by_name(big):
     level = step.named("level", (leaked + step.x).clip(0, 1))
     program = step.ends(level, ("leak",), v=step.x)
     value_ranges(program, 1, Range(min(big, 0), max(big, 0)))
-    with pytest.raises(UserError, match="leak: got .*; the leak could overflow 64 bits"):
+    with pytest.raises(UserError, match=r"leak: got .*; the leak could overflow 64 bits"):
         value_ranges(program, 3, Range(min(big, 0), max(big, 0)))
