@@ -2,6 +2,7 @@
 
 from bitspike.backends.c.backend import C
 from bitspike.backends.c.build import COMPILERS, Footprint, compiler, footprint, logits, traced
+from bitspike.backends.c.code import Code
 from bitspike.backends.c.program import Program, to_c
 from bitspike.backends.c.table import WRITERS
 from bitspike.backends.c.writer import Each, Writer
@@ -10,6 +11,7 @@ __all__ = [
     "COMPILERS",
     "WRITERS",
     "C",
+    "Code",
     "Each",
     "Footprint",
     "Program",

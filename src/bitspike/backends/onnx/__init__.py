@@ -16,6 +16,7 @@ Winograd's or a Fourier transform, or in TF32 or bfloat16, does round. onnxrunti
 
 from bitspike.backends.onnx.backend import Onnx
 from bitspike.backends.onnx.export import to_onnx
+from bitspike.backends.onnx.model import Model
 from bitspike.backends.onnx.table import WRITERS
 
-__all__ = ["WRITERS", "Onnx", "to_onnx"]
+__all__ = ["WRITERS", "Model", "Onnx", "to_onnx"]
