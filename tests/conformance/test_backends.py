@@ -15,9 +15,10 @@ from random_graphs import differences, images, random_graph
 
 from bitspike import UserError
 from bitspike.backends import BACKENDS, Backend, Export, backend, c, engines, exporters, oracle
+from bitspike.backends.onnx import run as onnx_run
 from bitspike.ir import FrozenGraph
 
-NETS = [random_graph(seed) for seed in range(12)]
+NETS = [random_graph(seed) for seed in range(8)]
 
 
 def runnable(name: str) -> Backend:
@@ -57,6 +58,11 @@ def test_many_images_are_answered_in_order() -> None:
     net = next(filter(exact_in_floats, NETS))
     shown = images(net, count=250)
     assert np.array_equal(runnable("onnx").run(net, shown), oracle.logits(net, shown))
+
+
+def test_a_runtime_that_rounds_is_refused() -> None:
+    with pytest.raises(UserError, match=r"^onnxruntime: got 'spikes.t0'; it rounds"):
+        onnx_run._whole("spikes.t0", np.array([1.0, 2.5]))
 
 
 @pytest.mark.parametrize("name", ["oracle", "c", "onnx"])

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["Answer", "LargestOfWindow", "OverTime", "Pixels", "Rearranged", "SumOfWindow", "Train"]
 
 Pool = TypeVar("Pool", SumPool, MaxPool)
+Total = TypeVar("Total", SumTime, Readout)
 
 
 class Pixels(Writer[Input]):
@@ -147,19 +148,23 @@ class LargestOfWindow(_Window[MaxPool]):
         return f"{into} = {x} > {into} ? {x} : {into};"
 
 
-class OverTime(Writer[SumTime]):
-    """Steps added up as they are computed: those of neurons, or of anything else on the way."""
+class _Sum(Writer[Total]):
+    """Steps added up as they are computed."""
 
     stored = True
 
-    def takes(self, plan: Plan, node: SumTime, source: Node) -> bool:
-        return True
-
-    def steps(self, plan: Plan, node: SumTime) -> int:
+    def steps(self, plan: Plan, node: Total) -> int:
         return plan.graph.input_edge(node).T
 
-    def made(self, code: Code, node: SumTime) -> str:
+    def made(self, code: Code, node: Total) -> str:
         return code.read(node.inputs[0])
+
+
+class OverTime(_Sum[SumTime]):
+    """The sum over time of neurons' levels as they are sent, or of anything else on the way."""
+
+    def takes(self, plan: Plan, node: SumTime, source: Node) -> bool:
+        return True
 
     def layer(self, code: Code, root: SumTime) -> None:
         made = code.plan.poured.get(root.name, root)
@@ -172,21 +177,14 @@ class OverTime(Writer[SumTime]):
             code.store(root, "total")
 
 
-class Answer(Writer[Readout]):
+class Answer(_Sum[Readout]):
     """The logits: steps added up into what the caller gave."""
 
-    stored = True
     answers = True
     argument = "logits"
 
     def parameter(self, network: str) -> str:
         return f"{network}_logit *logits"
-
-    def steps(self, plan: Plan, node: Readout) -> int:
-        return plan.graph.input_edge(node).T
-
-    def made(self, code: Code, node: Readout) -> str:
-        return code.read(node.inputs[0])
 
     def layer(self, code: Code, root: Readout) -> None:
         with code.channels(root), code.places(root):
