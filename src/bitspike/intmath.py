@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["round_half_up", "saturate", "shift_right", "shift_right_round"]
+__all__ = ["half", "round_half_up", "saturate", "shift_right", "shift_right_round"]
 
 Int = NDArray[np.int64]
 
@@ -36,6 +36,11 @@ def shift_right_round(x: ArrayLike, n: int) -> Int:
     x = _int64(x)
     last_out = np.right_shift(x, n - 1) & 1 if _distance(n) else 0
     return np.right_shift(x, n) + last_out  # no sum that could overflow
+
+
+def half(n: int) -> int:
+    """What rounds a shift of ``n`` to the nearest integer, half up: ``2^(n-1)``, and 0 where ``n`` is 0."""
+    return 1 << n >> 1
 
 
 def saturate(x: ArrayLike, lo: int, hi: int) -> Int:

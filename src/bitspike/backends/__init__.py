@@ -1,1 +1,78 @@
-"""What runs a frozen graph: the oracle defines it, the others equal it."""
+"""What runs a frozen graph or writes it in another form, by name. The oracle defines it, the others equal it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import Any, ClassVar
+
+from bitspike.backends import oracle
+from bitspike.backends.c import C
+from bitspike.backends.onnx import Onnx
+from bitspike.backends.protocol import Backend, Export, Images, Int
+from bitspike.errors import UserError
+from bitspike.ir import FrozenGraph
+from bitspike.registry import Registry
+
+__all__ = ["BACKENDS", "Backend", "Export", "backend", "engines", "exporters"]
+
+
+@dataclass(frozen=True)
+class Oracle(Backend):
+    """The definition, in NumPy: `bitspike.backends.oracle`. It shows every edge."""
+
+    name: ClassVar[str] = "oracle"
+    about: ClassVar[str] = "the definition, in NumPy"
+
+    def run(self, net: FrozenGraph, images: Images) -> Int:
+        return oracle.logits(net, images)
+
+    def trace(self, net: FrozenGraph, images: Images) -> tuple[Int, dict[str, Int]]:
+        edges = oracle.run(net, images)
+        return edges[net.graph.nodes[-1].name][0], edges
+
+
+BACKENDS: Registry[type[Backend]] = Registry("backend")
+BACKENDS.register(Oracle.name, Oracle)
+BACKENDS.register(C.name, C)
+BACKENDS.register(Onnx.name, Onnx)
+
+
+def backend(name: str, **options: Any) -> Backend:
+    """A backend by name.
+
+    >>> backend("c", cc="gcc -O2")
+    C(cc='gcc -O2')
+    >>> backend("onnx", cc="gcc")
+    Traceback (most recent call last):
+    ...
+    bitspike.errors.UserError: cc: got 'gcc'; the backend onnx has no such option: it is for c
+
+    Args:
+        name: one of `BACKENDS`.
+        options: fields of the backend; one that is None is as not given.
+
+    Raises:
+        UserError: there is no such backend, or it has no such option.
+    """
+    found = BACKENDS.find(name)
+    given = {option: value for option, value in options.items() if value is not None}
+    for option, value in given.items():
+        if option not in _options(found):
+            others = ", ".join(other for other, kind in BACKENDS.items() if option in _options(kind))
+            whose = f"it is for {others}" if others else f"its options: {', '.join(_options(found)) or 'none'}"
+            raise UserError(option, value, f"the backend {name} has no such option: {whose}")
+    return found(**given)
+
+
+def engines() -> list[str]:
+    """Names of the backends that run a network."""
+    return [name for name, kind in BACKENDS.items() if kind.run is not Backend.run]
+
+
+def exporters() -> list[str]:
+    """Names of the backends that write a network as files."""
+    return [name for name, kind in BACKENDS.items() if kind.export is not Backend.export]
+
+
+def _options(kind: type[Backend]) -> list[str]:
+    return [option.name for option in fields(kind)]

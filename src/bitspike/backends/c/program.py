@@ -1,9 +1,9 @@
 """A frozen graph as a C99 program: static memory, exact integer types, nothing beyond <stdint.h>.
 
-An edge is stored where something looks into it from elsewhere: a window, a matrix, a second reader. Everything between
-two stored edges (accumulators, currents, membranes, spikes on their way into a pool or a sum over time) is computed
-for one element at a time, over all of its steps, in local variables (`bitspike.backends.c.layers`). Memory holds
-``[T][H][W][C]``.
+An edge is stored where something looks into it from elsewhere: a window, a matrix, a second reader
+(`bitspike.backends.c.plan`). Everything between two stored edges (accumulators, currents, membranes, spikes on their
+way into a pool or a sum over time) is computed for one element at a time, over all of its steps, in local variables
+(`bitspike.backends.c.code`). Memory holds ``[T][H][W][C]``.
 """
 
 from __future__ import annotations
@@ -13,11 +13,13 @@ from dataclasses import dataclass
 from importlib.resources import files
 from math import prod
 
-from bitspike.backends.c.layers import Layers, Seen
+from bitspike.backends.c.code import Code
 from bitspike.backends.c.memory import CType, arena_sizes, number_type
+from bitspike.backends.c.plan import Plan, Seen
 from bitspike.backends.c.text import comment, short
+from bitspike.backends.c.weights import row_name
 from bitspike.errors import UserError
-from bitspike.ir import FrozenGraph, Input, Readout
+from bitspike.ir import FrozenGraph
 
 __all__ = ["Program", "to_c"]
 
@@ -56,55 +58,56 @@ def to_c(net: FrozenGraph, name: str = "network") -> Program:
     """
     if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]{0,30}", name) or NOT_A_NAME.fullmatch(name):
         raise UserError("name", name, "want a name for C: a letter, then at most 30 letters, digits and _")
-    layers = Layers(net, name)
-    arenas = {f"arena_{short(kind)}": (kind, count) for kind, count in arena_sizes(layers.buffers).items()}
-    rows = {f"row{slot}_{short(kind)}": (kind, count) for (kind, slot), count in layers.rows.items()}
+    plan = Plan(net)
+    code = Code(plan, name)
+    arenas = {f"arena_{short(kind)}": (kind, count) for kind, count in arena_sizes(plan.buffers).items()}
+    rows = {row_name(kind, slot): (kind, count) for (kind, slot), count in code.constants.rows.items()}
     ram = sum(kind.bytes * count for kind, count in (*arenas.values(), *rows.values()))
-    texts = {f"{name}.c": _source(net, layers, {**arenas, **rows}), f"{name}.h": _header(net, name)}
+    texts = {f"{name}.c": _source(code, {**arenas, **rows}), f"{name}.h": _header(net, name)}
     texts["main.c"] = _resource("main.c").replace("NETWORK", name.upper()).replace("network", name)
-    seen = tuple(edge for root in layers.roots for edge in layers.seen(root))
-    return Program(name, texts, seen, layers.flash, ram)
+    seen = tuple(edge for root in plan.roots for edge in plan.seen(root))
+    return Program(name, texts, seen, code.constants.flash, ram)
 
 
-def _source(net: FrozenGraph, layers: Layers, memory: dict[str, tuple[CType, int]]) -> str:
+def _source(code: Code, memory: dict[str, tuple[CType, int]]) -> str:
+    plan = code.plan
     parts = [
-        [f'/* The network "{comment(net.graph.name)}", made by bitspike. {layers.name}.h says how to run it. */'],
-        [f'#include "{layers.name}.h"'],
+        [f'/* The network "{comment(plan.graph.name)}", made by bitspike. {code.name}.h says how to run it. */'],
+        [f'#include "{code.name}.h"'],
         [_resource("kernels.h").rstrip()],
-        list(layers.kernels),
-        layers.constants,
+        list(code.constants.kernels),
+        code.constants.lines,
         ["/* Edges, [T][H][W][C] each; they take turns in the arenas. Rows are weights of one output channel. */"],
         [f"static {kind.name} {array}[{count}];" for array, (kind, count) in memory.items()],
         [
-            f"static {buffer.stored.type.name} *const {layers.symbols[name]} = arena_{short(buffer.stored.type)}"
+            f"static {buffer.stored.type.name} *const {plan.symbols[name]} = arena_{short(buffer.stored.type)}"
             f" + {buffer.offset};"
-            for name, buffer in layers.buffers.items()
+            for name, buffer in plan.buffers.items()
         ],
-        _tracing(layers),
-        layers.text.lines[:-1],
-        _run(layers),
+        _tracing(plan, code.name),
+        code.text.lines[:-1],
+        _run(plan, code.name),
     ]
     return "\n\n".join("\n".join(part) for part in parts if part) + "\n"
 
 
-def _tracing(layers: Layers) -> list[str]:
+def _tracing(plan: Plan, name: str) -> list[str]:
     """Macros that show edges to a test, and memory for spikes that are otherwise never stored."""
-    fused = [edge for root in layers.roots for edge in layers.seen(root) if edge.name not in layers.buffers]
-    lines = [f"#ifdef {layers.name.upper()}_TRACE", f"#define TRACE(values, bytes) {layers.name}_trace(values, bytes)"]
+    fused = [edge for root in plan.roots for edge in plan.seen(root) if edge.name not in plan.buffers]
+    lines = [f"#ifdef {name.upper()}_TRACE", f"#define TRACE(values, bytes) {name}_trace(values, bytes)"]
     lines += ["#define SEE(element, value) ((element) = (value))"] * bool(fused)
     lines += [f"static {edge.type.name} {edge.symbol}[{edge.elements}];" for edge in fused]
     lines += ["#else", "#define TRACE(values, bytes) ((void)0)"]
     return [*lines, *["#define SEE(element, value) ((void)0)"] * bool(fused), "#endif"]
 
 
-def _run(layers: Layers) -> list[str]:
-    upper, head = layers.name.upper(), f"void {layers.name}_run("
+def _run(plan: Plan, name: str) -> list[str]:
+    upper, head = name.upper(), f"void {name}_run("
     lines = [f"{head}const uint8_t image[{upper}_IMAGE_BYTES],"]
-    lines += [f"{' ' * len(head)}{layers.name}_logit logits[{upper}_CLASSES])", "{"]
-    for root in layers.roots:
-        given = {Input: "image", Readout: "logits"}.get(type(root), "")
-        lines.append(f"    run_{layers.symbols[root.name]}({given});")
-        lines += [f"    TRACE({edge.symbol}, {edge.elements * edge.type.bytes});" for edge in layers.seen(root)]
+    lines += [f"{' ' * len(head)}{name}_logit logits[{upper}_CLASSES])", "{"]
+    for root in plan.roots:
+        lines.append(f"    run_{plan.symbols[root.name]}({plan.writers[root.name].argument});")
+        lines += [f"    TRACE({edge.symbol}, {edge.elements * edge.type.bytes});" for edge in plan.seen(root)]
     return [*lines, "}"]
 
 

@@ -1,0 +1,55 @@
+"""The backend `c`: it runs a network by what the machine's compiler makes of its C, and writes that C."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from bitspike.backends.c.build import COMPILERS, compiler, footprint, logits, traced
+from bitspike.backends.c.program import to_c
+from bitspike.backends.protocol import Backend, Export, Images, Int, checked
+from bitspike.ir import FrozenGraph
+
+__all__ = ["C"]
+
+
+@dataclass(frozen=True)
+class C(Backend):
+    """C99 without dependencies. A trace shows every edge but those that are computed on the way to another.
+
+    Args:
+        cc: the compiler with its flags; None takes the first of cc, gcc and clang.
+    """
+
+    cc: str | None = None
+
+    name: ClassVar[str] = "c"
+    about: ClassVar[str] = "C99 without dependencies: static memory, integers alone"
+
+    def run(self, net: FrozenGraph, images: Images) -> Int:
+        return logits(net, checked(net, images), compiler(self.cc))
+
+    def trace(self, net: FrozenGraph, images: Images) -> tuple[Int, dict[str, Int]]:
+        return traced(net, checked(net, images), compiler(self.cc))
+
+    def export(self, net: FrozenGraph, name: str) -> Export:
+        """``NAME.c``, ``NAME.h`` and ``main.c``.
+
+        Facts: ``flash_bytes_of_data`` and ``ram_bytes_of_data``, as the program counts them; where there is a compiler,
+        ``cc``, ``flash_bytes_linked`` and ``ram_bytes_linked``, as its linker does.
+        """
+        program = to_c(net, name)
+        facts: dict[str, Any] = {
+            "flash_bytes_of_data": program.flash_bytes,
+            "ram_bytes_of_data": program.ram_bytes,
+        }
+        if self.cc is not None or any(map(shutil.which, COMPILERS)):
+            command = compiler(self.cc)
+            linked = footprint(program, command)
+            facts |= {
+                "cc": " ".join(command),
+                "flash_bytes_linked": linked.flash,
+                "ram_bytes_linked": linked.ram,
+            }
+        return Export({file_name: text.encode() for file_name, text in program.files.items()}, facts)

@@ -1,0 +1,115 @@
+"""What of a network is stored, and what is computed on the way: the plan that its program is written after."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from bitspike.backends.c.memory import Buffer, CType, Stored, element_type, place
+from bitspike.backends.c.table import WRITERS
+from bitspike.backends.c.text import symbol
+from bitspike.backends.c.writer import Writer
+from bitspike.backends.protocol import writer_of
+from bitspike.ir import FrozenGraph, Node
+
+__all__ = ["Plan", "Seen"]
+
+
+@dataclass(frozen=True)
+class Seen:
+    """An edge that a trace shows: ``symbol`` points to its elements."""
+
+    name: str
+    symbol: str
+    type: CType
+    elements: int
+
+
+class Plan:
+    """What is decided before a line is written.
+
+    Args:
+        net: the network.
+
+    Attributes:
+        writers: row of the table for each op, by the op's name.
+        symbols: the op's name as an identifier of C.
+        poured: by the name of an op, the neurons before it whose levels it takes as they are sent.
+        roots: the stored edges' ops, in order; each has a function.
+        order: place of each root among them.
+        buffers: where each stored edge lies.
+        slots: of each op that unpacks weights, which of its layer's rows it has.
+
+    Raises:
+        UserError: an op that no row of the table is for.
+    """
+
+    def __init__(self, net: FrozenGraph) -> None:
+        self.net, self.graph = net, net.graph
+        nodes = self.graph.nodes
+        self.writers: dict[str, Writer[Any]] = {node.name: writer_of(WRITERS, "c", node) for node in nodes}
+        self.symbols = {node.name: symbol(node.name, index) for index, node in enumerate(nodes)}
+        self.readers = {n.name: [reader for reader in nodes if n.name in reader.inputs] for n in nodes}
+        self.poured = {pool.name: node for node in nodes if (pool := self._poured_into(node))}
+        self.roots = [node for node in nodes if self._is_stored(node)]
+        self.order = {root.name: index for index, root in enumerate(self.roots)}
+        in_memory = [root for root in self.roots if not self.writers[root.name].answers]
+        self.buffers: dict[str, Buffer] = place([self._stored(root) for root in in_memory])
+        self.slots: dict[str, int] = {}
+        for root in self.roots:
+            unpacked = [node.name for node in self.chain(root) if self.writers[node.name].unpacks]
+            self.slots |= {name: slot for slot, name in enumerate(unpacked)}
+
+    def kind(self, node: Node) -> CType:
+        """A type for the op's result and for everything on the way to it."""
+        return self.writers[node.name].kind(self, node)
+
+    def chain(self, root: Node) -> list[Node]:
+        """``root`` and what is computed on the way to it, in order."""
+        found = {root.name}
+        for node in reversed(self.graph.nodes):
+            if node.name in found:
+                found |= {name for name in node.inputs if name not in self.order}
+        return [node for node in self.graph.nodes if node.name in found]
+
+    def reads_in_place(self, root: Node) -> bool:
+        """Whether the way to ``root`` reads elements at its own place, as a shortcut does."""
+        here = (node for node in self.chain(root) if not self.writers[node.name].gathers)
+        return any(name in self.order for node in here for name in node.inputs)
+
+    def seen(self, root: Node) -> list[Seen]:
+        """What a trace shows after ``root``: spikes that were poured into it, and its own edge."""
+        shown = [self.seen_on_the_way(self.poured[root.name])] if root.name in self.poured else []
+        return [*shown, self._seen(root, self.symbols[root.name])] if root.name in self.buffers else shown
+
+    def seen_on_the_way(self, node: Node) -> Seen:
+        """What a trace shows of an edge that is never stored."""
+        return self._seen(node, f"trace_{self.symbols[node.name]}")
+
+    def _seen(self, node: Node, symbol: str) -> Seen:
+        edge = self.graph.edges[node.name]
+        return Seen(node.name, symbol, element_type(self.net.ranges[node.name]), edge.size * edge.T)
+
+    def _poured_into(self, node: Node) -> Node | None:
+        """The only reader of neurons, where that takes every level once."""
+        readers = self.readers[node.name]
+        if not self.writers[node.name].pours or len(readers) != 1:
+            return None
+        return readers[0] if self.writers[readers[0].name].takes(self, readers[0], node) else None
+
+    def _is_stored(self, node: Node) -> bool:
+        readers, writer = self.readers[node.name], self.writers[node.name]
+        if any(self.poured.get(reader.name) is node for reader in readers):
+            return False
+        return writer.stored or len(readers) != 1 or self.writers[readers[0].name].gathers
+
+    def _stored(self, root: Node) -> Stored:
+        edge = self.graph.edges[root.name]
+        last = max((self._root_of(reader) for reader in self.readers[root.name]), default=self.order[root.name])
+        kind = element_type(self.net.ranges[root.name])
+        return Stored(root.name, kind, edge.size * edge.T, self.order[root.name], last)
+
+    def _root_of(self, node: Node) -> int:
+        while node.name not in self.order:
+            (node,) = self.readers[node.name]
+        return self.order[node.name]

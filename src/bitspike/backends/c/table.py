@@ -1,0 +1,29 @@
+"""The one table of this backend: from an op's class, by name, to how it becomes C."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from bitspike.backends.c.elements import ADDED, POSITIVE, FixedPoint
+from bitspike.backends.c.fire import Neurons
+from bitspike.backends.c.layers import Answer, LargestOfWindow, OverTime, Pixels, Rearranged, SumOfWindow, Train
+from bitspike.backends.c.weights import Convolution, Product
+from bitspike.backends.c.writer import Writer
+from bitspike.registry import Registry
+
+__all__ = ["WRITERS"]
+
+WRITERS: Registry[Writer[Any]] = Registry("op in C")
+WRITERS.register("Input", Pixels())
+WRITERS.register("Release", Train())
+WRITERS.register("Conv", Convolution())
+WRITERS.register("Linear", Product())
+WRITERS.register("Affine", FixedPoint())
+WRITERS.register("Relu", POSITIVE)
+WRITERS.register("Fire", Neurons())
+WRITERS.register("Add", ADDED)
+WRITERS.register("SumPool", SumOfWindow())
+WRITERS.register("SumTime", OverTime())
+WRITERS.register("MaxPool", LargestOfWindow())
+WRITERS.register("Reshape", Rearranged())
+WRITERS.register("Readout", Answer())

@@ -1,0 +1,36 @@
+"""The backend `onnx`: it writes a network as an ONNX model, and runs that by onnxruntime."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import ClassVar
+
+from bitspike.backends.onnx.export import to_onnx
+from bitspike.backends.onnx.run import run, trace
+from bitspike.backends.protocol import Backend, Export, Images, Int, checked
+from bitspike.errors import UserError
+from bitspike.ir import FrozenGraph
+
+__all__ = ["Onnx"]
+
+
+@dataclass(frozen=True)
+class Onnx(Backend):
+    """Standard ONNX ops. A trace shows every edge. Wants the extra ``onnx``."""
+
+    name: ClassVar[str] = "onnx"
+    about: ClassVar[str] = "standard ONNX ops, in floats that hold every integer"
+
+    def run(self, net: FrozenGraph, images: Images) -> Int:
+        return run(net, checked(net, images))
+
+    def trace(self, net: FrozenGraph, images: Images) -> tuple[Int, dict[str, Int]]:
+        return trace(net, checked(net, images))
+
+    def export(self, net: FrozenGraph, name: str) -> Export:
+        """``NAME.onnx``. Facts: ``bytes``."""
+        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}", name):
+            raise UserError("name", name, "want the name of a file: at most 64 letters, digits, _, . and -")
+        content: bytes = to_onnx(net).SerializeToString()
+        return Export({f"{name}.onnx": content}, {"bytes": len(content)})

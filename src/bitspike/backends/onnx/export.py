@@ -1,0 +1,36 @@
+"""A network as an ONNX model: every op by its row of the table."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bitspike.backends.onnx.model import FLOAT64, Model, check
+from bitspike.backends.onnx.table import WRITERS
+from bitspike.backends.protocol import writer_of
+from bitspike.errors import require
+from bitspike.ir import FrozenGraph
+
+if TYPE_CHECKING:
+    import onnx
+
+__all__ = ["to_onnx"]
+
+
+def to_onnx(net: FrozenGraph) -> onnx.ModelProto:
+    """The network as an ONNX model.
+
+    Its input is ``images``, uint8 ``[N, C, H, W]`` with any ``N``; its output ``logits``, int64 ``[N, K]``. Step ``t``
+    of the edge ``E`` is the value ``E.t{t}``, ``[N, *shape]``: integers where the edge has levels, float64 elsewhere.
+
+    Args:
+        net: the network.
+
+    Raises:
+        UserError: onnx is not installed, an op has no writer, or its integers could leave what its floats hold.
+    """
+    model = Model(require("onnx", "onnx"), net)
+    writers = [(writer_of(WRITERS, "onnx", node), node) for node in net.graph.nodes]
+    for write, node in writers:
+        check(node, model.reach(node.name), FLOAT64)
+        write(model, node)
+    return model.finish()

@@ -1,0 +1,142 @@
+"""An ONNX model as it is written: its ops, its constants, and what type each value has."""
+
+from __future__ import annotations
+
+from math import ldexp
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bitspike.intmath import half
+from bitspike.ir import FrozenGraph, Node
+
+if TYPE_CHECKING:
+    import onnx
+
+__all__ = ["FLOAT32", "FLOAT64", "Model", "check", "narrowest"]
+
+OPSET, IR_VERSION = 17, 8
+"""Old enough for most runtimes; nothing newer is needed."""
+FLOAT32, FLOAT64 = 2**24, 2**53
+"""Each holds every integer up to here."""
+
+
+class Model:
+    """What the rows of the table write with.
+
+    Args:
+        onnx: the library.
+        net: the network.
+
+    Attributes:
+        dtypes: type of every edge: an integer where it has levels, else float64.
+    """
+
+    def __init__(self, onnx: Any, net: FrozenGraph) -> None:
+        self.onnx, self.net = onnx, net
+        self.nodes: list[Any] = []
+        self.initializers: dict[str, Any] = {}
+        self.dtypes = {name: self._dtype(name) for name in net.graph.edges}
+
+    def finish(self) -> onnx.ModelProto:
+        """The model, checked."""
+        helper, edges, nodes = self.onnx.helper, self.net.graph.edges, self.net.graph.nodes
+        images, logits = (["N", *edges[node.name].shape] for node in (nodes[0], nodes[-1]))
+        graph = helper.make_graph(
+            self.nodes,
+            self.net.graph.name or "network",
+            [helper.make_tensor_value_info("images", self._code("uint8"), images)],
+            [helper.make_tensor_value_info("logits", self._code("int64"), logits)],
+            list(self.initializers.values()),
+        )
+        opsets = [helper.make_opsetid("", OPSET)]
+        model = helper.make_model(graph, opset_imports=opsets, ir_version=IR_VERSION, producer_name="bitspike")
+        self.onnx.checker.check_model(model, full_check=True)
+        return model
+
+    # What there is
+
+    def reach(self, name: str) -> int:
+        """The largest magnitude on an edge."""
+        return max(self.net.ranges[name].hi, -self.net.ranges[name].lo)
+
+    def steps(self, node: Node) -> range:
+        """Steps of the op's edge."""
+        return range(self.net.graph.edges[node.name].T)
+
+    def step(self, name: str, t: int, dtype: str = "") -> str:
+        """Step ``t`` of an edge (which is held if it has but one), as ``dtype`` or as it is."""
+        step, have = step_name(self.net, name, t), self.dtypes[name]
+        return step if dtype in ("", have) else self.cast(step, dtype)
+
+    # What is written
+
+    def emit(self, node: Node, t: int, dtype: str, kind: str, *inputs: str, **attributes: Any) -> str:
+        """An op whose result, in the given type, is step ``t`` of the node's edge once it has the type of the edge."""
+        step = f"{node.name}.t{t}"
+        if dtype == self.dtypes[node.name]:
+            return self.op(kind, *inputs, output=step, **attributes)
+        made = self.op(kind, *inputs, **attributes)
+        self.cast(made, self.dtypes[node.name], step)
+        return made
+
+    def op(self, kind: str, *inputs: str, output: str = "", **attributes: Any) -> str:
+        """An op of ONNX: the name of its output."""
+        output = output or f"{kind}/{len(self.nodes)}"
+        self.nodes.append(self.onnx.helper.make_node(kind, inputs, [output], name=output, **attributes))
+        return output
+
+    def cast(self, x: str, dtype: str, output: str = "") -> str:
+        """The same values in another type."""
+        return self.op("Cast", x, output=output, to=self._code(dtype))
+
+    def float32(self, x: str, quantized: bool) -> str:
+        """The same integers in float32, read as a quantized tensor or cast."""
+        one = self.number(1, "float32")
+        return self.op("DequantizeLinear", x, one) if quantized else self.cast(x, "float32")
+
+    def product(self, x: str, factor: str, shift: int) -> str:
+        """``x * factor / 2^shift``, rounded half up."""
+        product = self.op("Mul", x, factor)
+        if not shift:
+            return product
+        raised = self.op("Add", product, self.number(half(shift)))
+        return self.op("Floor", self.op("Mul", raised, self.number(ldexp(1, -shift))))
+
+    def number(self, value: float, dtype: str = "float64") -> str:
+        """A constant."""
+        return self.tensor(f"{dtype}/{value}", np.array(value, dtype=dtype))
+
+    def tensor(self, name: str, values: NDArray[Any]) -> str:
+        """A constant tensor."""
+        self.initializers[name] = self.onnx.numpy_helper.from_array(values, name)
+        return name
+
+    def _code(self, dtype: str) -> int:
+        return int(self.onnx.helper.np_dtype_to_tensor_dtype(np.dtype(dtype)))
+
+    def _dtype(self, name: str) -> str:
+        return "float64" if self.net.graph.edges[name].lo is None else narrowest(*self.net.ranges[name])
+
+
+def step_name(net: FrozenGraph, name: str, t: int) -> str:
+    """The value of the model that is step ``t`` of an edge; one that has a single step is held."""
+    return f"{name}.t{t if net.graph.edges[name].T > 1 else 0}"
+
+
+def narrowest(lo: int, hi: int) -> str:
+    """Of the types that every version of DequantizeLinear reads; float64 if none of them is wide enough."""
+    fits = (name for name in ("int8", "uint8", "int32") if np.iinfo(name).min <= lo and hi <= np.iinfo(name).max)
+    return next(fits, "float64")
+
+
+def check(node: Node, largest: int, exact: int) -> None:
+    """Refuses an op that computes an integer beyond what its floats hold.
+
+    Raises:
+        UserError: it does.
+    """
+    if largest > exact:
+        name, bits = ("float32", 24) if exact == FLOAT32 else ("float64", 53)
+        raise node.refuse(largest, f"ONNX computes it in {name}, which is exact to 2^{bits} only")

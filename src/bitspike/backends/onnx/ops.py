@@ -1,0 +1,152 @@
+"""What each op is in ONNX, but for neurons: one function for each, which writes all steps of the op."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from bitspike.backends.onnx.model import FLOAT32, FLOAT64, Model, check, narrowest
+from bitspike.intmath import half
+from bitspike.ir import (
+    Add,
+    Affine,
+    Conv,
+    Input,
+    Linear,
+    MaxPool,
+    Readout,
+    Release,
+    Relu,
+    Reshape,
+    SumPool,
+    SumTime,
+    Synapse,
+)  # fmt: skip
+
+__all__ = [
+    "add",
+    "affine",
+    "convolution",
+    "linear",
+    "max_pool",
+    "pixels",
+    "readout",
+    "release",
+    "relu",
+    "reshape",
+    "sum_pool",
+    "sum_time",
+]
+
+
+def pixels(model: Model, node: Input) -> None:
+    """Pixels as levels."""
+    assert node.edge.lo is not None  # a FrozenGraph's input has levels
+    model.emit(node, 0, "float64", "Add", model.cast("images", "float64"), model.number(node.edge.lo))
+
+
+def release(model: Model, node: Release) -> None:
+    """A held edge, times 1 or 0."""
+    for t in range(node.T):
+        x = model.step(node.inputs[0], 0, "float64")
+        model.emit(node, t, "float64", "Mul", x, model.number(int(t < node.steps)))
+
+
+def convolution(model: Model, node: Conv) -> None:
+    """A convolution that reads levels and weights as quantized tensors."""
+    weight = model.float32(_codes(model, node), True)
+    levels = model.dtypes[node.inputs[0]] != "float64"
+    for t in model.steps(node):
+        x = model.float32(model.step(node.inputs[0], t), levels)
+        model.emit(node, t, "float32", "Conv", x, weight, group=node.groups, dilations=node.dilation, **_window(node))
+
+
+def linear(model: Model, node: Linear) -> None:
+    """A matrix product in floats."""
+    weight = model.float32(_codes(model, node), False)
+    for t in model.steps(node):
+        x = model.float32(model.step(node.inputs[0], t), False)
+        model.emit(node, t, "float32", "Gemm", x, weight, transB=1)
+
+
+def affine(model: Model, node: Affine) -> None:
+    """A product with a power of two in it, Floor, and a sum."""
+    (read,), shape = node.inputs, model.net.graph.edges[node.name].shape
+    m, b = (model.net.tensors[f"{node.name}.{part}"] for part in ("multiplier", "offset"))
+    product = max(abs(int(v)) for v in m) * model.reach(read) + half(node.shift)
+    check(node, max(product, *(abs(int(v)) for v in b)), FLOAT64)
+    per_channel = (-1, *(1 for _ in shape[1:]))
+    multiplier, offset = (
+        model.tensor(f"{node.name}.{part}", values.astype(np.float64).reshape(per_channel))
+        for part, values in (("multiplier", m), ("offset", b))
+    )
+    for t in model.steps(node):
+        scaled = model.product(model.step(read, t, "float64"), multiplier, node.shift)
+        there = node.steps is None or t < node.steps
+        model.emit(node, t, "float64", "Add", scaled, offset if there else model.number(0))
+
+
+def relu(model: Model, node: Relu) -> None:
+    """The positive part."""
+    for t in model.steps(node):
+        model.emit(node, t, "float64", "Relu", model.step(node.inputs[0], t, "float64"))
+
+
+def add(model: Model, node: Add) -> None:
+    """A sum of two edges."""
+    for t in model.steps(node):
+        model.emit(node, t, "float64", "Add", *(model.step(name, t, "float64") for name in node.inputs))
+
+
+def sum_pool(model: Model, node: SumPool) -> None:
+    """A convolution with ones: AveragePool would divide, and round."""
+    channels, (rows, columns) = model.net.graph.edges[node.name].shape[0], node.kernel_size
+    check(node, model.reach(node.inputs[0]) * rows * columns, FLOAT32)
+    ones = model.tensor(f"{node.name}.ones", np.ones((channels, 1, rows, columns), dtype=np.float32))
+    for t in model.steps(node):
+        x = model.step(node.inputs[0], t, "float32")
+        model.emit(node, t, "float32", "Conv", x, ones, group=channels, **_window(node))
+
+
+def max_pool(model: Model, node: MaxPool) -> None:
+    """The largest of each window."""
+    dtype = "float32" if model.reach(node.inputs[0]) <= FLOAT32 else "float64"
+    for t in model.steps(node):
+        model.emit(node, t, dtype, "MaxPool", model.step(node.inputs[0], t, dtype), **_window(node))
+
+
+def reshape(model: Model, node: Reshape) -> None:
+    """The same elements in another shape."""
+    shape = model.tensor(f"{node.name}.shape", np.array([0, *node.shape], dtype=np.int64))  # 0: N as it is
+    for t in model.steps(node):
+        x = model.step(node.inputs[0], t)
+        model.emit(node, t, model.dtypes[node.inputs[0]], "Reshape", x, shape)
+
+
+def sum_time(model: Model, node: SumTime) -> None:
+    """The sum of all steps."""
+    _total(model, node)
+
+
+def readout(model: Model, node: Readout) -> None:
+    """The sum of all steps, which is the answer."""
+    model.cast(_total(model, node), "int64", "logits")
+
+
+def _total(model: Model, node: Readout | SumTime) -> str:
+    (read,) = node.inputs
+    steps = [model.step(read, t, "float64") for t in range(model.net.graph.edges[read].T)]
+    return model.emit(node, 0, "float64", "Sum", *steps)
+
+
+def _codes(model: Model, node: Synapse) -> str:
+    """The weights in their narrowest type, if no sum of products with them can be rounded."""
+    codes = model.net.tensors[f"{node.name}.weight"]
+    each = np.abs(codes).reshape(len(codes), -1).sum(1)
+    check(node, int(each.max()) * model.reach(node.inputs[0]), FLOAT32)  # bounds every partial sum, in any order
+    return model.tensor(f"{node.name}.weight", codes.astype(narrowest(codes.min(), codes.max())))
+
+
+def _window(node: Conv | SumPool | MaxPool) -> dict[str, Any]:
+    return {"kernel_shape": node.kernel_size, "strides": node.stride, "pads": (*node.padding, *node.padding)}

@@ -1,0 +1,68 @@
+"""The ONNX model, run by onnxruntime on the CPU: its logits optimized, its edges as they are written."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bitspike.backends.onnx.export import to_onnx
+from bitspike.backends.onnx.model import step_name
+from bitspike.errors import UserError, require
+from bitspike.ir import FrozenGraph
+
+__all__ = ["run", "trace"]
+
+Images = NDArray[np.uint8]
+Int = NDArray[np.int64]
+IMAGES_AT_A_TIME, ELEMENTS_AT_A_TIME = 100, 2**22
+
+
+def run(net: FrozenGraph, images: Images) -> Int:
+    """The logits ``[N, K]`` of images ``[N, C, H, W]``, by the model as it is used: optimized, with one output."""
+    session = _session(to_onnx(net), optimized=True)
+    widest = max(edge.size for edge in net.graph.edges.values())
+    size = max(1, min(IMAGES_AT_A_TIME, ELEMENTS_AT_A_TIME // widest))
+    batches = (images[i : i + size] for i in range(0, max(len(images), 1), size))
+    return np.concatenate([session.run(["logits"], {"images": batch})[0] for batch in batches])
+
+
+def trace(net: FrozenGraph, images: Images) -> tuple[Int, dict[str, Int]]:
+    """Logits, and every edge ``[T, N, *shape]`` by name, by the model as it is written: not optimized.
+
+    Raises:
+        UserError: the runtime made something of an integer that is none.
+    """
+    onnx, model = require("onnx", "onnx"), to_onnx(net)
+    steps = [(name, step_name(net, name, t)) for name, edge in net.graph.edges.items() for t in range(edge.T)]
+    model.graph.output.extend(onnx.ValueInfoProto(name=step) for _, step in steps)
+    session = _session(model, optimized=False)
+    logits, *values = session.run(["logits", *(step for _, step in steps)], {"images": images})
+    edges: dict[str, list[Int]] = {name: [] for name in net.graph.edges}
+    for (name, step), value in zip(steps, values, strict=True):
+        edges[name].append(_whole(step, value))
+    return logits, {name: np.stack(parts) for name, parts in edges.items()}
+
+
+def _session(model: Any, optimized: bool) -> Any:
+    runtime = require("onnxruntime", "onnx")
+    options, levels = runtime.SessionOptions(), runtime.GraphOptimizationLevel
+    options.graph_optimization_level = levels.ORT_ENABLE_ALL if optimized else levels.ORT_DISABLE_ALL
+    options.intra_op_num_threads = (
+        _free_cores()
+    )  # said, so that the runtime does not pin threads to cores it may not have
+    options.log_severity_level = 3
+    return runtime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+
+
+def _free_cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _whole(step: str, values: NDArray[Any]) -> Int:
+    integers = values.astype(np.int64)
+    if (integers != values).any():  # below 2^53: exact
+        raise UserError("onnxruntime", step, "it rounds what this model needs exact; use another version of it")
+    return integers

@@ -1,0 +1,105 @@
+"""What every backend offers, and how the table of one is read: an op without a row is refused here, by name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bitspike.errors import UserError
+from bitspike.ir import FrozenGraph, Node
+from bitspike.registry import Registry
+
+__all__ = ["Backend", "Export", "Images", "Int", "checked", "writer_of"]
+
+Images = NDArray[np.uint8]
+Int = NDArray[np.int64]
+Row = TypeVar("Row")
+
+
+@dataclass(frozen=True)
+class Export:
+    """What a network was written as.
+
+    Attributes:
+        files: content by file name.
+        facts: what is known of it, in bytes unless the name says otherwise.
+    """
+
+    files: Mapping[str, bytes]
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Backend:
+    """What runs a frozen graph, or writes it in another form. Each says what it can by the methods that it defines.
+
+    A backend is a dataclass whose fields are its options, all with defaults, and it is one line in
+    `bitspike.backends.BACKENDS`. What it computes equals the oracle, integer for integer.
+
+    Attributes:
+        name: what it is called where it is chosen. about: one line for those who choose.
+    """
+
+    name: ClassVar[str]
+    about: ClassVar[str]
+
+    def run(self, net: FrozenGraph, images: Images) -> Int:
+        """The logits ``[N, K]``.
+
+        Args:
+            net: the network.
+            images: pixels ``[N, C, H, W]``, 0..255.
+
+        Raises:
+            UserError: the backend does not run networks, or not this one, or the images do not fit.
+        """
+        raise UserError("backend", self.name, "it does not run networks")
+
+    def trace(self, net: FrozenGraph, images: Images) -> tuple[Int, dict[str, Int]]:
+        """The logits ``[N, K]``, and by name every edge that the backend can show: ``[T, N, *shape]``.
+
+        Raises:
+            UserError: as of `run`.
+        """
+        raise UserError("backend", self.name, "it does not show what it computes")
+
+    def export(self, net: FrozenGraph, name: str) -> Export:
+        """The network as files.
+
+        Args:
+            net: the network.
+            name: of the files, and of what they define.
+
+        Raises:
+            UserError: the backend writes no files, or not of this network, or the name will not do.
+        """
+        raise UserError("backend", self.name, "it writes no files")
+
+
+def checked(net: FrozenGraph, images: Images) -> Images:
+    """The images, if they are what the network is for.
+
+    Raises:
+        UserError: they are not uint8, or of another shape.
+    """
+    shape = net.graph.edges[net.graph.nodes[0].name].shape
+    if images.dtype != np.uint8 or images.ndim != 4 or images.shape[1:] != shape:
+        raise UserError("images", (images.dtype.name, images.shape), f"want uint8 [N, {shape}]")
+    return images
+
+
+def writer_of(table: Registry[Row], backend: str, node: Node) -> Row:
+    """The row of a backend's table, which is by name of the op's class, for one op.
+
+    Raises:
+        UserError: the backend has none.
+    """
+    kind = type(node).__name__
+    if kind not in table:
+        known = ", ".join(table)
+        raise UserError(backend, f"{kind} ({node.name})", f"the backend has no writer for it; known: {known}")
+    return table[kind]
