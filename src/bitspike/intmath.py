@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["round_half_up", "saturate", "shift_right", "shift_right_round"]
+__all__ = ["half", "round_half_up", "saturate", "shift_right", "shift_right_round"]
 
 Int = NDArray[np.int64]
 
@@ -36,6 +36,17 @@ def shift_right_round(x: ArrayLike, n: int) -> Int:
     x = _int64(x)
     last_out = np.right_shift(x, n - 1) & 1 if _distance(n) else 0
     return np.right_shift(x, n) + last_out  # no sum that could overflow
+
+
+def half(n: int) -> int:
+    """What is added before a shift by ``n`` so that it rounds half up: ``2^(n - 1)``, and 0 if ``n`` is 0.
+
+    A Python integer: for range proofs and for text. Where a sum could overflow, `shift_right_round` needs none.
+
+    >>> [half(n) for n in (0, 1, 2, 8)]
+    [0, 1, 2, 128]
+    """
+    return 1 << _distance(n) >> 1
 
 
 def saturate(x: ArrayLike, lo: int, hi: int) -> Int:
