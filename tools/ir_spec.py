@@ -17,7 +17,7 @@ from math import log2
 from pathlib import Path
 from typing import Any
 
-from bitspike.ir import OPS, Dynamics, Edge, Node, Store, frozen, ranges
+from bitspike.ir import OPS, Dynamics, Edge, Node, Store, limits, ranges
 
 PAGE = Path(__file__).parents[1] / "docs" / "ir-spec.md"
 BEGIN, END = "<!-- begin: written by tools/ir_spec.py -->", "<!-- end -->"
@@ -87,7 +87,7 @@ def generated() -> str:
     for name, op in OPS.items():
         own = "<br>".join(described(op, above=Node)) or "none"
         table.append(row(f"`{name}`", section(op, "About"), own, *(section(op, column) for column in COLUMNS)))
-    limits = {name: value for module in (frozen, ranges) for name, value in vars(module).items() if LIMIT.match(name)}
+    most = {name: value for module in (limits, ranges) for name, value in vars(module).items() if LIMIT.match(name)}
     parts = [
         "## Ops",
         "Fields of every op, and those of each; `Pair` is `tuple[int, int]`, rows and columns:",
@@ -97,7 +97,7 @@ def generated() -> str:
         bullets(described(Edge)),
         *(part for cls in (Dynamics, Store) for part in chapter(cls)),
         "## Limits",
-        bullets([f"`{name}` = 2^{log2(value):g} = {value:,}" for name, value in limits.items()]),
+        bullets([f"`{name}` = 2^{log2(value):g} = {value:,}" for name, value in most.items()]),
     ]
     return "\n\n".join(parts)
 

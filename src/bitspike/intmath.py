@@ -39,8 +39,14 @@ def shift_right_round(x: ArrayLike, n: int) -> Int:
 
 
 def half(n: int) -> int:
-    """What rounds a shift of ``n`` to the nearest integer, half up: ``2^(n-1)``, and 0 where ``n`` is 0."""
-    return 1 << n >> 1
+    """What is added before a shift by ``n`` so that it rounds half up: ``2^(n - 1)``, and 0 if ``n`` is 0.
+
+    A Python integer: for range proofs and for text. Where a sum could overflow, `shift_right_round` needs none.
+
+    >>> [half(n) for n in (0, 1, 2, 8)]
+    [0, 1, 2, 128]
+    """
+    return 1 << _distance(n) >> 1
 
 
 def saturate(x: ArrayLike, lo: int, hi: int) -> Int:

@@ -6,14 +6,13 @@ wider than a spike. The papers leave layers out and give every layer the network
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import Protocol
 
 from bitspike.costs.activity import SynapseActivity
-from bitspike.errors import UserError, closest
-from bitspike.ir import Affine, Conv, Fire, Graph, Input, Synapse
+from bitspike.ir import Fire, Graph, Synapse
+from bitspike.registry import Registry
 
 __all__ = ["CONSTANT_BITS", "COUNTINGS", "Counting", "biases", "counting", "norm_constants"]
 
@@ -101,53 +100,61 @@ class Paper:
 
 def _neuron_before(graph: Graph, name: str) -> Fire | None:
     """The neuron whose spikes arrive at the op ``name``; of several, the one with the widest alphabet."""
+    neurons = {neuron.name: neuron for neuron in graph.neurons()}
+    inputs = {node.name: node.inputs for node in graph.nodes}
     found: list[Fire] = []
     seen: set[str] = set()
     ahead = [name]
     while ahead:
-        node = graph[ahead.pop()]
-        if isinstance(node, Fire):
-            found.append(node)
-        elif node.name not in seen:  # branches meet again: each op is looked at once
-            seen.add(node.name)
-            ahead += node.inputs
+        op = ahead.pop()
+        if op in neurons:
+            found.append(neurons[op])
+        elif op not in seen:  # branches meet again: each op is looked at once
+            seen.add(op)
+            ahead += inputs[op]
     return max(found, key=lambda neuron: neuron.hi - neuron.lo, default=None)
 
 
+WIDE_STEM = 128
+"""Channels of the first convolution of paper 001's ResNet19 and ResNet20; its other networks have 64."""
+
+
 def _first_conv(graph: Graph) -> frozenset[str]:
+    """The first layer with weights, if it is a convolution of the images."""
     first = next(graph.synapses(), None)
-    reads_images = isinstance(first, Conv) and isinstance(graph[first.inputs[0]], Input)
-    return frozenset({first.name}) if first and reads_images else frozenset()
+    images = {node.name for node in graph.inputs()}
+    if first is None or first.fully_connected or first.inputs[0] not in images:
+        return frozenset()
+    return frozenset({first.name})
 
 
-def _first_conv_except_wide(graph: Graph) -> frozenset[str]:
-    return frozenset() if graph.name.removeprefix("pre-") in ("resnet19", "resnet20") else _first_conv(graph)
+def _first_conv_if_narrow(graph: Graph) -> frozenset[str]:
+    return frozenset(name for name in _first_conv(graph) if graph.edges[name].shape[0] < WIDE_STEM)
 
 
-_ALL: tuple[Counting, ...] = (
+COUNTINGS = Registry[Counting]("counting")
+for _rule in (
     Exact(),
     Paper("paper-000", "Bit Budget paper: weights only, without the first convolution", _first_conv),
     Paper(
         "paper-001",
         "adaptive bit allocation: weights only; no first convolution, but ResNet19 and ResNet20 keep it",
-        _first_conv_except_wide,
+        _first_conv_if_narrow,
     ),
-)
-COUNTINGS: Mapping[str, Counting] = MappingProxyType({rule.name: rule for rule in _ALL})
+):
+    COUNTINGS.register(_rule.name, _rule)
 
 
 def counting(name: str) -> Counting:
     """The convention called ``name``."""
-    if name not in COUNTINGS:
-        raise UserError("counting", name, closest(name, COUNTINGS))
-    return COUNTINGS[name]
+    return COUNTINGS.find(name)
 
 
 def biases(graph: Graph) -> int:
     """Biases of all layers with weights."""
-    return sum(node.out_channels for node in graph.synapses() if node.bias)
+    return sum(node.constants(*graph.read(node)) for node in graph.synapses())
 
 
 def norm_constants(graph: Graph) -> int:
-    """Two numbers for each batch-normed channel."""
-    return 2 * sum(graph.edges[node.name].shape[0] for node in graph.nodes if isinstance(node, Affine))
+    """Numbers of the ops without weights: two for each batch-normed channel."""
+    return sum(node.constants(*graph.read(node)) for node in graph.nodes) - biases(graph)

@@ -5,16 +5,15 @@ Every number is an estimate by somebody's formula, none is measured; two models 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from types import MappingProxyType
 from typing import Any, Protocol
 
 from bitspike.costs.activity import Activity
 from bitspike.costs.energy_layers import LayerEnergy, layers, loads, summed
 from bitspike.costs.energy_lemaire import INT8, INT32, Arithmetic, Lemaire
-from bitspike.errors import UserError, closest
+from bitspike.errors import UserError
 from bitspike.ir import Graph
+from bitspike.registry import Registry
 
 __all__ = ["ENERGIES", "EnergyModel", "EnergyReport", "NetworkEnergy", "Operations", "ann_energy", "energy", "model"]
 
@@ -75,7 +74,8 @@ PJ_PER_SOP, PJ_PER_FLOP = 0.077, 12.5
 """As paper 003 quotes them (Section 4.5), both from the ROLLS processor (Qiao et al. 2015, 180 nm): a synaptic
 operation, and a floating-point operation of the ANN beside it."""
 
-_ALL: tuple[EnergyModel, ...] = (
+ENERGIES = Registry[EnergyModel]("energy")
+for _model in (
     Lemaire(),
     Lemaire(
         name="lemaire-int8",
@@ -100,8 +100,8 @@ _ALL: tuple[EnergyModel, ...] = (
         mac=2 * PJ_PER_FLOP,
         sop=PJ_PER_SOP,
     ),
-)
-ENERGIES: Mapping[str, EnergyModel] = MappingProxyType({one.name: one for one in _ALL})
+):
+    ENERGIES.register(_model.name, _model)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -144,9 +144,7 @@ def model(
     Raises:
         UserError: there is no such model, it does not count what the constant is of, or the value is out of range.
     """
-    if name not in ENERGIES:
-        raise UserError("energy", name, closest(name, ENERGIES))
-    chosen = ENERGIES[name]
+    chosen = ENERGIES.find(name)
     given = {"memory width": memory_width, "fifo": fifo, "spike cost": spike_cost, "leak": leak}
     given = {thing: value for thing, value in given.items() if value is not None}
     if not isinstance(chosen, Lemaire):

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from math import ceil, prod
 
 from bitspike.costs.activity import Activity
 from bitspike.costs.paths import Stream, depths, streams
-from bitspike.ir import Affine, Conv, Fire, Graph, Linear, Synapse
+from bitspike.ir import Fire, Graph, Synapse
 
 __all__ = ["PARTS", "Layer", "LayerEnergy", "Load", "layers", "loads", "summed"]
 
@@ -91,8 +90,10 @@ class Load:
 
 def layers(graph: Graph) -> tuple[Layer, ...]:
     """Every layer with weights, in order."""
-    normed = {node.inputs[0] for node in graph.nodes if isinstance(node, Affine)}
-    return tuple(_layer(graph, node, node.bias or node.name in normed) for node in graph.synapses())
+    synapses = {node.name: node for node in graph.synapses()}
+    others = (node for node in graph.nodes if node.name not in synapses and node.constants(*graph.read(node)))
+    normed = {source for node in others for source in node.inputs}
+    return tuple(_layer(graph, node, node.bias or name in normed) for name, node in synapses.items())
 
 
 def loads(graph: Graph, activity: Activity) -> tuple[Load, ...]:
@@ -110,15 +111,15 @@ def loads(graph: Graph, activity: Activity) -> tuple[Load, ...]:
             fires[source].append(neurons[neuron])
         if sources:
             sent[sources[0]] += activity.neurons[neuron].spikes / activity.images
-    found = []
-    for node in graph.nodes:
-        if isinstance(node, Synapse):
-            T = max([graph.edges[node.name].T, *(fire.T for fire in fires[node.name])])
-            stream = flowing.get(node.inputs[0])
-            found.append(_load(graph, node, shape[node.name], T, sent[node.name], stream, activity))
-        elif isinstance(node, Fire) and not fed[node.name]:
-            found.append(_barrier(graph, node, flowing.get(node.inputs[0]), activity))
-    return tuple(found)
+    found = {}
+    for node in graph.synapses():
+        T = max([graph.edges[node.name].T, *(fire.T for fire in fires[node.name])])
+        stream = flowing.get(node.inputs[0])
+        found[node.name] = _load(graph, node, shape[node.name], T, sent[node.name], stream, activity)
+    for name, neuron in neurons.items():
+        if not fed[name]:
+            found[name] = _barrier(graph, neuron, flowing.get(neuron.inputs[0]), activity)
+    return tuple(found[node.name] for node in graph.nodes if node.name in found)
 
 
 def summed(found: Iterable[LayerEnergy], name: str = "total") -> LayerEnergy:
@@ -129,20 +130,18 @@ def summed(found: Iterable[LayerEnergy], name: str = "total") -> LayerEnergy:
 
 def _layer(graph: Graph, node: Synapse, biased: bool) -> Layer:
     edge, out = graph.input_edge(node), graph.edges[node.name]
-    window: dict[str, int] = {"fan": node.out_channels}
-    if isinstance(node, Conv):
-        reach = prod(ceil(k / s) for k, s in zip(node.kernel_size, node.stride, strict=True))
-        window = {"taps": prod(node.kernel_size), "reach": reach, "fan": node.out_channels // node.groups}
     return Layer(
         name=node.name,
-        linear=isinstance(node, Linear),
+        linear=node.fully_connected,
         inputs=edge.size,
         outputs=out.size,
         channels=node.out_channels,
         weights=node.weight_count(edge),
         macs=node.macs(edge),
         biased=biased,
-        **window,
+        taps=node.taps,
+        reach=node.spread,
+        fan=node.fan,
     )
 
 
@@ -190,17 +189,16 @@ def _barrier(graph: Graph, node: Fire, stream: Stream | None, activity: Activity
 
 def _fed(graph: Graph) -> dict[str, list[str]]:
     """By layer of neurons, the layers with weights whose currents it sums, the one behind most others first."""
-    depth = depths(graph)
-    feeding: dict[str, frozenset[str]] = {}
+    depth, neurons = depths(graph), {node.name for node in graph.neurons()}
+    feeding = {node.name: frozenset({node.name}) for node in graph.synapses()}
     found = {}
     for node in graph.nodes:
-        if isinstance(node, Synapse):
-            feeding[node.name] = frozenset({node.name})
-        elif isinstance(node, Fire):
-            found[node.name] = sorted(feeding[node.inputs[0]], key=lambda name: (-depth[name], name))
+        if node.name in feeding:
+            continue
+        feeding[node.name] = frozenset().union(*(feeding[source] for source in node.inputs))
+        if node.name in neurons:
+            found[node.name] = sorted(feeding[node.name], key=lambda name: (-depth[name], name))
             feeding[node.name] = frozenset()
-        else:
-            feeding[node.name] = frozenset().union(*(feeding[source] for source in node.inputs))
     return found
 
 

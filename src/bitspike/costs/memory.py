@@ -9,7 +9,7 @@ from math import ceil
 from bitspike.bits import FULL_PRECISION
 from bitspike.costs.counting import CONSTANT_BITS, biases, norm_constants
 from bitspike.errors import UserError
-from bitspike.ir import Graph, SumTime
+from bitspike.ir import Graph
 
 __all__ = ["Footprint", "footprints"]
 
@@ -114,7 +114,7 @@ def _buffers(graph: Graph) -> int:
     change = [0] * (len(run) + 1)
     for name, size in stored.items():
         own, read = stage[name], stage[run[last[name]]]
-        sums = isinstance(graph[name], SumTime)
+        sums = graph[name].adds_steps
         first, end = at[name], last[name]
         if own % 2 and (sums or read > own):
             first, size = begins[own], size * graph.edges[name].T
@@ -127,4 +127,4 @@ def _buffers(graph: Graph) -> int:
 
 def _ready(graph: Graph, name: str, stage: dict[str, int]) -> int:
     """The first stage that may read an op: that of a sum over steps is the one after them."""
-    return stage[name] + (stage[name] % 2 if isinstance(graph[name], SumTime) else 0)
+    return stage[name] + (stage[name] % 2 if graph[name].adds_steps else 0)

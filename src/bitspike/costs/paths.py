@@ -1,34 +1,20 @@
 """Events on the paths of a network: what arrives at each layer, and how much of it came through the shortcuts.
 
-An event is an output that is not 0, whatever its level or sign. Where spikes are added after firing, the events of both
-paths go on to every reader: two of one place are two, as paper 004 counts them (its spike avalanche, Section 4.3).
+An event is an output that is not 0, whatever its level or sign. Each op says what it hands on (`bitspike.ir.stream`):
+where spikes are added after firing, the events of both paths go on to every reader. Two of one place are two, as paper
+004 counts them (its spike avalanche, Section 4.3).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from itertools import repeat
 
 from bitspike.costs.activity import Activity
-from bitspike.ir import Add, Fire, Graph, MaxPool, Node, Reshape, SumPool, SumTime, Synapse
+from bitspike.ir import Graph, Node
+from bitspike.ir.stream import Stream
 
 __all__ = ["Join", "Paths", "Stream", "depths", "paths", "streams"]
-
-
-@dataclass(frozen=True)
-class Stream:
-    """The spikes on one edge.
-
-    Attributes:
-        events: per image, at all steps; ``None`` behind a pool or a sum over time that no layer with weights reads.
-        highest: ``N``, the largest ``|level|`` of one event; ``None`` where it is on no known grid.
-        level_sum: sum of ``|level|`` per image; ``None`` where not measured.
-    """
-
-    events: float | None
-    highest: int | None
-    level_sum: float | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,43 +50,40 @@ class Paths:
 
 
 def streams(graph: Graph, activity: Activity) -> dict[str, Stream]:
-    """What flows on every edge that carries spikes, by op name.
+    """What flows on every edge that carries spikes, by op name: from neurons, and on through ops."""
+    seen, found = _seen_by_readers(graph, activity), _sent(graph, activity)
+    for node in graph.nodes:
+        spikes = [found[source] for source in node.inputs if source in found]
+        if node.name in found or len(spikes) < len(node.inputs):
+            continue
+        made = node.stream(graph.read(node), spikes, seen.get(node.name))
+        if made is not None:
+            found[node.name] = made
+    return found
 
-    Pools and sums over time hand on as many as their reader counts; an addition adds their number.
-    """
+
+def _sent(graph: Graph, activity: Activity) -> dict[str, Stream]:
+    """Spikes of each layer of neurons."""
+    found = {}
+    for node in graph.neurons():
+        seen = activity.neurons[node.name]
+        known = seen.level_sum > 0 or seen.spikes == 0
+        level_sum = seen.level_sum / activity.images if known else None
+        found[node.name] = Stream(seen.spikes / activity.images, graph.edges[node.name].highest, level_sum)
+    return found
+
+
+def _seen_by_readers(graph: Graph, activity: Activity) -> dict[str, float]:
+    """Events of an image on the edges that layers with weights read, also where these read them in another order."""
     nodes = {node.name: node for node in graph.nodes}
-    measured: dict[str, float] = {}
+    seen: dict[str, float] = {}
     for synapse in graph.synapses():
         name = synapse.inputs[0]
-        measured[name] = activity.synapses[synapse.name].events / activity.images
-        while isinstance(nodes[name], Reshape):
+        seen[name] = activity.synapses[synapse.name].events / activity.images
+        while nodes[name].same_elements:
             name = nodes[name].inputs[0]
-            measured[name] = activity.synapses[synapse.name].events / activity.images
-    found: dict[str, Stream] = {}
-    for node in graph.nodes:
-        edge, sources = graph.edges[node.name], [found.get(source) for source in node.inputs]
-        spiking = [source for source in sources if source is not None]
-        highest = None if edge.lo is None or edge.hi is None else max(-edge.lo, edge.hi)
-        if isinstance(node, Fire):
-            seen = activity.neurons[node.name]
-            known = seen.level_sum > 0 or seen.spikes == 0
-            level_sum = seen.level_sum / activity.images if known else None
-            found[node.name] = Stream(seen.spikes / activity.images, highest, level_sum)
-        elif len(spiking) < len(sources):
-            continue
-        elif isinstance(node, Add):
-            held = [edge.T // graph.edges[source].T for source in node.inputs]  # one step is sent at every step
-            highests = [stream.highest for stream in spiking if stream.highest is not None]
-            found[node.name] = Stream(
-                events=_sum((stream.events for stream in spiking), held),
-                highest=max(highests) if len(highests) == len(spiking) else None,
-                level_sum=_sum((stream.level_sum for stream in spiking), held),
-            )
-        elif isinstance(node, Reshape):
-            found[node.name] = spiking[0]
-        elif isinstance(node, MaxPool | SumPool | SumTime):
-            found[node.name] = Stream(measured.get(node.name), highest, None)
-    return found
+            seen[name] = activity.synapses[synapse.name].events / activity.images
+    return seen
 
 
 def paths(graph: Graph, activity: Activity) -> Paths:
@@ -111,12 +94,13 @@ def paths(graph: Graph, activity: Activity) -> Paths:
         for source in node.inputs:
             behind[source].append(node)
     joins = []
+    neurons = {node.name for node in graph.neurons()}
     for node in graph.nodes:
-        if not isinstance(node, Add) or node.name not in flowing:
+        if not node.adds_paths or node.name not in flowing:
             continue
         direct, residual = sorted(node.inputs, key=depth.__getitem__, reverse=True)
         (reader,) = behind[node.name] if len(behind[node.name]) == 1 else (None,)
-        barrier = reader.name if isinstance(reader, Fire) else None
+        barrier = reader.name if reader is not None and reader.name in neurons else None
         joins.append(
             Join(
                 name=node.name,
@@ -134,16 +118,17 @@ def paths(graph: Graph, activity: Activity) -> Paths:
 def depths(graph: Graph) -> dict[str, int]:
     """Layers with weights on the longest way from the images to each op."""
     depth: dict[str, int] = {}
+    synapses = {node.name for node in graph.synapses()}
     for node in graph.nodes:
-        depth[node.name] = max((depth[source] for source in node.inputs), default=0) + isinstance(node, Synapse)
+        depth[node.name] = max((depth[source] for source in node.inputs), default=0) + (node.name in synapses)
     return depth
 
 
-def _sum(parts: Iterable[float | None], times: Iterable[int] = repeat(1)) -> float | None:
+def _sum(parts: Iterable[float | None]) -> float | None:
     """``None`` where one was not measured."""
     total = 0.0
-    for part, factor in zip(parts, times, strict=False):
+    for part in parts:
         if part is None:
             return None
-        total += part * factor
+        total += part
     return total

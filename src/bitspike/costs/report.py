@@ -175,7 +175,7 @@ def _layer(graph: Graph, node: Synapse, rule: Counting, counted: bool, activity:
             measured |= {"weight_entropy": codes.entropy, "positive": codes.positive / codes.elements}
     return LayerCost(
         name=node.name,
-        op=type(node).__name__.lower(),
+        op=node.op,
         counted=counted,
         weights=node.weight_count(edge),
         macs=macs,

@@ -8,6 +8,7 @@ from typing import Any
 
 from bitspike.bits import FULL_PRECISION, alphabet_width
 from bitspike.errors import UserError
+from bitspike.ir.ranges import Bounds, Range
 
 __all__ = ["STRICT", "Edge"]
 
@@ -48,6 +49,18 @@ class Edge:
     def size(self) -> int:
         """Elements of one step."""
         return prod(self.shape)
+
+    @property
+    def bounds(self) -> Bounds | None:
+        """What ``lo .. hi`` proves; ``None`` of an unquantized edge."""
+        if self.lo is None or self.hi is None:
+            return None
+        return Bounds.of_any_steps(self.T, Range(self.lo, self.hi))
+
+    @property
+    def highest(self) -> int | None:
+        """The largest ``|level|``; ``None`` of an unquantized edge."""
+        return None if self.lo is None or self.hi is None else max(-self.lo, self.hi)
 
     @property
     def bits(self) -> int:

@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
+from typing import TypeVar
 
 from bitspike.errors import UserError
 from bitspike.ir.edge import Edge
-from bitspike.ir.ops import Fire, Node, Synapse
+from bitspike.ir.ops import Fire, Input, Int, Node, Readout, Synapse
+from bitspike.ir.ranges import Tensors
 
 __all__ = ["Graph"]
+
+Kind = TypeVar("Kind", bound=Node)
 
 
 @dataclass(frozen=True)
@@ -55,10 +59,30 @@ class Graph:
         """The edge that a one-input op reads."""
         return self.edges[node.inputs[0]]
 
+    def read(self, node: Node) -> tuple[Edge, ...]:
+        """The edges that an op reads, in the order of its inputs."""
+        return tuple(self.edges[name] for name in node.inputs)
+
+    def tensors_of(self, node: Node, tensors: Tensors) -> dict[str, Int]:
+        """Of the tensors of a whole network, by ``NAME.part``, those of one op, by part."""
+        return {part: tensors[f"{node.name}.{part}"] for part in node.tensor_shapes(*self.read(node))}
+
+    def of(self, kind: type[Kind]) -> Iterator[Kind]:
+        """Ops of one class, in order."""
+        return (node for node in self.nodes if isinstance(node, kind))
+
     def synapses(self) -> Iterator[Synapse]:
         """Ops with weights, in order."""
-        return (node for node in self.nodes if isinstance(node, Synapse))
+        return self.of(Synapse)
 
     def neurons(self) -> Iterator[Fire]:
         """Layers of neurons, in order."""
-        return (node for node in self.nodes if isinstance(node, Fire))
+        return self.of(Fire)
+
+    def inputs(self) -> Iterator[Input]:
+        """Where images come in."""
+        return self.of(Input)
+
+    def readouts(self) -> Iterator[Readout]:
+        """Where answers go out, in order."""
+        return self.of(Readout)

@@ -6,7 +6,6 @@ import dataclasses
 import json
 from collections.abc import Mapping
 from functools import cache
-from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +20,8 @@ from bitspike.errors import UserError, closest
 from bitspike.files import safetensors_metadata, write_atomically
 from bitspike.ir.frozen import FrozenGraph, tensor_shapes
 from bitspike.ir.graph import Graph
-from bitspike.ir.ops import OPS, Node, Synapse
-from bitspike.ir.packing import pack, pack_codes, unpack, unpack_codes
-from bitspike.ir.ranges import INT64, Range
+from bitspike.ir.ops import OPS, Node
+from bitspike.ir.ranges import INT64
 
 __all__ = ["FORMAT", "load", "save", "to_bytes"]
 
@@ -103,27 +101,22 @@ def _in_order(content: bytes) -> bytes:
 
 
 def _packed(net: FrozenGraph, name: str, values: NDArray[np.int64]) -> NDArray[np.uint8]:
-    node = net.graph[name.rpartition(".")[0]]
-    if isinstance(node, Synapse):
-        return pack_codes(values, node.weight_bits)
-    return pack(values, Range(int(values.min()), int(values.max())).signed_bits)
+    node, _, part = name.rpartition(".")
+    return net.graph[node].pack(part, values)
 
 
 def _unpacked(name: str, node: Node, shape: tuple[int, ...], planes: NDArray[Any]) -> NDArray[np.int64]:
     try:
-        if not isinstance(node, Synapse):
-            return unpack(planes, prod(shape)).reshape(shape)
-        if planes.shape[:1] != (node.weight_bits,):
-            raise UserError("planes", planes.shape, f"want {node.weight_bits}, as the op's weight_bits")
-        return unpack_codes(planes, prod(shape)).reshape(shape)
+        return node.unpack(name.rpartition(".")[2], planes, shape)
     except UserError as wrong:
         raise UserError(f"tensor {name}, {wrong.thing}", wrong.seen, wrong.would_do) from None
 
 
 def _to_dict(node: Node) -> dict[str, Any]:
     """Fields that differ from their defaults, and the op's name."""
-    (op,) = (name for name, kind in OPS.items() if kind is type(node))
-    return {"op": op, **_kept(node)}
+    if OPS.get(node.op) is not type(node):
+        raise node.refuse(node.op, "is no op of that name in bitspike.ir.OPS: register its class")
+    return {"op": node.op, **_kept(node)}
 
 
 def _kept(part: Any) -> dict[str, Any]:
@@ -140,7 +133,7 @@ def _to_node(index: int, raw: object) -> Node:
     if not isinstance(op, str) or op not in OPS:
         raise UserError(f"{where}.op", op, closest(str(op), OPS))
     try:
-        node = _reader(op).validate_json(json.dumps(fields))
+        node = _reader(OPS[op]).validate_json(json.dumps(fields))
     except ValidationError as wrong:
         first = wrong.errors(include_url=False)[0]
         field = ".".join((where, *(str(part) for part in first["loc"])))
@@ -165,8 +158,8 @@ def _check_integers(where: str, value: object) -> None:
 
 
 @cache
-def _reader(op: str) -> TypeAdapter[Node]:
-    return TypeAdapter(OPS[op])
+def _reader(kind: type[Node]) -> TypeAdapter[Node]:
+    return TypeAdapter(kind)
 
 
 def _parsed(text: str) -> object:

@@ -1,0 +1,64 @@
+"""The ops of the graph, a file for each family. A class is an op's only home.
+
+It has the equation, the fields and what they may be, the rule for the output edge, the range and the meaning in
+integers, the tensors, and what a cost asks. ``Equation:``, ``Units:``, ``Range:`` and ``Args:`` of the docstrings are
+the table of docs/ir-spec.md, which tools/ir_spec.py writes.
+"""
+
+from bitspike.ir.ops.arithmetic import MOST_FRACTION_BITS, Add, Affine, Relu
+from bitspike.ir.ops.dynamics import carry, fire, membrane_range
+from bitspike.ir.ops.ends import Input, Readout
+from bitspike.ir.ops.linear import Conv, Linear, Synapse
+from bitspike.ir.ops.neurons import MOST_STORE_SHIFT, Dynamics, Fire, Store
+from bitspike.ir.ops.node import Int, Node
+from bitspike.ir.ops.pooling import MaxPool, Pool, SumPool
+from bitspike.ir.ops.shape import Reshape
+from bitspike.ir.ops.time import Release, SumTime
+from bitspike.registry import Registry
+
+__all__ = [
+    "MOST_FRACTION_BITS",
+    "MOST_STORE_SHIFT",
+    "OPS",
+    "Add",
+    "Affine",
+    "Conv",
+    "Dynamics",
+    "Fire",
+    "Input",
+    "Int",
+    "Linear",
+    "MaxPool",
+    "Node",
+    "Pool",
+    "Readout",
+    "Release",
+    "Relu",
+    "Reshape",
+    "Store",
+    "SumPool",
+    "SumTime",
+    "Synapse",
+    "carry",
+    "fire",
+    "membrane_range",
+]
+
+OPS = Registry[type[Node]]("op")
+"""Every op by the name that it has in files and in docs/ir-spec.md."""
+for _kind in (
+    Input,
+    Release,
+    Conv,
+    Linear,
+    Affine,
+    Relu,
+    Fire,
+    Add,
+    SumPool,
+    SumTime,
+    MaxPool,
+    Reshape,
+    Readout,
+):
+    OPS.register(_kind.op, _kind)

@@ -1,0 +1,133 @@
+"""What every op is: a name, the edges it reads, and the rules that the rest of the package asks it for.
+
+A rule reads the op's input edges, or what is known of them, in the order of ``inputs``. An op says only what is not
+so of most: a class that says how it infers its edge is in a structural graph and costs nothing; one that has a range
+and a step is in a frozen graph too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import prod
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bitspike.errors import UserError
+from bitspike.ir.edge import STRICT, Edge
+from bitspike.ir.packing import pack, unpack
+from bitspike.ir.ranges import Bounds, Range, Tensors
+from bitspike.ir.stream import Stream
+
+__all__ = ["Int", "Node"]
+
+Int = NDArray[np.int64]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Node:
+    """One op: a name, the edges it reads, and its own constants.
+
+    Its class says what the op is called in files and in docs/ir-spec.md (``op``), how many edges it reads (``arity``),
+    and three facts that a cost depends on: whether its output has its input's elements, as they are
+    (``same_elements``); whether it adds the spikes of two paths (``adds_paths``); whether it is a sum over steps, which
+    is there when the last of them has been (``adds_steps``).
+
+    Args:
+        name: of the op, of its output edge, and the first part of its tensors' names.
+        inputs: names of the earlier ops whose outputs it reads.
+    """
+
+    name: str
+    inputs: tuple[str, ...]
+
+    op: ClassVar[str] = ""
+    arity: ClassVar[int] = 1
+    same_elements: ClassVar[bool] = False
+    adds_paths: ClassVar[bool] = False
+    adds_steps: ClassVar[bool] = False
+
+    __pydantic_config__ = STRICT
+
+    def refuse(self, seen: object, would_do: str) -> UserError:
+        return UserError(f"{type(self).__name__.lower()} {self.name}", seen, would_do)
+
+    # The op in any graph
+
+    def infer(self, *edges: Edge) -> Edge:
+        """The output edge, given the input edges.
+
+        Raises:
+            UserError: the inputs do not fit the op.
+        """
+        raise NotImplementedError
+
+    def constants(self, *edges: Edge) -> int:
+        """Numbers that it has beside its weights: biases, factors and offsets of a batch norm."""
+        return 0
+
+    def stream(self, edges: Sequence[Edge], spikes: Sequence[Stream], seen: float | None) -> Stream | None:
+        """The spikes that it hands on; ``None`` where what comes out is no train of spikes.
+
+        Args:
+            edges, spikes: what it reads, all of which carries spikes.
+            seen: events of an image that the layer with weights behind it was seen to read, if there is one.
+        """
+        return None
+
+    def largest_array(self, *edges: Edge) -> int:
+        """Elements of the largest array that it is computed with, for one image over all steps."""
+        made = self.infer(*edges)
+        return made.size * made.T
+
+    # The op in a frozen graph. Tensors are its own, by the part of their name behind its own name.
+
+    def tensor_shapes(self, *edges: Edge) -> dict[str, tuple[int, ...]]:
+        """Shapes of its integers, by part."""
+        return {}
+
+    def check(self, tensors: Tensors) -> None:
+        """That it is frozen, and its integers are what they may be.
+
+        Raises:
+            UserError: they are not.
+        """
+
+    def pack(self, part: str, values: Int) -> NDArray[np.uint8]:
+        """A tensor as it is in a file: bit planes, in two's complement of as few bits as it needs."""
+        return pack(values, Range(int(values.min()), int(values.max())).signed_bits)
+
+    def unpack(self, part: str, planes: NDArray[Any], shape: tuple[int, ...]) -> Int:
+        """A tensor from its file.
+
+        Raises:
+            UserError: not planes of such integers.
+        """
+        return unpack(planes, prod(shape)).reshape(shape)
+
+    def range(self, tensors: Tensors, *x: Bounds) -> Range:
+        """Which integers it makes, at any step, of inputs within these bounds.
+
+        Raises:
+            UserError: it has no integers, or a product on the way to one could overflow.
+        """
+        raise self.refuse(type(self).__name__, "has no meaning in integers")
+
+    def total(self, tensors: Tensors, *x: Bounds) -> Range | None:
+        """What its first steps, however many, add up to; ``None`` where no more is known than the range of each."""
+        return None
+
+    def step(self, tensors: Tensors, proven: Range, *x: Int) -> Int:
+        """The op's meaning: its output, exactly.
+
+        Args:
+            tensors: its own.
+            proven: its range, within which every sum on the way stays too.
+            x: its inputs, ``[T, N, *shape]``; of an op that reads none, the images, uint8 ``[N, C, H, W]``.
+
+        Returns:
+            ``[T, N, *shape]``.
+        """
+        raise self.refuse(type(self).__name__, "has no meaning in integers")

@@ -1,0 +1,117 @@
+"""Pooling: each window of an image as its sum or its largest level."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import prod
+from typing import ClassVar
+
+import numpy as np
+
+from bitspike.ir.edge import Edge
+from bitspike.ir.ops.node import Int, Node
+from bitspike.ir.ops.window import Pair, check_window, padded_size, places, windows
+from bitspike.ir.ranges import Bounds, Range, Tensors
+from bitspike.ir.stream import Stream
+
+__all__ = ["MaxPool", "Pool", "SumPool"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pool(Node):
+    """An op that makes one number of each window.
+
+    Args:
+        kernel_size: rows and columns of the window.
+        stride: from one window to the next.
+        padding: rows and columns around the image, fewer than the window has.
+    """
+
+    kernel_size: Pair
+    stride: Pair
+    padding: Pair = (0, 0)
+
+    def __post_init__(self) -> None:
+        check_window(self, self.kernel_size, self.stride, self.padding)
+        if any(pad >= side for pad, side in zip(self.padding, self.kernel_size, strict=True)):
+            wanted = "wants padding smaller than the window, so that none lies outside"
+            raise self.refuse((self.kernel_size, self.padding), wanted)
+
+    def _shape(self, edge: Edge) -> tuple[int, ...]:
+        return (edge.shape[0], *places(self, edge, self.kernel_size, self.stride, self.padding))
+
+    def stream(self, edges: Sequence[Edge], spikes: Sequence[Stream], seen: float | None) -> Stream:
+        return Stream(seen, self.infer(*edges).highest, None)
+
+    def largest_array(self, *edges: Edge) -> int:
+        made = super().largest_array(*edges)
+        return max(made * prod(self.kernel_size), padded_size(edges[0], self.padding))
+
+
+@dataclass(frozen=True, kw_only=True)
+class SumPool(Pool):
+    """Average pooling as a sum over each window; the divisor goes into the scale.
+
+    Equation: ``y[c,i,j] = sum_{a,b} x[c, stride*i + a - padding, the same of j and b]``, where ``x`` is 0 outside the
+    image; as many places as ``conv`` without dilation.
+
+    Units: the input's, divided by the elements of a window.
+
+    Range: the input's (with 0, if there is padding) times the elements of a window.
+
+    Args:
+        padding: rows and columns of zeros on each side, fewer than the window has.
+    """
+
+    op: ClassVar[str] = "sum_pool"
+
+    def infer(self, *edges: Edge) -> Edge:
+        (edge,) = edges
+        shape = self._shape(edge)
+        if edge.bounds is None:
+            return edge.unquantized(shape)
+        lo, hi = self.range({}, edge.bounds)
+        scale = None if edge.scale is None else edge.scale / prod(self.kernel_size)
+        return Edge(shape=shape, T=edge.T, lo=lo, hi=hi, scale=scale)
+
+    def range(self, tensors: Tensors, *x: Bounds) -> Range:
+        return self._summed(x[0].each)
+
+    def total(self, tensors: Tensors, *x: Bounds) -> Range:
+        return self._summed(x[0].total)
+
+    def _summed(self, x: Range) -> Range:
+        lo, hi = x.including(0) if any(self.padding) else x
+        return Range(lo * prod(self.kernel_size), hi * prod(self.kernel_size))
+
+    def step(self, tensors: Tensors, proven: Range, *x: Int) -> Int:
+        return windows(x[0], self.kernel_size, self.stride, self.padding, 0).sum((-2, -1))
+
+
+@dataclass(frozen=True, kw_only=True)
+class MaxPool(Pool):
+    """The largest level of each window; padding never wins.
+
+    Equation: ``y[c,i,j] = max_{a,b} x[c, stride*i + a - padding, the same of j and b]`` over what lies within the
+    image; as many places as ``conv`` without dilation.
+
+    Units: the input's.
+
+    Range: the input's.
+
+    Args:
+        padding: rows and columns that a window may overhang on each side, fewer than it has.
+    """
+
+    op: ClassVar[str] = "max_pool"
+
+    def infer(self, *edges: Edge) -> Edge:
+        return edges[0].reshaped(self._shape(edges[0]))
+
+    def range(self, tensors: Tensors, *x: Bounds) -> Range:
+        return x[0].each
+
+    def step(self, tensors: Tensors, proven: Range, *x: Int) -> Int:
+        never = np.iinfo(np.int64).min
+        return windows(x[0], self.kernel_size, self.stride, self.padding, never).max((-2, -1))

@@ -1,0 +1,109 @@
+"""Time: an edge that is held as a train of steps, and steps added up."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from bitspike.ir.edge import Edge
+from bitspike.ir.limits import MOST_STEPS
+from bitspike.ir.ops.node import Int, Node
+from bitspike.ir.ranges import Bounds, Range, Tensors
+from bitspike.ir.stream import Stream
+
+__all__ = ["Release", "StepSum", "SumTime"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Release(Node):
+    """A held edge as a train of ``T`` steps that is there for the first ``steps`` of them, and then 0.
+
+    Equation: ``y[t] = x[0]`` where ``t < steps``, else 0.
+
+    Units: the input's, divided by the ``parts``.
+
+    Range: the input's, with 0 where ``steps < T``.
+
+    Args:
+        T: steps of the output.
+        steps: how many of them carry the input, 1 to ``T``.
+        parts: how many steps make up the input's whole value; known to ``scale`` alone.
+    """
+
+    op: ClassVar[str] = "release"
+
+    T: int
+    steps: int
+    parts: int
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.steps <= self.T or self.parts < 1:
+            raise self.refuse((self.T, self.steps, self.parts), "wants steps 1 to T, and parts of at least 1")
+
+    def infer(self, *edges: Edge) -> Edge:
+        (edge,) = edges
+        if edge.T != 1:
+            raise self.refuse(f"{edge.T} steps", "wants an input that is held")
+        if edge.bounds is None:
+            return Edge(shape=edge.shape, T=self.T)
+        lo, hi = self.range({}, edge.bounds)
+        scale = None if edge.scale is None else edge.scale / self.parts
+        return Edge(shape=edge.shape, T=self.T, lo=lo, hi=hi, scale=scale)
+
+    def check(self, tensors: Tensors) -> None:
+        if self.T > MOST_STEPS:
+            raise self.refuse(self.T, f"want T to {MOST_STEPS}")
+
+    def range(self, tensors: Tensors, *x: Bounds) -> Range:
+        return x[0].each.including(0) if self.steps < self.T else x[0].each
+
+    def total(self, tensors: Tensors, *x: Bounds) -> Range:
+        return x[0].each.repeated(self.steps)
+
+    def step(self, tensors: Tensors, proven: Range, *x: Int) -> Int:
+        y = np.zeros((self.T, *x[0].shape[1:]), dtype=np.int64)
+        y[: self.steps] = x[0]
+        return y
+
+
+@dataclass(frozen=True, kw_only=True)
+class StepSum(Node):
+    """A sum over the steps of its input, whatever comes of it. One step comes out.
+
+    Equation: ``y = sum_t x[t]``, over the steps that its input has.
+
+    Range: the input's times the steps of the input.
+    """
+
+    adds_steps: ClassVar[bool] = True
+
+    def range(self, tensors: Tensors, *x: Bounds) -> Range:
+        steps, (lo, hi) = x[0].T, x[0].each
+        return Range(lo * steps, hi * steps).within(x[0].total)
+
+    def step(self, tensors: Tensors, proven: Range, *x: Int) -> Int:
+        total: Int = x[0].sum(0, keepdims=True)
+        return total
+
+
+@dataclass(frozen=True, kw_only=True)
+class SumTime(StepSum):
+    """The mean over time as a sum over the steps; the divisor goes into the scale. One step comes out, held.
+
+    Units: the input's, divided by the steps of the input.
+    """
+
+    op: ClassVar[str] = "sum_time"
+
+    def infer(self, *edges: Edge) -> Edge:
+        (edge,) = edges
+        if edge.bounds is None:
+            return Edge(shape=edge.shape, T=1)
+        lo, hi = self.range({}, edge.bounds)
+        return Edge(shape=edge.shape, T=1, lo=lo, hi=hi, scale=None if edge.scale is None else edge.scale / edge.T)
+
+    def stream(self, edges: Sequence[Edge], spikes: Sequence[Stream], seen: float | None) -> Stream:
+        return Stream(seen, self.infer(*edges).highest, None)
