@@ -222,7 +222,7 @@ def test_a_store_at_the_end_of_32_bits_does_not_overflow(part: str, beyond: int)
     )
     net = FrozenGraph(Graph("end", nodes), {})
     assert not found(net, installed("gcc"), *SANITIZED)
-    assert ("int64_t v" in c.to_c(net).files["network.c"]) == bool(beyond)
+    assert ("int64_t n_v" in c.to_c(net).files["network.c"]) == bool(beyond)
 
 
 @pytest.mark.parametrize(("v_reset", "steps"), [(0, 3), (None, 1)])

@@ -7,9 +7,9 @@ from numpy.typing import NDArray
 
 from bitspike.ir import FrozenGraph, Node
 from bitspike.ir.frozen import largest_array
-from bitspike.ir.ops import Int, carry, fire
+from bitspike.ir.ops import Int
 
-__all__ = ["carry", "fire", "logits", "run", "step"]
+__all__ = ["logits", "run", "step"]
 
 ELEMENTS_AT_A_TIME = 2**22
 

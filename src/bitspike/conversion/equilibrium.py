@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from bitspike.errors import UserError
-from bitspike.ir import Affine, Fire, FrozenGraph, Graph, Node, Release
+from bitspike.ir import Affine, Dynamics, Fire, FrozenGraph, Graph, Node, Release
 
 __all__ = ["quantized", "release_of", "with_steps"]
 
@@ -67,7 +67,7 @@ def quantized(net: FrozenGraph, levels: dict[str, int]) -> FrozenGraph:
             case Affine():
                 tensors[f"{node.name}.offset"] = tensors[f"{node.name}.offset"] * parts
                 node = replace(node, steps=None)
-            case Fire(dynamics=d) if d is not None:
+            case Fire(dynamics=Dynamics() as d):
                 if node.name not in levels:
                     raise UserError("neuron", node.name, f"the QANN has none there; it has {', '.join(levels)}")
                 whole = replace(d, tracer=None, v_init=0, rounds=True)

@@ -143,7 +143,7 @@ def settling_bound(graph: Graph) -> int:
     Args:
         graph: the structural one of the QANN, or the frozen one of the SNN.
     """
-    most = {node.name: node.dynamics.tracer or node.T if node.dynamics else node.hi for node in graph.neurons()}
+    most = {node.name: node.dynamics.most_sent or node.T if node.dynamics else node.hi for node in graph.neurons()}
     steps: dict[str, int] = {}
     for node in graph.nodes:
         before = max((steps[name] for name in node.inputs), default=max(most.values()))

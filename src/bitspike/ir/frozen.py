@@ -28,7 +28,8 @@ class FrozenGraph:
         dataset: that the network was trained on, as `bitspike data list` calls it; empty where it is not known.
 
     Attributes:
-        ranges: range of every edge. membranes: of the potential of every neuron layer.
+        ranges: range of every edge. values: of everything that a step of a layer of neurons makes, by layer and name.
+            membranes: of the potentials of every layer of neurons.
 
     Raises:
         UserError: a tensor is missing, unknown, of another shape or out of range, or a value could overflow.
@@ -38,6 +39,7 @@ class FrozenGraph:
     tensors: Mapping[str, Int]
     dataset: str = ""
     ranges: Mapping[str, Range] = field(init=False, repr=False)
+    values: Mapping[str, Mapping[str, Range]] = field(init=False, repr=False)
     membranes: Mapping[str, Range] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -56,9 +58,11 @@ class FrozenGraph:
             node.check(self.graph.tensors_of(node, own))
             _check_size(self.graph, node)
         bounds = edge_bounds(self.graph, own)
-        membranes = {node.name: node.membrane(bounds[node.inputs[0]]) for node in self.graph.neurons()}
+        values = {node.name: node.values(bounds[node.inputs[0]]) for node in self.graph.neurons()}
+        membranes = {node.name: node.program.membrane(values[node.name]) for node in self.graph.neurons()}
         object.__setattr__(self, "tensors", MappingProxyType(own))
         object.__setattr__(self, "ranges", MappingProxyType({name: found.each for name, found in bounds.items()}))
+        object.__setattr__(self, "values", MappingProxyType(values))
         object.__setattr__(self, "membranes", MappingProxyType(membranes))
 
 

@@ -22,6 +22,7 @@ from bitspike.ir.frozen import FrozenGraph, tensor_shapes
 from bitspike.ir.graph import Graph
 from bitspike.ir.ops import OPS, Node
 from bitspike.ir.ranges import INT64
+from bitspike.registry import Registry
 
 __all__ = ["FORMAT", "load", "save", "to_bytes"]
 
@@ -116,12 +117,21 @@ def _to_dict(node: Node) -> dict[str, Any]:
     """Fields that differ from their defaults, and the op's name."""
     if OPS.get(node.op) is not type(node):
         raise node.refuse(node.op, "is no op of that name in bitspike.ir.OPS: register its class")
-    return {"op": node.op, **_kept(node)}
+    fields = _kept(node)
+    for name, kinds in node.kinds.items():
+        if name in fields:
+            fields[name] = {**_kind(kinds, getattr(node, name)), **fields[name]}
+    return {"op": node.op, **fields}
 
 
 def _kept(part: Any) -> dict[str, Any]:
     values = {f.name: getattr(part, f.name) for f in dataclasses.fields(part) if getattr(part, f.name) != f.default}
     return {name: _kept(value) if dataclasses.is_dataclass(value) else value for name, value in values.items()}
+
+
+def _kind(kinds: Registry[type[Any]], part: Any) -> dict[str, Any]:
+    """Which of several kinds a field's value is; the first goes without saying."""
+    return {} if part.kind == next(iter(kinds)) else {"kind": part.kind}
 
 
 def _to_node(index: int, raw: object) -> Node:
@@ -132,17 +142,39 @@ def _to_node(index: int, raw: object) -> Node:
     op = raw.get("op")
     if not isinstance(op, str) or op not in OPS:
         raise UserError(f"{where}.op", op, closest(str(op), OPS))
+    given = dict(fields)
+    parts = {}
+    for name, kinds in OPS[op].kinds.items():
+        if isinstance(given.get(name), dict):
+            parts[name] = _to_part(f"{where}.{name}", kinds, given.pop(name))
+    node = _read(where, OPS[op], given)
     try:
-        node = _reader(OPS[op]).validate_json(json.dumps(fields))
+        node = dataclasses.replace(node, **parts)
+    except UserError as wrong:  # the op's own check
+        raise UserError(f"{where}: {wrong.thing}", wrong.seen, wrong.would_do) from None
+    _check_integers(where, fields)
+    return node
+
+
+def _to_part(where: str, kinds: Registry[type[Any]], raw: dict[str, Any]) -> Any:
+    """A field's value of one of several kinds."""
+    kind = raw.get("kind", next(iter(kinds)))
+    if not isinstance(kind, str) or kind not in kinds:
+        raise UserError(f"{where}.kind", kind, closest(str(kind), kinds))
+    return _read(where, kinds[kind], {key: value for key, value in raw.items() if key != "kind"})
+
+
+def _read(where: str, kind: type[Any], fields: dict[str, Any]) -> Any:
+    try:
+        reader: TypeAdapter[Any] = _reader(kind)
+        return reader.validate_json(json.dumps(fields))
     except ValidationError as wrong:
         first = wrong.errors(include_url=False)[0]
         field = ".".join((where, *(str(part) for part in first["loc"])))
         cause = first.get("ctx", {}).get("error")
-        if isinstance(cause, UserError):  # the op's own check
+        if isinstance(cause, UserError):  # the class's own check
             raise UserError(f"{field}: {cause.thing}", cause.seen, cause.would_do) from None
         raise UserError(field, first["input"], first["msg"]) from None
-    _check_integers(where, fields)
-    return node
 
 
 def _check_integers(where: str, value: object) -> None:
@@ -158,7 +190,7 @@ def _check_integers(where: str, value: object) -> None:
 
 
 @cache
-def _reader(kind: type[Node]) -> TypeAdapter[Node]:
+def _reader(kind: Any) -> TypeAdapter[Any]:
     return TypeAdapter(kind)
 
 

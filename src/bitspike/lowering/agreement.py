@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from bitspike.backends import oracle
 from bitspike.errors import UserError
+from bitspike.intmath import half
 from bitspike.ir import Fire, FrozenGraph
 from bitspike.layers import mean_over_time
 
@@ -125,7 +126,7 @@ def _fed_by_floats(
     for node in net.graph.nodes:
         inputs = [edges[name] for name in node.inputs]
         if isinstance(node, Fire):
-            levels, potentials = oracle.fire(node, inputs[0])
+            levels, potentials = node.fire(inputs[0])
             differs = levels != sent[node.name]
             first = differs & (np.cumsum(differs, axis=0) == 1)  # after it, the two membranes have parted
             distances = _distance(node, potentials[first])
@@ -138,10 +139,10 @@ def _fed_by_floats(
 
 def _distance(node: Fire, u: Int) -> NDArray[np.float64]:
     """From potentials to the nearest threshold that the neuron has, as a share of ``v_threshold``."""
-    d = node.dynamics
-    assert d is not None
-    one = 1 << d.fraction_bits
-    above = u + (one >> 1 if d.rounds else 0)
-    nearest = np.clip((above + (one >> 1)) >> d.fraction_bits, node.lo + 1, node.hi) << d.fraction_bits
+    quantizer = node.program.quantizer
+    if quantizer is None:  # it has no threshold to be far from
+        return np.zeros(u.shape)
+    above, one = u + quantizer.c, 1 << quantizer.n
+    nearest = np.clip((above + half(quantizer.n)) >> quantizer.n, quantizer.lo + 1, quantizer.hi) << quantizer.n
     distances: NDArray[np.float64] = np.abs(above - nearest) / one
     return distances

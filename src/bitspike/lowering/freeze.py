@@ -40,7 +40,7 @@ from bitspike.ir import (
     SumTime,
     Synapse,
 )  # fmt: skip
-from bitspike.ir.ops import MOST_STORE_SHIFT
+from bitspike.ir.limits import MOST_STORE_SHIFT
 from bitspike.layers import ReleasedAffine
 from bitspike.lowering.structure import lower
 from bitspike.neurons import BaseNode, STBIFNode

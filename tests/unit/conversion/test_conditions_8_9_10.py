@@ -228,7 +228,7 @@ def test_condition_10_floats_do_not_add_up_where_integers_do(name):
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_condition_10_neurons_in_floats_are_seen(monkeypatch, dtype):
     """Only the neurons add in floats, with a threshold of 0.1; all else stays in integers."""
-    made, exact = convert(on_thresholds("resnet8-thin"), SHAPE), oracle.fire
+    made, exact = convert(on_thresholds("resnet8-thin"), SHAPE), Fire.fire
 
     def fire(node: Fire, current: Int) -> tuple[Int, Int]:
         d = node.dynamics
@@ -238,7 +238,7 @@ def test_condition_10_neurons_in_floats_are_seen(monkeypatch, dtype):
         return (STBIFNode(node.T, 0.1, d.tracer)(in_floats) / 0.1).round().long().numpy(), current
 
     assert check(made, images=COARSE).equal
-    monkeypatch.setattr(oracle, "fire", fire)
+    monkeypatch.setattr(Fire, "fire", fire)
     found = check(made, images=COARSE)
     assert not found.equal
     assert 0 < sum(layer.unequal for layer in found.layers.values()) < 500  # those on a threshold, and those behind

@@ -284,7 +284,7 @@ REFUSED = {
     "leak overflows": (
         lambda: straight(
             wide,
-            Fire(name="op", inputs=("wide",), T=2, lo=0, hi=0, dynamics=replace(live, leak_multiplier=2, leak_shift=1)),
+            Fire(name="op", inputs=("wide",), T=2, lo=0, hi=0, dynamics=replace(live, leak_multiplier=3, leak_shift=2)),
             **widened,
         ),
         "fire op: got .*; the leak could overflow 64 bits",
@@ -302,8 +302,8 @@ REFUSED = {
         lambda: straight(
             wide,
             stored("op", multiplier=1, shift=60),
-            wide__multiplier=[-(1 << 53)],
-            wide__offset=[-(1 << 61)],
+            wide__multiplier=[1 << 52],
+            wide__offset=[3 << 60],
         ),
         "fire op: got .*; the store could overflow 64 bits",
     ),

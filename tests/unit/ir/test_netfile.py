@@ -405,7 +405,7 @@ WRONG: dict[str, list[object]] = {
     "Pair": [1, None, "ab", {}, [], [1], [1, 2, 3], ["a", 1], [True, 1], [1, 1.5], [1, None], [[1], 1]],
     "tuple[int, ...]": [24, None, "24", {}, ["24"], [24.0], [True], [None], [[24]]],
     "float | None": ["1", True, [], {}, float("nan"), float("inf"), -float("inf"), 1e999],
-    "Dynamics | None": [1, "x", [], True],
+    "AnyDynamics | None": [1, "x", [], True],
     "Store | None": [1, "x", [], True],
 }
 NODE_FIELDS = [
@@ -884,7 +884,7 @@ def test_what_is_accepted_does_not_wrap_around(
     assert edges["a"].ravel().tolist() == a
     assert (edges["l"].item(), edges["c"].item()) == (accumulated, current)
     v = init
-    potentials = oracle.fire(nodes[5], edges["c"])[1].ravel().tolist()
+    potentials = Fire.fire(nodes[5], edges["c"])[1].ravel().tolist()
     for t in range(T):
         u = (v * leak >> 15) + current
         level = min(max(u >> fraction, -3), 3)

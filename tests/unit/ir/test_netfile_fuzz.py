@@ -81,7 +81,7 @@ def assert_within_ranges(net: FrozenGraph) -> None:
     for name, values in edges.items():
         assert net.ranges[name].lo <= values.min() <= values.max() <= net.ranges[name].hi, name
     for node in net.graph.neurons():
-        potentials = oracle.fire(node, edges[node.inputs[0]])[1]
+        potentials = node.fire(edges[node.inputs[0]])[1]
         proven = net.membranes[node.name]
         assert proven.lo <= potentials.min() <= potentials.max() <= proven.hi, node.name
 

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from bitspike import UserError
 from bitspike.intmath import saturate, shift_right, shift_right_round
-from bitspike.ir.program import Program, Step
-from bitspike.ir.proof import value_ranges
+from bitspike.ir.ops.program import Program, Step
+from bitspike.ir.ops.proof import value_ranges
 from bitspike.ir.ranges import Range
 
 
@@ -61,7 +61,7 @@ def test_a_held_current_is_the_same_at_every_step():
 @given(st.integers(-(2**40), 2**40), st.integers(1, 2**15), st.integers(0, 20))
 def test_primitives_are_those_of_intmath(x, factor, shift):
     step = Step(v=0)
-    scaled = step.named("scaled", (step.v + step.x).scaled(factor, shift))
+    scaled = step.named("scaled", ((step.v + step.x) * factor).rounded(shift))
     clipped = step.named("clipped", scaled.clip(-5, 7))
     floor = step.named("floor", (step.x + 3) >> shift)
     program = step.ends(clipped, ("floor",), v=step.x)

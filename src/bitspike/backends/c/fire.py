@@ -1,86 +1,72 @@
-"""Neurons: `bitspike.ir.Dynamics`, one neuron over all of its steps, its state in local variables."""
+"""Neurons: the program of a step (`bitspike.ir.ops.program`), one neuron over all of its steps, state in variables."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from bitspike.backends.c.memory import CType, number_type
 from bitspike.backends.c.text import number
 from bitspike.backends.c.writer import Writer
-from bitspike.intmath import half
-from bitspike.ir import Dynamics, Fire
-from bitspike.ir.ranges import INT64, Range
+from bitspike.ir import Fire, Operand, Range
 
 if TYPE_CHECKING:
     from bitspike.backends.c.code import Code
     from bitspike.backends.c.plan import Plan
 
-__all__ = ["Neurons"]
+__all__ = ["PRIMITIVES", "Neurons"]
+
+PRIMITIVES: Mapping[str, str] = MappingProxyType(
+    {
+        "add": "{} + {}",
+        "sub": "{} - {}",
+        "mul": "{} * {}",
+        "shift": "BITSPIKE_SHIFT_RIGHT({}, {})",
+        "clip": "BITSPIKE_CLIP({}, {}, {})",
+        "select": "{} != 0 ? {} : {}",
+    }
+)
+"""How each primitive is written; its operands are variables or constants."""
 
 
 class Neurons(Writer[Fire]):
-    """Leak, fire and reset for each step. What reads the level comes between firing and the reset."""
+    """The instructions of each step, a constant for each. What reads the level comes before the state is carried on."""
 
     stored = True
     pours = True
 
     def kind(self, plan: Plan, node: Fire) -> CType:
-        d, u = _dynamics(node), plan.net.membranes[node.name]
-        levels = (level << d.fraction_bits for level in (node.lo, node.hi, 1))
-        leaked = (min(max(end * d.leak_multiplier, -INT64), INT64) for end in u)  # of v, it is proven less
-        sent = (node.lo, node.hi + (d.tracer or 0))
-        raised = u.hi + half(d.fraction_bits)
-        current = plan.net.ranges[node.inputs[0]]
-        return number_type(u.including(*current, *levels, *leaked, *sent, raised, *_stored_ends(node, u)))
+        constants = (part for made in node.program.instructions for part in made.operands if isinstance(part, int))
+        values = (end for found in plan.net.values[node.name].values() for end in found)
+        return number_type(Range(0, 0).including(*constants, *values))
 
     def begin(self, code: Code, node: Fire) -> None:
-        d, kind = _dynamics(node), code.plan.kind(node)
-        code.text.line(f"{kind.name} v = {number(d.v_init)};")
-        if d.tracer is not None:
-            code.text.line(f"{kind.name} sent = 0;")
+        kind = code.plan.kind(node)
+        for name, start in node.program.start.items():
+            code.text.line(f"{kind.name} {_variable(name)} = {number(start, kind)};")
 
     def made(self, code: Code, node: Fire) -> str:
-        d, kind, line = _dynamics(node), code.plan.kind(node), code.text.line
-        leaked = f"BITSPIKE_SHIFT_RIGHT(leaked, {d.leak_shift})" if d.leak_shift else "leaked"
-        line(f"const {kind.name} leaked = v * {number(d.leak_multiplier, kind)};")
-        line(f"const {kind.name} u = {leaked} + {code.read(node.inputs[0])};")
-        shifted = "u"
-        if d.rounds and d.fraction_bits:
-            shifted = "shifted"
-            line(f"const {kind.name} shifted = u + {number(half(d.fraction_bits), kind)};")
-        line(f"const {kind.name} crossed = BITSPIKE_SHIFT_RIGHT({shifted}, {d.fraction_bits});")
-        clipped = f"BITSPIKE_CLIP(crossed, {number(node.lo)}, {number(node.hi)})"
-        if d.tracer is None:
-            line(f"const {kind.name} level = {clipped};")
-        else:
-            line(f"const {kind.name} wanted = sent + {clipped};")
-            line(f"const {kind.name} level = BITSPIKE_CLIP(wanted, 0, {number(d.tracer)}) - sent;")
-        return "level"
+        kind, program = code.plan.kind(node), node.program
+        code.text.line(f"const {kind.name} {_variable('x')} = {code.read(node.inputs[0])};")
+        for made in program.needed(program.level, *program.carried.values()):
+            expression = PRIMITIVES[made.primitive].format(*(_operand(part, kind) for part in made.operands))
+            code.text.line(f"const {kind.name} {_variable(made.result)} = {expression};")
+        return _variable(program.level)
 
     def end(self, code: Code, node: Fire) -> None:
-        d, kind, line = _dynamics(node), code.plan.kind(node), code.text.line
-        if d.tracer is not None:
-            line("sent += level;")
-        soft = f"v = u - level * {number(1 << d.fraction_bits, kind)};"
-        line(soft if d.v_reset is None else f"v = level != 0 ? {number(d.v_reset, kind)} : u;")
-        if d.store is not None:
-            nearest = code.rounded("scaled", "v", number(d.store.multiplier, kind), d.store.shift, kind)
-            line(f"const {kind.name} nearest = {nearest};")
-            clipped = f"BITSPIKE_CLIP(nearest, {number(-node.top)}, {number(node.top)})"
-            stored = code.rounded("stored", clipped, number(d.store.step, kind), d.store.step_shift, kind)
-            line(f"v = {stored};")
+        kind, program = code.plan.kind(node), node.program
+        moved = [name for name, source in program.carried.items() if source in program.start and source != name]
+        for name in moved:  # a part of the state that becomes another one, read before any of them is written
+            code.text.line(f"const {kind.name} moved_{name} = {_operand(program.carried[name], kind)};")
+        for name, source in program.carried.items():
+            code.text.line(f"{_variable(name)} = {f'moved_{name}' if name in moved else _operand(source, kind)};")
 
 
-def _dynamics(node: Fire) -> Dynamics:
-    assert node.dynamics is not None  # a FrozenGraph has them
-    return node.dynamics
+def _operand(part: Operand, kind: CType) -> str:
+    return _variable(part) if isinstance(part, str) else number(part, kind)
 
 
-def _stored_ends(node: Fire, u: Range) -> list[int]:
-    """Ends of the products in `Store`, and of what is added to them."""
-    store = _dynamics(node).store
-    if store is None:
-        return []
-    raised, widest = half(store.shift), node.top * store.step
-    scaled = [min(max(end * store.multiplier, -INT64), INT64) for end in u]  # of v, it is proven less
-    return [*scaled, raised, max(scaled) + raised, -widest, widest + half(store.step_shift)]
+def _variable(name: str) -> str:
+    """A value of the program in C: apart from all other variables of a layer."""
+    return f"n_{name}"

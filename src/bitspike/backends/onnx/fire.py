@@ -1,57 +1,53 @@
-"""Neurons in ONNX: `bitspike.ir.Dynamics`, unrolled over their steps."""
+"""Neurons in ONNX: the program of a step (`bitspike.ir.ops.program`), unrolled over their steps, in float64."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from math import ldexp
+from types import MappingProxyType
 
 from bitspike.backends.onnx.model import FLOAT64, Model, check
-from bitspike.intmath import half, shift_right
-from bitspike.ir import Fire
+from bitspike.ir import Fire, Instruction
+from bitspike.ir.ops import program
 
-__all__ = ["fire"]
+__all__ = ["PRIMITIVES", "fire"]
+
+Inputs = tuple[str, ...]
+PRIMITIVES: Mapping[str, Callable[[Model, Inputs], tuple[str, Inputs]]] = MappingProxyType(
+    {
+        "add": lambda model, x: ("Add", x),
+        "sub": lambda model, x: ("Sub", x),
+        "mul": lambda model, x: ("Mul", x),
+        "shift": lambda model, x: ("Floor", (model.op("Mul", *x),)),
+        "clip": lambda model, x: ("Clip", x),
+        "select": lambda model, x: ("Where", (model.op("Equal", x[0], model.number(0)), x[2], x[1])),
+    }
+)
+"""The op of ONNX that each primitive ends in, and what that reads. A shift is a floored product with a power of two."""
 
 
 def fire(model: Model, node: Fire) -> None:
-    """Leak, fire and reset of every step, in float64: a shift is a product with a power of two, and Floor."""
-    d, op, number = node.dynamics, model.op, model.number
-    assert d is not None  # a FrozenGraph has them
-    raised = half(d.fraction_bits) if d.rounds else 0
-    leaks = node.T > 1 and d.leak_multiplier != 1 << d.leak_shift
-    _check(model, node, raised, leaks)
-    sent = number(0)
-    v = number(int(shift_right(d.v_init * d.leak_multiplier, d.leak_shift)))
+    """The instructions of every step; in the last one, those of the level alone. What is constant is computed here."""
+    step = node.program
+    state: dict[str, str | int] = dict(step.start)
     for t in range(node.T):
-        if t and leaks:
-            v = op("Floor", op("Mul", v, number(ldexp(d.leak_multiplier, -d.leak_shift))))
-        u = op("Add", v, model.step(node.inputs[0], t, "float64"))
-        above = op("Add", u, number(raised)) if raised else u
-        level = op("Floor", op("Mul", above, number(ldexp(1, -d.fraction_bits))))
-        ends = number(node.lo), number(node.hi)
-        if d.tracer is None:
-            level = model.emit(node, t, "float64", "Clip", level, *ends)
-        else:
-            wanted = op("Add", sent, op("Clip", level, *ends))
-            after = op("Clip", wanted, number(0), number(d.tracer))
-            level, sent = model.emit(node, t, "float64", "Sub", after, sent), after
-        if t + 1 == node.T:
-            break
-        if d.v_reset is None:
-            v = op("Sub", u, op("Mul", level, number(1 << d.fraction_bits)))
-        else:
-            v = op("Where", op("Equal", level, number(0)), u, number(d.v_reset))
-        if d.store is not None:
-            code = model.product(v, number(d.store.multiplier), d.store.shift)
-            code = op("Clip", code, number(-node.top), number(node.top))
-            v = model.product(code, number(d.store.step), d.store.step_shift)
+        carried = step.carried.values() if t + 1 < node.T else ()
+        values: dict[str, str | int] = {"x": model.step(node.inputs[0], t, "float64"), **state}
+        for made in step.needed(step.level, *carried):
+            found = model.net.values[node.name][made.result]
+            check(node, max(found.hi, -found.lo), FLOAT64)
+            values[made.result] = _written(model, node, t, made, values, made.result == step.level)
+        state = {name: values[s] if isinstance(s, str) else s for name, s in step.carried.items() if carried}
 
 
-def _check(model: Model, node: Fire, raised: int, leaks: bool) -> None:
-    """Refuses neurons whose potentials, or products with them, are beyond float64."""
-    d, membrane = node.dynamics, model.net.membranes[node.name]
-    assert d is not None
-    reach = max(membrane.hi, -membrane.lo)
-    check(node, max(reach + raised, reach * d.leak_multiplier * leaks), FLOAT64)
-    if d.store is not None:
-        scaled = reach * d.store.multiplier + half(d.store.shift)
-        stored = node.top * d.store.step + half(d.store.step_shift)
-        check(node, max(scaled, stored) * (node.T > 1), FLOAT64)
+def _written(
+    model: Model, node: Fire, t: int, made: Instruction, values: Mapping[str, str | int], sent: bool
+) -> str | int:
+    operands = [values[part] if isinstance(part, str) else part for part in made.operands]
+    if not any(isinstance(part, str) for part in operands):
+        return int(program.PRIMITIVES[made.primitive](*operands))
+    if made.primitive == "shift":
+        operands[1] = model.number(ldexp(1, -int(operands[1])))
+    inputs = tuple(part if isinstance(part, str) else model.number(part) for part in operands)
+    kind, read = PRIMITIVES[made.primitive](model, inputs)
+    return model.emit(node, t, "float64", kind, *read) if sent else model.op(kind, *read)

@@ -5,43 +5,47 @@ integers, the tensors, and what a cost asks. ``Equation:``, ``Units:``, ``Range:
 the table of docs/ir-spec.md, which tools/ir_spec.py writes.
 """
 
-from bitspike.ir.ops.arithmetic import MOST_FRACTION_BITS, Add, Affine, Relu
-from bitspike.ir.ops.dynamics import carry, fire, membrane_range
+from bitspike.ir.ops.arithmetic import Add, Affine, Relu
+from bitspike.ir.ops.dynamics import DYNAMICS, AnyDynamics, Dynamics, Store
 from bitspike.ir.ops.ends import Input, Readout
 from bitspike.ir.ops.linear import Conv, Linear, Synapse
-from bitspike.ir.ops.neurons import MOST_STORE_SHIFT, Dynamics, Fire, Store
+from bitspike.ir.ops.neurons import Fire
 from bitspike.ir.ops.node import Int, Node
 from bitspike.ir.ops.pooling import MaxPool, Pool, SumPool
+from bitspike.ir.ops.program import Instruction, Operand, Program, Quantizer, Step, Term
 from bitspike.ir.ops.shape import Reshape
 from bitspike.ir.ops.time import Release, SumTime
 from bitspike.registry import Registry
 
 __all__ = [
-    "MOST_FRACTION_BITS",
-    "MOST_STORE_SHIFT",
+    "DYNAMICS",
     "OPS",
     "Add",
     "Affine",
+    "AnyDynamics",
     "Conv",
     "Dynamics",
     "Fire",
     "Input",
+    "Instruction",
     "Int",
     "Linear",
     "MaxPool",
     "Node",
+    "Operand",
     "Pool",
+    "Program",
+    "Quantizer",
     "Readout",
     "Release",
     "Relu",
     "Reshape",
+    "Step",
     "Store",
     "SumPool",
     "SumTime",
     "Synapse",
-    "carry",
-    "fire",
-    "membrane_range",
+    "Term",
 ]
 
 OPS = Registry[type[Node]]("op")

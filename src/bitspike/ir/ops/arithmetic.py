@@ -10,13 +10,12 @@ import numpy as np
 
 from bitspike.intmath import half, shift_right_round
 from bitspike.ir.edge import Edge
+from bitspike.ir.limits import MOST_FRACTION_BITS
 from bitspike.ir.ops.node import Int, Node
 from bitspike.ir.ranges import INT64, Bounds, Range, Tensors
 from bitspike.ir.stream import Stream
 
-__all__ = ["MOST_FRACTION_BITS", "Add", "Affine", "Relu"]
-
-MOST_FRACTION_BITS = 30
+__all__ = ["Add", "Affine", "Relu"]
 
 
 @dataclass(frozen=True, kw_only=True)

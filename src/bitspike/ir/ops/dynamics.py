@@ -1,116 +1,188 @@
-"""What a neuron does in a step, in integers: on numbers, and on the ranges that hold all of them.
-
-This is the equation of `Dynamics` and `Store`, twice: `fire` and `carry` compute it, `membrane_range` proves what it
-can make. Both follow one and the same order of leak, current, level, tracer, reset and store.
-"""
+"""How frozen neurons live: the integers of each kind, and one step of it as a program."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import ClassVar
 
-import numpy as np
+from bitspike.errors import UserError
+from bitspike.intmath import half
+from bitspike.ir.edge import STRICT
+from bitspike.ir.limits import MOST_FRACTION_BITS, MOST_STEP, MOST_STORE_SHIFT, MOST_TRACED
+from bitspike.ir.ops.program import Program, Step, Term
+from bitspike.registry import Registry
 
-from bitspike.intmath import half, saturate, shift_right, shift_right_round
-from bitspike.ir.ops.node import Int
-from bitspike.ir.ranges import INT64, Range
-
-if TYPE_CHECKING:
-    from bitspike.ir.ops.neurons import Dynamics, Fire, Store
-
-__all__ = ["carry", "fire", "membrane_range"]
+__all__ = ["DYNAMICS", "AnyDynamics", "Dynamics", "Store"]
 
 
-def fire(node: Fire, current: Int) -> tuple[Int, Int]:
-    """A layer of neurons, step by step, from a fresh state.
+@dataclass(frozen=True, kw_only=True)
+class Store:
+    """How a potential is carried in the ``membrane_bits`` of the `Fire`: as a code, which is all that a step keeps.
+
+    After the reset of each step, with ``Q = 2^(membrane_bits - 1) - 1``::
+
+        code = clip((v * multiplier + half(shift)) >> shift, -Q, Q)
+        v    = (code * step + half(step_shift)) >> step_shift
+
+    where ``half(n) = 2^(n - 1)`` if ``n > 0``, else 0: both are rounded half up. ``v_init`` is not stored.
+
+    Units: ``v`` in ``2^-fraction_bits`` of the threshold, ``code`` in levels of ``step / 2^step_shift`` of these.
+
+    Range: ``code`` in ``-Q .. Q``, so ``v`` has ``2 * Q + 1`` values at most. The map is monotone: ends go to ends.
 
     Args:
-        node: a frozen one.
-        current: ``[T, N, *shape]``, or one step that is held.
-
-    Returns:
-        The levels sent, and the potentials ``u`` that they were sent at: ``[T, N, *shape]`` both.
+        multiplier: over ``2^shift``, levels in one unit of ``v``: 1 to 2^30.
+        shift: 0 to 60.
+        step: over ``2^step_shift``, units of ``v`` in one level: 0 to 2^46, so that no code overflows.
+        step_shift: 0 to 30.
     """
-    d = node.dynamics
-    assert d is not None  # a FrozenGraph has them
-    up = half(d.fraction_bits) if d.rounds else 0
-    v = np.full(current.shape[1:], d.v_init, dtype=np.int64)
-    sent = np.zeros_like(v)
-    levels, potentials = (np.empty((node.T, *v.shape), dtype=np.int64) for _ in range(2))
-    for t in range(node.T):
-        u = potentials[t] = shift_right(v * d.leak_multiplier, d.leak_shift) + current[t if len(current) > 1 else 0]
-        levels[t] = saturate(shift_right(u + up, d.fraction_bits), node.lo, node.hi)
-        if d.tracer is not None:
-            levels[t] = saturate(sent + levels[t], 0, d.tracer) - sent
-            sent += levels[t]
-        v = carry(node, u, levels[t])
-    return levels, potentials
+
+    multiplier: int
+    shift: int
+    step: int
+    step_shift: int
+
+    __pydantic_config__ = STRICT
+
+    def __post_init__(self) -> None:
+        limits = {
+            "multiplier": (1, 1 << MOST_FRACTION_BITS),
+            "shift": (0, MOST_STORE_SHIFT),
+            "step": (0, MOST_STEP),
+            "step_shift": (0, MOST_FRACTION_BITS),
+        }
+        for name, (least, most) in limits.items():
+            if not least <= getattr(self, name) <= most:
+                raise UserError(name, getattr(self, name), f"want {least} to {most}")
 
 
-def carry(node: Fire, u: Int, level: Int) -> Int:
-    """The potential ``v`` that goes into the next step: reset, and stored where the membrane is quantized."""
-    d = node.dynamics
-    assert d is not None  # a FrozenGraph has them
-    v: Int = u - (level << d.fraction_bits) if d.v_reset is None else np.where(level != 0, d.v_reset, u)
-    if d.store is None:
-        return v
-    code = saturate(shift_right_round(v * d.store.multiplier, d.store.shift), -node.top, node.top)
-    return shift_right_round(code * d.store.step, d.store.step_shift)
+@dataclass(frozen=True, kw_only=True)
+class AnyDynamics:
+    """What every kind of frozen neuron says of itself: one step as a program, and what must hold of its `Fire`.
 
-
-def membrane_range(node: Fire, current: Range, total: Range | None = None) -> Range:
-    """Every value that ``u`` or ``v`` takes within the neuron's ``T`` steps, for any currents within ``current``.
-
-    ``total`` bounds what the currents of the first steps, however many, add up to.
+    A kind is a dataclass of integers, registered in `DYNAMICS`, with the name that its file form has.
     """
-    if node.dynamics is None:
-        raise node.refuse(None, "want the integers of a frozen neuron (dynamics)")
-    d, v = node.dynamics, Range(node.dynamics.v_init, node.dynamics.v_init)
-    seen = v
-    for _ in range(node.T):
-        if v.reach * d.leak_multiplier >= INT64:
-            raise node.refuse(tuple(v), "the leak could overflow 64 bits")
-        u = Range(*(end * d.leak_multiplier >> d.leak_shift for end in v)) + current
-        if u.reach >= INT64:
-            raise node.refuse(tuple(u), "the membrane could overflow 64 bits")
-        before, v = v, _after_reset(u, d, node.lo, node.hi)
-        seen = seen.including(*u, *v)
-        if d.store is not None:
-            if v.reach * d.store.multiplier + half(d.store.shift) >= INT64:
-                raise node.refuse(tuple(v), "the store could overflow 64 bits")
-            v = Range(*(_stored(end, d.store, node.top) for end in v))
-            seen = seen.including(*v)
-        if v == before:  # so are all steps from here on
-            break
-    perfect = d.leak_multiplier == 1 << d.leak_shift and d.v_reset is None and d.store is None
-    if total is None or d.tracer is None or not perfect:
-        return seen
-    kept = Range(d.v_init + total.lo - (d.tracer << d.fraction_bits), d.v_init + total.hi)
-    return seen.within(kept.including(d.v_init))
+
+    kind: ClassVar[str]
+    __pydantic_config__ = STRICT
+
+    def program(self, lo: int, hi: int, top: int) -> Program:
+        """One step of a neuron whose levels are ``lo..hi`` and whose stored membrane has the codes ``-top..top``."""
+        raise NotImplementedError
+
+    def check_levels(self, lo: int, hi: int) -> None:
+        """Refuses levels that such neurons cannot have.
+
+        Raises:
+            UserError: they cannot.
+        """
+
+    def check_membrane(self, membrane_bits: int | None) -> None:
+        """Refuses another membrane than such neurons have.
+
+        Raises:
+            UserError: it is another.
+        """
+        if membrane_bits is not None:
+            raise UserError("membrane", f"membrane_bits={membrane_bits}", "want none: its membrane has no codes")
+
+    @property
+    def most_sent(self) -> int | None:
+        """What the levels of any first steps add up to at most, 0 being the least; ``None`` where nothing bounds it."""
+        return None
 
 
-def _stored(v: int, store: Store, top: int) -> int:
-    """`Store` of one potential. It is monotone: the ends of a range become the ends of the stored one."""
-    code = min(max(v * store.multiplier + half(store.shift) >> store.shift, -top), top)
-    return code * store.step + half(store.step_shift) >> store.step_shift
+@dataclass(frozen=True, kw_only=True)
+class Dynamics(AnyDynamics):
+    """The integers by which a frozen neuron lives. Potentials are fixed point: the threshold is ``2^fraction_bits``.
 
+    One step, with ``v = v_init`` and ``sent = 0`` before the first, current ``x``, ``lo`` and ``hi`` of the `Fire`::
 
-def _after_reset(u: Range, d: Dynamics, lo: int, hi: int) -> Range:
-    """Extremes of the carried potential: they lie at the ends of ``u`` or on either side of a threshold.
+        half  = 2^(fraction_bits - 1) if rounds and fraction_bits > 0, else 0
+        u     = ((v * leak_multiplier) >> leak_shift) + x
+        level = clip((u + half) >> fraction_bits, lo, hi)
+        level = clip(sent + level, 0, tracer) - sent              where there is a tracer
+        sent  = sent + level                                      where there is a tracer
+        v     = u - (level << fraction_bits)                      where v_reset is None (soft reset)
+        v     = v_reset where level != 0, u where level == 0      otherwise (hard reset)
+        v     = what Store makes of v                             where there is a store
 
-    Between two thresholds everything repeats, so of those within ``u`` the first and the last are enough, with the two
-    that enclose level 0, where a hard reset changes its mind.
+    Units: ``v``, ``u``, ``x``, ``v_reset`` and ``v_init`` in ``2^-fraction_bits`` of the threshold.
+
+    Range: of ``u`` and ``v`` together, ``v_init`` included, over the steps of the `Fire`: interval by interval, with
+    any current of the input's range at each step, and the exact extremes of the reset over the interval of ``u``.
+    ``v`` counts before it is stored and after. With a tracer, a soft reset, no leak and no store, also no farther than
+    ``v_init`` plus what the currents can add up to (`bitspike.ir.ranges`) minus 0 to ``tracer`` thresholds.
+
+    Args:
+        fraction_bits: bits of a potential after the point, 0 to 30.
+        leak_multiplier: over ``2^leak_shift``, what a step keeps of the potential: 0 to all of it.
+        leak_shift: 0 to 30.
+        v_reset: potential after any level but 0 (hard reset); ``None`` subtracts what was sent (soft reset).
+        v_init: potential before the first step.
+        rounds: whether the level is the nearest one (half up) and not the one below.
+        tracer: most that the levels sent so far may add up to, and 0 the least; ``None`` for no such limits.
+        store: of a membrane that is quantized; ``None`` carries ``v`` as it is.
     """
-    up = half(d.fraction_bits) if d.rounds else 0
-    first, last = (min(max(value + up >> d.fraction_bits, lo), hi) for value in u)
-    ends = set(u)
-    for level in (first + 1, last, 0, 1):
-        threshold = (level << d.fraction_bits) - up
-        ends |= {value for value in (threshold - 1, threshold) if u.lo <= value <= u.hi}
-    levels = [(value, min(max(value + up >> d.fraction_bits, lo), hi)) for value in ends]
-    if d.tracer is not None:
-        levels += [(value, 0) for value in u]  # it may hold back any part of a level
-    if d.v_reset is None:
-        carried = [value - (level << d.fraction_bits) for value, level in levels]
-    else:
-        carried = [d.v_reset if level else value for value, level in levels]
-    return Range(min(carried), max(carried))
+
+    fraction_bits: int
+    leak_multiplier: int
+    leak_shift: int
+    v_reset: int | None
+    v_init: int = 0
+    rounds: bool = False
+    tracer: int | None = None
+    store: Store | None = None
+
+    kind: ClassVar[str] = "threshold"
+
+    def __post_init__(self) -> None:
+        for name in ("fraction_bits", "leak_shift"):
+            if not 0 <= getattr(self, name) <= MOST_FRACTION_BITS:
+                raise UserError(name, getattr(self, name), f"want 0 to {MOST_FRACTION_BITS}")
+        if not 0 <= self.leak_multiplier <= 1 << self.leak_shift:
+            wanted = f"want 0 to {1 << self.leak_shift}: a membrane does not grow by itself"
+            raise UserError("leak_multiplier", self.leak_multiplier, wanted)
+        for name in ("v_reset", "v_init"):
+            if abs(getattr(self, name) or 0) >= 1 << 62:
+                raise UserError(name, getattr(self, name), "want a potential within +-2^62")
+        if self.tracer is not None and not 1 <= self.tracer <= MOST_TRACED:
+            raise UserError("tracer", self.tracer, f"want 1 to {MOST_TRACED}")
+
+    def program(self, lo: int, hi: int, top: int) -> Program:
+        step = Step(v=self.v_init) if self.tracer is None else Step(v=self.v_init, sent=0)
+        kept = step.v
+        if self.leak_multiplier != 1 << self.leak_shift:
+            kept = step.named("leak", step.v * self.leak_multiplier >> self.leak_shift)
+        u = step.named("membrane", kept + step.x)
+        raised = u + half(self.fraction_bits) if self.rounds else u
+        level = (raised >> self.fraction_bits).clip(lo, hi)
+        also: dict[str, Term] = {}
+        if self.tracer is not None:
+            also["sent"] = (step.sent + level).clip(0, self.tracer)
+            level = also["sent"] - step.sent
+        level = step.named("level", level)
+        v = u - (level << self.fraction_bits) if self.v_reset is None else level.select(self.v_reset, u)
+        v = step.named("reset", v)
+        if self.store is not None:
+            code = (v * self.store.multiplier).rounded(self.store.shift).clip(-top, top)
+            v = step.named("store", (code * self.store.step).rounded(self.store.step_shift))
+        return step.ends(level, ("membrane", "reset", "v"), v=v, **also)
+
+    def check_levels(self, lo: int, hi: int) -> None:
+        if self.tracer is not None and not lo <= 0 <= hi:
+            raise UserError("levels", (lo, hi), "wants level 0 among its levels, as it has a tracer")
+
+    def check_membrane(self, membrane_bits: int | None) -> None:
+        if (self.store is None) != (membrane_bits is None):
+            missing = "a store in its dynamics" if self.store is None else "the membrane_bits of its store"
+            raise UserError("membrane", f"membrane_bits={membrane_bits}", f"want {missing}")
+
+    @property
+    def most_sent(self) -> int | None:
+        return self.tracer
+
+
+DYNAMICS = Registry[type[AnyDynamics]]("dynamics")
+"""Kinds of frozen neurons, by the name that ``kind`` has in a file; where a file says none it is the first."""
+DYNAMICS.register(Dynamics.kind, Dynamics)

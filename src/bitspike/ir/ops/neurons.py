@@ -1,125 +1,24 @@
-"""Neurons: the integers by which they live, and a layer of them. What they do in a step is in `dynamics`."""
+"""A layer of neurons. How they live, and what a step of theirs is, stands in `dynamics`."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from functools import lru_cache
+from typing import Any, ClassVar
 
 from bitspike.bits import signed_range
 from bitspike.errors import UserError
-from bitspike.ir.edge import STRICT, Edge
-from bitspike.ir.limits import MOST_LEVEL, MOST_STEPS
-from bitspike.ir.ops.arithmetic import MOST_FRACTION_BITS
-from bitspike.ir.ops.dynamics import fire, membrane_range
+from bitspike.ir.edge import Edge
+from bitspike.ir.limits import MOST_LEVEL, MOST_MEMBRANE_BITS, MOST_STEPS
+from bitspike.ir.ops.dynamics import DYNAMICS, AnyDynamics
 from bitspike.ir.ops.node import Int, Node
+from bitspike.ir.ops.program import Program
+from bitspike.ir.ops.proof import value_ranges
 from bitspike.ir.ranges import Bounds, Range, Tensors
+from bitspike.registry import Registry
 
-__all__ = ["MOST_STORE_SHIFT", "Dynamics", "Fire", "Store"]
-
-MOST_MEMBRANE_BITS = 16
-MOST_TRACED = 1 << 26
-"""As much as ``MOST_STEPS`` steps of ``MOST_LEVEL`` can send."""
-MOST_STORE_SHIFT, MOST_STEP = 60, 1 << 46
-"""The widest code times the largest step, and half of what is shifted out, stay within int64."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Store:
-    """How a potential is carried in the ``membrane_bits`` of the `Fire`: as a code, which is all that a step keeps.
-
-    After the reset of each step, with ``Q = 2^(membrane_bits - 1) - 1``::
-
-        code = clip((v * multiplier + half(shift)) >> shift, -Q, Q)
-        v    = (code * step + half(step_shift)) >> step_shift
-
-    where ``half(n) = 2^(n - 1)`` if ``n > 0``, else 0: both are rounded half up. ``v_init`` is not stored.
-
-    Units: ``v`` in ``2^-fraction_bits`` of the threshold, ``code`` in levels of ``step / 2^step_shift`` of these.
-
-    Range: ``code`` in ``-Q .. Q``, so ``v`` has ``2 * Q + 1`` values at most. The map is monotone: ends go to ends.
-
-    Args:
-        multiplier: over ``2^shift``, levels in one unit of ``v``: 1 to 2^30.
-        shift: 0 to 60.
-        step: over ``2^step_shift``, units of ``v`` in one level: 0 to 2^46, so that no code overflows.
-        step_shift: 0 to 30.
-    """
-
-    multiplier: int
-    shift: int
-    step: int
-    step_shift: int
-
-    __pydantic_config__ = STRICT
-
-    def __post_init__(self) -> None:
-        limits = {
-            "multiplier": (1, 1 << MOST_FRACTION_BITS),
-            "shift": (0, MOST_STORE_SHIFT),
-            "step": (0, MOST_STEP),
-            "step_shift": (0, MOST_FRACTION_BITS),
-        }
-        for name, (least, most) in limits.items():
-            if not least <= getattr(self, name) <= most:
-                raise UserError(name, getattr(self, name), f"want {least} to {most}")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Dynamics:
-    """The integers by which a frozen neuron lives. Potentials are fixed point: the threshold is ``2^fraction_bits``.
-
-    One step, with ``v = v_init`` and ``sent = 0`` before the first, current ``x``, ``lo`` and ``hi`` of the `Fire`::
-
-        half  = 2^(fraction_bits - 1) if rounds and fraction_bits > 0, else 0
-        u     = ((v * leak_multiplier) >> leak_shift) + x
-        level = clip((u + half) >> fraction_bits, lo, hi)
-        level = clip(sent + level, 0, tracer) - sent              where there is a tracer
-        sent  = sent + level                                      where there is a tracer
-        v     = u - (level << fraction_bits)                      where v_reset is None (soft reset)
-        v     = v_reset where level != 0, u where level == 0      otherwise (hard reset)
-        v     = what Store makes of v                             where there is a store
-
-    Units: ``v``, ``u``, ``x``, ``v_reset`` and ``v_init`` in ``2^-fraction_bits`` of the threshold.
-
-    Range: of ``u`` and ``v`` together, ``v_init`` included, over the steps of the `Fire`: interval by interval, with
-    any current of the input's range at each step, and the exact extremes of the reset over the interval of ``u``.
-    ``v`` counts before it is stored and after. With a tracer, a soft reset, no leak and no store, also no farther than
-    ``v_init`` plus what the currents can add up to (`bitspike.ir.ranges`) minus 0 to ``tracer`` thresholds.
-
-    Args:
-        fraction_bits: bits of a potential after the point, 0 to 30.
-        leak_multiplier: over ``2^leak_shift``, what a step keeps of the potential: 0 to all of it.
-        leak_shift: 0 to 30.
-        v_reset: potential after any level but 0 (hard reset); ``None`` subtracts what was sent (soft reset).
-        v_init: potential before the first step.
-        rounds: whether the level is the nearest one (half up) and not the one below.
-        tracer: most that the levels sent so far may add up to, and 0 the least; ``None`` for no such limits.
-        store: of a membrane that is quantized; ``None`` carries ``v`` as it is.
-    """
-
-    fraction_bits: int
-    leak_multiplier: int
-    leak_shift: int
-    v_reset: int | None
-    v_init: int = 0
-    rounds: bool = False
-    tracer: int | None = None
-    store: Store | None = None
-
-    __pydantic_config__ = STRICT
-
-    def __post_init__(self) -> None:
-        for name in ("fraction_bits", "leak_shift"):
-            if not 0 <= getattr(self, name) <= MOST_FRACTION_BITS:
-                raise UserError(name, getattr(self, name), f"want 0 to {MOST_FRACTION_BITS}")
-        if not 0 <= self.leak_multiplier <= 1 << self.leak_shift:
-            wanted = f"want 0 to {1 << self.leak_shift}: a membrane does not grow by itself"
-            raise UserError("leak_multiplier", self.leak_multiplier, wanted)
-        for name in ("v_reset", "v_init"):
-            if abs(getattr(self, name) or 0) >= 1 << 62:
-                raise UserError(name, getattr(self, name), "want a potential within +-2^62")
-        if self.tracer is not None and not 1 <= self.tracer <= MOST_TRACED:
-            raise UserError("tracer", self.tracer, f"want 1 to {MOST_TRACED}")
+__all__ = ["Fire"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -149,15 +48,17 @@ class Fire(Node):
     hi: int
     scale: float | None = None
     membrane_bits: int | None = None
-    dynamics: Dynamics | None = None
+    dynamics: AnyDynamics | None = None
+
+    kinds: ClassVar[Mapping[str, Registry[type[Any]]]] = {"dynamics": DYNAMICS}
 
     def __post_init__(self) -> None:
         if self.T < 1 or self.lo > self.hi:
             raise self.refuse((self.T, self.lo, self.hi), "wants T >= 1 and lo <= hi")
         if self.membrane_bits is not None and not 2 <= self.membrane_bits <= MOST_MEMBRANE_BITS:
             raise self.refuse(self.membrane_bits, f"wants membrane_bits 2 to {MOST_MEMBRANE_BITS}")
-        if self.dynamics is not None and self.dynamics.tracer is not None and not self.lo <= 0 <= self.hi:
-            raise self.refuse((self.lo, self.hi), "wants level 0 among its levels, as it has a tracer")
+        if self.dynamics is not None:
+            self._allowed(lambda d: d.check_levels(self.lo, self.hi))
 
     @property
     def top(self) -> int:
@@ -173,9 +74,7 @@ class Fire(Node):
     def check(self, tensors: Tensors) -> None:
         if self.dynamics is None:
             raise self.refuse(None, "want the integers of a frozen neuron (dynamics)")
-        if (self.dynamics.store is None) != (self.membrane_bits is None):
-            missing = "a store in its dynamics" if self.dynamics.store is None else "the membrane_bits of its store"
-            raise self.refuse(f"membrane_bits={self.membrane_bits}", f"want {missing}")
+        self._allowed(lambda d: d.check_membrane(self.membrane_bits))
         if self.T > MOST_STEPS or max(abs(self.lo), abs(self.hi)) > MOST_LEVEL:
             raise self.refuse((self.T, self.lo, self.hi), f"want T to {MOST_STEPS}, levels within +-{MOST_LEVEL}")
 
@@ -183,19 +82,57 @@ class Fire(Node):
         return Range(self.lo, self.hi)
 
     def total(self, tensors: Tensors, *x: Bounds) -> Range | None:
-        d = self.dynamics
-        if d is None or d.tracer is None or not x[0].T == self.T > 1:  # what is held is bounded at each step alone
+        most = None if self.dynamics is None else self.dynamics.most_sent
+        if most is None or not x[0].T == self.T > 1:  # what is held is bounded at each step alone
             return None
-        return Range(0, d.tracer)
+        return Range(0, most)
 
-    def membrane(self, current: Bounds) -> Range:
-        """Every potential that its neurons can have, from currents within these bounds.
+    @property
+    def program(self) -> Program:
+        """One step of its neurons.
 
         Raises:
-            UserError: it is not frozen, or a product could overflow.
+            UserError: it is not frozen.
+        """
+        if self.dynamics is None:
+            raise self.refuse(None, "want the integers of a frozen neuron (dynamics)")
+        return _program(self.dynamics, self.lo, self.hi, self.top)
+
+    def values(self, current: Bounds) -> dict[str, Range]:
+        """Which integers each value of `program` can be, from currents within these bounds.
+
+        Raises:
+            UserError: it is not frozen, or a value could overflow.
         """
         total = current.total if current.T == self.T else current.each.repeated(self.T)
-        return membrane_range(self, current.each, total)
+        try:
+            return value_ranges(self.program, self.T, current.each, total)
+        except UserError as wrong:
+            raise self.refuse(wrong.seen, wrong.would_do) from None
+
+    def fire(self, current: Int) -> tuple[Int, Int]:
+        """All steps, each image from a fresh state.
+
+        Args:
+            current: ``[T, N, *shape]``, or one step that is held.
+
+        Returns:
+            The levels sent, and the potentials that they were sent at: ``[T, N, *shape]`` both.
+        """
+        return self.program.run(current, self.T)
 
     def step(self, tensors: Tensors, proven: Range, *x: Int) -> Int:
-        return fire(self, x[0])[0]
+        return self.fire(x[0])[0]
+
+    def _allowed(self, check: Callable[[AnyDynamics], None]) -> None:
+        """What its dynamics refuse is refused under the op's name."""
+        try:
+            if self.dynamics is not None:
+                check(self.dynamics)
+        except UserError as wrong:
+            raise self.refuse(wrong.seen, wrong.would_do) from None
+
+
+@lru_cache(maxsize=1024)
+def _program(dynamics: AnyDynamics, lo: int, hi: int, top: int) -> Program:
+    return dynamics.program(lo, hi, top)

@@ -7,7 +7,7 @@ and a step is in a frozen graph too.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
 from typing import Any, ClassVar
@@ -20,6 +20,7 @@ from bitspike.ir.edge import STRICT, Edge
 from bitspike.ir.packing import pack, unpack
 from bitspike.ir.ranges import Bounds, Range, Tensors
 from bitspike.ir.stream import Stream
+from bitspike.registry import Registry
 
 __all__ = ["Int", "Node"]
 
@@ -33,7 +34,7 @@ class Node:
     Its class says what the op is called in files and in docs/ir-spec.md (``op``), how many edges it reads (``arity``),
     and three facts that a cost depends on: whether its output has its input's elements, as they are
     (``same_elements``); whether it adds the spikes of two paths (``adds_paths``); whether it is a sum over steps, which
-    is there when the last of them has been (``adds_steps``).
+    is there when the last of them has been (``adds_steps``). Fields of several kinds have them in ``kinds``.
 
     Args:
         name: of the op, of its output edge, and the first part of its tensors' names.
@@ -48,6 +49,7 @@ class Node:
     same_elements: ClassVar[bool] = False
     adds_paths: ClassVar[bool] = False
     adds_steps: ClassVar[bool] = False
+    kinds: ClassVar[Mapping[str, Registry[type[Any]]]] = {}
 
     __pydantic_config__ = STRICT
 

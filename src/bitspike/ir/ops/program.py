@@ -1,7 +1,7 @@
 """One step of a neuron as data: a straight-line program of integer primitives.
 
-Whoever runs neurons reads it: the oracle executes it, the range proof walks it (`bitspike.ir.proof`), C and ONNX have a
-writer for each primitive. So a neuron with a state of its own is written once, as a function of integers::
+Whoever runs neurons reads it: the oracle executes it, the proof of ranges walks it (`bitspike.ir.ops.proof`), and C and
+ONNX have a writer for each primitive. So a neuron with a state of its own is written once, as a function of integers::
 
     def program(self, lo, hi):
         step = Step(v=0)
@@ -14,16 +14,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bitspike.errors import UserError
-from bitspike.intmath import saturate, shift_right
+from bitspike.intmath import half, saturate, shift_right
+from bitspike.ir.ranges import Range
 
-__all__ = ["PRIMITIVES", "Instruction", "Operand", "Program", "Step", "Term"]
+__all__ = ["PRIMITIVES", "Instruction", "Operand", "Program", "Quantizer", "Step", "Term"]
 
 Int = NDArray[np.int64]
 Operand = str | int
@@ -58,6 +60,21 @@ class Instruction:
         return f"{self.result} = {self.primitive}({', '.join(map(str, self.operands))})"
 
 
+class Quantizer(NamedTuple):
+    """``level = clip((u + c) >> n, lo, hi)``: the names of ``level`` and ``u``, and the numbers."""
+
+    level: str
+    u: str
+    c: int
+    n: int
+    lo: int
+    hi: int
+
+    def of(self, u: int) -> int:
+        """The level of one potential."""
+        return min(max(u + self.c >> self.n, self.lo), self.hi)
+
+
 @dataclass(frozen=True)
 class Program:
     """One step: from the current ``x`` and the state to the level that is sent, and the state of the next step.
@@ -68,6 +85,7 @@ class Program:
         level: what is sent.
         carried: what each part of the state becomes.
         potentials: values in units of the threshold's fixed point; the first is what is compared with thresholds.
+        named: results whose names were given, and not made up.
     """
 
     start: Mapping[str, int]
@@ -75,6 +93,21 @@ class Program:
     level: str
     carried: Mapping[str, Operand]
     potentials: tuple[str, ...]
+    named: frozenset[str] = frozenset()
+
+    @cached_property
+    def quantizer(self) -> Quantizer | None:
+        """The first ``clip((u + c) >> n, lo, hi)``: where a potential meets its thresholds."""
+        made = {one.result: one for one in self.instructions}
+        clip = next((one for one in self.instructions if one.primitive == "clip"), None)
+        if clip is None:
+            return None
+        name, c, n = str(clip.operands[0]), 0, 0
+        if (shift := made.get(name)) and shift.primitive == "shift":
+            name, n = str(shift.operands[0]), int(shift.operands[1])
+        if (above := made.get(name)) and above.primitive == "add" and isinstance(above.operands[1], int):
+            name, c = str(above.operands[0]), above.operands[1]
+        return Quantizer(clip.result, name, c, n, *(int(end) for end in clip.operands[1:]))
 
     def run(self, current: Int, steps: int) -> tuple[Int, Int]:
         """All steps from a fresh state: the levels sent, and the potentials that they were sent at.
@@ -101,6 +134,17 @@ class Program:
             operands = (_value(values, operand) for operand in made.operands)
             values[made.result] = PRIMITIVES[made.primitive](*operands)
         return values
+
+    def membrane(self, values: Mapping[str, Range]) -> Range:
+        """The range of the potentials together, given those of all values."""
+        first, *others = (values[name] for name in self.potentials)
+        return first.including(*(end for found in others for end in found))
+
+    def on_the_way_to(self, name: str) -> str:
+        """The first value with a name of its own that a value is computed for, or the value itself."""
+        behind = [made.result for made in self.instructions]
+        behind = behind[behind.index(name) :] if name in behind else []
+        return next((result for result in behind if result in self.named), name)
 
     def needed(self, *results: Operand) -> list[Instruction]:
         """The instructions that these results are made by, in order."""
@@ -146,10 +190,9 @@ class Term:
         """``a`` where this is not 0, ``b`` elsewhere."""
         return self.step.make("select", self, a, b)
 
-    def scaled(self, multiplier: int, shift: int) -> Term:
-        """``self * multiplier / 2^shift``, rounded half up."""
-        product = self * multiplier
-        return (product + (1 << (shift - 1))) >> shift if shift else product
+    def rounded(self, distance: int) -> Term:
+        """``self / 2^distance``, rounded half up."""
+        return self + half(distance) >> distance
 
 
 class Step:
@@ -162,6 +205,7 @@ class Step:
     def __init__(self, **start: int) -> None:
         self.start = start
         self.instructions: list[Instruction] = []
+        self.given = {"x", *start}
         self.x = Term(self, "x")
 
     def __getattr__(self, name: str) -> Term:
@@ -179,11 +223,11 @@ class Step:
 
     def named(self, name: str, term: Term) -> Term:
         """The same value under a name that C, ONNX and refusals show. A name is given once."""
-        taken = {"x", *self.start, *(made.result for made in self.instructions)}
-        if name in taken:
+        if name in self.given or any(name == made.result for made in self.instructions):
             raise UserError("program value", name, "the name is taken; give it another")
-        if term.name in {"x", *self.start}:  # nothing to rename: a value of its own
+        if term.name in self.given:  # it keeps that name too
             term = self.make("add", term, 0)
+        self.given.add(name)
         rename = {term.name: name}
         self.instructions = [
             Instruction(
@@ -201,7 +245,8 @@ class Step:
         if carried.keys() != self.start.keys():
             raise UserError("carried state", sorted(carried), f"want {', '.join(sorted(self.start)) or 'none'}")
         kept = {name: part.name if isinstance(part, Term) else part for name, part in carried.items()}
-        return Program(dict(self.start), tuple(self.instructions), level.name, kept, tuple(potentials))
+        named = frozenset(self.given)
+        return Program(dict(self.start), tuple(self.instructions), level.name, kept, tuple(potentials), named)
 
 
 def _is(value: Term | int, number: int) -> bool:

@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from itertools import permutations
 
 from bitspike.errors import UserError
-from bitspike.ir.program import Instruction, Operand, Program
+from bitspike.ir.ops.program import Instruction, Operand, Program, Quantizer
 from bitspike.ir.ranges import INT64, Range
 
 __all__ = ["value_ranges"]
@@ -47,7 +47,8 @@ def value_ranges(program: Program, steps: int, current: Range, total: Range | No
         values = _Walk(program, current, state).values
         for name, found in values.items():
             if max(found.hi, -found.lo) >= INT64:
-                raise UserError(name, tuple(found), f"the {name} could overflow 64 bits")
+                wanted = program.on_the_way_to(name)
+                raise UserError(wanted, tuple(found), f"the {wanted} could overflow 64 bits")
             seen[name] = seen[name].including(*found) if name in seen else found
         before = state
         state = {name: _range(values, source) for name, source in program.carried.items()}
@@ -83,8 +84,8 @@ class _Walk:
             self.values[made.result] = self._result(made)
 
     def _result(self, made: Instruction) -> Range:
-        if made.primitive == "clip" and not self.root:
-            self._sample(made)
+        if (quantizer := self.program.quantizer) and made.result == quantizer.level:
+            self._sample(quantizer)
         elif made.primitive == "sub" and not self.held_back and (held := self._held_back(made)):
             points = self.samples[held]
             self.held_back = made.result
@@ -96,33 +97,18 @@ class _Walk:
         points = self.samples[made.result]
         return Range(min(points), max(points))
 
-    def _quantized(self, clip: Instruction) -> tuple[str, int, int]:
-        """``u``, ``c`` and ``n`` of ``clip((u + c) >> n, lo, hi)``."""
-        name, n, c = str(clip.operands[0]), 0, 0
-        if (shift := self.made.get(name)) and shift.primitive == "shift":
-            name, n = str(shift.operands[0]), int(shift.operands[1])
-        if (above := self.made.get(name)) and above.primitive == "add" and isinstance(above.operands[1], int):
-            name, c = str(above.operands[0]), above.operands[1]
-        return name, c, n
-
-    def _sample(self, clip: Instruction) -> None:
+    def _sample(self, quantizer: Quantizer) -> None:
         """Evaluates a quantizer at the critical points of its potential."""
-        u, c, n = self._quantized(clip)
-        lo, hi = (int(end) for end in clip.operands[1:])
-        ends = self.values[u]
-
-        def level(value: int) -> int:
-            return min(max(value + c >> n, lo), hi)
-
-        first, last = (level(end) for end in ends)
+        ends = self.values[quantizer.u]
+        first, last = (quantizer.of(end) for end in ends)
         points = set(ends)
         for crossed in (first + 1, last, -1, 0, 1, 2):
-            threshold = (crossed << n) - c
+            threshold = (crossed << quantizer.n) - quantizer.c
             points |= {value for value in (threshold - 1, threshold) if ends.lo <= value <= ends.hi}
         twice = [*sorted(points), *sorted(points)]
-        self.root, self.level = u, clip.result
-        self.samples[u] = twice
-        self.samples[clip.result] = [level(value) for value in twice]
+        self.root, self.level = quantizer.u, quantizer.level
+        self.samples[self.root] = twice
+        self.samples[self.level] = [quantizer.of(value) for value in twice]
 
     def _held_back(self, made: Instruction) -> str:
         """``r`` of ``clip(s + r, lo, hi) - s`` where ``s`` is within ``lo..hi``."""
