@@ -46,7 +46,9 @@ from bitspike.ir import (
     SumPool,
     SumTime,
 )
-from bitspike.ir.ranges import Range, _after_reset, _stored, membrane_range
+from bitspike.ir.ops import dynamics as integer_step
+from bitspike.ir.ops.dynamics import _after_reset, _stored, membrane_range
+from bitspike.ir.ranges import Range
 
 ROOT = Path(__file__).parents[2]
 Draw = Callable[[st.SearchStrategy[Any]], Any]
@@ -540,7 +542,7 @@ def test_a_planted_error_of_a_relu_or_a_sum_is_found(
 ) -> None:
     case = Around((2, 3, 3), [Source("x", 3, -6, 6)], kind(name="op", inputs=("x",))).case(0)
     assert differences(case) == 0
-    monkeypatch.setattr(oracle, "step", lambda net, node, images, x: wrong(x))
+    monkeypatch.setattr(kind, "step", lambda node, tensors, proven, x: wrong(x))
     assert differences(case) > 0
 
 
@@ -560,7 +562,7 @@ def test_a_planted_error_is_found(monkeypatch: pytest.MonkeyPatch, wrong: Callab
     node = Fire(name="op", inputs=("x",), T=3, lo=-2, hi=3, dynamics=HALVES)
     case = Around((2, 3, 3), [Source("x", 3, -6, 6)], node).case(0)
     assert differences(case) == 0
-    monkeypatch.setattr(oracle, "shift_right", wrong)
+    monkeypatch.setattr(integer_step, "shift_right", wrong)
     assert differences(case) > 0
 
 
@@ -584,7 +586,7 @@ def test_a_planted_error_of_the_store_is_found(
     node = Fire(name="op", inputs=("x",), T=3, lo=-1, hi=1, membrane_bits=2, dynamics=d)
     case = Around((2, 3, 3), [Source("x", 3, -6, 6)], node).case(0)
     assert differences(case) == 0
-    monkeypatch.setattr(oracle, name, wrong)
+    monkeypatch.setattr(integer_step, name, wrong)
     assert differences(case) > 0
 
 
@@ -767,8 +769,8 @@ def test_between_two_steps_a_stored_membrane_is_one_of_its_codes(
     d = Dynamics(fraction_bits=3, leak_multiplier=1, leak_shift=1, v_reset=v_reset, store=store)
     node = Fire(name="op", inputs=("x",), T=5, lo=-2, hi=3, membrane_bits=bits, dynamics=d)
     currents = np.random.default_rng(data.draw(seeds)).integers(-3000, 3000, (5, 4000))
-    levels, potentials = oracle.fire(node, currents)
-    seen = {int(v) for v in np.unique(oracle.carry(node, potentials, levels))}
+    levels, potentials = integer_step.fire(node, currents)
+    seen = {int(v) for v in np.unique(integer_step.carry(node, potentials, levels))}
     Q = 2 ** (bits - 1) - 1
     assert seen <= {
         (code * store.step + (2**store.step_shift) // 2) // 2**store.step_shift for code in range(-Q, Q + 1)

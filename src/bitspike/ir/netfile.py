@@ -132,8 +132,9 @@ def _to_node(index: int, raw: object) -> Node:
     op = raw.get("op")
     if not isinstance(op, str) or op not in OPS:
         raise UserError(f"{where}.op", op, closest(str(op), OPS))
+    kind: Any = OPS[op]
     try:
-        node = _reader(OPS[op]).validate_json(json.dumps(fields))
+        node: Node = _reader(kind).validate_json(json.dumps(fields))
     except ValidationError as wrong:
         first = wrong.errors(include_url=False)[0]
         field = ".".join((where, *(str(part) for part in first["loc"])))
@@ -158,7 +159,7 @@ def _check_integers(where: str, value: object) -> None:
 
 
 @cache
-def _reader(kind: type[Node]) -> TypeAdapter[Node]:
+def _reader(kind: type) -> TypeAdapter[Node]:
     return TypeAdapter(kind)
 
 

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bitspike.backends import oracle
 from bitspike.errors import UserError
 from bitspike.ir import Dynamics, Fire, Store
-from bitspike.ir.ranges import Range, membrane_range
+from bitspike.ir.ops import carry, fire, membrane_range
+from bitspike.ir.ranges import Range
 
 plain = {"multiplier": 1, "shift": 0, "step": 1, "step_shift": 0}
 LIMITS = {"multiplier": (1, 2**30), "shift": (0, 60), "step": (0, 2**46), "step_shift": (0, 30)}
@@ -32,7 +32,7 @@ def test_no_code_of_any_width_overflows():
     d = Dynamics(fraction_bits=0, leak_multiplier=0, leak_shift=0, v_reset=None, store=store)
     node = Fire(name="op", inputs=("x",), T=2, lo=0, hi=0, membrane_bits=16, dynamics=d)
     assert top * store.step + 2**29 < 2**62
-    carried = oracle.carry(node, np.array([2**61, -(2**61)]), np.zeros(2, dtype=np.int64))
+    carried = carry(node, np.array([2**61, -(2**61)]), np.zeros(2, dtype=np.int64))
     assert carried.tolist() == [top * 2**16, -top * 2**16]
 
 
@@ -67,11 +67,11 @@ def test_every_code_comes_back(bits, numerator, halvings, v_reset):
     codes = np.arange(-top, top + 1)
     values = (2 * codes * numerator + 2**halvings) // 2 ** (halvings + 1)  # to the nearest unit, half up
     none = np.zeros_like(codes)
-    assert np.array_equal(oracle.carry(node, values, none), values)
+    assert np.array_equal(carry(node, values, none), values)
     assert len(set(values.tolist())) == 2**bits - 1
     beyond = np.array([values[-1] + 1, 2 * values[-1] + 9, 2**29])
     for sign in (1, -1):
-        assert set(oracle.carry(node, sign * beyond, np.zeros(3, dtype=np.int64)).tolist()) == {values[::sign][-1]}
+        assert set(carry(node, sign * beyond, np.zeros(3, dtype=np.int64)).tolist()) == {values[::sign][-1]}
 
 
 @pytest.mark.parametrize("bits", range(2, 9))
@@ -81,7 +81,7 @@ def test_halves_between_two_codes_go_up(bits):
     d = Dynamics(fraction_bits=30, leak_multiplier=1, leak_shift=0, v_reset=None, store=store)
     node = Fire(name="op", inputs=("x",), T=2, lo=0, hi=1, membrane_bits=bits, dynamics=d)
     ties = np.arange(-4 * top + 2, 4 * top, 4)
-    assert np.array_equal(oracle.carry(node, ties, np.zeros_like(ties)), ties + 2)
+    assert np.array_equal(carry(node, ties, np.zeros_like(ties)), ties + 2)
 
 
 @settings(max_examples=300)
@@ -119,9 +119,9 @@ def test_no_potential_leaves_its_proven_range(store, bits, T, fraction, v_reset,
     currents = np.where(
         rng.random((T, 60)) < 0.5, rng.choice(span, (T, 60)), rng.integers(*span, (T, 60), endpoint=True)
     )
-    levels, u = oracle.fire(node, currents)
-    v = oracle.carry(node, u, levels)
-    reset = oracle.carry(replace(node, dynamics=replace(d, store=None)), u, levels)
+    levels, u = fire(node, currents)
+    v = carry(node, u, levels)
+    reset = carry(replace(node, dynamics=replace(d, store=None)), u, levels)
     for values in (u, v, reset):
         assert proven.lo <= values.min()
         assert values.max() <= proven.hi
