@@ -184,7 +184,7 @@ class Fire(Node):
 
     def total(self, tensors: Tensors, *x: Bounds) -> Range | None:
         d = self.dynamics
-        if d is None or d.tracer is None or not x[0].T == self.T > 1:  # what is held is bounded at each step alone
+        if d is None or d.tracer is None or x[0].T != self.T:  # what is held is bounded at each step alone
             return None
         return Range(0, d.tracer)
 
