@@ -13,7 +13,6 @@ import re
 import sys
 from dataclasses import MISSING, fields
 from inspect import cleandoc
-from math import log2
 from pathlib import Path
 from typing import Any
 
@@ -82,6 +81,12 @@ def bullets(lines: list[str]) -> str:
     return "\n".join(f"- {line}" for line in lines)
 
 
+def power(value: int) -> str:
+    """``2^n = `` where a limit is a power of two that nobody knows by heart."""
+    exact = value & (value - 1) == 0 and value > 64
+    return f"2^{value.bit_length() - 1} = " if exact else ""
+
+
 def generated() -> str:
     table = [row("op", "what it is", "fields", "equation", "units", "output range"), row(*["---"] * 6)]
     for name, op in OPS.items():
@@ -97,7 +102,7 @@ def generated() -> str:
         bullets(described(Edge)),
         *(part for cls in (Dynamics, Store) for part in chapter(cls)),
         "## Limits",
-        bullets([f"`{name}` = 2^{log2(value):g} = {value:,}" for name, value in most.items()]),
+        bullets([f"`{name}` = {power(value)}{value:,}" for name, value in most.items()]),
     ]
     return "\n\n".join(parts)
 

@@ -32,7 +32,6 @@ from bitspike.ir import (
     Node,
     Readout,
     Reshape,
-    ranges,
     tensor_shapes,
 )  # fmt: skip
 from bitspike.ir.ranges import Range
@@ -111,25 +110,6 @@ def mirror(model: onnx.Model, node: Mirror) -> None:
 
 
 @pytest.fixture
-def meant(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Ranges and oracle ask ops for what they mean."""
-    range_of, step_of = ranges._range, oracle.step
-
-    def own_range(graph: Graph, node: Node, tensors: Any, inputs: list[Range], sums: Any) -> Range:
-        if isinstance(node, Clamp | Mirror):
-            return node.range({}, *inputs)
-        return range_of(graph, node, tensors, inputs, sums)
-
-    def own_step(net: FrozenGraph, node: Node, images: NDArray[np.uint8], *x: NDArray[np.int64]) -> Any:
-        if isinstance(node, Clamp | Mirror):
-            return node.step({}, net.ranges[node.name], *x)
-        return step_of(net, node, images, *x)
-
-    monkeypatch.setattr(ranges, "_range", own_range)
-    monkeypatch.setattr(oracle, "step", own_step)
-
-
-@pytest.fixture
 def rows() -> Iterator[None]:
     with (
         c.WRITERS.added("Clamp", Each(clamped)),
@@ -168,7 +148,6 @@ def network() -> FrozenGraph:
 
 
 @pytest.mark.parametrize("name", ["dark", "limited", "turned", "few", "last"])
-@pytest.mark.usefixtures("meant")
 def test_the_own_ops_do_something(name: str) -> None:
     net = network()
     edges = oracle.run(net, images(net))
@@ -178,7 +157,7 @@ def test_the_own_ops_do_something(name: str) -> None:
 
 @pytest.mark.parametrize("flags", [("-O2",), SANITIZED], ids=["O2", "sanitized"])
 @pytest.mark.parametrize("cc", ["gcc", "clang"])
-@pytest.mark.usefixtures("meant", "rows")
+@pytest.mark.usefixtures("rows")
 def test_own_ops_in_c_are_the_oracles(cc: str, flags: tuple[str, ...]) -> None:
     if shutil.which(cc) is None:
         pytest.skip(f"no {cc}")
@@ -190,7 +169,7 @@ def test_own_ops_in_c_are_the_oracles(cc: str, flags: tuple[str, ...]) -> None:
     assert not differences(net, oracle.run(net, shown), logits, edges)
 
 
-@pytest.mark.usefixtures("meant", "rows")
+@pytest.mark.usefixtures("rows")
 def test_own_ops_in_onnx_are_the_oracles() -> None:
     pytest.importorskip("onnxruntime")
     net = network()
@@ -200,7 +179,6 @@ def test_own_ops_in_onnx_are_the_oracles() -> None:
     assert not differences(net, oracle.run(net, shown), logits, edges)
 
 
-@pytest.mark.usefixtures("meant")
 def test_a_wrong_row_is_found() -> None:
     if shutil.which("gcc") is None:
         pytest.skip("no gcc")
@@ -211,7 +189,6 @@ def test_a_wrong_row_is_found() -> None:
 
 
 @pytest.mark.parametrize("name", ["c", "onnx"])
-@pytest.mark.usefixtures("meant")
 def test_an_op_without_a_row_is_refused_by_name(name: str) -> None:
     if name == "onnx":
         pytest.importorskip("onnx")

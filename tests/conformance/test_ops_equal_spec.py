@@ -24,6 +24,7 @@ from hypothesis import strategies as st
 
 from bitspike.backends import oracle
 from bitspike.bits import signed_range
+from bitspike.intmath import half
 from bitspike.ir import (
     OPS,
     Add,
@@ -46,7 +47,10 @@ from bitspike.ir import (
     SumPool,
     SumTime,
 )
-from bitspike.ir.ranges import Range, _after_reset, _stored, membrane_range
+from bitspike.ir.ops import neurons as layer_of_neurons
+from bitspike.ir.ops import program
+from bitspike.ir.ops.program import Term
+from bitspike.ir.ranges import Bounds, Range
 
 ROOT = Path(__file__).parents[2]
 Draw = Callable[[st.SearchStrategy[Any]], Any]
@@ -540,7 +544,7 @@ def test_a_planted_error_of_a_relu_or_a_sum_is_found(
 ) -> None:
     case = Around((2, 3, 3), [Source("x", 3, -6, 6)], kind(name="op", inputs=("x",))).case(0)
     assert differences(case) == 0
-    monkeypatch.setattr(oracle, "step", lambda net, node, images, x: wrong(x))
+    monkeypatch.setattr(kind, "step", lambda node, tensors, proven, x: wrong(x))
     assert differences(case) > 0
 
 
@@ -560,7 +564,7 @@ def test_a_planted_error_is_found(monkeypatch: pytest.MonkeyPatch, wrong: Callab
     node = Fire(name="op", inputs=("x",), T=3, lo=-2, hi=3, dynamics=HALVES)
     case = Around((2, 3, 3), [Source("x", 3, -6, 6)], node).case(0)
     assert differences(case) == 0
-    monkeypatch.setattr(oracle, "shift_right", wrong)
+    monkeypatch.setattr(program, "PRIMITIVES", {**program.PRIMITIVES, "shift": wrong})
     assert differences(case) > 0
 
 
@@ -568,23 +572,27 @@ def test_a_planted_error_is_found(monkeypatch: pytest.MonkeyPatch, wrong: Callab
 THIRDS = Store(multiplier=1, shift=1, step=3, step_shift=1)
 
 
+STORED = Dynamics.program
+
+
 @pytest.mark.parametrize(
-    ("name", "wrong"),
+    ("kind", "name", "wrong"),
     [
-        pytest.param("shift_right_round", lambda x, n: np.asarray(x) >> n, id="a code is floored"),
-        pytest.param("shift_right_round", lambda x, n: -((-np.asarray(x) + 1) >> n), id="a tie goes down"),
-        pytest.param("saturate", lambda x, lo, hi: np.clip(x, lo, max(hi, 2)), id="a code too many"),
-        pytest.param("carry", lambda node, u, level: u - (level << 1), id="not stored"),
+        pytest.param(Term, "rounded", lambda x, n: x >> n, id="a code is floored"),
+        pytest.param(Term, "rounded", lambda x, n: x + (half(n) - 1) >> n, id="a tie goes down"),
+        pytest.param(Term, "clip", lambda x, lo, hi: x.step.make("clip", x, lo, max(hi, 2)), id="a code too many"),
+        pytest.param(Dynamics, "program", lambda d, *ends: STORED(replace(d, store=None), *ends), id="not stored"),
     ],
 )
 def test_a_planted_error_of_the_store_is_found(
-    monkeypatch: pytest.MonkeyPatch, name: str, wrong: Callable[..., np.ndarray]
+    monkeypatch: pytest.MonkeyPatch, kind: type, name: str, wrong: Callable[..., object]
 ) -> None:
     d = Dynamics(fraction_bits=1, leak_multiplier=1, leak_shift=0, v_reset=None, store=THIRDS)
     node = Fire(name="op", inputs=("x",), T=3, lo=-1, hi=1, membrane_bits=2, dynamics=d)
     case = Around((2, 3, 3), [Source("x", 3, -6, 6)], node).case(0)
     assert differences(case) == 0
-    monkeypatch.setattr(oracle, name, wrong)
+    monkeypatch.setattr(kind, name, wrong)
+    monkeypatch.setattr(layer_of_neurons, "_program", layer_of_neurons._program.__wrapped__)  # no program of before
     assert differences(case) > 0
 
 
@@ -636,7 +644,17 @@ def test_every_small_interval_after_reset(fraction_bits: int, v_reset: int | Non
             least = most = values[first]
             for last in range(first, 15):
                 least, most = min(least, values[last]), max(most, values[last])
-                assert _after_reset(Range(first, last), d, lo, hi) == (least, most), (d, lo, hi, first, last)
+                assert after_reset(Range(first, last), d, lo, hi) == (least, most), (d, lo, hi, first, last)
+
+
+def after_reset(u: Range, d: Dynamics, lo: int, hi: int) -> Range:
+    """What is proven of the carried potential, for any ``u`` of the range."""
+    node = Fire(name="op", inputs=("x",), T=1, lo=lo, hi=hi, dynamics=d)
+    return node.values(Bounds.of_any_steps(1, u))["reset"]
+
+
+def membrane_range(node: Fire, current: Range) -> Range:
+    return node.program.membrane(node.values(Bounds.of_any_steps(node.T, current)))
 
 
 spans = st.tuples(st.integers(-200, 200), st.integers(0, 200)).map(lambda pair: Range(pair[0], sum(pair)))
@@ -655,7 +673,7 @@ def test_any_interval_after_reset(
     u: Range, alphabet: tuple[int, int], fraction: int, v_reset: int | None, rounds: bool
 ) -> None:
     d = dynamics(fraction, v_reset, rounds)
-    assert _after_reset(u, d, *alphabet) == extremes(u, d, *alphabet)
+    assert after_reset(u, d, *alphabet) == extremes(u, d, *alphabet)
 
 
 @settings(max_examples=250)
@@ -709,10 +727,9 @@ small_stores = st.builds(
 def test_the_ends_of_a_range_are_the_ends_of_what_is_stored(store: Store, bits: int, span: Range) -> None:
     """By trying every potential; and however many there are, they become the ``2^bits - 1`` codes at most."""
     kept = [stored(v, store, bits)[1] for v in range(span.lo, span.hi + 1)]
-    assert (_stored(span.lo, store, 2 ** (bits - 1) - 1), _stored(span.hi, store, 2 ** (bits - 1) - 1)) == (
-        min(kept),
-        max(kept),
-    )
+    d = replace(dynamics(0, None, False), store=store)
+    node = Fire(name="op", inputs=("x",), T=1, lo=0, hi=0, membrane_bits=bits, dynamics=d)
+    assert node.values(Bounds.of_any_steps(1, span))["store"] == (min(kept), max(kept))
     assert kept == sorted(kept)
     assert len(set(kept)) <= 2**bits - 1
 
@@ -767,8 +784,11 @@ def test_between_two_steps_a_stored_membrane_is_one_of_its_codes(
     d = Dynamics(fraction_bits=3, leak_multiplier=1, leak_shift=1, v_reset=v_reset, store=store)
     node = Fire(name="op", inputs=("x",), T=5, lo=-2, hi=3, membrane_bits=bits, dynamics=d)
     currents = np.random.default_rng(data.draw(seeds)).integers(-3000, 3000, (5, 4000))
-    levels, potentials = oracle.fire(node, currents)
-    seen = {int(v) for v in np.unique(oracle.carry(node, potentials, levels))}
+    seen: set[int] = set()
+    state = {"v": np.int64(0)}
+    for current in currents:
+        state = {"v": node.program.step(current, state)[str(node.program.carried["v"])]}
+        seen |= set(np.unique(state["v"]).tolist())
     Q = 2 ** (bits - 1) - 1
     assert seen <= {
         (code * store.step + (2**store.step_shift) // 2) // 2**store.step_shift for code in range(-Q, Q + 1)

@@ -277,8 +277,10 @@ def test_between_two_steps_there_are_the_levels_of_a_store_alone(k: int) -> None
     net = freeze(model, IMAGE)
     edges = oracle.run(net, images(5).numpy())
     for node in net.graph.neurons():
-        levels, potentials = oracle.fire(node, edges[node.inputs[0]])
-        seen = set(np.unique(oracle.carry(node, potentials, levels)).tolist())
+        program, seen, state = node.program, set(), {"v": np.int64(node.program.start["v"])}
+        for current in np.broadcast_to(edges[node.inputs[0]], edges[node.name].shape):
+            state = {"v": program.step(current, state)[program.carried["v"]]}
+            seen |= set(np.unique(state["v"]).tolist())
         assert 1 < len(seen) <= 2**k - 1
         step = 2.0 ** (node.dynamics.fraction_bits - 4)  # the thresholds are 1
         assert seen <= {int(code * step) for code in range(1 - 2 ** (k - 1), 2 ** (k - 1))}

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bitspike.intmath import round_half_up, saturate, shift_right, shift_right_round
+from bitspike.intmath import half, round_half_up, saturate, shift_right, shift_right_round
 
 LOWEST, HIGHEST = -(2**63), 2**63 - 1
 ENDS = [LOWEST, LOWEST + 1, -(2**62), -1, 0, 1, 2**62, HIGHEST - 1, HIGHEST]
@@ -48,6 +48,14 @@ SHIFTS = [(shift_right, exact_shift), (shift_right_round, exact_shift_round)]
 @pytest.mark.parametrize("bits", range(1, 9))
 def test_shifts_of_every_code(ours, exact, bits):
     assert differing(ours, exact, codes(bits), range(bits + 2)) == []
+
+
+def test_half_of_what_is_shifted_out():
+    assert differing(lambda x, n: (x + half(n)) >> n, exact_shift_round, ENDS, range(64)) == []
+    assert differing(lambda x, n: (x + half(n + 1)) >> n, exact_shift_round, ENDS, range(63)) != []
+    for n in (-1, 64):
+        with pytest.raises(ValueError, match=r"outside 0\.\.63"):
+            half(n)
 
 
 @pytest.mark.parametrize(("ours", "exact"), SHIFTS)

@@ -106,11 +106,11 @@ def loads(graph: Graph, activity: Activity) -> tuple[Load, ...]:
     shape = {layer.name: layer for layer in layers(graph)}
     fires: dict[str, list[Fire]] = {name: [] for name in shape}  # whose currents a layer adds to
     sent = dict.fromkeys(shape, 0.0)
-    for neuron, sources in fed.items():
+    for name, sources in fed.items():
         for source in sources:
-            fires[source].append(neurons[neuron])
+            fires[source].append(neurons[name])
         if sources:
-            sent[sources[0]] += activity.neurons[neuron].spikes / activity.images
+            sent[sources[0]] += activity.neurons[name].spikes / activity.images
     found = {}
     for node in graph.synapses():
         T = max([graph.edges[node.name].T, *(fire.T for fire in fires[node.name])])

@@ -14,7 +14,7 @@ from bitspike.costs.activity import Activity
 from bitspike.ir import Graph, Node
 from bitspike.ir.stream import Stream
 
-__all__ = ["Join", "Paths", "Stream", "depths", "paths", "streams"]
+__all__ = ["Join", "Paths", "depths", "paths", "streams"]
 
 
 @dataclass(frozen=True, kw_only=True)

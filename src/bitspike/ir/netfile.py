@@ -161,10 +161,11 @@ def _to_part(where: str, kinds: Registry[type[Any]], raw: dict[str, Any]) -> Any
     kind = raw.get("kind", next(iter(kinds)))
     if not isinstance(kind, str) or kind not in kinds:
         raise UserError(f"{where}.kind", kind, closest(str(kind), kinds))
-    return _read(where, kinds[kind], {key: value for key, value in raw.items() if key != "kind"})
+    chosen: type[Any] = kinds[kind]
+    return _read(where, chosen, {key: value for key, value in raw.items() if key != "kind"})
 
 
-def _read(where: str, kind: type[Any], fields: dict[str, Any]) -> Any:
+def _read(where: str, kind: type, fields: dict[str, Any]) -> Any:
     try:
         reader: TypeAdapter[Any] = _reader(kind)
         return reader.validate_json(json.dumps(fields))
@@ -190,7 +191,7 @@ def _check_integers(where: str, value: object) -> None:
 
 
 @cache
-def _reader(kind: Any) -> TypeAdapter[Any]:
+def _reader(kind: type) -> TypeAdapter[Any]:
     return TypeAdapter(kind)
 
 

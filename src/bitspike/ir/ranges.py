@@ -93,7 +93,8 @@ def edge_bounds(graph: Graph, tensors: Tensors) -> dict[str, Bounds]:
         each = node.range(own, *read)
         if each.reach >= INT64:
             raise node.refuse(tuple(each), "a value could overflow 64 bits")
-        made, total = Bounds.of_any_steps(graph.edges[node.name].T, each), node.total(own, *read)
+        made = Bounds.of_any_steps(graph.edges[node.name].T, each)
+        total = node.total(own, *read) if made.T > 1 else None  # one step adds up to itself
         found[node.name] = made if total is None else Bounds(made.T, each, total.within(made.total))
     return found
 

@@ -18,6 +18,7 @@ from bitspike import UserError
 from bitspike.backends import oracle
 from bitspike.conversion import Converted, Equivalence, convert, equivalence, quantized, with_steps
 from bitspike.ir import Conv, Fire, FrozenGraph, Graph, Node, Readout, Relu
+from bitspike.ir.ranges import Range, Tensors
 from bitspike.layers import OverTime, SqueezeTime
 from bitspike.lowering import agreement
 from bitspike.neurons import STBIFNode
@@ -228,17 +229,17 @@ def test_condition_10_floats_do_not_add_up_where_integers_do(name):
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_condition_10_neurons_in_floats_are_seen(monkeypatch, dtype):
     """Only the neurons add in floats, with a threshold of 0.1; all else stays in integers."""
-    made, exact = convert(on_thresholds("resnet8-thin"), SHAPE), Fire.fire
+    made, exact = convert(on_thresholds("resnet8-thin"), SHAPE), Fire.step
 
-    def fire(node: Fire, current: Int) -> tuple[Int, Int]:
+    def step(node: Fire, tensors: Tensors, proven: Range, current: Int) -> Int:
         d = node.dynamics
         if node.T == 1 or d is None:
-            return exact(node, current)
+            return exact(node, tensors, proven, current)
         in_floats = torch.from_numpy(current).to(dtype) * (0.1 / (1 << d.fraction_bits))
-        return (STBIFNode(node.T, 0.1, d.tracer)(in_floats) / 0.1).round().long().numpy(), current
+        return (STBIFNode(node.T, 0.1, d.tracer)(in_floats) / 0.1).round().long().numpy()
 
     assert check(made, images=COARSE).equal
-    monkeypatch.setattr(Fire, "fire", fire)
+    monkeypatch.setattr(Fire, "step", step)
     found = check(made, images=COARSE)
     assert not found.equal
     assert 0 < sum(layer.unequal for layer in found.layers.values()) < 500  # those on a threshold, and those behind

@@ -273,14 +273,14 @@ def test_condition_2_ties_go_up(monkeypatch: pytest.MonkeyPatch, ties: str) -> N
         below = of_neurons(v_init=-1)
         monkeypatch.setattr(conversion_check, "quantized", lambda net, levels: edited(quantized(net, levels), below))
     if ties == "to even":
-        exact = Fire.fire
+        exact = Fire.step
 
-        def to_even(node: Fire, x: Any) -> Any:
+        def to_even(node: Fire, tensors: Any, proven: Any, x: Any) -> Any:
             if node.T > 1:
-                return exact(node, x)
-            return np.clip(np.round(x / 4), node.lo, node.hi).astype(np.int64), x
+                return exact(node, tensors, proven, x)
+            return np.clip(np.round(x / 4), node.lo, node.hi).astype(np.int64)
 
-        monkeypatch.setattr(Fire, "fire", to_even)
+        monkeypatch.setattr(Fire, "step", to_even)
     found = equivalence(halves(), {"neuron": 2}, every, np.zeros(256, dtype=np.int64))
     assert found.images - found.logits_equal == {"up": 0, "down": 2, "to even": 1}[ties]
 

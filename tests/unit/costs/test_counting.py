@@ -1,5 +1,7 @@
 """The conventions: what each leaves out, and the widths that it counts with."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import nn
@@ -114,6 +116,25 @@ def test_what_is_left_out(name, counting, left_out):
     assert report.total.weights == sum(layer.weights for layer in report.layers)  # a size leaves nothing out
     assert all(layer.s_ace == (layer.macs * layer.bit_budget if layer.counted else 0) for layer in report.layers)
     assert report.total.mean_bit_budget == report.total.s_ace / report.total.macs
+
+
+@pytest.mark.parametrize("model", ["resnet18", "resnet19", "resnet20", "resnet20-thin", "pre-resnet20", "vgg9"])
+@pytest.mark.parametrize("name", ["mine", "resnet19", "resnet20", "pre-resnet20"])
+def test_a_network_under_another_name_costs_the_same(model, name):
+    graph = graph_of(model, "2/2/1")
+    renamed = replace(graph, name=name)
+    for counting in COUNTINGS:
+        assert replace(cost(renamed, counting), model=graph.name) == cost(graph, counting)
+
+
+def test_paper_001_counts_the_first_convolution_of_wide_networks():
+    """That is all that its two kinds of rows differ in: 128 channels and more, or 64."""
+    for channels, left_out in (((64, 256, 512), ("stem.0",)), ((127, 8, 8), ("stem.0",)), ((128, 8, 8), ())):
+        with torch.device("meta"):
+            plan = BitPlan(Bits.parse("2/2/1"))
+            model = build_model("resnet20", plan, image_shape=(3, 32, 32), num_classes=10, channels=channels)
+            graph = lower(model, (3, 32, 32), "resnet20")
+        assert cost(graph, "paper-001").left_out == left_out
 
 
 def test_only_a_convolution_of_the_images_is_left_out():

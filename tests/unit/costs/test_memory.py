@@ -357,7 +357,7 @@ def one_edge_at_a_time(patch):
 
 
 def sums_as_currents(patch):
-    patch.setattr(memory, "SumTime", type(None))
+    patch.setattr(SumTime, "adds_steps", False)
 
 
 def all_in_one_loop(patch):

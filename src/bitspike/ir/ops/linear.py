@@ -38,6 +38,9 @@ class Synapse(Node):
         bias: whether it adds one number to each output channel; never when frozen, an ``affine`` does it.
     """
 
+    fully_connected: ClassVar[bool] = False
+    """Whether every output element reads every input element."""
+
     out_channels: int
     weight_bits: int
     bias: bool = False
@@ -48,9 +51,6 @@ class Synapse(Node):
             raise self.refuse((self.out_channels, self.weight_bits), wanted)
 
     # What it costs
-
-    fully_connected: ClassVar[bool] = False
-    """Whether every output element reads every input element."""
 
     def weight_shape(self, edge: Edge) -> tuple[int, ...]:
         """Shape of the weights, output channels first."""

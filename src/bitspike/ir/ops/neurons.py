@@ -83,7 +83,7 @@ class Fire(Node):
 
     def total(self, tensors: Tensors, *x: Bounds) -> Range | None:
         most = None if self.dynamics is None else self.dynamics.most_sent
-        if most is None or not x[0].T == self.T > 1:  # what is held is bounded at each step alone
+        if most is None or x[0].T != self.T:  # what is held is bounded at each step alone
             return None
         return Range(0, most)
 
