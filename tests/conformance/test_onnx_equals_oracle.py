@@ -419,7 +419,7 @@ TOO_LARGE = {
         a_multiplier=2**17 + 1,
     ),
     "fire s: got .*2\\^53": lambda: net_of(  # the value of the largest code
-        fire("s", "images", d=dynamics(0, 0, 0, store=store(1, 0, 2**53 // 8191 + 1, 0)), bits=14), image=(1, 1, 1)
+        fire("s", "images", d=dynamics(0, 0, 0, store=store(2**7, 0, 2**53 // 8191 + 1, 0)), bits=14), image=(1, 1, 1)
     ),
     "add b: .*float64": lambda: with_values(
         net_of(AFFINE, Add(name="b", inputs=("a", "a"))), a_multiplier=2**45 + 1
