@@ -45,7 +45,7 @@ def allocate(
 
     limits = {"max_size": max_size, "max_s_ace": max_s_ace, "max_bit_budget": max_bit_budget, "max_energy": max_energy}
     budget: dict[str, Any] = {key: amount(f"--{key.replace('_', '-')}", text) for key, text in given(**limits).items()}
-    where: dict[str, Any] = {
+    how: dict[str, Any] = {
         "name": name,
         "runs_dir": runs_dir,
         "data_dir": data_dir,
