@@ -44,9 +44,9 @@ def cost(
     """Parameters, size, MACs, Bit Budget, S-ACE, memory and, with measured activity, spikes, SOPs, NS-ACE and energy.
 
     >>> bitspike.cost("resnet20", bits="2/2/1").total.size_bytes
-    79210.0
-    >>> bitspike.cost("runs/digits", energy="lemaire").energy.snn.total.total  # nJ per image
-    2345.6
+    4369504.0
+    >>> round(bitspike.cost("runs/digits", energy="lemaire").energy.snn.total.total)  # nJ per image
+    15742
 
     Args:
         source: a network of the registry, a run or its folder, a frozen network or its file, a graph, an ``nn.Module``,

@@ -29,7 +29,7 @@ def export(
     """Writes a frozen network as C99 without dependencies (static memory, integers alone), or as ONNX.
 
     >>> bitspike.export("digits.bitspike", "c", "firmware", name="digits").facts["ram_bytes_of_data"]
-    1416
+    1088
 
     Args:
         source: a frozen network, its file, or a run, which is frozen.

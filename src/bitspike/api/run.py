@@ -29,7 +29,7 @@ class Run:
     A run holds no network: every method reads the folder anew.
 
     >>> run = bitspike.load_run("runs/digits")
-    >>> run.model()(images).shape
+    >>> run.model()(run.images("test", 32).images).shape
     torch.Size([1, 32, 10])
 
     Attributes:
@@ -162,7 +162,7 @@ def load_run(folder: str | Path, data_dir: str | Path | None = None) -> Run:
     """The run in a folder, finished or not.
 
     >>> bitspike.load_run("runs/digits").evaluate("validation").accuracy
-    94.5
+    99.5
 
     Args:
         folder: the run folder.

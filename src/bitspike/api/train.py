@@ -28,7 +28,7 @@ def train(
 
     >>> run = bitspike.train("digits-convnet", "bits=2/2/1", "epochs=5")
     >>> run.result["test_accuracy"], run.result["size_bytes"]
-    (95.0, 2344.0)
+    (97.7778, 22756.0)
 
     Args:
         recipe: a name of `bitspike.recipes.RECIPES`, or a config.
