@@ -22,7 +22,9 @@ def evaluate(
     ] = None,
     engine: Annotated[
         str | None,
-        typer.Option("--engine", help="What runs a file: the definition, or its C compiled here. Default: oracle."),
+        typer.Option(
+            "--engine", help="What runs a file: oracle, its definition, or c, compiled here. Default: oracle."
+        ),
     ] = None,
     cc: CCompiler = None,
     data_dir: DataDir = None,
