@@ -126,6 +126,7 @@ def convert(
     from bitspike.data import find_dataset
 
     _check(method, steps, stop_when_settled)
+    data = path_of(data_dir) or (source.data_dir if isinstance(source, Run) else None)
 
     def check(config: TrainConfig, network: nn.Module) -> None:
         """Refuses what could not be converted, or checked, once it is trained."""
@@ -135,9 +136,9 @@ def convert(
         logits = graph.edges[graph.nodes[-1].name].shape
         if logits != (shown.num_classes,):
             raise UserError("logits", logits, f"want {shown.num_classes}, one for each class of {config.dataset}")
-        images_of(config, split, images, path_of(data_dir))
+        images_of(config, split, images, data)
 
-    tuning = FineTuning(edits, path_of(ann), dataset, name, Path(runs_dir), path_of(data_dir), resume, observers, check)
+    tuning = FineTuning(edits, path_of(ann), dataset, name, Path(runs_dir), data, resume, observers, check)
     quantized = tuning.of(source)
     run, config = quantized.run, quantized.run.config
     made = conversion.convert(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,8 @@ from bitspike.errors import UserError, closest
 
 if TYPE_CHECKING:
     from bitspike.ir import FrozenGraph
+
+    Writer = Callable[[FrozenGraph, str], tuple[dict[str, bytes], dict[str, Any]]]
 
 __all__ = ["export"]
 
@@ -60,8 +63,8 @@ def export(
     return Exported(tuple(Path(output) / file_name for file_name in contents), facts)
 
 
-def _form(name: str, cc: str | None = None) -> Any:
-    """What turns a network and a name into contents of files by name, and facts."""
+def _form(name: str, cc: str | None = None) -> Writer:
+    """What writes a network under a name: contents of files by file name, and facts."""
     if name not in (known := ("c", "onnx")):
         raise UserError("--to", name, closest(name, known))
     if cc and name != "c":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -55,6 +56,16 @@ def test_a_run_is_converted_by_its_folder_and_by_itself(made: Conversion) -> Non
         assert (found.record["images"], found.equivalence.T, found.converted.method) == (20, 4, "qcfs")
         assert not found.is_wrong  # qcfs promises nothing
     assert (made.run.folder / "snn.bitspike").read_bytes() == before
+
+
+def test_the_data_of_a_run_are_looked_for_where_it_was_told(made: Conversion, tmp_path: Path) -> None:
+    folder = tmp_path / "ann"
+    shutil.copytree(made.run.folder.parent / f"{RECIPE}-ann-seed0", folder)
+    config = (folder / "config.json").read_text()
+    (folder / "config.json").write_text(config.replace('"dataset": "digits"', '"dataset": "fashion-mnist"'))
+    with pytest.raises(UserError, match="data directory: got .*nowhere"):
+        bitspike.convert(bitspike.load_run(folder, tmp_path / "nowhere"), runs_dir=tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["ann"]
 
 
 def test_each_run_that_is_trained_has_its_observer(tmp_path: Path) -> None:
