@@ -63,7 +63,7 @@ def test_the_data_of_a_run_are_looked_for_where_it_was_told(made: Conversion, tm
     shutil.copytree(made.run.folder.parent / f"{RECIPE}-ann-seed0", folder)
     config = (folder / "config.json").read_text()
     (folder / "config.json").write_text(config.replace('"dataset": "digits"', '"dataset": "fashion-mnist"'))
-    with pytest.raises(UserError, match="data directory: got .*nowhere"):
+    with pytest.raises(UserError, match=r"data directory: got .*nowhere"):
         bitspike.convert(bitspike.load_run(folder, tmp_path / "nowhere"), runs_dir=tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["ann"]
 
