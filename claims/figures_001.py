@@ -15,8 +15,7 @@ from typing import Annotated, Any
 
 import typer
 
-from bitspike.cli.cost import of_run
-from bitspike.costs import cost
+from bitspike import load_run
 from bitspike.errors import UserError
 from bitspike.files import write_atomically, write_json
 from bitspike.reports.figures import figure
@@ -55,8 +54,7 @@ def main(
             folders = [runs_dir / folder_name(Run(recipe, learned(target), seed), "small") for seed in SEEDS]
             plans: list[Layers] = [RunFolder(folder).read_learned().layers for folder in folders]
             found.setdefault(data, {})[target] = plans
-            graph, activity = of_run(folders[0])
-            reports[f"target {target}"] = cost(graph, "exact", activity)
+            reports[f"target {target}"] = load_run(folders[0]).cost()
         content = io.BytesIO()
         figure("bits", reports).savefig(content, format="png", dpi=150)
         write_atomically(ROOT / "docs" / "figures" / f"001-bits-{data}.png", content.getvalue())

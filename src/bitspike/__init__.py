@@ -1,12 +1,68 @@
 """bitspike: low-bit spiking neural networks, from training to silicon.
 
-Importing the package loads nothing heavy; import what you use, for example
-``from bitspike.neurons import LIFNode``.
+The door: what the commands do, each as a function (docs/api.md).
+
+    import bitspike
+
+    run = bitspike.train("digits-convnet", "bits=2/2/1", "epochs=5")
+    print(run.evaluate())
+
+Importing the package loads nothing heavy: a function of the door loads what it needs when it is first asked for.
 """
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 from bitspike.bits import BitPlan, Bits
 from bitspike.errors import UserError
 
+if TYPE_CHECKING:
+    from bitspike.api.allocate import allocate
+    from bitspike.api.convert import convert
+    from bitspike.api.cost import cost
+    from bitspike.api.evaluate import evaluate
+    from bitspike.api.export import export
+    from bitspike.api.freeze import freeze
+    from bitspike.api.run import Run, load_run
+    from bitspike.api.train import train
+
 __version__ = "0.1.0"
 
-__all__ = ["BitPlan", "Bits", "UserError", "__version__"]
+__all__ = [
+    "BitPlan",
+    "Bits",
+    "Run",
+    "UserError",
+    "__version__",
+    "allocate",
+    "convert",
+    "cost",
+    "evaluate",
+    "export",
+    "freeze",
+    "load_run",
+    "train",
+]
+
+_ROOMS = {
+    "Run": "run",
+    "allocate": "allocate",
+    "convert": "convert",
+    "cost": "cost",
+    "evaluate": "evaluate",
+    "export": "export",
+    "freeze": "freeze",
+    "load_run": "run",
+    "train": "train",
+}
+"""The file of `bitspike.api` that has a name of the door."""
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _ROOMS:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.api.{_ROOMS[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+import bitspike
 from bitspike.backends import c, oracle
 from bitspike.ir import load
 
@@ -31,6 +32,20 @@ def test_a_plain_network_is_converted(tmp_path: Path) -> None:
     found = json.loads(said)
     assert found["equal"]
     assert found["test_accuracy"] > 90
+
+
+def test_the_door_is_a_script_of_fewer_than_20_lines(tmp_path: Path) -> None:
+    script = ROOT / "examples" / "door.py"
+    assert len(script.read_text().splitlines()) < 20
+    said = subprocess.run([sys.executable, script], cwd=tmp_path, capture_output=True, text=True, check=True).stdout
+    in_floats, cost, agreed, in_integers, files = said.splitlines()
+    for line in (in_floats, in_integers):
+        assert re.fullmatch(r"digits test: 3\d\d of 360 right, 9\d\.\d\d %", line)
+    assert re.fullmatch(r"22,756 bytes, 1,922,048 bit operations and \d+ spikes per image", cost)
+    assert int(agreed.split()[0]) >= 95
+    assert files == "firmware/door.c firmware/door.h firmware/main.c"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["door.bitspike", "firmware", "runs"]
+    assert bitspike.load_run(tmp_path / "runs" / "door").finished
 
 
 def test_an_own_network_learns_the_digits() -> None:

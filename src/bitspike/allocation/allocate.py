@@ -31,6 +31,7 @@ from bitspike.training.checkpoint import Progress, load_model, save_training
 from bitspike.training.learned_bits import adaptive_neurons, adaptive_weights
 from bitspike.training.optimizer import make_optimizer
 from bitspike.training.setup import graph_of, load_images, make_model
+from bitspike.training.trained import trained_model
 
 __all__ = ["Allocation", "allocate", "check_budget"]
 
@@ -156,8 +157,7 @@ def _adapted(config: TrainConfig, **changes: Any) -> TrainConfig:
 
 
 def _options(config: TrainConfig, searched: RunFolder, data_dir: Path | None, energy: bool) -> dict[str, list[Option]]:
-    model = make_model(config)
-    load_model(searched.checkpoint_file, model)
+    model = trained_model(searched)
     images = load_images(config, data_dir).train
     first = slice(CALIBRATION_IMAGES)
     some = ImageSet(images.images[first], images.labels[first], images.classes)

@@ -12,7 +12,18 @@ import typer
 
 from bitspike.errors import UserError
 
-__all__ = ["CCompiler", "DataDir", "Json", "RunsDir", "image_shape", "print_json"]
+__all__ = [
+    "CCompiler",
+    "DataDir",
+    "Json",
+    "Resume",
+    "RunsDir",
+    "amount",
+    "given",
+    "image_shape",
+    "numbers",
+    "print_json",
+]
 
 DataDir = Annotated[
     Path | None,
@@ -23,12 +34,20 @@ CCompiler = Annotated[
     typer.Option("--cc", metavar="COMMAND", help="C compiler, with its flags. Default: the first of cc, gcc, clang."),
 ]
 RunsDir = Annotated[Path, typer.Option("--runs-dir", help="Where run folders go.")]
+Resume = Annotated[bool, typer.Option("--resume", help="Go on from the run folder's last checkpoint.")]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON, and nothing else, on stdout.")]
+
+UNITS = {"": 1, "k": 1e3, "M": 1e6, "G": 1e9}
 
 
 def print_json(value: Any) -> None:
     json.dump(value, sys.stdout, indent=2)
     sys.stdout.write("\n")
+
+
+def given(**options: Any) -> dict[str, Any]:
+    """Those that were given."""
+    return {name: value for name, value in options.items() if value is not None}
 
 
 def image_shape(text: str) -> tuple[int, int, int]:
@@ -38,3 +57,18 @@ def image_shape(text: str) -> tuple[int, int, int]:
         raise UserError("--input", text, "want channels x height x width, for example 3x32x32")
     channels, height, width = (int(part) for part in found.groups())
     return channels, height, width
+
+
+def numbers(text: str) -> tuple[int, ...]:
+    """``16,32,64`` as numbers."""
+    if not re.fullmatch(r"[1-9]\d{0,4}(,[1-9]\d{0,4})*", text, flags=re.ASCII):
+        raise UserError("--channels", text, "want whole numbers with commas, for example 16,32,64")
+    return tuple(int(part) for part in text.split(","))
+
+
+def amount(option: str, text: str) -> float:
+    """``40k`` is 40,000."""
+    found = re.fullmatch(r"(\d{1,12}(?:\.\d{1,9})?)([kMG]?)", text, flags=re.ASCII)
+    if not found or float(found[1]) == 0:
+        raise UserError(option, text, "want a number above 0, for example 40000, 40k or 1.5M")
+    return float(found[1]) * UNITS[found[2]]

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import typer
 
+import bitspike
 from bitspike.cli.options import Json, RunsDir, print_json
 
 __all__ = ["quickstart"]
@@ -21,16 +22,16 @@ def quickstart(runs_dir: RunsDir = Path("runs"), as_json: Json = False) -> None:
     """
     from rich.console import Console
 
-    from bitspike import recipes, reports, training
+    from bitspike import reports
     from bitspike.cli.progress import ProgressBar
 
     parent = _fresh(runs_dir / "quickstart")
     results = []
     for bits in TWINS:
-        config = training.override(recipes.recipe("digits-convnet"), [f"bits={bits}"])
-        folder = training.RunFolder(parent / bits.replace("/", "-"))
+        name = bits.replace("/", "-")
         with ProgressBar(f"digits {bits}") as bar:
-            results.append(training.train(config, folder, observer=bar))
+            run = bitspike.train("digits-convnet", f"bits={bits}", name=name, runs_dir=parent, observer=bar)
+        results.append(run.result)
     if as_json:
         print_json({"results": results, "folder": str(parent)})
         return

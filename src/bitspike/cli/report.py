@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import io
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from bitspike.cli.cost import of_run
-from bitspike.errors import UserError
-from bitspike.files import write_atomically
+import bitspike
 
 __all__ = ["report"]
-
-FORMATS = ("png", "svg", "pdf")
 
 
 def _print_figures(wanted: bool) -> None:
@@ -38,18 +33,13 @@ def report(
 
     Example: bitspike report information runs/with runs/without -o information.png
     """
-    from bitspike.costs import cost
+    from bitspike.reports import check_picture, save_picture
     from bitspike.reports.figures import figure
 
-    kind = output.suffix.removeprefix(".").lower()
-    if kind not in FORMATS:
-        raise UserError("--output", str(output), f"want a name that ends in one of {', '.join(FORMATS)}")
+    check_picture("--output", output)
     reports = {}
     for run in runs:
         label = run.resolve().name if run.resolve().name not in reports else str(run)
-        graph, activity = of_run(run)
-        reports[label] = cost(graph, "exact", activity)
-    content = io.BytesIO()
-    figure(name, reports).savefig(content, format=kind, dpi=150)
-    write_atomically(output, content.getvalue())
+        reports[label] = bitspike.load_run(run).cost()
+    save_picture(figure(name, reports), output)
     typer.echo(f"wrote {output}")

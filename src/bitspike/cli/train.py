@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from bitspike.cli.options import DataDir, Json, RunsDir, print_json
+import bitspike
+from bitspike.cli.options import DataDir, Json, Resume, RunsDir, print_json
 
 __all__ = ["train"]
 
@@ -33,7 +34,7 @@ def train(
     ] = None,
     runs_dir: RunsDir = Path("runs"),
     data_dir: DataDir = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on from the run folder's last checkpoint.")] = False,
+    resume: Resume = False,
     show: Annotated[
         bool, typer.Option("--list", callback=_print_recipes, is_eager=True, help="Print the recipes and exit.")
     ] = False,
@@ -48,18 +49,18 @@ def train(
     """
     from rich.console import Console
 
-    from bitspike import recipes, reports, training
+    from bitspike import reports
+    from bitspike.api.train import configured, is_main_process, run_name
     from bitspike.cli.progress import ProgressBar
 
-    config = training.override(recipes.recipe(recipe), edits or [])
-    title = name or f"{recipe}-{str(config.bits).replace('/', '-')}-seed{config.seed}"
-    folder = training.RunFolder(runs_dir / title)
+    config = configured(recipe, edits or [])
+    title = name or run_name(config)
     with ProgressBar(title) as bar:
-        result = training.train(config, folder, data_dir, resume=resume, observer=bar)
-    if not result:  # a helper process of a distributed run
+        run = bitspike.train(config, name=title, runs_dir=runs_dir, data_dir=data_dir, resume=resume, observer=bar)
+    if not is_main_process():
         return
     if as_json:
-        print_json({**result, "folder": str(folder.path)})
+        print_json({**run.result, "folder": str(run.folder)})
         return
-    Console().print(reports.results_table([result], title))
-    typer.echo(f"run folder: {folder.path}")
+    Console().print(reports.results_table([run.result], title))
+    typer.echo(f"run folder: {run.folder}")

@@ -1,13 +1,15 @@
 """Reports: tables of what was trained and what it costs."""
 
-from bitspike.reports.conversion import conversion_figure, conversion_table
+from bitspike.reports.conversion import conversion_figure, conversion_lines, conversion_table
+from bitspike.reports.datasets import checks_table, datasets_table
 from bitspike.reports.energy import energy_table
 from bitspike.reports.pareto import budget_table, pareto_table, save_pareto
+from bitspike.reports.pictures import check_picture, save_picture
+from bitspike.reports.shipping import agreement_table, footprint_table, frozen_lines
 from bitspike.reports.tables import (
     activity_tables,
-    agreement_table,
     cost_table,
-    footprint_table,
+    cost_tables,
     memory_table,
     results_table,
     si,
@@ -18,15 +20,22 @@ __all__ = [
     "activity_tables",
     "agreement_table",
     "budget_table",
+    "check_picture",
+    "checks_table",
     "conversion_figure",
+    "conversion_lines",
     "conversion_table",
     "cost_table",
+    "cost_tables",
+    "datasets_table",
     "energy_table",
     "footprint_table",
+    "frozen_lines",
     "memory_table",
     "pareto_table",
     "results_table",
     "save_pareto",
+    "save_picture",
     "si",
     "total_table",
 ]

@@ -1,8 +1,8 @@
-"""What a conversion gave, as a table and as a picture."""
+"""What a conversion gave, as a table, as lines and as a picture."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from rich.markup import escape
@@ -14,7 +14,7 @@ from bitspike.reports.tables import si
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["conversion_figure", "conversion_table"]
+__all__ = ["conversion_figure", "conversion_lines", "conversion_table"]
 
 
 def conversion_table(found: Mapping[str, Any]) -> Table:
@@ -29,6 +29,28 @@ def conversion_table(found: Mapping[str, Any]) -> Table:
         cells = (si(layer["elements"]), f"{layer['unequal']:,}", str(layer["settled_at"]), si(per_image), back)
         table.add_row(escape(name), str(found["levels"][name]), *cells)
     return table
+
+
+def conversion_lines(found: Mapping[str, Any], rounded_to: int) -> Iterator[str]:
+    """What the comparison found (``conversion.json``); ``rounded_to``: bits that float weights were rounded to."""
+    if found["float_weights_rounded"]:
+        yield f"float weights of {found['float_weights_rounded']} layers were rounded to {rounded_to} bits"
+    same = "equal" if found["equal"] else "NOT equal"
+    yield (
+        f"{found['logits_equal']:,} of {found['images']:,} {found['split']} images: the SNN's logits are the QANN's "
+        f"({same}, in integers)"
+    )
+    settled = "every image has settled" if found["settled"] else "not every image was seen to settle"
+    certain = "" if found["bound"] is None else f" (certain after {found['bound']})"
+    yield f"last spike at step {found['T_eq']} of {found['T']}: {settled}{certain}"
+    agreed = found["floats_and_integers"]
+    differ, levels = (sum(layer[key] for layer in agreed["layers"]) for key in ("mismatches", "elements"))
+    yield (
+        f"QANN in floats and in integers: the same class on {agreed['same_class']:,} of {agreed['images']:,} images, "
+        f"{1e6 * differ / levels:.1f} of a million levels differ"
+    )
+    curve = ", ".join(f"{t}: {found['accuracy'][t - 1]:.2f}" for t in (1, 2, 4, 8, 16, 32, 64) if t <= found["T"])
+    yield f"accuracy in % after steps {curve}; QANN: {found['qann_accuracy']:.2f}"
 
 
 def conversion_figure(found: Mapping[str, Any]) -> Figure:

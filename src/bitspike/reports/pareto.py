@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 from rich.table import Table
 
 from bitspike.errors import require
-from bitspike.files import write_atomically
+from bitspike.reports.pictures import save_picture
 
 __all__ = ["budget_table", "pareto_table", "save_pareto"]
 
@@ -51,6 +50,4 @@ def save_pareto(points: Sequence[Mapping[str, Any]], path: Path) -> None:
         axes.set_xlabel(NAMES[name])
         axes.set_ylabel("validation accuracy (%)")
         axes.legend(frameon=False)
-    content = io.BytesIO()
-    figure.savefig(content, format="png", dpi=150)
-    write_atomically(path, content.getvalue())
+    save_picture(figure, path)

@@ -8,16 +8,17 @@ from typing import Any
 from rich.markup import escape
 from rich.table import Table
 
+from bitspike.bits import FULL_PRECISION, Bits
 from bitspike.costs import CostReport
 
 __all__ = [
     "activity_tables",
-    "agreement_table",
     "cost_table",
-    "footprint_table",
+    "cost_tables",
     "memory_table",
     "results_table",
     "si",
+    "table_of",
     "total_table",
 ]
 
@@ -38,7 +39,7 @@ def results_table(results: Sequence[Mapping[str, Any]], title: str) -> Table:
     for column in ("network", "bits w/s/T/u", "test accuracy", "Bit Budget", "S-ACE", "NS-ACE", "size"):
         table.add_column(column, justify="left" if column == "network" else "right")
     for r in results:
-        name = "full precision" if r["bits"].startswith("16/") else "low-bit"
+        name = "full precision" if Bits.parse(r["bits"]).w == FULL_PRECISION else "low-bit"
         table.add_row(
             f"{r['model']}, {name}",
             _widths(r),
@@ -65,7 +66,7 @@ def cost_table(report: CostReport) -> Table:
     """The layers of a network and what each costs."""
     title = f"{report.model}, counting: {report.counting}"
     columns = ("weights", "MACs/step", "w/s/T", "Bit Budget", "S-ACE")
-    table = _table(title, "layer", *columns, caption=report.about)
+    table = table_of(title, "layer", *columns, caption=report.about)
     for layer in report.layers:
         name = layer.name if layer.counted else f"{layer.name} (left out)"
         widths = f"{layer.w}/{layer.s}/{layer.t}"
@@ -78,13 +79,13 @@ def activity_tables(report: CostReport) -> list[Table]:
     """What images set off, in layers with weights and in layers of neurons; no tables if nothing was measured."""
     if report.activity is None:
         return []
-    layers = _table("on real images, per image", "layer", "firing rate", "SOPs", "additions", "NS-ACE", "entropy")
+    layers = table_of("on real images, per image", "layer", "firing rate", "SOPs", "additions", "NS-ACE", "entropy")
     layers.caption = "entropy: bits that a weight carries"
     for layer in report.layers:
         rate = f"{100 * (layer.firing_rate or 0):.1f} %"
         row = (rate, si(layer.sops), si(layer.additions), si(layer.ns_ace), _bits(layer.weight_entropy))
         layers.add_row(escape(layer.name), *row)
-    neurons = _table("", "neurons", "number", "s/T", "spikes", "sparsity", "entropy")
+    neurons = table_of("", "neurons", "number", "s/T", "spikes", "sparsity", "entropy")
     neurons.caption = "entropy: bits in whether a neuron fires"
     for neuron in report.neurons:
         sparsity = f"{100 * (neuron.sparsity or 0):.1f} %"
@@ -97,38 +98,18 @@ def _bits(value: float | None) -> str:
     return "–" if value is None else f"{value:.3f}"
 
 
-def agreement_table(result: Mapping[str, Any]) -> Table:
-    """Spikes that differ between a float network and its integers, layer by layer (`bitspike freeze --json`)."""
-    caption = "own: by this layer's rounding alone, the rest is handed down; farthest: an own one from its threshold"
-    columns = ("levels", "differ", "rate", "own", "farthest, of v_threshold")
-    table = _table(f"floats and integers, {result['images']} images", "neurons", *columns, caption=caption)
-    for layer in result["layers"]:
-        rate = f"{layer['rate']:.1e}" if layer["mismatches"] else "0"
-        farthest = f"{layer['farthest_own']:.1e}" if layer["own"] else "–"
-        row = (si(layer["elements"]), str(layer["mismatches"]), rate, str(layer["own"]), farthest)
-        table.add_row(escape(layer["name"]), *row)
-    return table
-
-
-def footprint_table(result: Mapping[str, Any]) -> Table:
-    """Flash and RAM of an exported network (`bitspike export --to c --json`)."""
-    table = _table("memory of the network alone, without a program around it", "", "flash", "RAM")
-    table.add_row("cost model: weights, constants at 32 bits", f"{result['flash_bytes_counted']:,.0f} B", "–")
-    data = (f"{result['flash_bytes_of_data']:,} B", f"{result['ram_bytes_of_data']:,} B")
-    table.add_row("data in the C text", *data)
-    if "cc" in result:
-        linked = (f"{result['flash_bytes_linked']:,} B", f"{result['ram_bytes_linked']:,} B")
-        table.add_row(f"linker of {escape(result['cc'])} -Os, code included", *linked)
-    return table
-
-
-def _table(title: str, name: str, *columns: str, caption: str | None = None) -> Table:
+def table_of(title: str, name: str, *columns: str, caption: str | None = None) -> Table:
     """Names fold where the terminal is narrow; numbers are never cut."""
     table = Table(title=escape(title) or None, caption=caption)
     table.add_column(name, overflow="fold")
     for column in columns:
         table.add_column(column, justify="right", no_wrap=True)
     return table
+
+
+def cost_tables(report: CostReport) -> list[Table]:
+    """The layers, what images set off, the totals, the memory."""
+    return [cost_table(report), *activity_tables(report), total_table(report), memory_table(report)]
 
 
 def total_table(report: CostReport) -> Table:
@@ -159,7 +140,7 @@ def memory_table(report: CostReport) -> Table:
     columns = ("weights", "constants", "membranes", "buffers", "total")
     caption = "\n".join(f"{memory.counting}: {memory.about}" for memory in report.memory)
     batch = report.memory[0].batch
-    table = _table(
+    table = table_of(
         f"memory in bytes, {batch:,} image{'s' * (batch > 1)} at once", "counting", *columns, caption=caption
     )
     for memory in report.memory:

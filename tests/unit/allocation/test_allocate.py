@@ -10,12 +10,11 @@ import pytest
 import torch
 from torch import nn
 
-from bitspike import UserError
+from bitspike import UserError, load_run
 from bitspike.allocation import allocate, check_budget
 from bitspike.allocation.sensitivity import layer_options
 from bitspike.allocation.solve import Option
 from bitspike.bits import BitPlan, Bits
-from bitspike.cli.cost import of_run
 from bitspike.costs import cost
 from bitspike.data import ImageSet
 from bitspike.ir import FrozenGraph
@@ -71,7 +70,7 @@ Done = tuple[Path, BudgetConfig, dict[str, Any]]
 
 def test_the_budget_is_kept_by_what_is_delivered(done: Done) -> None:
     path, budget, found = done
-    total = cost(of_run(path)[0], "exact").total
+    total = cost(load_run(path).graph(), "exact").total
     result = json.loads((path / "result.json").read_text())
     assert found["result"] == result
     for name, value in (("size", total.size_bytes), ("s_ace", total.s_ace), ("bit_budget", total.mean_bit_budget)):

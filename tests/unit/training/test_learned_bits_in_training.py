@@ -16,9 +16,8 @@ from hypothesis import strategies as st
 from safetensors.torch import load_file
 from torch import nn
 
-from bitspike import UserError
+from bitspike import UserError, load_run
 from bitspike.bits import BitPlan
-from bitspike.cli.cost import of_run
 from bitspike.costs import cost
 from bitspike.ir import Graph
 from bitspike.recipes import recipe
@@ -403,8 +402,9 @@ def test_what_was_learned_is_on_file_and_is_what_cost_reads(whole: RunFolder) ->
     assert any(widths != {"w": 4} and widths != {"s": 4, "t": 2} for widths in wanted.values())
     assert whole.read_learned().layers == wanted
     assert whole.read_learned().model_copy(update={"layers": {}}) == config
-    graph, activity = of_run(whole.path)
-    assert activity is not None
+    run = load_run(whole.path)
+    graph = run.graph()
+    assert run.activity() is not None
     for node in graph.synapses():
         assert node.weight_bits == wanted[node.name]["w"]
     for node in graph.neurons():

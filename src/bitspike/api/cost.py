@@ -1,0 +1,153 @@
+"""`bitspike.cost`: what a network costs, layer by layer, without training it."""
+
+from __future__ import annotations
+
+import os
+from copy import deepcopy
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bitspike.api.own import own_network, users_code
+from bitspike.api.run import Run, load_run
+from bitspike.api.sources import is_file, is_run
+from bitspike.bits import BitPlan, Bits
+from bitspike.costs import Activity, CostReport, EnergyModel
+from bitspike.costs import cost as cost_of
+from bitspike.errors import UserError, closest
+from bitspike.files import read_json
+from bitspike.ir import FrozenGraph, Graph, load
+
+if TYPE_CHECKING:
+    from torch import nn
+
+__all__ = ["DEFAULT_BITS", "cost"]
+
+DEFAULT_BITS = "16/1/4"
+DEFAULT_SHAPE = (3, 32, 32)
+LARGE_IMAGE = 64
+"""Images with a longer side have 1000 classes, where none are given."""
+
+
+def cost(
+    source: str | Path | Run | FrozenGraph | Graph | nn.Module,
+    *,
+    counting: str = "exact",
+    bits: Bits | str | None = None,
+    plan: BitPlan | str | Path | None = None,
+    image_shape: tuple[int, int, int] | None = None,
+    classes: int | None = None,
+    channels: tuple[int, ...] | None = None,
+    batch: int = 1,
+    activity: Activity | str | Path | None = None,
+    energy: EnergyModel | str | None = None,
+) -> CostReport:
+    """Parameters, size, MACs, Bit Budget, S-ACE, memory and, with measured activity, spikes, SOPs, NS-ACE and energy.
+
+    >>> bitspike.cost("resnet20", bits="2/2/1").total.size_bytes
+    4369504.0
+    >>> round(bitspike.cost("runs/digits", energy="lemaire").energy.snn.total.total)  # nJ per image
+    15742
+
+    Args:
+        source: a network of the registry, a run or its folder, a frozen network or its file, a graph, an ``nn.Module``,
+            or ``package.module:function``, which makes one.
+        counting: what the count includes: ``exact``, ``paper-000`` or ``paper-001``.
+        bits: ``w/s/t`` or ``w/s/t/u`` of every layer; by default 16/1/4 of a network of the registry, and a network of
+            your own keeps its weights as they are.
+        plan: bits of single layers, or the JSON file with them, in place of ``bits``.
+        image_shape: ``(C, H, W)``; by default (3, 32, 32).
+        classes: of a network of the registry; by default 10, or 1000 for images above 64 pixels.
+        channels: of its stages, where the usual ones are not wanted.
+        batch: images at once, for the memory footprint.
+        activity: measured on a run of the same network, or its ``activity.json``; a run has its own.
+        energy: a key of `bitspike.costs.ENERGIES`, or a model with constants of one's own.
+
+    Returns:
+        The report: ``layers``, ``neurons``, ``total``, ``memory``, ``energy``. S-ACE and NS-ACE in bit operations per
+        image, sizes in bytes, energies in nJ per image.
+
+    Raises:
+        UserError: nothing of that name, an argument that the source has itself, a network that does not fit its bits or
+            images, or a layer that has no op.
+    """
+    if bits is not None and plan is not None:
+        raise UserError("--bits", str(bits), "the plan file has its own default; give one of --bits and --plan")
+    made = {"--classes": classes, "--channels": channels}
+    found = _found(str(source)) if isinstance(source, str | Path) else source
+    label = _label(source)
+    if isinstance(found, Run | FrozenGraph | Graph):
+        _refuse({"--bits": bits, "--plan": plan, "--input": image_shape, **made}, label)
+    if isinstance(found, Run):
+        _refuse({"--activity": activity}, label)
+        return found.cost(counting, batch=batch, energy=energy)
+    measured = Activity.from_dict(read_json(activity)) if isinstance(activity, str | Path) else activity
+    shape = image_shape or DEFAULT_SHAPE
+    if isinstance(found, FrozenGraph | Graph):
+        graph = found if isinstance(found, Graph) else found.graph
+    elif isinstance(found, str) and ":" not in found:
+        graph = _of_registry(found, _plan(bits, plan), shape, classes, channels)
+    else:
+        _refuse(made, label)
+        graph = _of_own(found, None if bits is plan is None else _plan(bits, plan), shape)
+    return cost_of(graph, counting, measured, batch, energy)
+
+
+def _found(path: str) -> Run | FrozenGraph | str:
+    """The run or the network in integers that lies there, else the name itself."""
+    if is_run(path):
+        return load_run(path)
+    return load(path) if is_file(path) else path
+
+
+def _label(source: object) -> str:
+    """How a refusal calls it."""
+    if isinstance(source, Run):
+        return str(source.folder)
+    return str(source) if isinstance(source, str | Path) else type(source).__name__
+
+
+def _refuse(arguments: dict[str, Any], label: str) -> None:
+    """Refuses arguments that the kind of source has no use for."""
+    for argument, value in arguments.items():
+        if value is not None:
+            between = "x" if argument == "--input" else ","
+            seen = between.join(map(str, value)) if isinstance(value, tuple) else str(value)
+            raise UserError(argument, seen, f"{label} has its own; leave the option out")
+
+
+def _plan(bits: Bits | str | None, plan: BitPlan | str | Path | None) -> BitPlan:
+    if plan is not None:
+        return plan if isinstance(plan, BitPlan) else BitPlan.load(plan)
+    return BitPlan(bits if isinstance(bits, Bits) else Bits.parse(bits or DEFAULT_BITS))
+
+
+def _of_registry(
+    name: str, plan: BitPlan, shape: tuple[int, int, int], classes: int | None, channels: tuple[int, ...] | None
+) -> Graph:
+    import torch
+
+    from bitspike.lowering import lower
+    from bitspike.models import MODELS, build_model
+
+    if name not in MODELS:
+        kinds = "or a run folder, a frozen file, or package.module:function"
+        if os.path.isdir(name):
+            kinds = "a folder must hold the config.json of a run"
+        raise UserError("model", name, f"{closest(name, MODELS)}; {kinds}")
+    num_classes = classes or (1000 if max(shape[1:]) > LARGE_IMAGE else 10)
+    with torch.device("meta"):  # shapes are enough
+        model = build_model(name, plan, image_shape=shape, num_classes=num_classes, channels=channels)
+    return lower(model, shape, name)
+
+
+def _of_own(source: str | nn.Module, plan: BitPlan | None, shape: tuple[int, int, int]) -> Graph:
+    """Of the user's network, which stays as it is."""
+    from bitspike.lowering import lower
+    from bitspike.models import apply_weight_bits
+
+    with users_code():
+        model = own_network(source) if isinstance(source, str) else deepcopy(source)
+        if plan:
+            apply_weight_bits(model, plan)
+        name = source.partition(":")[2] if isinstance(source, str) else type(model).__name__
+        return lower(model, shape, name)

@@ -1,0 +1,106 @@
+"""`bitspike.freeze`: a trained network as integers, beside the floats that it came from."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bitspike.api.images import Split
+from bitspike.api.results import Comparison, Frozen
+from bitspike.api.run import Run
+from bitspike.api.sources import as_run
+from bitspike.errors import UserError
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from bitspike.data import ImageSet
+    from bitspike.ir import FrozenGraph
+
+__all__ = ["freeze"]
+
+BATCH = 50
+"""Images that are compared at once."""
+
+
+def freeze(
+    source: Run | nn.Module | str | Path,
+    output: str | Path | None = None,
+    *,
+    images: int = 0,
+    split: Split = "validation",
+    image_shape: tuple[int, int, int] | None = None,
+    data_dir: str | Path | None = None,
+) -> Frozen:
+    """Turns a trained network into integers: batch norm, scales and thresholds become one multiplier and offset for
+    each channel, and every value's range is proven, so that nothing can overflow.
+
+    >>> frozen = bitspike.freeze("runs/digits", "digits.bitspike", images=200)
+    >>> frozen.comparison.integer_accuracy
+    99.5
+
+    Args:
+        source: a run, its folder, or a trained network of your own.
+        output: file to write; ``None`` writes nothing.
+        images: of a run, on so many the integers are compared with the floats; 0 for none, and no data are read.
+        split: which images.
+        image_shape: ``(C, H, W)`` of a network of your own; a run has its own.
+        data_dir: where the data sets lie; see `bitspike.Run`.
+
+    Raises:
+        UserError: no run, a network that cannot be frozen (the line names the layer), fewer images than asked for, or a
+            file that cannot be written; an earlier one is untouched.
+    """
+    if not isinstance(source, Run | str | Path):
+        return _written(_of_module(source, image_shape, images), output)
+    if image_shape is not None:
+        raise UserError("image shape", image_shape, "a run has its own; leave it out")
+    run = as_run(source, data_dir)
+    model, config = run.model(), run.config
+    net = _integers(model, config.model, _shape_of(config.dataset), config.dataset)
+    shown = run.images(split, images) if images else None
+    frozen = _written(net, output)
+    return frozen if shown is None else replace(frozen, comparison=_compared(model, net, shown, split))
+
+
+def _of_module(model: nn.Module, image_shape: tuple[int, int, int] | None, images: int) -> FrozenGraph:
+    name = type(model).__name__
+    if image_shape is None:
+        raise UserError("image shape", None, f"want channels, height and width of what {name} sees, as (3, 32, 32)")
+    if images:
+        raise UserError("--images", images, f"only a run has images; see bitspike.lowering.agreement for {name}")
+    return _integers(model.eval(), name, image_shape, "")
+
+
+def _integers(model: nn.Module, name: str, image_shape: tuple[int, int, int], dataset: str) -> FrozenGraph:
+    from bitspike import lowering
+
+    return replace(lowering.freeze(model, image_shape, name), dataset=dataset)
+
+
+def _shape_of(dataset: str) -> tuple[int, int, int]:
+    from bitspike.data import find_dataset
+
+    return find_dataset(dataset).image_shape
+
+
+def _written(net: FrozenGraph, output: str | Path | None) -> Frozen:
+    from bitspike import ir
+
+    return Frozen(net) if output is None else Frozen(net, Path(output), ir.save(net, output))
+
+
+def _compared(model: nn.Module, net: FrozenGraph, shown: ImageSet, split: Split) -> Comparison:
+    from bitspike.backends import oracle
+    from bitspike.lowering import agreement
+    from bitspike.training import evaluate
+    from bitspike.training.evaluate import batches
+
+    predicted = oracle.logits(net, shown.images.numpy()).argmax(1)
+    return Comparison(
+        split,
+        float_accuracy=evaluate(model, shown).percent,
+        integer_accuracy=100 * float((predicted == shown.labels.numpy()).mean()),
+        agreement=agreement(model, net, batches(shown.images, BATCH)),
+    )

@@ -1,0 +1,191 @@
+"""The network of quantized ReLUs that is to be converted: found, or made from a network of ReLUs by fine-tuning."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bitspike.api.own import own_network, users_code
+from bitspike.api.run import Run, load_run
+from bitspike.api.sources import is_run
+from bitspike.api.train import configured, run_name
+from bitspike.errors import UserError
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from bitspike.training import Observer, RunFolder, TrainConfig
+
+__all__ = ["FineTuning", "Observers", "Quantized"]
+
+Observers = Callable[[str], "AbstractContextManager[Observer | None]"]
+"""Makes what is told of each step and epoch of the run that has that name."""
+
+SAME = ("model", "channels", "dataset", "train_size", "seed")
+"""What a network of ReLUs and the one that it becomes have in common."""
+
+
+@dataclass(frozen=True)
+class Quantized:
+    """A fine-tuned network of Q-ReLUs with its run."""
+
+    run: Run
+    qann: nn.Module
+
+
+@dataclass(frozen=True)
+class FineTuning:
+    """How the network of Q-ReLUs is come by: the arguments of `bitspike.convert` that say so.
+
+    Attributes:
+        check: is called with the config and a fresh network of Q-ReLUs, and refuses what could not be converted or
+            checked before anything is trained.
+    """
+
+    edits: tuple[str, ...]
+    ann: Path | None
+    dataset: str | None
+    name: str | None
+    runs_dir: Path
+    data_dir: Path | None
+    resume: bool
+    observers: Observers | None
+    check: Callable[[TrainConfig, nn.Module], None]
+
+    def of(self, source: str | Path | Run | nn.Module) -> Quantized:
+        """From a network of one's own, a run, or a recipe.
+
+        Raises:
+            UserError: none of these, or what does not go together with it.
+        """
+        from bitspike import recipes
+
+        if isinstance(source, Run):
+            return self._of_run(source.folder)
+        if not isinstance(source, str | Path):
+            return self._of_own(source, type(source).__name__)
+        text = str(source)
+        if ":" in text and not is_run(text):
+            return self._of_own(text, text)
+        if is_run(text) or os.sep in text or (os.path.isdir(text) and text not in recipes.RECIPES):
+            return self._of_run(Path(text))
+        return self._of_recipe(text)
+
+    def _of_own(self, source: str | nn.Module, label: str) -> Quantized:
+        from torch import nn
+
+        from bitspike import conversion
+        from bitspike.neurons import make_node
+
+        if self.ann is not None:
+            raise UserError("--ann", str(self.ann), "it is for recipes; your own network brings its weights")
+        config = configured(self._own_config(label), self.edits)
+        with users_code():
+            model = own_network(source) if isinstance(source, str) else source
+            quantized = conversion.adopt(model, lambda: make_node(config.neuron, config.bits))
+            teacher, student = conversion.adopt(model, nn.ReLU), conversion.with_weights_of(quantized, config)
+        self.check(config, student)
+        return self._finetuned(config, teacher, student)
+
+    def _own_config(self, label: str) -> TrainConfig:
+        from bitspike import conversion
+
+        if self.dataset is None:
+            raise UserError("--dataset", None, "want what your network classifies; see `bitspike data list`")
+        own = {"recipe": label.replace(":", "-"), "model": label, "dataset": self.dataset, "channels": None}
+        return conversion.finetune_config(configured("spikezip-convnet-digits-ann").model_copy(update=own))
+
+    def _of_run(self, path: Path) -> Quantized:
+        from bitspike import conversion, recipes
+        from bitspike.training.setup import make_model
+
+        self._no_dataset(path)
+        if self.ann is not None:
+            raise UserError("--ann", str(self.ann), f"{path} is a run already; leave the option out")
+        run = load_run(path, self.data_dir)
+        ann = run.config
+        if ann.neuron.kind == "q-relu":
+            if self.edits or self.name or self.resume:
+                raise UserError("run folder", str(path), "it is fine-tuned; leave out --set, --name and --resume")
+            return Quantized(run, run.ended().model())
+        if ann.neuron.kind != "relu":
+            raise UserError("neuron.kind", ann.neuron.kind, "want a run of relu or q-relu; others spike already")
+        twin = ann.recipe.removesuffix("-ann")
+        known = ann.recipe.endswith("-ann") and twin in recipes.RECIPES
+        tuned = recipes.recipe(twin) if known else conversion.finetune_config(ann)
+        config = configured(tuned.model_copy(update={key: getattr(ann, key) for key in SAME}), self.edits)
+        self.check(config, make_model(config))
+        return self._with_weights_of(run, config)
+
+    def _of_recipe(self, recipe: str) -> Quantized:
+        from bitspike import training
+        from bitspike.training.setup import make_model
+
+        self._no_dataset(recipe)
+        config = configured(recipe, self.edits)
+        if config.neuron.kind != "q-relu":
+            raise UserError("recipe", recipe, "want one of q-relu neurons: spikezip-...")
+        path = self.ann or self.runs_dir / f"{recipe}-ann-seed{config.seed}"
+        self.check(config, make_model(config))
+        tuned, ann = self._run(config).files, training.RunFolder(path)
+        interrupted = ann.config_file.exists() and not ann.result_file.exists()
+        first = interrupted and not tuned.config_file.exists()
+        going_on = replace(self, resume=False) if first else self  # the network of ReLUs goes on, as it does anyhow
+        if going_on.resume:
+            tuned.resume(config)  # refuses another run, or none, before anything is trained for it
+        self._train_ann(recipe, config, ann)
+        return going_on._with_weights_of(load_run(path), config)
+
+    def _no_dataset(self, source: object) -> None:
+        if self.dataset is not None:
+            raise UserError("--dataset", self.dataset, f"{source} has its own; leave the option out")
+
+    def _train_ann(self, recipe: str, config: TrainConfig, folder: RunFolder) -> None:
+        """Trains the recipe's network of ReLUs, as far as it is not there."""
+        from bitspike import training
+
+        path, started = folder.path, folder.config_file.exists()
+        same = {key: getattr(config, key) for key in (*SAME, "precision")}
+        ann = folder.read_config() if started else configured(f"{recipe}-ann").model_copy(update=same)
+        if ann.neuron.kind != "relu":
+            raise UserError("--ann", str(path), f"want a run of neuron.kind=relu; its neurons are {ann.neuron.kind}")
+        for key in ("model", "channels", "dataset"):
+            if getattr(ann, key) != same[key]:
+                wanted = f"want {same[key]!r}; name another folder with --ann"
+                raise UserError(f"{key} of {path}", getattr(ann, key), wanted)
+        if not folder.result_file.exists():
+            with self._observed(path) as observer:
+                training.train(ann, folder, self.data_dir, resume=started, observer=observer)
+
+    def _with_weights_of(self, ann: Run, config: TrainConfig) -> Quantized:
+        from bitspike import conversion
+
+        teacher = ann.ended().model()
+        student = conversion.with_weights_of(teacher.state_dict(), config)
+        return self._finetuned(config, teacher, student)
+
+    def _finetuned(self, config: TrainConfig, teacher: nn.Module, student: nn.Module) -> Quantized:
+        from bitspike import conversion, training
+        from bitspike.training.checkpoint import load_model
+
+        run = self._run(config)
+        if self.resume and run.finished:
+            run.files.resume(config)
+            load_model(run.files.checkpoint_file, student)
+            return Quantized(run, student)
+        objective, files = conversion.PathsEnsemble(teacher, config), run.files
+        with self._observed(run.folder) as observer:
+            going_on: dict[str, Any] = {"resume": self.resume, "observer": observer}
+            training.train(config, files, self.data_dir, **going_on, model=student, objective=objective)
+        return Quantized(run, student)
+
+    def _run(self, config: TrainConfig) -> Run:
+        """Of the fine-tuning."""
+        return Run(self.runs_dir / (self.name or run_name(config)), config, self.data_dir)
+
+    def _observed(self, path: Path) -> AbstractContextManager[Observer | None]:
+        return nullcontext() if self.observers is None else self.observers(path.name)

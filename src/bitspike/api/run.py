@@ -1,0 +1,177 @@
+"""A training run from outside: its folder, and all that can be asked of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bitspike.api.images import Split, images_of
+from bitspike.errors import UserError
+from bitspike.files import read_json
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from bitspike.api.results import Evaluation
+    from bitspike.costs import Activity, CostReport, EnergyModel
+    from bitspike.data import ImageSet
+    from bitspike.ir import FrozenGraph, Graph
+    from bitspike.training import RunFolder, TrainConfig
+
+__all__ = ["Run", "load_run"]
+
+
+@dataclass(frozen=True)
+class Run:
+    """What `bitspike.train`, `convert` and `allocate` return, and `load_run` finds again.
+
+    A run holds no network: every method reads the folder anew.
+
+    >>> run = bitspike.load_run("runs/digits")
+    >>> run.model()(run.images("test", 32).images).shape
+    torch.Size([1, 32, 10])
+
+    Attributes:
+        folder: the run folder.
+        config: what was trained; its bits are those that the run started from.
+        data_dir: where the data sets lie; ``None`` for ``$BITSPIKE_DATA``, else what `bitspike data list` says.
+    """
+
+    folder: Path
+    config: TrainConfig
+    data_dir: Path | None = None
+
+    @property
+    def files(self) -> RunFolder:
+        """The files of the folder, by what they hold."""
+        from bitspike.training import RunFolder
+
+        return RunFolder(self.folder)
+
+    @property
+    def finished(self) -> bool:
+        """Whether its training has ended."""
+        return self.files.result_file.exists()
+
+    @property
+    def result(self) -> dict[str, Any]:
+        """What training found (``result.json``): accuracies in percent, costs, bits, seconds, versions.
+
+        Raises:
+            UserError: the training has not ended.
+        """
+        result: dict[str, Any] = read_json(self.ended().files.result_file)
+        return result
+
+    def ended(self) -> Run:
+        """The run itself.
+
+        Raises:
+            UserError: its training has not ended.
+        """
+        if not self.finished:
+            raise UserError("run folder", str(self.folder), "its training has not ended; say its command with --resume")
+        return self
+
+    def model(self) -> nn.Module:
+        """The network with the weights of the last checkpoint, a new one at each call, on the CPU, in evaluation mode.
+
+        It takes images ``[N, C, H, W]``, pixels 0..255 (uint8 or float), and gives logits of every step ``[T, N, K]``.
+
+        Raises:
+            UserError: no checkpoint, or one that is broken or of another network.
+        """
+        from bitspike.training.trained import trained_model
+
+        return trained_model(self.files)
+
+    def graph(self) -> Graph:
+        """The structural graph: shapes, steps and bits of every layer, those that were learned where they were."""
+        import torch
+
+        from bitspike.training.setup import graph_of, make_model
+
+        config = self.files.read_learned()
+        with torch.device("meta"):  # shapes are enough
+            return graph_of(config, make_model(config))
+
+    def activity(self) -> Activity | None:
+        """Spikes and synaptic operations as they were counted after training; ``None`` while it has not ended.
+
+        Raises:
+            UserError: ``activity.json`` is damaged.
+        """
+        from bitspike.costs import Activity
+
+        file = self.files.activity_file
+        return Activity.from_dict(read_json(file)) if file.exists() else None
+
+    def images(self, split: Split = "test", first: int | None = None) -> ImageSet:
+        """The run's images: those of the test set, or those that were kept out of training to watch it.
+
+        Args:
+            split: which.
+            first: how many, from the front; ``None`` for all.
+
+        Raises:
+            UserError: unknown split, data that are missing or broken, or fewer images than asked for.
+        """
+        return images_of(self.config, split, first, self.data_dir)
+
+    def evaluate(self, split: Split = "test") -> Evaluation:
+        """How many of the images the network in floats gets right, and its loss.
+
+        Raises:
+            UserError: see `images` and `model`.
+        """
+        from bitspike import training
+        from bitspike.api.results import Evaluation
+
+        model, config = self.model(), self.config
+        seen = training.evaluate(model, self.images(split), bf16=config.precision == "bf16")
+        return Evaluation(config.dataset, split, seen.correct, seen.total, bits=str(config.bits), loss=seen.loss)
+
+    def cost(self, counting: str = "exact", *, batch: int = 1, energy: EnergyModel | str | None = None) -> CostReport:
+        """What the network costs, layer by layer and in total; spikes, SOPs and NS-ACE once it is trained.
+
+        Args:
+            counting: what the count includes: ``exact``, ``paper-000`` or ``paper-001``.
+            batch: images at once, for the memory footprint.
+            energy: a key of `bitspike.costs.ENERGIES`, or a model with constants of one's own.
+
+        Raises:
+            UserError: unknown convention or model, or energy before spikes were measured.
+        """
+        from bitspike.costs import cost
+
+        return cost(self.graph(), counting, self.activity(), batch, energy)
+
+    def freeze(self) -> FrozenGraph:
+        """The network in integers, every range proven. `bitspike.freeze` writes and compares it too.
+
+        Raises:
+            UserError: what cannot be frozen, by its path in the network.
+        """
+        from bitspike.api.freeze import freeze
+
+        return freeze(self).net
+
+
+def load_run(folder: str | Path, data_dir: str | Path | None = None) -> Run:
+    """The run in a folder, finished or not.
+
+    >>> bitspike.load_run("runs/digits").evaluate("validation").accuracy
+    99.5
+
+    Args:
+        folder: the run folder.
+        data_dir: where the data sets lie; see `Run`.
+
+    Raises:
+        UserError: there is no run in it, or its ``config.json`` is damaged.
+    """
+    from bitspike.training import RunFolder
+
+    path = Path(folder)
+    return Run(path, RunFolder(path).read_config(), None if data_dir is None else Path(data_dir))

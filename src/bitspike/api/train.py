@@ -1,0 +1,75 @@
+"""`bitspike.train`: a recipe, real data, and a run folder with accuracy and cost."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bitspike.api.run import Run
+from bitspike.api.sources import path_of
+
+if TYPE_CHECKING:
+    from bitspike.training import Observer, TrainConfig
+
+__all__ = ["configured", "is_main_process", "run_name", "train"]
+
+
+def train(
+    recipe: str | TrainConfig,
+    *edits: str,
+    name: str | None = None,
+    runs_dir: str | Path = "runs",
+    data_dir: str | Path | None = None,
+    resume: bool = False,
+    observer: Observer | None = None,
+) -> Run:
+    """Trains a network and measures what it costs; everything goes into the run folder ``runs_dir/name``.
+
+    >>> run = bitspike.train("digits-convnet", "bits=2/2/1", "epochs=5")
+    >>> run.result["test_accuracy"], run.result["size_bytes"]
+    (97.7778, 22756.0)
+
+    Args:
+        recipe: a name of `bitspike.recipes.RECIPES`, or a config.
+        edits: ``key=value``, as ``--set`` has them: ``"bits=1/4/1"``, ``"optimizer.lr=0.01"``.
+        name: of the run folder; by default recipe, bits and seed.
+        runs_dir: where run folders go.
+        data_dir: where the data sets lie; ``None`` for ``$BITSPIKE_DATA``, else what `bitspike data list` says.
+        resume: go on from the folder's last checkpoint; a run that was killed ends as if it had never stopped.
+        observer: is told of each step and epoch (`bitspike.training.Observer`).
+
+    Raises:
+        UserError: unknown recipe or key, a config that does not fit, a folder that holds a run already, missing or
+            broken data, a full disk, a loss that is no number.
+    """
+    from bitspike import training
+
+    config = configured(recipe, edits)
+    folder = training.RunFolder(Path(runs_dir) / (name or run_name(config)))
+    training.train(config, folder, path_of(data_dir), resume=resume, observer=observer)
+    return Run(folder.path, config, path_of(data_dir))
+
+
+def configured(recipe: str | TrainConfig, edits: Iterable[str] = ()) -> TrainConfig:
+    """The config of a recipe, edited.
+
+    Raises:
+        UserError: unknown recipe or key, or a value that does not fit it.
+    """
+    from bitspike import recipes, training
+
+    return training.override(recipes.recipe(recipe) if isinstance(recipe, str) else recipe, edits)
+
+
+def run_name(config: TrainConfig) -> str:
+    """The name of a run folder that was given none: recipe, bits and seed."""
+    return f"{config.recipe}-{str(config.bits).replace('/', '-')}-seed{config.seed}"
+
+
+def is_main_process() -> bool:
+    """Whether this process is the one that speaks: of ``accelerate launch`` with several, the first alone."""
+    from bitspike.errors import require
+
+    main: bool = require("accelerate", "train").PartialState().is_main_process
+    return main

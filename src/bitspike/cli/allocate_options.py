@@ -1,0 +1,39 @@
+"""Options of `bitspike allocate`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+__all__ = [
+    "Edits",
+    "FineTuneEpochs",
+    "Jobs",
+    "MaxBitBudget",
+    "MaxEnergy",
+    "MaxSAce",
+    "MaxSize",
+    "Name",
+    "Recipe",
+    "Trials",
+]
+
+Recipe = Annotated[str, typer.Argument(help="An adaptive recipe; `bitspike train --list` prints the recipes.")]
+MaxSize = Annotated[str | None, typer.Option("--max-size", help="Bytes of weights and constants, as 40k.")]
+MaxSAce = Annotated[str | None, typer.Option("--max-s-ace", help="Bit operations of an image, as 5M.")]
+MaxBitBudget = Annotated[str | None, typer.Option("--max-bit-budget", help="Mean Bit Budget of a multiply-accumulate.")]
+MaxEnergy = Annotated[
+    str | None, typer.Option("--max-energy", help="nJ of an image: Lemaire's model, measured spikes.")
+]
+Edits = Annotated[
+    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Edit the recipe, as in `bitspike train`.")
+]
+FineTuneEpochs = Annotated[
+    int | None, typer.Option("--fine-tune-epochs", min=1, help="With fixed bits. Default: half the recipe's.")
+]
+Trials = Annotated[
+    int, typer.Option("--trials", min=1, help="Above 1: so many networks with budgets up to those given.")
+]
+Jobs = Annotated[int, typer.Option("--jobs", min=1, max=256, help="Processes that share the trials.")]
+Name = Annotated[str | None, typer.Option("--name", help="Name of the run folder. Default: recipe-allocated.")]

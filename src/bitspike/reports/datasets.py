@@ -1,0 +1,29 @@
+"""Data sets as tables: what is there, and whether it is whole."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich.table import Column, Table
+from rich.text import Text
+
+__all__ = ["checks_table", "datasets_table"]
+
+
+def datasets_table(rows: Sequence[Mapping[str, Any]], directory: str) -> Table:
+    """A row for each data set (`bitspike data list --json`)."""
+    table = Table("name", "image", "classes", "train", "test", "here", title=Text(f"data sets in {directory}"))
+    for row in rows:
+        here = {2: "yes", 1: f"{' '.join(row['here'])} only", 0: "no"}[len(row["here"])]
+        table.add_row(row["name"], row["image"], *(f"{row[key]:,}" for key in ("classes", "train", "test")), here)
+    return table
+
+
+def checks_table(rows: Sequence[Mapping[str, Any]]) -> Table:
+    """A row for each file (`bitspike data check --json`)."""
+    table = Table("data set", "split", Column("file", overflow="fold"), "bytes", "checksum")
+    for row in rows:
+        file = row["path"] if row["present"] else f"missing from {row['path']}"
+        table.add_row(row["dataset"], row["split"], Text(file), f"{row['bytes']:,}", row["checksum"])
+    return table

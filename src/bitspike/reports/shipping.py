@@ -1,0 +1,53 @@
+"""Networks that leave as integers: how far they agree with the floats, and what memory they take."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from rich.markup import escape
+from rich.table import Table
+
+from bitspike.reports.tables import si, table_of
+
+__all__ = ["agreement_table", "footprint_table", "frozen_lines"]
+
+
+def agreement_table(result: Mapping[str, Any]) -> Table:
+    """Spikes that differ between a float network and its integers, layer by layer (`bitspike freeze --json`)."""
+    caption = "own: by this layer's rounding alone, the rest is handed down; farthest: an own one from its threshold"
+    columns = ("levels", "differ", "rate", "own", "farthest, of v_threshold")
+    table = table_of(f"floats and integers, {result['images']} images", "neurons", *columns, caption=caption)
+    for layer in result["layers"]:
+        rate = f"{layer['rate']:.1e}" if layer["mismatches"] else "0"
+        farthest = f"{layer['farthest_own']:.1e}" if layer["own"] else "–"
+        row = (si(layer["elements"]), str(layer["mismatches"]), rate, str(layer["own"]), farthest)
+        table.add_row(escape(layer["name"]), *row)
+    return table
+
+
+def footprint_table(result: Mapping[str, Any]) -> Table:
+    """Flash and RAM of an exported network (`bitspike export --to c --json`)."""
+    table = table_of("memory of the network alone, without a program around it", "", "flash", "RAM")
+    table.add_row("cost model: weights, constants at 32 bits", f"{result['flash_bytes_counted']:,.0f} B", "–")
+    data = (f"{result['flash_bytes_of_data']:,} B", f"{result['ram_bytes_of_data']:,} B")
+    table.add_row("data in the C text", *data)
+    if "cc" in result:
+        linked = (f"{result['flash_bytes_linked']:,} B", f"{result['ram_bytes_linked']:,} B")
+        table.add_row(f"linker of {escape(result['cc'])} -Os, code included", *linked)
+    return table
+
+
+def frozen_lines(result: Mapping[str, Any]) -> Iterator[str]:
+    """What a frozen network is, in lines (`bitspike freeze --json`)."""
+    if "layers" in result:
+        yield (
+            f"accuracy on {result['images']} {result['split']} images: {result['float_accuracy']:.2f} % in floats, "
+            f"{result['integer_accuracy']:.2f} % in integers; the same class on {result['same_class']}"
+        )
+    widths = (result["widest_accumulator_bits"], result["widest_membrane_bits"])
+    yield f"no overflow is possible: accumulators have up to {widths[0]} bits, membranes up to {widths[1]}"
+    yield (
+        f"{result['file']}: {result['bytes']:,} bytes, {result['bytes_per_weight_byte']:.3f} of its "
+        f"{result['weights']:,} weights at their width"
+    )
