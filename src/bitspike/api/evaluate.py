@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,15 +9,10 @@ from bitspike.api.images import Split
 from bitspike.api.results import Evaluation
 from bitspike.api.run import Run
 from bitspike.api.sources import as_run, is_file, path_of
-from bitspike.errors import UserError, closest
+from bitspike.errors import UserError
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
     from bitspike.ir import FrozenGraph
-
-    Logits = Callable[[FrozenGraph, NDArray[np.uint8]], NDArray[np.int64]]
 
 __all__ = ["evaluate"]
 
@@ -39,8 +33,8 @@ def evaluate(
     Args:
         source: a run, its folder, a frozen network, or its file.
         split: which images of a run; by default the test set, as always of a frozen network.
-        engine: what runs a frozen network: the ``oracle``, which defines it, or its ``c``, compiled here. By default
-            the oracle.
+        engine: what runs a frozen network, a name of `bitspike.backends.engines`: the ``oracle``, which defines it, its
+            ``c``, compiled here, or ``onnx``. By default the oracle.
         data_dir: where the data sets lie; see `bitspike.Run`.
         options: of the engine, as ``cc``, the C compiler with its flags.
 
@@ -63,25 +57,16 @@ def _of_net(
     source: FrozenGraph | str | Path, engine: str, data_dir: Path | None, options: dict[str, Any]
 ) -> Evaluation:
     from bitspike import ir
+    from bitspike.api.backends import chosen
+    from bitspike.backends import engines
     from bitspike.data import load
 
-    logits = _engine(engine, **options)
+    runner = chosen("engine", engine, engines(), options)
     net = ir.load(source) if isinstance(source, str | Path) else source
     images = load(net.dataset, data_dir)[1]
     pixels, wanted = images.images.numpy(), net.graph.edges[net.graph.nodes[0].name].shape
     if pixels.shape[1:] != wanted:
         where = source if isinstance(source, str | Path) else net.graph.name
         raise UserError(f"images of {net.dataset}", pixels.shape[1:], f"the network in {where} is for {wanted}")
-    correct = int((logits(net, pixels).argmax(1) == images.labels.numpy()).sum())
+    correct = int((runner.run(net, pixels).argmax(1) == images.labels.numpy()).sum())
     return Evaluation(net.dataset, "test", correct, len(images), engine=engine)
-
-
-def _engine(name: str, cc: str | None = None) -> Logits:
-    """What gives the logits ``[N, K]`` of images ``[N, C, H, W]``."""
-    from bitspike.backends import c, oracle
-
-    if name not in (known := ("oracle", "c")):
-        raise UserError("--engine", name, closest(name, known))
-    if cc and name != "c":
-        raise UserError("--cc", cc, "it is for --engine c")
-    return (lambda net, images: c.logits(net, images, c.compiler(cc))) if name == "c" else oracle.logits

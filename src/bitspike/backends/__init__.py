@@ -13,7 +13,7 @@ from bitspike.errors import UserError
 from bitspike.ir import FrozenGraph
 from bitspike.registry import Registry
 
-__all__ = ["BACKENDS", "Backend", "Export", "backend", "engines", "exporters"]
+__all__ = ["BACKENDS", "Backend", "Export", "backend", "engines", "exporters", "having"]
 
 
 @dataclass(frozen=True)
@@ -57,11 +57,17 @@ def backend(name: str, **options: Any) -> Backend:
     found = BACKENDS.find(name)
     given = {option: value for option, value in options.items() if value is not None}
     for option, value in given.items():
-        if option not in _options(found):
-            others = ", ".join(other for other, kind in BACKENDS.items() if option in _options(kind))
-            whose = f"it is for {others}" if others else f"its options: {', '.join(_options(found)) or 'none'}"
+        if name not in (others := having(option)):
+            whose = (
+                f"it is for {', '.join(others)}" if others else f"its options: {', '.join(_options(found)) or 'none'}"
+            )
             raise UserError(option, value, f"the backend {name} has no such option: {whose}")
     return found(**given)
+
+
+def having(option: str) -> list[str]:
+    """Names of the backends that have this option."""
+    return [name for name, kind in BACKENDS.items() if option in _options(kind)]
 
 
 def engines() -> list[str]:

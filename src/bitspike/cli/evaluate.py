@@ -23,7 +23,7 @@ def evaluate(
     engine: Annotated[
         str | None,
         typer.Option(
-            "--engine", help="What runs a file: oracle, its definition, or c, compiled here. Default: oracle."
+            "--engine", help="What runs a file: oracle, its definition; c, compiled here; or onnx. Default: oracle."
         ),
     ] = None,
     cc: CCompiler = None,
