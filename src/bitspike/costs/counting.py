@@ -18,6 +18,8 @@ __all__ = ["CONSTANT_BITS", "COUNTINGS", "Counting", "biases", "counting", "norm
 
 CONSTANT_BITS = 32
 """Bits of a bias, or of one of the two numbers of a folded batch norm."""
+WIDE_STEM = 128
+"""Channels of the first convolution of paper 001's ResNet19 and ResNet20; its other networks have 64."""
 
 
 class Counting(Protocol):
@@ -113,10 +115,6 @@ def _neuron_before(graph: Graph, name: str) -> Fire | None:
             seen.add(op)
             ahead += inputs[op]
     return max(found, key=lambda neuron: neuron.hi - neuron.lo, default=None)
-
-
-WIDE_STEM = 128
-"""Channels of the first convolution of paper 001's ResNet19 and ResNet20; its other networks have 64."""
 
 
 def _first_conv(graph: Graph) -> frozenset[str]:

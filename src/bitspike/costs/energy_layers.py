@@ -47,7 +47,7 @@ class Layer:
         name: of the op. linear: fully connected.
         inputs, outputs: elements of one step. channels: output channels.
         weights: entries. macs: multiply-accumulates of one step, padding counted. biased: own bias, or batch norm's.
-        taps: ``k^2``. reach: ``ceil(k / stride)^2``, most outputs of one channel that an input feeds.
+        taps: ``k^2``. spread: ``ceil(k / stride)^2``, most outputs of one channel that an input feeds.
         fan: output channels that an input feeds.
     """
 
@@ -60,7 +60,7 @@ class Layer:
     macs: int = 0
     biased: bool = False
     taps: int = 1
-    reach: int = 1
+    spread: int = 1
     fan: int = 1
 
 
@@ -140,7 +140,7 @@ def _layer(graph: Graph, node: Synapse, biased: bool) -> Layer:
         macs=node.macs(edge),
         biased=biased,
         taps=node.taps,
-        reach=node.spread,
+        spread=node.spread,
         fan=node.fan,
     )
 

@@ -155,7 +155,7 @@ class Lemaire:
         layer, op = load.layer, self.arithmetic
         touched = load.events * layer.fan * layer.taps
         repeats = self._repeats(load)
-        additions = load.events * layer.reach * layer.fan * repeats
+        additions = load.events * layer.spread * layer.fan * repeats
         return self._with_neurons(load, touched, touched, additions * op.add, repeats)
 
     def snn_analog(self, load: Load) -> LayerEnergy:

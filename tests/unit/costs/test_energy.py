@@ -406,7 +406,7 @@ def test_what_steps_and_levels_change(steps, levels):
 @pytest.mark.parametrize(
     "planted",
     [
-        {"reach": 9},  # the stride forgotten
+        {"spread": 9},  # the stride forgotten
         {"fan": 3},  # input channels for output channels
         {"taps": 3},
         {"biased": False},
