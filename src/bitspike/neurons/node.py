@@ -124,7 +124,8 @@ class BaseNode(nn.Module):
         if current.shape[0] not in (1, self.T):
             raise UserError("time steps of the current", current.shape[0], f"the neuron runs T={self.T} (or give 1)")
         steps = current.unbind() if len(current) == self.T else current.unbind() * self.T
-        state = self.initial_state(steps[0])
+        start: State | Tensor = self.initial_state(steps[0])
+        state = (start,) if isinstance(start, Tensor) else start  # a subclass may give the potential alone
         spikes = []
         for t, x in enumerate(steps):
             spike, state = self.step(x, state, t)
