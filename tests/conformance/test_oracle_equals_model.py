@@ -407,7 +407,7 @@ def stored_as(store: nn.Module, charge: nn.Module | None = None) -> nn.Module:
         (lambda: stored_as(nn.Tanh()), "fire features.1: got 'Tanh'; .* cannot be frozen"),
         (
             lambda: stored_as(type("Mine", (MembraneQuantizer,), {"forward": lambda self, v: v})(4)),
-            "fire features.1: got 'Mine'; its class overrides forward but not step_size, so it cannot be frozen",
+            "fire features.1: got 'Mine'; its class overrides forward but not step_size, from which it is frozen",
         ),
         (lambda: stored_as(MembraneQuantizer(4)), "membrane maximum: got 'none'; train first"),
         (

@@ -163,7 +163,8 @@ def _refuse_overridden(thing: nn.Module | Described, behaviour: Iterable[str], h
     for name in behaviour:
         if name in vars(thing) or _depth(type(thing), name) < home:
             who = "it" if name in vars(thing) else "its class"
-            raise NotDescribedError(thing, f"{who} overrides {name} but not {description}, so it cannot be frozen")
+            wanted = f"{who} overrides {name} but not {description}, from which it is frozen"
+            raise NotDescribedError(thing, wanted)
 
 
 def _depth(kind: type, name: str) -> int:

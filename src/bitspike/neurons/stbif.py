@@ -62,7 +62,10 @@ class STBIFNode(BaseNode):
 
     @torch.no_grad()
     def step(self, current: Tensor, state: State, t: int | None = None) -> tuple[Tensor, State]:
-        """`BaseNode.step` with spikes ``[N, ...]`` of ``v_threshold`` times -1, 0, 1, and the state ``(V, S)``."""
+        """`BaseNode.step` with spikes ``[N, ...]`` of ``v_threshold`` times -1, 0, 1, and the state ``(V, S)``.
+
+        What it sends depends on both, so there is no `fire` of the potential alone.
+        """
         v, sent = state
         u = self.integrate(v, current)
         after = (sent + self.staircase.level(u)).clamp_(0, self.S_max)
