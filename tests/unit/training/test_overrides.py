@@ -168,9 +168,9 @@ def test_a_kind_from_outside_is_set_as_any_other() -> None:
         nodes = [module for module in make_model(config).modules() if isinstance(module, Mine)]
         assert {node.staircase.v_threshold for node in nodes} == {3.0}
         assert [node.membrane_bits for node in nodes] == [4] + [None] * (len(nodes) - 1)
-        with pytest.raises(UserError, match="neuron.kind=mine does not read it; it reads .*, detach_reset, foo"):
+        with pytest.raises(UserError, match=r"neuron\.kind=mine does not read it; it reads .*, detach_reset, foo"):
             override(config, ["neuron.tau=2"])
-    with pytest.raises(UserError, match="neuron.kind: got 'mine'"):
+    with pytest.raises(UserError, match=r"neuron\.kind: got 'mine'"):
         parse_config(config.model_dump(mode="json"))
 
 
