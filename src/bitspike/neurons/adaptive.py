@@ -106,7 +106,7 @@ class AdaptiveIFNode(BaseNode):
         return u - spikes  # what was sent is in units of the potential
 
     def dynamics(self) -> NeuronDynamics:
-        """Those of its one quantizer: the code of ``u/V`` is the staircase's level, and ``V`` the value of each.
+        """Describes its one quantizer: the code of ``u/V`` is the staircase's level, and ``V`` the value of each.
 
         Raises:
             UserError: the steps have thresholds of their own, or no training has set the one of all.
@@ -115,7 +115,7 @@ class AdaptiveIFNode(BaseNode):
 
 
 class AdaptiveSettings(SpikingSettings):
-    """Of ``adaptive``, paper 001's neuron, which learns its threshold, bits and steps; its reset is soft.
+    """Says how ``adaptive`` is made, paper 001's neuron, which learns its threshold, bits and steps.
 
     Attributes:
         tau: membrane time constant; 1 is no leak.

@@ -90,7 +90,7 @@ class _BinarySettings(FiringSettings):
 
 
 class IFSettings(_BinarySettings):
-    """Of ``if``; ``v_threshold=None`` is 1.
+    """Says how ``if`` is made. ``v_threshold=None`` is 1.
 
     Attributes:
         v_reset: potential after a spike; ``None`` is the soft reset.
@@ -109,7 +109,7 @@ class _LeakySettings(_BinarySettings):
 
 
 class LIFSettings(_LeakySettings):
-    """Of ``lif``; ``v_threshold=None`` is 1.
+    """Says how ``lif`` is made. ``v_threshold=None`` is 1.
 
     Attributes:
         v_reset: potential after a spike; ``None`` is the soft reset.
@@ -126,7 +126,7 @@ class LIFSettings(_LeakySettings):
 
 
 class ParametricLIFSettings(_LeakySettings):
-    """Of ``plif``, as `LIFSettings`; ``tau`` is where the learned time constant starts."""
+    """Says how ``plif`` is made, as `LIFSettings` do; ``tau`` is where the learned time constant starts."""
 
     kind: Literal["plif"] = "plif"
 

@@ -64,7 +64,7 @@ class NeuronDynamics:
 
 
 class NotDescribedError(UserError):
-    """A part of a neuron that no `NeuronDynamics` describes; ``seen`` is the name of its class."""
+    """Says that no `NeuronDynamics` describes a part of a neuron; ``seen`` is the name of its class."""
 
     def __init__(self, part: object, why: str) -> None:
         name = part if isinstance(part, str) else type(part).__name__
@@ -75,13 +75,13 @@ class NotDescribedError(UserError):
 
 
 class Described(Protocol):
-    """What says of itself what it computes."""
+    """Whatever says of itself what it computes."""
 
     def dynamics(self) -> NeuronDynamics: ...
 
 
 def describe(node: Described) -> NeuronDynamics:
-    """The dynamics of a neuron that does what they say.
+    """Returns the dynamics of a neuron that does what they say.
 
     A class that changes what a neuron computes (``forward``, ``step``, ``fire``, ``initial_state``, ``reset``, ...)
     has to say so in a ``dynamics`` of its own, and so has one that changes it once more. A method that was replaced on
@@ -98,7 +98,7 @@ def describe(node: Described) -> NeuronDynamics:
 
 
 def charge_of(integrate: nn.Module) -> tuple[float, float, float]:
-    """``retention``, ``gain`` and ``offset`` of a charge step.
+    """Returns ``retention``, ``gain`` and ``offset`` of a charge step.
 
     Raises:
         UserError: it has not all of them, or its class overrides ``forward`` and says nothing of them.
@@ -108,15 +108,15 @@ def charge_of(integrate: nn.Module) -> tuple[float, float, float]:
     kind, classes = type(integrate), type(integrate).__mro__
     said = [_depth(kind, name) for name in CHARGE if any(name in vars(cls) for cls in classes)]
     # Where objects alone say it, the class that has the first forward is the one whose objects do.
-    first = max(depth for depth, cls in enumerate(classes) if "forward" in vars(cls) and cls is not nn.Module)
-    home = min(said, default=first)
+    first = [depth for depth, cls in enumerate(classes) if "forward" in vars(cls) and cls is not nn.Module][-1:]
+    home = min(said or first, default=0)
     _refuse_overridden(integrate, ("forward", "__call__"), home, "retention, gain or offset")
     retention, gain, offset = (float(getattr(integrate, name)) for name in CHARGE)
     return retention, gain, offset
 
 
 def staircase_of(staircase: Staircase) -> Staircase:
-    """A staircase as it is, if its class computes its level and no other.
+    """Returns the staircase as it is, if its class computes its level and no other.
 
     Raises:
         UserError: its class overrides ``level``, or it rounds by anything but 0 and 1/2.
@@ -130,7 +130,7 @@ def staircase_of(staircase: Staircase) -> Staircase:
 
 
 def membrane_level(store: nn.Module) -> tuple[float | None, int | None]:
-    """Value of one level of a quantized membrane and its bits; ``None`` of both where it is carried as it is.
+    """Returns the value of one level of a quantized membrane, and its bits; ``None`` of both where it stays in floats.
 
     Raises:
         UserError: a store of another kind, one whose class overrides ``forward`` and not ``step_size``, or one that no

@@ -52,7 +52,9 @@ class MultiBitLIFNode(SpikingNode):
 
 
 class MultiBitSettings(FiringSettings):
-    """Of ``multibit``, paper 000's neuron; ``v_threshold=None`` is ``2^(1 - b_s)``: any alphabet spans [0, 2).
+    """Says how ``multibit`` is made, paper 000's neuron.
+
+    ``v_threshold=None`` is ``2^(1 - b_s)``, so that an alphabet of any width spans [0, 2).
 
     Attributes:
         tau: membrane time constant.

@@ -58,7 +58,7 @@ class MultiLevelIFNode(SpikingNode):
 
 
 class MultiLevelSettings(FiringSettings):
-    """Of ``multi-level``, paper 004's neuron; ``v_threshold=None`` is 1.
+    """Says how ``multi-level`` is made, paper 004's neuron. ``v_threshold=None`` is 1.
 
     Attributes:
         levels: ``N``, the highest level of a spike; ``None`` is all that ``b_s`` bits tell apart.

@@ -133,10 +133,10 @@ class BaseNode(nn.Module):
         return torch.stack(spikes)
 
     def dynamics(self) -> NeuronDynamics:
-        """What a step computes, in real numbers, in evaluation mode (`bitspike.neurons.describe` also checks it).
+        """Describes in real numbers what a step computes in evaluation mode (`bitspike.neurons.describe` checks it).
 
-        It describes the step of this class with a `fire` whose levels are the staircase's. A subclass that overrides
-        more, or overrides again, has a method of its own, which may start from this one.
+        The step is that of this class, with a `fire` whose levels are the staircase's. A subclass that overrides more,
+        or overrides again, has a method of its own, which may start from this one.
 
         Raises:
             UserError: no numbers describe it, by the class of the part that they do not.
@@ -212,5 +212,5 @@ class SpikingNode(BaseNode):
         return fire(u, self.staircase, self.surrogate_function)
 
     def dynamics(self) -> NeuronDynamics:
-        """Those of the parts: `fire` is the staircase's level, whatever its gradient."""
+        """Describes the parts: `fire` sends the staircase's level, whatever its gradient."""
         return super().dynamics()

@@ -71,7 +71,7 @@ class QReLU(BaseNode):
         return torch.cat([self._quantized(part, n) for part, n in pairs])
 
     def dynamics(self) -> NeuronDynamics:
-        """Those of its step: the code of ``u/s`` is the staircase's level, and ``s`` the value of each.
+        """Describes its one step: the code of ``u/s`` is the staircase's level, and ``s`` the value of each.
 
         Raises:
             UserError: no training has set the step size.
@@ -96,7 +96,7 @@ def _numbers(value: Any) -> Any:
 
 
 class QReLUSettings(NeuronSettings):
-    """Of ``q-relu``, which is what is converted to a spiking network (paper 003).
+    """Says how ``q-relu`` is made, which is what is converted to a spiking network (paper 003).
 
     Attributes:
         levels: the highest level; ``None`` is all that ``b_s`` bits tell apart.

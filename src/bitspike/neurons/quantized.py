@@ -59,7 +59,7 @@ class QuantLIFNode(SpikingNode):
 
 
 class QuantLIFSettings(FiringSettings):
-    """Of ``quant-lif``, paper 002's neuron.
+    """Says how ``quant-lif`` is made, paper 002's neuron. ``v_threshold=None`` is 1.
 
     Attributes:
         tau: membrane time constant.

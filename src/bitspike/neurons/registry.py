@@ -29,7 +29,7 @@ NEURONS: Registry[type[NeuronSettings]] = Registry("neuron.kind")
 
 
 class NeuronSettings(Settings):
-    """Which neuron every layer uses, and its constants. Width and steps are not here: they are `Bits`.
+    """Says which neuron every layer uses, and its constants. Width and steps are not here: they are `Bits`.
 
     A kind is a subclass with fields of its own, a ``kind`` and a `make`, registered in `NEURONS` by its own file.
     """
@@ -58,7 +58,7 @@ class NeuronSettings(Settings):
 
 
 class SpikingSettings(NeuronSettings):
-    """Of kinds that carry a potential over steps.
+    """Adds what every kind reads that carries a potential over steps.
 
     Attributes:
         membrane: which reading of paper 002 quantizes the membrane, where `Bits` has a ``u`` (`quantize_membrane`).
@@ -70,7 +70,7 @@ class SpikingSettings(NeuronSettings):
 
 
 class FiringSettings(SpikingSettings):
-    """Of kinds that fire by a threshold with a surrogate gradient.
+    """Adds what every kind reads that fires at a threshold, with a surrogate gradient.
 
     Attributes:
         v_threshold: height of one level; ``None`` is the kind's own.

@@ -14,7 +14,7 @@ __all__ = ["ReLUSettings", "one_step"]
 
 
 class ReLUSettings(NeuronSettings):
-    """Of ``relu``, which is ``nn.ReLU`` and has none."""
+    """Says how ``relu`` is made, which is ``nn.ReLU``: there is nothing to set."""
 
     kind: Literal["relu"] = "relu"
 

@@ -75,7 +75,7 @@ class STBIFNode(BaseNode):
         return spikes, (self.store(self.reset(u, spikes)), after)
 
     def dynamics(self) -> NeuronDynamics:
-        """Those of the parts, with the tracer.
+        """Describes the parts, with the tracer.
 
         Raises:
             UserError: its membrane is quantized.

@@ -195,7 +195,7 @@ class AdaptiveWeights(WeightQuantizer):
 
 
 class AdaptiveWeightsSettings(QuantizerSettings):
-    """Of ``adaptive``, which learns the bits of each layer too (paper 001).
+    """Says how ``adaptive`` is made, which learns the bits of each layer too (paper 001).
 
     Attributes:
         spare_bits: how far above their start they may be learned (the authors' code: 2).

@@ -122,7 +122,7 @@ def binary(bits: int, weight: Tensor, over: Over = "channel", power_of_two: bool
 
 
 class BinarySettings(QuantizerSettings):
-    """Of ``binary``: the weights' signs, without regulation."""
+    """Says how ``binary`` is made: the weights' signs, without regulation."""
 
     kind: Literal["binary"] = "binary"
     anneals: ClassVar[bool] = True
@@ -132,7 +132,7 @@ class BinarySettings(QuantizerSettings):
 
 
 class RegulatedSettings(QuantizerSettings):
-    """Of ``ws-dr``: signs of weights that are regulated for each channel, times their mean magnitude."""
+    """Says how ``ws-dr`` is made: signs of weights that are regulated for each channel, times their mean magnitude."""
 
     kind: Literal["ws-dr"] = "ws-dr"
     anneals: ClassVar[bool] = True
@@ -142,7 +142,7 @@ class RegulatedSettings(QuantizerSettings):
 
 
 class RegulatedAsPrintedSettings(QuantizerSettings):
-    """Of ``ws-dr-paper``: regulated over the layer, as paper 002 prints it."""
+    """Says how ``ws-dr-paper`` is made: regulated over the layer, as paper 002 prints it."""
 
     kind: Literal["ws-dr-paper"] = "ws-dr-paper"
     anneals: ClassVar[bool] = True
@@ -152,7 +152,7 @@ class RegulatedAsPrintedSettings(QuantizerSettings):
 
 
 class RegulatedAsInCodeSettings(QuantizerSettings):
-    """Of ``ws-dr-code``: regulated for each channel, times a power of two, as in paper 002's code."""
+    """Says how ``ws-dr-code`` is made: regulated for each channel, times a power of two, as in paper 002's code."""
 
     kind: Literal["ws-dr-code"] = "ws-dr-code"
     anneals: ClassVar[bool] = True

@@ -126,7 +126,7 @@ class _LSQ(torch.autograd.Function):
 
 
 class LSQSettings(QuantizerSettings):
-    """Of ``lsq``, which learns one step size for each layer."""
+    """Says how ``lsq`` is made, which learns one step size for each layer."""
 
     kind: Literal["lsq"] = "lsq"
 
@@ -135,7 +135,7 @@ class LSQSettings(QuantizerSettings):
 
 
 class PerChannelLSQSettings(QuantizerSettings):
-    """Of ``lsq-channel``, which learns one step size for each output channel."""
+    """Says how ``lsq-channel`` is made, which learns one step size for each output channel."""
 
     kind: Literal["lsq-channel"] = "lsq-channel"
 

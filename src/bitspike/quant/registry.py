@@ -16,7 +16,7 @@ QUANTIZERS: Registry[type[QuantizerSettings]] = Registry("quantizer.kind")
 
 
 class QuantizerSettings(Settings):
-    """Which quantizer the weights have, and its constants. Bits are not here: they are `bitspike.Bits`.
+    """Says which quantizer the weights have, and its constants. Bits are not here: they are `bitspike.Bits`.
 
     A kind is a subclass with fields of its own, a ``kind`` and a `make`, registered in `QUANTIZERS` by its own file.
     Settings are called as quantizers are: ``settings(bits, weight)`` (`bitspike.quant.quantize_weights`).

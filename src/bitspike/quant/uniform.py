@@ -37,7 +37,7 @@ class UniformSymmetric(WeightQuantizer):
 
 
 class UniformSettings(QuantizerSettings):
-    """Of ``uniform``, paper 000's fixed grid."""
+    """Says how ``uniform`` is made, paper 000's fixed grid."""
 
     kind: Literal["uniform"] = "uniform"
 

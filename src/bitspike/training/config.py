@@ -33,7 +33,7 @@ def _widths(value: Any) -> Any:
 
 Neuron = Annotated[SerializeAsAny[NeuronSettings], BeforeValidator(NeuronSettings.read)]
 Quantizer = Annotated[SerializeAsAny[QuantizerSettings], BeforeValidator(QuantizerSettings.read)]
-"""Settings of any kind that is registered. (``Any`` class is written with its own fields, not with those of all.)"""
+"""Settings of any kind that is registered, each written with the fields of its own class."""
 
 
 class _Section(BaseModel):
