@@ -37,7 +37,7 @@ IMAGE = (1, 8, 8)
 
 def small(*edits: str) -> TrainConfig:
     """Widths of at most 3/3/2, so that there is little to measure."""
-    return override(recipe("adaptive-resnet8-thin-fashion"), [*SMALL, *edits])
+    return override(override(recipe("adaptive-resnet8-thin-fashion"), SMALL), edits)
 
 
 def spent(config: TrainConfig, bits: str) -> dict[str, float]:
