@@ -16,7 +16,7 @@ import pytest
 
 PACKAGE = Path(__file__).parents[2] / "src" / "bitspike"
 
-GROUND = {"__init__", "bits", "intmath", "files", "errors", "registry"}
+GROUND = {"__init__", "bits", "intmath", "files", "errors", "registry", "settings"}
 BELOW_MODELS = GROUND | {"neurons", "quant", "layers", "frontend"}
 BELOW_TRAINING = BELOW_MODELS | {"models", "data", "ir", "costs", "lowering"}
 BELOW_RECIPES = BELOW_TRAINING | {"training", "conversion"}
@@ -27,6 +27,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "intmath": {"errors"},
     "files": {"errors"},
     "registry": {"errors"},
+    "settings": {"errors", "registry"},
     "bits": {"errors", "files"},
     "__init__": {"bits", "errors"},
     # learning wing

@@ -38,7 +38,7 @@ from bitspike.ir import (
 from bitspike.ir.ranges import Range, edge_ranges
 from bitspike.lowering import freeze
 from bitspike.models import build_model
-from bitspike.neurons import NeuronConfig, SpikingNode
+from bitspike.neurons import NeuronSettings, SpikingNode, neuron_settings
 from bitspike.quant import MembraneQuantizer
 
 __all__ = ["FAMILIES", "FEATURES", "differences", "family", "features", "images", "random_graph", "sample"]
@@ -91,7 +91,7 @@ def family(
     bits: str,
     seed: int = 0,
     image: tuple[int, int, int] = (3, 8, 8),
-    neuron: NeuronConfig | None = None,
+    neuron: NeuronSettings | None = None,
     membrane_bits: int | None = None,
 ) -> FrozenGraph:
     """A network of a family, frozen as it was initialised, with batch norm's statistics of random images.
@@ -100,7 +100,7 @@ def family(
     maxima of those images.
     """
     torch.manual_seed(seed)
-    plan, neuron = BitPlan(Bits.parse(bits)), neuron or NeuronConfig()
+    plan, neuron = BitPlan(Bits.parse(bits)), neuron or neuron_settings()
     model = build_model(name, plan, image_shape=image, num_classes=5, channels=FAMILIES[name], neuron=neuron)
     for module in model.modules():
         if isinstance(module, torch.nn.BatchNorm1d | torch.nn.BatchNorm2d):

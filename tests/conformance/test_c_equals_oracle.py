@@ -44,7 +44,7 @@ from bitspike.ir import (
     Store,
 )
 from bitspike.ir.ranges import Range
-from bitspike.neurons import NeuronConfig
+from bitspike.neurons import neuron_settings
 
 COMPILERS = ("gcc", "clang")
 SANITIZED = ("-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
@@ -121,7 +121,7 @@ def test_many_more_random_networks_are_equal(first: int) -> None:
 # The families
 
 BITS = ("1/1/2", "2/2/1", "3/2/4", "8/4/3", "4/8/1", "15/1/5")
-NEURONS = (NeuronConfig(), NeuronConfig(v_reset=None), NeuronConfig(v_reset=-0.25, tau=2.0))
+NEURONS = (neuron_settings(), neuron_settings(v_reset=None), neuron_settings(v_reset=-0.25, tau=2.0))
 BUILDS = [(cc, flags) for flags in (("-O2",), ("-O3",), SANITIZED) for cc in COMPILERS]
 BUILD_NAMES = [f"{cc} {flags[0] if len(flags) == 1 else 'sanitized'}" for cc, flags in BUILDS]
 

@@ -16,7 +16,7 @@ from bitspike.backends import backend, c, oracle
 from bitspike.conversion import Converted, convert
 from bitspike.lowering import agreement, freeze, lower, measure
 from bitspike.models import build_model, morph
-from bitspike.neurons import NeuronConfig
+from bitspike.neurons import neuron_settings
 
 SHAPE = (3, 8, 8)
 IMAGES = np.random.default_rng(5).integers(0, 256, (6, *SHAPE), dtype=np.uint8)
@@ -26,7 +26,7 @@ SANITIZED = ("-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
 @cache
 def converted(name: str, levels: int, reroute: bool, bits: int = 8, T: int | None = None) -> Converted:
     torch.manual_seed(1)
-    neuron = NeuronConfig(kind="q-relu", levels=levels)
+    neuron = neuron_settings(kind="q-relu", levels=levels)
     plan = BitPlan(Bits(bits, levels.bit_length(), 1))
     model = build_model(name, plan, image_shape=SHAPE, num_classes=5, neuron=neuron, channels=FAMILIES[name])
     model = morph(model, reroute)

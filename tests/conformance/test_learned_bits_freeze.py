@@ -23,7 +23,7 @@ from bitspike.ir import Affine, Fire, FrozenGraph, Relu, SumTime
 from bitspike.layers import SqueezeTime
 from bitspike.lowering import freeze
 from bitspike.models import build_model
-from bitspike.neurons import AdaptiveIFNode, NeuronConfig
+from bitspike.neurons import AdaptiveIFNode, neuron_settings
 from bitspike.quant import AdaptiveWeights
 from bitspike.training.learned_bits import adaptive_neurons, adaptive_weights
 
@@ -44,9 +44,7 @@ def network(
     """Widths of each layer drawn up to ``most``, its steps from ``steps``: one for all where they are not squeezed."""
     torch.manual_seed(seed)
     generator = np.random.default_rng(seed)
-    config = NeuronConfig(
-        kind="adaptive", tau=tau, v_reset=None, squeeze=squeezed, rounds=rounds, spare_bits=3, spare_steps=3
-    )
+    config = neuron_settings(kind="adaptive", tau=tau, squeeze=squeezed, rounds=rounds, spare_bits=3, spare_steps=3)
     model = build_model(
         name,
         BitPlan(Bits(2, 2, 1)),

@@ -41,7 +41,7 @@ from bitspike.ir import (
 )  # fmt: skip
 from bitspike.lowering import freeze
 from bitspike.models import build_model
-from bitspike.neurons import NeuronConfig, SpikingNode
+from bitspike.neurons import NeuronSettings, SpikingNode, neuron_settings
 from bitspike.quant import MembraneQuantizer
 
 ort = pytest.importorskip("onnxruntime")
@@ -93,7 +93,7 @@ def pictures(seed: int, count: int = 3, shape: tuple[int, int, int] = IMAGE) -> 
     return np.concatenate([np.zeros((1, *shape), np.uint8), np.full((1, *shape), 255, np.uint8), random])
 
 
-def family(name: str, bits: Bits, neuron: NeuronConfig, seed: int, membrane_bits: int | None = None) -> FrozenGraph:
+def family(name: str, bits: Bits, neuron: NeuronSettings, seed: int, membrane_bits: int | None = None) -> FrozenGraph:
     """A randomly initialised model of a family, frozen after some batches for batch norm, which keeps it awake."""
     with torch.random.fork_rng():
         torch.manual_seed(seed)
@@ -124,7 +124,7 @@ def family(name: str, bits: Bits, neuron: NeuronConfig, seed: int, membrane_bits
 def test_every_family_is_equal_everywhere(
     name: str, w: int, s: int, t: int, v_reset: float | None, tau: float, seed: int
 ) -> None:
-    net = family(name, Bits(w, s, t), NeuronConfig(v_reset=v_reset, tau=tau), seed)
+    net = family(name, Bits(w, s, t), neuron_settings(v_reset=v_reset, tau=tau), seed)
     assert not everywhere(net, pictures(seed))
 
 
@@ -140,14 +140,14 @@ def test_every_family_is_equal_everywhere(
 def test_stored_membranes_are_equal_everywhere(
     name: str, k: int, t: int, v_reset: float | None, tau: float, seed: int
 ) -> None:
-    net = family(name, Bits(2, 1, t), NeuronConfig(v_reset=v_reset, tau=tau), seed, k)
+    net = family(name, Bits(2, 1, t), neuron_settings(v_reset=v_reset, tau=tau), seed, k)
     assert {node.membrane_bits for node in net.graph.neurons()} == {k}
     assert not everywhere(net, pictures(seed))
 
 
 @pytest.mark.parametrize("name", sorted(CHANNELS))
 def test_the_families_are_awake(name: str) -> None:
-    net = family(name, Bits(3, 2, 3), NeuronConfig(), 0)
+    net = family(name, Bits(3, 2, 3), neuron_settings(), 0)
     edges = oracle.run(net, pictures(0))
     rates = {node.name: (edges[node.name] != 0).mean() for node in net.graph.neurons()}
     assert all(0.1 < rate < 0.9 for rate in rates.values()), rates
@@ -155,7 +155,7 @@ def test_the_families_are_awake(name: str) -> None:
 
 @pytest.mark.parametrize("part", ["weight", "multiplier", "offset"])
 def test_the_comparison_finds_a_planted_error(part: str) -> None:
-    net = family("convnet", Bits(3, 2, 2), NeuronConfig(v_reset=None), 1)
+    net = family("convnet", Bits(3, 2, 2), neuron_settings(v_reset=None), 1)
     name = next(name for name in net.tensors if name.endswith(part))
     wrong = net.tensors[name].copy()
     wrong.flat[0] += 1 if wrong.flat[0] <= 0 else -1
@@ -164,7 +164,7 @@ def test_the_comparison_finds_a_planted_error(part: str) -> None:
 
 
 def test_the_model_is_standard_and_compact() -> None:
-    net = family("resnet8-thin", Bits(3, 2, 3), NeuronConfig(tau=2.0), 0)
+    net = family("resnet8-thin", Bits(3, 2, 3), neuron_settings(tau=2.0), 0)
     model = to_onnx(net)
     assert [(opset.domain, opset.version) for opset in model.opset_import] == [("", 17)]
     names = [tensor.name for tensor in model.graph.initializer]
@@ -456,7 +456,7 @@ def test_values_beside_2_to_the_53_are_exact() -> None:
 
 
 def test_the_number_of_images_is_free() -> None:
-    net = family("convnet", Bits(2, 1, 2), NeuronConfig(), 2)
+    net = family("convnet", Bits(2, 1, 2), neuron_settings(), 2)
     model = to_onnx(net)
     for count in (1, 7):
         assert not differences(net, model, pictures(0, 8)[:count], OPTIMIZED, ())

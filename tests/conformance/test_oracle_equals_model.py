@@ -22,8 +22,8 @@ from bitspike.ir import FrozenGraph
 from bitspike.layers import Encoder, OverTime, mean_over_time
 from bitspike.lowering import freeze, lower
 from bitspike.models import build_model
-from bitspike.neurons import IFNode, LIFNode, NeuronConfig, SpikingNode
-from bitspike.neurons.quantized import QuantizedCharge
+from bitspike.neurons import IFNode, LIFNode, NeuronSettings, SpikingNode, neuron_settings
+from bitspike.neurons.membrane import QuantizedCharge
 from bitspike.quant import (
     AdaptiveWeights,
     MembraneQuantizer,
@@ -99,7 +99,7 @@ def images(seed: int, count: int = 3) -> torch.Tensor:
 def test_every_family_is_equal_spike_for_spike(
     name: str, w: int, s: int, t: int, v_reset: float | None, tau: float, seed: int
 ) -> None:
-    neuron = NeuronConfig(v_reset=v_reset, tau=tau)
+    neuron = neuron_settings(v_reset=v_reset, tau=tau)
     model = dyadic(
         build_model(
             name,
@@ -120,7 +120,8 @@ def test_every_family_is_equal_spike_for_spike(
 @pytest.mark.parametrize("decay_input", [True, False])
 @pytest.mark.parametrize("v_reset", [0.0, None, 0.25])
 def test_binary_neurons_are_equal_too(kind: str, decay_input: bool, v_reset: float | None) -> None:
-    neuron = NeuronConfig(kind=kind, decay_input=decay_input, v_reset=v_reset)  # type: ignore[arg-type]
+    decays = {} if kind == "if" else {"decay_input": decay_input}
+    neuron = neuron_settings(kind=kind, v_reset=v_reset, **decays)
     plan = BitPlan(Bits(2, 1, 3))
     model = build_model("convnet", plan, image_shape=IMAGE, num_classes=5, neuron=neuron, channels=(4, 6, 8))
     model = dyadic(model, 0)
@@ -138,7 +139,7 @@ def test_binary_neurons_are_equal_too(kind: str, decay_input: bool, v_reset: flo
 def test_multi_level_neurons_and_every_residual_family_are_equal_spike_for_spike(
     name: str, levels: int, t: int, u: int | None, seed: int
 ) -> None:
-    neuron = NeuronConfig(kind="multi-level", levels=levels)
+    neuron = neuron_settings(kind="multi-level", levels=levels)
     plan = BitPlan(Bits(3, levels.bit_length(), t, u))
     channels = CHANNELS.get(name, (4, 4, 6, 8))
     model = build_model(name, plan, image_shape=IMAGE, num_classes=5, neuron=neuron, channels=channels)
@@ -154,7 +155,7 @@ def test_multi_level_neurons_and_every_residual_family_are_equal_spike_for_spike
 SEW = {"sew-resnet18": (4, 4, 6, 8), "sew-resnet50": (2, 2, 3, 4)}
 
 
-def sew(name: str, plan: BitPlan, seed: int, neuron: NeuronConfig | None = None) -> nn.Module:
+def sew(name: str, plan: BitPlan, seed: int, neuron: NeuronSettings | None = None) -> nn.Module:
     model = build_model(name, plan, image_shape=IMAGE, num_classes=5, neuron=neuron, channels=SEW[name])
     return dyadic(model, seed)
 
@@ -179,7 +180,7 @@ def test_sums_of_spikes_of_unequal_bits_are_equal_spike_for_spike(
     name: str, w: int, t: int, v_reset: float | None, tau: float, seed: int, data: st.DataObject
 ) -> None:
     widths = {neuron: {"s": data.draw(st.integers(1, 6))} for neuron in sew_neurons(name)}
-    model = sew(name, BitPlan(Bits(w, 2, t), widths), seed, NeuronConfig(v_reset=v_reset, tau=tau))
+    model = sew(name, BitPlan(Bits(w, 2, t), widths), seed, neuron_settings(v_reset=v_reset, tau=tau))
     net = freeze(model, IMAGE, name)
     found = differences(model, net, images(seed))
     assert not any(found.values()), found
@@ -213,7 +214,7 @@ def with_stored_membranes(model: nn.Module, bits: int, level: float) -> nn.Modul
 
 
 def stored(name: str, bits: int, level: float, t: int, seed: int, s: int = 1, **neuron: object) -> nn.Module:
-    config = NeuronConfig(**neuron)  # type: ignore[arg-type]
+    config = neuron_settings(**neuron)
     plan = BitPlan(Bits(2, s, t))
     model = build_model(name, plan, image_shape=IMAGE, num_classes=5, neuron=config, channels=CHANNELS[name])
     return with_stored_membranes(dyadic(model, seed), bits, level)
@@ -246,7 +247,8 @@ def test_stored_membranes_are_equal_spike_for_spike(
 @pytest.mark.parametrize("decay_input", [True, False])
 @pytest.mark.parametrize("v_reset", [0.0, None, 0.25])
 def test_stored_membranes_of_binary_neurons_are_equal_too(kind: str, decay_input: bool, v_reset: float | None) -> None:
-    model = stored("convnet", 3, 0.125, 4, 0, kind=kind, decay_input=decay_input, v_reset=v_reset)
+    decays = {} if kind == "if" else {"decay_input": decay_input}
+    model = stored("convnet", 3, 0.125, 4, 0, kind=kind, v_reset=v_reset, **decays)
     assert not any(differences(model, freeze(model, IMAGE), images(1)).values())
 
 
@@ -304,7 +306,7 @@ def test_the_comparison_finds_a_planted_error() -> None:
 )
 def test_no_value_leaves_its_proven_range(s: int, t: int, v_reset: float | None, extreme: int) -> None:
     plan = BitPlan(Bits(3, s, t))
-    neuron = NeuronConfig(v_reset=v_reset)
+    neuron = neuron_settings(v_reset=v_reset)
     model = build_model("sew-resnet18", plan, image_shape=IMAGE, num_classes=5, neuron=neuron, channels=(4, 4, 4, 4))
     net = freeze(dyadic(model, t), IMAGE)
     seen = images(s) if extreme < 0 else torch.full((1, *IMAGE), extreme, dtype=torch.uint8)
@@ -332,7 +334,7 @@ def test_trained_constants_agree_but_for_ties() -> None:
 @pytest.mark.parametrize("v_reset", [0.0, None])
 def test_trained_stores_agree_but_for_ties(k: int, v_reset: float | None) -> None:
     torch.manual_seed(0)
-    neuron = NeuronConfig(v_reset=v_reset)
+    neuron = neuron_settings(v_reset=v_reset)
     plan = BitPlan(Bits(2, 1, 4))
     model = build_model("resnet8-thin", plan, image_shape=IMAGE, num_classes=5, neuron=neuron, channels=(4, 6, 8))
     for node in [module for module in model.modules() if isinstance(module, SpikingNode)]:
@@ -405,7 +407,10 @@ def stored_as(store: nn.Module, charge: nn.Module | None = None) -> nn.Module:
             "fire features.1: got 'TanhMembraneQuantizer'; tanh .* cannot be frozen",
         ),
         (lambda: stored_as(nn.Tanh()), "fire features.1: got 'Tanh'; .* cannot be frozen"),
-        (lambda: stored_as(type("Mine", (MembraneQuantizer,), {})(4)), "fire features.1: got 'Mine'; .* cannot be fro"),
+        (
+            lambda: stored_as(type("Mine", (MembraneQuantizer,), {"forward": lambda self, v: v})(4)),
+            "fire features.1: got 'Mine'; its class overrides forward but not step_size, from which it is frozen",
+        ),
         (lambda: stored_as(MembraneQuantizer(4)), "membrane maximum: got 'none'; train first"),
         (
             lambda: stored_as(nn.Identity(), QuantizedCharge(nn.Identity(), 4)),

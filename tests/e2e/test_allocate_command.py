@@ -16,7 +16,7 @@ pytest.importorskip("scipy")
 RECIPE = "adaptive-resnet8-thin-fashion"
 TINY = (
     "dataset=digits", "augment=", "tensorboard=false", "channels=2,2,4", "train_size=64", "validation_size=50",
-    "batch_size=32", "epochs=1", "bits=2/2/1", "neuron.spare_bits=0", "neuron.spare_steps=0",
+    "batch_size=32", "epochs=1", "bits=2/2/1", "neuron.spare_bits=0", "neuron.spare_steps=0", "quantizer.spare_bits=0",
 )  # fmt: skip
 Command = Callable[..., tuple[int, str, str]]
 

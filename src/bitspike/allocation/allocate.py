@@ -26,6 +26,8 @@ from bitspike.data import ImageSet, find_dataset
 from bitspike.errors import UserError
 from bitspike.files import read_json, write_json
 from bitspike.ir import Graph
+from bitspike.neurons import AdaptiveSettings
+from bitspike.quant import AdaptiveWeightsSettings
 from bitspike.training import AdaptiveConfig, BudgetConfig, Observer, RunFolder, TrainConfig, train
 from bitspike.training.checkpoint import Progress, load_model, save_training
 from bitspike.training.learned_bits import adaptive_neurons, adaptive_weights
@@ -104,7 +106,8 @@ def check_budget(config: TrainConfig, budget: BudgetConfig) -> None:
     """Refuses, before anything is trained, a budget that is empty or below one bit everywhere."""
     if not budget.limits():
         raise UserError("budget", "none", "want at least one limit, for example --max-size 40k")
-    if config.quantizer != "adaptive" or config.neuron.kind != "adaptive":
+    weights_learn = isinstance(config.quantizer, AdaptiveWeightsSettings)
+    if not weights_learn or not isinstance(config.neuron, AdaptiveSettings):
         raise UserError("recipe", config.recipe, "its layers do not learn their bits; want an adaptive one")
     least = _least(config)
     for name, limit in budget.limits().items():

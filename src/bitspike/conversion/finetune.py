@@ -9,13 +9,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from bitspike.bits import FULL_PRECISION, Bits
+from bitspike.bits import FULL_PRECISION, Bits, unsigned_range
 from bitspike.errors import UserError
 from bitspike.layers import mean_over_time
 from bitspike.models import apply_weight_bits
-from bitspike.neurons import NeuronConfig
+from bitspike.neurons import QReLUSettings
 from bitspike.training import TrainConfig
-from bitspike.training.setup import convertible, make_model, quantizer_of
+from bitspike.training.setup import convertible, make_model
 
 __all__ = ["PathsEnsemble", "finetune_config", "with_weights_of"]
 
@@ -28,7 +28,7 @@ def finetune_config(ann: TrainConfig) -> TrainConfig:
     changes = {
         "recipe": f"{ann.recipe}-qann",
         "bits": Bits(8, 4, 1),
-        "neuron": NeuronConfig(kind="q-relu", levels=8, paths=(4, 2)),
+        "neuron": QReLUSettings(levels=8, paths=(4, 2)),
         "reroute": True,
         "epochs": max(1, ann.epochs // 3),
         "optimizer": ann.optimizer.model_copy(update={"lr": ann.optimizer.lr / 10, "warmup_epochs": 0}),
@@ -47,8 +47,7 @@ def with_weights_of(ann: Mapping[str, Tensor] | nn.Module, config: TrainConfig) 
     Raises:
         UserError: the state is of another network.
     """
-    if config.neuron.kind != "q-relu":
-        raise UserError("neuron.kind", config.neuron.kind, "want q-relu, which is what can be converted")
+    _qrelu(config)
     if isinstance(ann, nn.Module):
         model = convertible(ann, config)
     else:
@@ -62,7 +61,13 @@ def with_weights_of(ann: Mapping[str, Tensor] | nn.Module, config: TrainConfig) 
         if wrong:
             raise UserError("network of ReLUs", wrong[0], f"has another shape in {config.model}; see channels")
         model.load_state_dict(dict(ann), strict=False)
-    return apply_weight_bits(model, config.plan, quantizer_of(config))
+    return apply_weight_bits(model, config.plan, config.quantizer)
+
+
+def _qrelu(config: TrainConfig) -> QReLUSettings:
+    if not isinstance(config.neuron, QReLUSettings):
+        raise UserError("neuron.kind", config.neuron.kind, "want q-relu, which is what can be converted")
+    return config.neuron
 
 
 class PathsEnsemble:
@@ -80,8 +85,9 @@ class PathsEnsemble:
 
     def __init__(self, teacher: nn.Module, config: TrainConfig) -> None:
         self.teacher, self.loss = teacher.eval().requires_grad_(False), config.loss
-        n = config.neuron.levels or (1 << config.bits.s) - 1
-        self.shares = [levels / n for levels in config.neuron.paths]
+        neuron = _qrelu(config)
+        n = neuron.levels or unsigned_range(config.bits.s)[1]
+        self.shares = [levels / n for levels in neuron.paths]
 
     def __call__(self, model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
         with torch.no_grad():

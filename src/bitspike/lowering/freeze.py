@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -43,8 +43,8 @@ from bitspike.ir import (
 from bitspike.ir.limits import MOST_STORE_SHIFT
 from bitspike.layers import ReleasedAffine
 from bitspike.lowering.structure import lower
-from bitspike.neurons import BaseNode, STBIFNode
-from bitspike.quant import MembraneQuantizer, TanhMembraneQuantizer, weight_quantizer
+from bitspike.neurons import BaseNode, NeuronDynamics, NotDescribedError, describe
+from bitspike.quant import weight_quantizer
 
 __all__ = ["freeze"]
 
@@ -230,51 +230,38 @@ class _Freezer:
         return replace(value, name=node.name, current=True)
 
     def _fire(self, node: Fire, current: _Sum) -> _Integers:
-        neuron: Any = self.modules[node.name]
-        staircase, integrate = neuron.staircase, neuron.integrate
-        if isinstance(neuron, STBIFNode):
-            return self._settling(node, neuron, current)
-        if not isinstance(neuron, BaseNode) or not hasattr(integrate, "retention"):
-            raise node.refuse(type(integrate).__name__, "this charge step cannot be frozen; want a linear one")
-        if node.scale is None:
-            raise node.refuse(type(neuron).__name__, "cannot be frozen: its levels have no one value for all steps")
-        level = _membrane_level(node, neuron) / staircase.v_threshold
-        threshold, retention = staircase.v_threshold, integrate.retention
+        d = self._dynamics(node)
+        threshold = d.v_threshold
+        level = (d.store or 0.0) / threshold
         channels = np.ones_like(current.beta)
-        in_thresholds = current.scaled(channels * integrate.gain / threshold, channels * integrate.offset / threshold)
-        reset = 0.0 if neuron.v_reset is None else neuron.v_reset / threshold
+        in_thresholds = current.scaled(channels * d.gain / threshold, channels * d.offset / threshold)
+        reset, start = (d.v_reset or 0.0) / threshold, d.v_init / threshold
         added = in_thresholds.largest() + level / 2  # by which rounding to a level may raise what is carried
-        largest = added * sum(retention**k for k in range(node.T)) + abs(reset)
+        largest = added * sum(d.retention**k for k in range(node.T)) + max(abs(reset), abs(start))
         if level:
-            largest = min(largest, added + node.top * level + abs(reset))
-        fraction = _fraction_bits(node, largest)
-        shift = next((k for k in range(LEAK_BITS) if (retention * 2**k).is_integer()), LEAK_BITS)
-        fixed_reset = int(round_half_up(reset * 2**fraction))
+            largest = min(largest, added + node.top * level + max(abs(reset), abs(start)))
+        traced = d.tracer is not None  # then what images add up to over all steps is what counts
+        fraction = self._fraction(node, math.inf, in_thresholds) if traced else _fraction_bits(node, largest)
+        shift = next((k for k in range(LEAK_BITS) if (d.retention * 2**k).is_integer()), LEAK_BITS)
         dynamics = Dynamics(
             fraction_bits=fraction,
-            leak_multiplier=int(round_half_up(retention * 2**shift)),
+            leak_multiplier=int(round_half_up(d.retention * 2**shift)),
             leak_shift=shift,
-            v_reset=None if neuron.v_reset is None else fixed_reset,
-            v_init=fixed_reset,
-            rounds=staircase.shift == 0.5,
+            v_reset=None if d.v_reset is None else int(round_half_up(reset * 2**fraction)),
+            v_init=int(round_half_up(start * 2**fraction)),
+            rounds=d.shift == 0.5,
+            tracer=d.tracer,
             store=_store(node, level * 2.0**fraction, largest * 2.0**fraction) if level else None,
         )
         self._emit(replace(node, dynamics=dynamics), self._fixed_point(node.name, in_thresholds, fraction))
-        return _Integers(node.name, staircase.scale, max(node.hi, -node.lo))
+        return _Integers(node.name, d.scale, max(node.hi, -node.lo) if d.tracer is None else d.tracer)
 
-    def _settling(self, node: Fire, neuron: STBIFNode, current: _Sum) -> _Integers:
-        in_thresholds = current.scaled(np.ones_like(current.beta) / neuron.staircase.v_threshold, current.beta * 0)
-        fraction = self._fraction(node, math.inf, in_thresholds)
-        dynamics = Dynamics(
-            fraction_bits=fraction,
-            leak_multiplier=1,
-            leak_shift=0,
-            v_reset=None,
-            v_init=int(round_half_up(neuron.v_init / neuron.staircase.v_threshold * 2**fraction)),
-            tracer=neuron.S_max,
-        )
-        self._emit(replace(node, dynamics=dynamics), self._fixed_point(node.name, in_thresholds, fraction))
-        return _Integers(node.name, neuron.staircase.scale, neuron.S_max)
+    def _dynamics(self, node: Fire) -> NeuronDynamics:
+        """What the neuron says of itself; what it cannot say is refused with its path."""
+        try:
+            return describe(cast(BaseNode, self.modules[node.name]))
+        except NotDescribedError as no:
+            raise node.refuse(no.seen, no.would_do) from no
 
     def _fraction(self, node: Node, largest: float, total: _Sum) -> int:
         """Bits after the point: where images are released, beside all that ``total`` adds up to and what is sent."""
@@ -300,18 +287,6 @@ class _Freezer:
                 name = f"{reader}.sum{index}"
             joined = name
         return joined
-
-
-def _membrane_level(node: Fire, neuron: BaseNode) -> float:
-    """Value of one level of the membrane between two steps; 0 where it is not quantized, or nothing is carried."""
-    store = neuron.store
-    if neuron.T == 1 or type(store) is nn.Identity:
-        return 0.0
-    if isinstance(store, TanhMembraneQuantizer):
-        raise node.refuse(type(store).__name__, "tanh of a membrane cannot be frozen; use MembraneQuantizer")
-    if type(store) is not MembraneQuantizer:
-        raise node.refuse(type(store).__name__, "a membrane that is stored so cannot be frozen")
-    return store.step_size()
 
 
 def _store(node: Fire, level: float, reach: float) -> Store:

@@ -18,16 +18,16 @@ from bitspike.models.resnet import IMAGENET_SIDE, block_shapes
 __all__ = ["PreNeuronBlock", "PreNeuronResNet", "PreNeuronSEWBlock"]
 
 
-class SignedNeuronFactory(Protocol):
-    """Makes one fresh neuron layer; a signed one reads the image."""
+class EncodingNeuronFactory(Protocol):
+    """Makes one fresh neuron layer, and the one that turns the image into spikes."""
 
-    def __call__(self, *, signed: bool = False) -> nn.Module: ...
+    def __call__(self, *, encodes_image: bool = False) -> nn.Module: ...
 
 
 class PreNeuronBlock(nn.Module):
     """BasicBlock: the shortcut joins before the last ReLU. Where it resamples, it has a neuron of its own."""
 
-    def __init__(self, in_channels: int, channels: int, stride: int, neuron: SignedNeuronFactory) -> None:
+    def __init__(self, in_channels: int, channels: int, stride: int, neuron: EncodingNeuronFactory) -> None:
         super().__init__()
         resampled = stride != 1 or in_channels != channels
         self.conv1 = nn.Sequential(neuron(), conv_bn(in_channels, channels, stride=stride), nn.ReLU())
@@ -45,7 +45,7 @@ class PreNeuronBlock(nn.Module):
 class PreNeuronSEWBlock(PreNeuronBlock):
     """SEW: both branches pass a ReLU, then they are added."""
 
-    def __init__(self, in_channels: int, channels: int, stride: int, neuron: SignedNeuronFactory) -> None:
+    def __init__(self, in_channels: int, channels: int, stride: int, neuron: EncodingNeuronFactory) -> None:
         super().__init__(in_channels, channels, stride, neuron)
         self.conv2.append(nn.ReLU())
         if isinstance(self.shortcut, nn.Sequential):
@@ -72,7 +72,7 @@ class PreNeuronResNet(nn.Module):
         self,
         image_shape: tuple[int, int, int],
         num_classes: int,
-        neuron: SignedNeuronFactory,
+        neuron: EncodingNeuronFactory,
         block: type[PreNeuronBlock],
         channels: Sequence[int],
         depths: Sequence[int],
@@ -83,7 +83,7 @@ class PreNeuronResNet(nn.Module):
         self.encoder = Encoder()
         stem = conv_bn(image_shape[0], channels[0], *((7, 2) if large else (3, 1)))
         pool = [OverTime(nn.MaxPool2d(3, 2, 1))] if large else []
-        self.stem = nn.Sequential(neuron(signed=True), stem, nn.ReLU(), *pool)
+        self.stem = nn.Sequential(neuron(encodes_image=True), stem, nn.ReLU(), *pool)
         self.blocks = nn.Sequential(*(block(*shape, neuron) for shape in shapes))
         pooled = OverTime(nn.AdaptiveAvgPool2d(1), nn.Flatten())
         self.head = nn.Sequential(pooled, neuron(), OverTime(nn.Linear(channels[-1], num_classes, bias=False)))

@@ -24,7 +24,15 @@ from bitspike.models.blocks import (
 from bitspike.models.preneuron import PreNeuronBlock, PreNeuronResNet, PreNeuronSEWBlock
 from bitspike.models.resnet import ResNet
 from bitspike.models.vgg import VGG
-from bitspike.neurons import BaseNode, NeuronConfig, SpikingNode, make_node
+from bitspike.neurons import (
+    AdaptiveSettings,
+    BaseNode,
+    MultiBitSettings,
+    NeuronSettings,
+    SpikingNode,
+    SpikingSettings,
+    make_node,
+)
 from bitspike.quant import LSQ, quantize_weights, synapses
 from bitspike.quant.attach import QuantizerFactory
 
@@ -40,7 +48,7 @@ class Architecture:
     about: str
     channels: tuple[int, ...]
     make: Callable[[ImageShape, int, Any, Sequence[int]], nn.Module]
-    neuron: NeuronConfig = field(default_factory=NeuronConfig)
+    neuron: NeuronSettings = field(default_factory=MultiBitSettings)
 
 
 def _vgg(about: str, channels: tuple[int, ...], depths: tuple[int, ...], **options: Any) -> Architecture:
@@ -55,7 +63,7 @@ def _preneuron(about: str, block: type, channels: tuple[int, ...], depths: tuple
     def make(shape: ImageShape, k: int, neuron: Any, c: Sequence[int]) -> nn.Module:
         return PreNeuronResNet(shape, k, neuron, block, c, depths)
 
-    able_to_read_images = NeuronConfig(kind="adaptive", tau=1.0, v_reset=None, squeeze=True)
+    able_to_read_images = AdaptiveSettings(tau=1.0, squeeze=True)
     return Architecture(about, channels, make, able_to_read_images)
 
 
@@ -97,7 +105,7 @@ def build_model(
     *,
     image_shape: ImageShape,
     num_classes: int,
-    neuron: NeuronConfig | None = None,
+    neuron: NeuronSettings | None = None,
     quantizer: QuantizerFactory = LSQ,
     channels: Sequence[int] | None = None,
 ) -> nn.Module:
@@ -108,8 +116,8 @@ def build_model(
         plan: weight bits by layer and spike bits, steps by neuron. 16 weight bits stay floats.
         image_shape: ``(C, H, W)``.
         num_classes: ``K``.
-        neuron: the neuron of every layer; by default paper 000's multi-bit LIF, or what the architecture needs.
-        quantizer: weight quantizer of layers below 16 bits.
+        neuron: settings of every layer's neuron; by default paper 000's multi-bit LIF, or what the architecture needs.
+        quantizer: weight quantizer of layers below 16 bits; `bitspike.quant.QuantizerSettings` are one.
         channels: channels of each stage, where the usual width is not wanted.
 
     Returns:
@@ -120,11 +128,11 @@ def build_model(
     if channels is not None and (not channels or min(channels) < 1):
         raise UserError("channels", tuple(channels), "want whole numbers of at least 1")
     architecture = MODELS[name]
-    config = neuron or architecture.neuron
-    make = partial(make_node, config, plan.default)
-    layer = partial(squeezed, make) if config.squeeze else make
+    settings = neuron or architecture.neuron
+    make = partial(make_node, settings, plan.default)
+    layer = partial(squeezed, make) if isinstance(settings, SpikingSettings) and settings.squeeze else make
     model = architecture.make(image_shape, num_classes, layer, channels or architecture.channels)
-    return apply_plan(model, plan, config, quantizer)
+    return apply_plan(model, plan, settings, quantizer)
 
 
 def squeezed(neuron: Callable[..., nn.Module], **options: Any) -> nn.Module:
@@ -132,7 +140,7 @@ def squeezed(neuron: Callable[..., nn.Module], **options: Any) -> nn.Module:
     return nn.Sequential(neuron(**options), SqueezeTime())
 
 
-def apply_plan(model: nn.Module, plan: BitPlan, config: NeuronConfig, quantizer: QuantizerFactory) -> nn.Module:
+def apply_plan(model: nn.Module, plan: BitPlan, settings: NeuronSettings, quantizer: QuantizerFactory) -> nn.Module:
     """Gives each layer of ``model`` the bits that ``plan`` names for it, in place.
 
     ``model`` was made with ``plan.default`` in its neurons and with float weights.
@@ -141,7 +149,7 @@ def apply_plan(model: nn.Module, plan: BitPlan, config: NeuronConfig, quantizer:
     plan.check_names(synapses(model), neurons)
     for name, made in neurons.items():
         if plan[name] != plan.default:
-            node = make_node(config, plan[name], signed=made.staircase.lo < 0)
+            node = make_node(settings, plan[name], made.encodes_image)
             if isinstance(made, SpikingNode) and isinstance(node, SpikingNode):
                 node.surrogate_function = made.surrogate_function  # a barrier stays one
             model.set_submodule(name, node)

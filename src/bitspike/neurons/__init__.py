@@ -1,14 +1,31 @@
-"""Spiking neurons: currents to spikes, composed of integrate, fire, reset and store."""
+"""Spiking neurons: currents to spikes, composed of integrate, fire, reset and store; `NEURONS` has them by name."""
 
-from bitspike.neurons.adaptive import AdaptiveIFNode
-from bitspike.neurons.binary import IFNode, LIFNode, ParametricLIFNode
-from bitspike.neurons.config import NeuronConfig, make_node
-from bitspike.neurons.fire import Staircase
-from bitspike.neurons.multibit import MultiBitLIFNode
-from bitspike.neurons.multilevel import MultiLevelIFNode, barrier
-from bitspike.neurons.node import BaseNode, SpikingNode
-from bitspike.neurons.qrelu import QReLU
-from bitspike.neurons.quantized import QuantLIFNode, quantize_membrane
+from bitspike.neurons.adaptive import AdaptiveIFNode, AdaptiveSettings
+from bitspike.neurons.binary import (
+    IFNode,
+    IFSettings,
+    LIFNode,
+    LIFSettings,
+    ParametricLIFNode,
+    ParametricLIFSettings,
+)
+from bitspike.neurons.dynamics import NeuronDynamics, NotDescribedError, describe
+from bitspike.neurons.membrane import quantize_membrane
+from bitspike.neurons.multibit import MultiBitLIFNode, MultiBitSettings
+from bitspike.neurons.multilevel import MultiLevelIFNode, MultiLevelSettings, barrier
+from bitspike.neurons.node import BaseNode, SpikingNode, State
+from bitspike.neurons.qrelu import QReLU, QReLUSettings
+from bitspike.neurons.quantized import QuantLIFNode, QuantLIFSettings
+from bitspike.neurons.registry import (
+    NEURONS,
+    FiringSettings,
+    NeuronSettings,
+    SpikingSettings,
+    make_node,
+    neuron_settings,
+)
+from bitspike.neurons.relu import ReLUSettings
+from bitspike.neurons.staircase import Staircase
 from bitspike.neurons.stbif import STBIFNode
 from bitspike.neurons.surrogate import (
     SURROGATES,
@@ -24,30 +41,47 @@ from bitspike.neurons.surrogate import (
 )
 
 __all__ = [
+    "NEURONS",
     "SURROGATES",
     "ATan",
     "AdaptiveIFNode",
+    "AdaptiveSettings",
     "BaseNode",
+    "FiringSettings",
     "IFNode",
+    "IFSettings",
     "LIFNode",
+    "LIFSettings",
     "MicroStepSigmoid",
     "MultiBitLIFNode",
+    "MultiBitSettings",
     "MultiLevelIFNode",
-    "NeuronConfig",
+    "MultiLevelSettings",
+    "NeuronDynamics",
+    "NeuronSettings",
+    "NotDescribedError",
     "ParametricLIFNode",
+    "ParametricLIFSettings",
     "PassThrough",
     "QReLU",
+    "QReLUSettings",
     "QuantLIFNode",
+    "QuantLIFSettings",
+    "ReLUSettings",
     "Rectangle",
     "STBIFNode",
     "Sigmoid",
     "SpikingNode",
+    "SpikingSettings",
     "Staircase",
+    "State",
     "StraightThrough",
     "Surrogate",
     "Triangle",
     "barrier",
+    "describe",
     "make_node",
+    "neuron_settings",
     "quantize_membrane",
     "surrogate",
 ]

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import torch
+from pydantic import Field
 from torch import Tensor, nn
 
+from bitspike.bits import FULL_PRECISION, Bits
 from bitspike.errors import UserError
-from bitspike.neurons.fire import Staircase
+from bitspike.neurons.dynamics import NeuronDynamics
 from bitspike.neurons.integrate import DetachedIntegrate
 from bitspike.neurons.node import BaseNode
+from bitspike.neurons.registry import NEURONS, SpikingSettings
+from bitspike.neurons.staircase import Staircase
 from bitspike.quant.adaptive import LearnedQuantizer, learned_integer
 
-__all__ = ["AdaptiveIFNode"]
+__all__ = ["AdaptiveIFNode", "AdaptiveSettings"]
 
 
 class AdaptiveIFNode(BaseNode):
@@ -29,8 +35,8 @@ class AdaptiveIFNode(BaseNode):
         spike_bits: where ``b`` starts.
         most_bits: its upper bound.
         tau: 1 is the paper's refined neuron (IF); 2 its LIF ablation.
-        signed: the alphabet ``+-(2^(b-1) - 1)`` of the first layer, which encodes the image (Eq. 15). Here it has 2
-            bits at least: one bit would be ``+-V`` without 0, and no network was seen to want that of its image.
+        signed: the alphabet ``+-(2^(b-1) - 1)``, which the first layer has, as it encodes the image (Eq. 15). Here it
+            has 2 bits at least: one bit would be ``+-V`` without 0, and no network was seen to want that of its image.
         rounds: to the nearest level (the refined neuron), or by floor (its ablation).
         per_step: a ``V`` and a ``b`` for each step, as in the authors' code, instead of one for the layer.
     """
@@ -72,7 +78,7 @@ class AdaptiveIFNode(BaseNode):
 
     @property
     def signed(self) -> bool:
-        """Whether it encodes images."""
+        """Whether its alphabet has both signs."""
         return self._quantizer(0).signed
 
     @property
@@ -96,5 +102,48 @@ class AdaptiveIFNode(BaseNode):
         quantizer: LearnedQuantizer = self.quantizers[min(t, len(self.quantizers) - 1)]  # type: ignore[assignment]
         return quantizer
 
-    def _reset(self, u: Tensor, spikes: Tensor) -> Tensor:
+    def reset(self, u: Tensor, spikes: Tensor) -> Tensor:
         return u - spikes  # what was sent is in units of the potential
+
+    def dynamics(self) -> NeuronDynamics:
+        """Describes its one quantizer: the code of ``u/V`` is the staircase's level, and ``V`` the value of each.
+
+        Raises:
+            UserError: the steps have thresholds of their own, or no training has set the one of all.
+        """
+        return super().dynamics()
+
+
+class AdaptiveSettings(SpikingSettings):
+    """Says how ``adaptive`` is made, paper 001's neuron, which learns its threshold, bits and steps.
+
+    Attributes:
+        tau: membrane time constant; 1 is no leak.
+        rounds: to the nearest level, or down to the one below; what encodes an image always rounds.
+        per_step: a threshold and bits for each step, as in the authors' code.
+        spare_bits: how far above its start a neuron may learn its bits (the authors' code: 2).
+        spare_steps: the same of its steps (1).
+    """
+
+    kind: Literal["adaptive"] = "adaptive"
+    tau: float = 2.0
+    rounds: bool = True
+    per_step: bool = False
+    spare_bits: int = Field(2, ge=0)
+    spare_steps: int = Field(1, ge=0)
+
+    def make(self, bits: Bits) -> AdaptiveIFNode:
+        return self._node(bits, signed=False, rounds=self.rounds)
+
+    def make_encoder(self, bits: Bits) -> AdaptiveIFNode:
+        return self._node(bits, signed=True, rounds=True)
+
+    def _node(self, bits: Bits, signed: bool, rounds: bool) -> AdaptiveIFNode:
+        if bits.u is not None and self.membrane == "carry-limited":
+            wanted = "its limit is the threshold, which adaptive learns; want carry"
+            raise UserError("neuron.membrane", self.membrane, wanted)
+        most_s, most_T = min(bits.s + self.spare_bits, FULL_PRECISION), bits.t + self.spare_steps
+        return AdaptiveIFNode(bits.t, most_T, bits.s, most_s, self.tau, signed, rounds, self.per_step)
+
+
+NEURONS.register("adaptive", AdaptiveSettings)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from bitspike.neurons.fire import Staircase
+from typing import Literal
+
+from bitspike.bits import Bits
 from bitspike.neurons.integrate import Integrate, LeakyIntegrate, ParametricLeakyIntegrate
 from bitspike.neurons.node import SpikingNode
+from bitspike.neurons.registry import NEURONS, FiringSettings, one_bit
+from bitspike.neurons.staircase import Staircase
 from bitspike.neurons.surrogate import Sigmoid, Surrogate
 
-__all__ = ["IFNode", "LIFNode", "ParametricLIFNode"]
+__all__ = ["IFNode", "IFSettings", "LIFNode", "LIFSettings", "ParametricLIFNode", "ParametricLIFSettings"]
 
 
 class IFNode(SpikingNode):
@@ -75,3 +79,65 @@ class ParametricLIFNode(SpikingNode):
             v_reset=v_reset,
             detach_reset=detach_reset,
         )
+
+
+class _BinarySettings(FiringSettings):
+    v_reset: float | None = 0.0
+
+    @property
+    def threshold(self) -> float:
+        return 1.0 if self.v_threshold is None else self.v_threshold
+
+
+class IFSettings(_BinarySettings):
+    """Says how ``if`` is made. ``v_threshold=None`` is 1.
+
+    Attributes:
+        v_reset: potential after a spike; ``None`` is the soft reset.
+    """
+
+    kind: Literal["if"] = "if"
+
+    def make(self, bits: Bits) -> IFNode:
+        one_bit(self.kind, bits)
+        return IFNode(bits.t, self.threshold, self.v_reset, self.gradient, self.detach_reset)
+
+
+class _LeakySettings(_BinarySettings):
+    tau: float = 2.0
+    decay_input: bool = False
+
+
+class LIFSettings(_LeakySettings):
+    """Says how ``lif`` is made. ``v_threshold=None`` is 1.
+
+    Attributes:
+        v_reset: potential after a spike; ``None`` is the soft reset.
+        tau: membrane time constant.
+        decay_input: whether the input decays too.
+    """
+
+    kind: Literal["lif"] = "lif"
+
+    def make(self, bits: Bits) -> LIFNode:
+        one_bit(self.kind, bits)
+        threshold, gradient = self.threshold, self.gradient
+        return LIFNode(bits.t, self.tau, self.decay_input, threshold, self.v_reset, gradient, self.detach_reset)
+
+
+class ParametricLIFSettings(_LeakySettings):
+    """Says how ``plif`` is made, as `LIFSettings` do; ``tau`` is where the learned time constant starts."""
+
+    kind: Literal["plif"] = "plif"
+
+    def make(self, bits: Bits) -> ParametricLIFNode:
+        one_bit(self.kind, bits)
+        threshold, gradient = self.threshold, self.gradient
+        return ParametricLIFNode(
+            bits.t, self.tau, self.decay_input, threshold, self.v_reset, gradient, self.detach_reset
+        )
+
+
+NEURONS.register("if", IFSettings)
+NEURONS.register("lif", LIFSettings)
+NEURONS.register("plif", ParametricLIFSettings)

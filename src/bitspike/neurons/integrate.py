@@ -1,7 +1,8 @@
 """The charge step ``u = f(v, x)``: how the membrane takes in a current, and what it forgets.
 
 Each module maps ``v`` (carried potential) and ``x`` (current), both ``[N, ...]``, to ``u`` of the same shape. All
-are ``u = retention*v + gain*x + offset`` in exact arithmetic; these three hand it to the integer graph.
+are ``u = retention*v + gain*x + offset`` in exact arithmetic; by these three a charge step describes itself, and a
+subclass that overrides ``forward`` says them anew (`bitspike.neurons.describe`).
 """
 
 from __future__ import annotations
@@ -46,6 +47,9 @@ class RetainIntegrate(nn.Module):
 
 class DetachedIntegrate(RetainIntegrate):
     """`RetainIntegrate` that learns nothing through the past: no gradient goes back to ``v`` (paper 001, Eq. 13)."""
+
+    gain: float = 1.0
+    offset: float = 0.0
 
     def forward(self, v: Tensor, x: Tensor) -> Tensor:
         return super().forward(v.detach(), x)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from bitspike.bits import unsigned_range
-from bitspike.neurons.fire import Staircase
+from typing import Literal
+
+from bitspike.bits import Bits, unsigned_range
 from bitspike.neurons.integrate import RetainIntegrate
 from bitspike.neurons.node import SpikingNode
+from bitspike.neurons.registry import NEURONS, FiringSettings
+from bitspike.neurons.staircase import Staircase
 from bitspike.neurons.surrogate import StraightThrough, Surrogate
 
-__all__ = ["MultiBitLIFNode"]
+__all__ = ["MultiBitLIFNode", "MultiBitSettings"]
 
 
 class MultiBitLIFNode(SpikingNode):
@@ -46,3 +49,25 @@ class MultiBitLIFNode(SpikingNode):
             v_reset=v_reset,
             detach_reset=detach_reset,
         )
+
+
+class MultiBitSettings(FiringSettings):
+    """Says how ``multibit`` is made, paper 000's neuron.
+
+    ``v_threshold=None`` is ``2^(1 - b_s)``, so that an alphabet of any width spans [0, 2).
+
+    Attributes:
+        tau: membrane time constant.
+        v_reset: potential after a spike; ``None`` is the soft reset.
+    """
+
+    kind: Literal["multibit"] = "multibit"
+    tau: float = 2.0
+    v_reset: float | None = 0.0
+
+    def make(self, bits: Bits) -> MultiBitLIFNode:
+        threshold = 2.0 ** (1 - bits.s) if self.v_threshold is None else self.v_threshold
+        return MultiBitLIFNode(bits.t, bits.s, self.tau, threshold, self.v_reset, self.gradient, self.detach_reset)
+
+
+NEURONS.register("multibit", MultiBitSettings)

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from torch import nn
 
+from bitspike.bits import Bits
 from bitspike.errors import UserError
-from bitspike.neurons.fire import Staircase
 from bitspike.neurons.integrate import Integrate
 from bitspike.neurons.node import SpikingNode
+from bitspike.neurons.registry import NEURONS, FiringSettings, highest_level
+from bitspike.neurons.staircase import Staircase
 from bitspike.neurons.surrogate import MicroStepSigmoid, PassThrough, Surrogate
 
-__all__ = ["MultiLevelIFNode", "barrier"]
+__all__ = ["MultiLevelIFNode", "MultiLevelSettings", "barrier"]
 
 
 class MultiLevelIFNode(SpikingNode):
@@ -51,6 +55,25 @@ class MultiLevelIFNode(SpikingNode):
             v_reset=None,
             detach_reset=detach_reset,
         )
+
+
+class MultiLevelSettings(FiringSettings):
+    """Says how ``multi-level`` is made, paper 004's neuron. ``v_threshold=None`` is 1.
+
+    Attributes:
+        levels: ``N``, the highest level of a spike; ``None`` is all that ``b_s`` bits tell apart.
+    """
+
+    kind: Literal["multi-level"] = "multi-level"
+    levels: int | None = None
+
+    def make(self, bits: Bits) -> MultiLevelIFNode:
+        threshold = 1.0 if self.v_threshold is None else self.v_threshold
+        N = highest_level(self.levels, bits)
+        return MultiLevelIFNode(bits.t, N, threshold, self.gradient, self.detach_reset)
+
+
+NEURONS.register("multi-level", MultiLevelSettings)
 
 
 def barrier(node: nn.Module) -> SpikingNode:

@@ -8,27 +8,37 @@ import torch
 from torch import Tensor, nn
 
 from bitspike.errors import UserError
-from bitspike.neurons.fire import Staircase
+from bitspike.neurons.dynamics import NeuronDynamics, NotDescribedError, charge_of, membrane_level, staircase_of
+from bitspike.neurons.fire import fire
+from bitspike.neurons.staircase import Staircase
 from bitspike.neurons.surrogate import Surrogate
 from bitspike.quant import MembraneQuantizer
 
-__all__ = ["BaseNode", "SpikingNode"]
+__all__ = ["BaseNode", "SpikingNode", "State"]
+
+State = tuple[Tensor, ...]
+"""What a neuron carries from one step to the next."""
 
 
 class BaseNode(nn.Module):
     """What all layers of spiking neurons do.
 
-    One step is ``u = integrate(v, x)``; ``spike = fire(u)``; reset where it fired; ``v = store(v)``.
-    State is explicit: `forward` starts afresh at each call and nothing survives it.
+    One step is ``u = integrate(v, x)``; ``spike = fire(u)``; `reset` where it fired; ``v = store(v)``.
+    State is explicit: `forward` is a loop of `step` that starts afresh at each call, and nothing survives it.
 
-    A subclass says what `T`, `staircase` and `fire` are.
+    A subclass says what `T`, `staircase` and `fire` are, and describes by `dynamics` whatever it overrides.
 
     Args:
         integrate: the charge step (`bitspike.neurons.integrate`).
         v_reset: potential after a spike; ``None`` is the soft reset, which subtracts ``level * v_threshold``.
         detach_reset: keep the gradient out of the reset. (The hard reset of a graded spike has none in any case.)
         store: maps the potential that is carried to the next step; the place of a membrane quantizer.
+
+    Attributes:
+        encodes_image: whether it stands first and turns the image into spikes; what builds the network says so.
     """
+
+    encodes_image: bool = False
 
     def __init__(
         self, *, integrate: nn.Module, v_reset: float | None, detach_reset: bool, store: nn.Module | None = None
@@ -53,28 +63,51 @@ class BaseNode(nn.Module):
         """Value of one level in what is sent; ``None`` where it is not one known number."""
         return self.staircase.scale
 
+    @property
+    def v_init(self) -> float:
+        """Potential before the first step."""
+        return 0.0 if self.v_reset is None else self.v_reset
+
+    def initial_state(self, current: Tensor) -> State:
+        """The state before the first step; a scalar in it broadcasts to ``current`` (one step, ``[N, ...]``)."""
+        return (current.new_full((), self.v_init),)
+
     def fire(self, u: Tensor, t: int) -> Tensor:
         """Spikes ``[N, ...]`` (level * scale) of the potential ``u`` at step ``t``, counted from 0."""
         raise NotImplementedError
 
-    def initial_state(self, current: Tensor) -> Tensor:
-        """The potential before the first step: a scalar that broadcasts to ``current`` (one step, ``[N, ...]``)."""
-        return current.new_full((), 0.0 if self.v_reset is None else self.v_reset)
+    def reset(self, u: Tensor, spikes: Tensor) -> Tensor:
+        """The potential that is left of ``u`` behind the spikes, both ``[N, ...]``."""
+        s = self.staircase
+        if self.v_reset is None:
+            return torch.sub(u, spikes, alpha=s.v_threshold / s.scale)
+        if (s.lo, s.hi) == (0, 1):
+            fired = spikes if s.scale == 1.0 else spikes / s.scale  # its gradient counts
+        else:
+            fired = spikes.detach().sign()
+            fired = fired.abs_() if s.lo < 0 else fired
+        v = u * (1 - fired)
+        return torch.add(v, fired, alpha=self.v_reset) if self.v_reset else v
 
-    def step(self, current: Tensor, state: Tensor, t: int = 0) -> tuple[Tensor, Tensor]:
+    def step(self, current: Tensor, state: State, t: int | None = None) -> tuple[Tensor, State]:
         """One time step.
 
         Args:
             current: input ``[N, ...]``.
-            state: potential carried from the step before, or `initial_state`.
-            t: which step it is, counted from 0; read by neurons whose steps differ.
+            state: what the step before returned, or `initial_state`.
+            t: which of the ``T`` steps it is, counted from 0. After the last one nothing is carried, so the state comes
+                back as it is. ``None``, in a stream without an end, always carries, and fires as step 0 does.
 
         Returns:
-            Spikes ``[N, ...]`` (level * scale) and the potential to carry on.
+            Spikes ``[N, ...]`` (level * scale) and the state to carry on.
         """
-        u: Tensor = self.integrate(state, current)
-        spikes = self.fire(u, t)
-        return spikes, self._carry(u, spikes)
+        (v,) = state
+        u: Tensor = self.integrate(v, current)
+        spikes = self.fire(u, 0 if t is None else t)
+        if t is not None and t + 1 >= self.T:
+            return spikes, state
+        left = self.reset(u, spikes.detach() if self.detach_reset else spikes)
+        return spikes, (self.store(left),)
 
     def forward(self, current: Tensor) -> Tensor:
         """All steps from a fresh state.
@@ -91,31 +124,42 @@ class BaseNode(nn.Module):
         if current.shape[0] not in (1, self.T):
             raise UserError("time steps of the current", current.shape[0], f"the neuron runs T={self.T} (or give 1)")
         steps = current.unbind() if len(current) == self.T else current.unbind() * self.T
-        state = self.initial_state(steps[0])
+        start: State | Tensor = self.initial_state(steps[0])
+        state = (start,) if isinstance(start, Tensor) else start  # a subclass may give the potential alone
         spikes = []
         for t, x in enumerate(steps):
-            u = self.integrate(state, x)
-            spike = self.fire(u, t)
+            spike, state = self.step(x, state, t)
             spikes.append(spike)
-            if t + 1 < self.T:  # what the last step would carry on is never read
-                state = self._carry(u, spike)
         return torch.stack(spikes)
 
-    def _carry(self, u: Tensor, spikes: Tensor) -> Tensor:
-        v: Tensor = self.store(self._reset(u, spikes.detach() if self.detach_reset else spikes))
-        return v
+    def dynamics(self) -> NeuronDynamics:
+        """Describes in real numbers what a step computes in evaluation mode (`bitspike.neurons.describe` checks it).
 
-    def _reset(self, u: Tensor, spikes: Tensor) -> Tensor:
-        s = self.staircase
-        if self.v_reset is None:
-            return torch.sub(u, spikes, alpha=s.v_threshold / s.scale)
-        if (s.lo, s.hi) == (0, 1):
-            fired = spikes if s.scale == 1.0 else spikes / s.scale  # its gradient counts
-        else:
-            fired = spikes.detach().sign()
-            fired = fired.abs_() if s.lo < 0 else fired
-        v = u * (1 - fired)
-        return torch.add(v, fired, alpha=self.v_reset) if self.v_reset else v
+        The step is that of this class, with a `fire` whose levels are the staircase's. A subclass that overrides more,
+        or overrides again, has a method of its own, which may start from this one.
+
+        Raises:
+            UserError: no numbers describe it, by the class of the part that they do not.
+        """
+        retention, gain, offset = charge_of(self.integrate)
+        s, scale = staircase_of(self.staircase), self.scale
+        if scale is None:
+            raise NotDescribedError(self, "cannot be frozen: its levels have no one value for all steps")
+        store, store_bits = (None, None) if self.T == 1 else membrane_level(self.store)  # one step carries nothing
+        return NeuronDynamics(
+            v_threshold=s.v_threshold,
+            lo=s.lo,
+            hi=s.hi,
+            scale=scale,
+            shift=s.shift,
+            retention=retention,
+            gain=gain,
+            offset=offset,
+            v_reset=self.v_reset,
+            v_init=self.v_init,
+            store=store,
+            store_bits=store_bits,
+        )
 
     @property
     def membrane_bits(self) -> int | None:
@@ -165,4 +209,8 @@ class SpikingNode(BaseNode):
         return self._staircase
 
     def fire(self, u: Tensor, t: int) -> Tensor:
-        return self.staircase.fire(u, self.surrogate_function)
+        return fire(u, self.staircase, self.surrogate_function)
+
+    def dynamics(self) -> NeuronDynamics:
+        """Describes the parts: `fire` sends the staircase's level, whatever its gradient."""
+        return super().dynamics()

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import math
+from typing import Annotated, Any, Literal
 
 import torch
+from pydantic import BeforeValidator
 from torch import Tensor, nn
 
-from bitspike.bits import alphabet_width
+from bitspike.bits import Bits, alphabet_width
 from bitspike.errors import UserError
-from bitspike.neurons.fire import Staircase
+from bitspike.neurons.dynamics import NeuronDynamics
 from bitspike.neurons.integrate import Integrate
 from bitspike.neurons.node import BaseNode
+from bitspike.neurons.registry import NEURONS, NeuronSettings, highest_level
+from bitspike.neurons.relu import one_step
+from bitspike.neurons.staircase import Staircase
 from bitspike.quant.lsq import lsq
 
-__all__ = ["QReLU"]
+__all__ = ["QReLU", "QReLUSettings"]
 
 SMALLEST_STEP = 1e-5
 
@@ -65,6 +70,14 @@ class QReLU(BaseNode):
         pairs = zip(parts, (self.levels, *self.paths), strict=True)
         return torch.cat([self._quantized(part, n) for part, n in pairs])
 
+    def dynamics(self) -> NeuronDynamics:
+        """Describes its one step: the code of ``u/s`` is the staircase's level, and ``s`` the value of each.
+
+        Raises:
+            UserError: no training has set the step size.
+        """
+        return super().dynamics()
+
     def _quantized(self, u: Tensor, n: int) -> Tensor:
         if not self.step_size.detach():
             raise UserError("step size of a q-relu", 0.0, "training sets it from its first batch; train first")
@@ -74,3 +87,31 @@ class QReLU(BaseNode):
     @torch.no_grad()
     def _start(self, u: Tensor) -> None:
         self.step_size.copy_((2 * u.abs().mean() / math.sqrt(self.levels)).clamp(min=SMALLEST_STEP))
+
+
+def _numbers(value: Any) -> Any:
+    """``4,2`` on the command line is a list, and so is ``4``."""
+    texts = value.split(",") if isinstance(value, str) else [value] if isinstance(value, int) else value
+    return [text for text in texts if text != ""] if isinstance(texts, list) else texts
+
+
+class QReLUSettings(NeuronSettings):
+    """Says how ``q-relu`` is made, which is what is converted to a spiking network (paper 003).
+
+    Attributes:
+        levels: the highest level; ``None`` is all that ``b_s`` bits tell apart.
+        paths: highest levels of the sub-paths (Section 3.4).
+        scaled: LSQ's gradient scale, see `QReLU`.
+    """
+
+    kind: Literal["q-relu"] = "q-relu"
+    levels: int | None = None
+    paths: Annotated[tuple[int, ...], BeforeValidator(_numbers)] = ()
+    scaled: bool = True
+
+    def make(self, bits: Bits) -> QReLU:
+        one_step(self.kind, bits)
+        return QReLU(highest_level(self.levels, bits), self.paths, self.scaled)
+
+
+NEURONS.register("q-relu", QReLUSettings)

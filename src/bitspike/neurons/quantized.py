@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from typing import Literal
 
-from torch import Tensor, nn
-
-from bitspike.neurons.fire import Staircase
+from bitspike.bits import Bits
 from bitspike.neurons.integrate import RetainIntegrate
-from bitspike.neurons.node import BaseNode, SpikingNode
+from bitspike.neurons.membrane import MembraneReading, quantize_membrane
+from bitspike.neurons.node import SpikingNode
+from bitspike.neurons.registry import NEURONS, FiringSettings, one_bit
+from bitspike.neurons.staircase import Staircase
 from bitspike.neurons.surrogate import Surrogate, Triangle
-from bitspike.quant import MembraneQuantizer, TanhMembraneQuantizer
 
-__all__ = ["MembraneReading", "QuantLIFNode", "QuantizedCharge", "quantize_membrane"]
-
-MembraneReading = Literal["carry", "carry-limited", "carry-tanh", "charge"]
+__all__ = ["QuantLIFNode", "QuantLIFSettings"]
 
 
 class QuantLIFNode(SpikingNode):
@@ -34,7 +32,7 @@ class QuantLIFNode(SpikingNode):
         v_reset: potential after a spike; ``None`` subtracts the threshold.
         surrogate_function: gradient of the fire step.
         detach_reset: keep the gradient out of the reset; the authors do not.
-        reading: of the paper, see `quantize_membrane`.
+        reading: of the paper, see `bitspike.neurons.quantize_membrane`.
     """
 
     def __init__(
@@ -60,36 +58,22 @@ class QuantLIFNode(SpikingNode):
             quantize_membrane(self, membrane_bits, reading)
 
 
-def quantize_membrane(node: BaseNode, bits: int, reading: MembraneReading = "carry") -> None:
-    """Gives ``node`` a membrane of ``bits`` bits, in place.
+class QuantLIFSettings(FiringSettings):
+    """Says how ``quant-lif`` is made, paper 002's neuron. ``v_threshold=None`` is 1.
 
-    Args:
-        node: any neuron that carries floats.
-        bits: ``b_u``, 2 to 16.
-        reading: where paper 002 leaves a choice. ``carry`` quantizes what is left after fire and reset (Eq. 10);
-            ``carry-tanh`` the same of ``tanh(v)`` (the authors' code); ``charge`` quantizes before firing (Alg. 1).
-            ``carry-limited`` is ours: ``carry`` with ``a`` at most ``v_threshold``. After a hard reset no potential is
-            above the threshold, but some are far below 0 and would make ``a`` so large that, at 2 bits, none but these
-            is not rounded to 0. Networks freeze with the first two.
+    Attributes:
+        tau: membrane time constant.
+        v_reset: potential after a spike; ``None`` is the soft reset.
     """
-    match reading:
-        case "carry":
-            node.store = MembraneQuantizer(bits)
-        case "carry-limited":
-            node.store = MembraneQuantizer(bits, limit=node.staircase.v_threshold)
-        case "carry-tanh":
-            node.store = TanhMembraneQuantizer(bits)
-        case "charge":
-            node.integrate = QuantizedCharge(node.integrate, bits)
+
+    kind: Literal["quant-lif"] = "quant-lif"
+    tau: float = 2.0
+    v_reset: float | None = 0.0
+
+    def make(self, bits: Bits) -> QuantLIFNode:
+        one_bit(self.kind, bits)
+        threshold = 1.0 if self.v_threshold is None else self.v_threshold
+        return QuantLIFNode(bits.t, None, self.tau, threshold, self.v_reset, self.gradient, self.detach_reset)
 
 
-class QuantizedCharge(nn.Module):
-    """A charge step whose result is quantized before the neuron fires: paper 002's Algorithm 1, lines 8 to 11."""
-
-    def __init__(self, charge: nn.Module, bits: int) -> None:
-        super().__init__()
-        self.charge, self.quantizer = charge, MembraneQuantizer(bits)
-
-    def forward(self, v: Tensor, x: Tensor) -> Tensor:
-        u: Tensor = self.quantizer(self.charge(v, x))
-        return u
+NEURONS.register("quant-lif", QuantLIFSettings)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 from torch import Tensor
 
 from bitspike.errors import UserError
-from bitspike.neurons.fire import Staircase
+from bitspike.neurons.dynamics import NeuronDynamics, NotDescribedError
 from bitspike.neurons.integrate import Integrate
-from bitspike.neurons.node import BaseNode
+from bitspike.neurons.node import BaseNode, State
+from bitspike.neurons.staircase import Staircase
 
 __all__ = ["STBIFNode"]
 
@@ -53,29 +56,34 @@ class STBIFNode(BaseNode):
         """``V_0``."""
         return self.staircase.v_threshold / 2
 
-    def initial_state(self, current: Tensor) -> tuple[Tensor, Tensor]:  # type: ignore[override]
+    def initial_state(self, current: Tensor) -> State:
         """``(V, S)`` before the first step, shaped like ``current`` (one step, ``[N, ...]``)."""
         return torch.full_like(current, self.v_init), torch.zeros_like(current)
 
     @torch.no_grad()
-    def step(  # type: ignore[override]
-        self, current: Tensor, state: tuple[Tensor, Tensor], t: int = 0
-    ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
-        """One time step: spikes ``[N, ...]`` (``v_threshold`` times -1, 0, 1) and the state to carry on."""
+    def step(self, current: Tensor, state: State, t: int | None = None) -> tuple[Tensor, State]:
+        """`BaseNode.step` with spikes ``[N, ...]`` of ``v_threshold`` times -1, 0, 1, and the state ``(V, S)``.
+
+        What it sends depends on both, so there is no `fire` of the potential alone.
+        """
         v, sent = state
         u = self.integrate(v, current)
         after = (sent + self.staircase.level(u)).clamp_(0, self.S_max)
         spikes = (after - sent) * self.staircase.scale
-        return spikes, (u - spikes, after)
+        if t is not None and t + 1 >= self.T:
+            return spikes, state
+        return spikes, (self.store(self.reset(u, spikes)), after)
 
-    def forward(self, current: Tensor) -> Tensor:
-        if current.shape[0] not in (1, self.T):
-            raise UserError("time steps of the current", current.shape[0], f"the neuron runs T={self.T} (or give 1)")
-        state, spikes = self.initial_state(current[0]), []
-        for t in range(self.T):
-            sent, state = self.step(current[t if len(current) > 1 else 0], state, t)
-            spikes.append(sent)
-        return torch.stack(spikes)
+    def dynamics(self) -> NeuronDynamics:
+        """Describes the parts, with the tracer.
+
+        Raises:
+            UserError: its membrane is quantized.
+        """
+        described = super().dynamics()
+        if described.store is not None:
+            raise NotDescribedError(self, "a membrane of few bits cannot be frozen beside a tracer; want it in floats")
+        return replace(described, tracer=self.S_max)
 
     def extra_repr(self) -> str:
         return f"{super().extra_repr()}, S_max={self.S_max}"

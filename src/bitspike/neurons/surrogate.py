@@ -8,15 +8,13 @@ convention) and act, for graded spikes, on the step nearest to ``v``.
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
-from bitspike.errors import UserError, closest
-
-if TYPE_CHECKING:
-    from bitspike.neurons.fire import Staircase
+from bitspike.errors import UserError
+from bitspike.neurons.staircase import Staircase
+from bitspike.registry import Registry
 
 __all__ = [
     "SURROGATES",
@@ -135,23 +133,19 @@ class PassThrough(Surrogate):
         return grad * (staircase.scale / staircase.v_threshold)
 
 
-SURROGATES = {
-    "atan": ATan,
-    "sigmoid": Sigmoid,
-    "triangle": Triangle,
-    "rectangle": Rectangle,
-    "straight-through": StraightThrough,
-    "micro-step-sigmoid": MicroStepSigmoid,
-    "pass-through": PassThrough,
-}
+SURROGATES: Registry[type[Surrogate]] = Registry("surrogate_function")
+SURROGATES.register("atan", ATan)
+SURROGATES.register("sigmoid", Sigmoid)
+SURROGATES.register("triangle", Triangle)
+SURROGATES.register("rectangle", Rectangle)
+SURROGATES.register("straight-through", StraightThrough)
+SURROGATES.register("micro-step-sigmoid", MicroStepSigmoid)
+SURROGATES.register("pass-through", PassThrough)
 
 
 def surrogate(name: str) -> Surrogate:
     """The surrogate called ``name``, with its default shape."""
-    if name not in SURROGATES:
-        raise UserError("surrogate_function", name, closest(name, SURROGATES))
-    made: Surrogate = SURROGATES[name]()
-    return made
+    return SURROGATES.find(name)()
 
 
 def _positive(name: str, value: float) -> float:

@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, Literal
 
 import torch
+from pydantic import Field
 from torch import Tensor, nn
 
 from bitspike.bits import FULL_PRECISION, signed_range, unsigned_range
 from bitspike.errors import UserError
 from bitspike.quant.lsq import lsq, signed_codes
 from bitspike.quant.quantizer import WeightQuantizer
+from bitspike.quant.registry import QUANTIZERS, QuantizerSettings
 from bitspike.quant.rounding import round_half_up
 
-__all__ = ["AdaptiveWeights", "LearnedQuantizer", "Renewal", "grid_search", "learned_integer"]
+__all__ = [
+    "AdaptiveWeights",
+    "AdaptiveWeightsSettings",
+    "LearnedQuantizer",
+    "Renewal",
+    "grid_search",
+    "learned_integer",
+]
 
 SMALLEST_STEP = 1e-5
 CANDIDATES = 100
@@ -183,6 +192,23 @@ class AdaptiveWeights(WeightQuantizer):
     def forward(self, weight: Tensor) -> Tensor:
         quantized: Tensor = self.quantizer(weight)
         return quantized
+
+
+class AdaptiveWeightsSettings(QuantizerSettings):
+    """Says how ``adaptive`` is made, which learns the bits of each layer too (paper 001).
+
+    Attributes:
+        spare_bits: how far above their start they may be learned (the authors' code: 2).
+    """
+
+    kind: Literal["adaptive"] = "adaptive"
+    spare_bits: int = Field(2, ge=0)
+
+    def make(self, bits: int, weight: Tensor) -> AdaptiveWeights:
+        return AdaptiveWeights(bits, weight, self.spare_bits)
+
+
+QUANTIZERS.register("adaptive", AdaptiveWeightsSettings)
 
 
 @torch.no_grad()

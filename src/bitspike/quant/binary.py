@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor
 
 from bitspike.errors import UserError
 from bitspike.quant.quantizer import WeightQuantizer
+from bitspike.quant.registry import QUANTIZERS, QuantizerSettings
 from bitspike.quant.rounding import round_half_up
 
-__all__ = ["BinaryRegulated", "MaxScaled", "binary"]
+__all__ = [
+    "BinaryRegulated",
+    "BinarySettings",
+    "MaxScaled",
+    "RegulatedAsInCodeSettings",
+    "RegulatedAsPrintedSettings",
+    "RegulatedSettings",
+    "binary",
+]
 
 Over = Literal["channel", "layer", "nothing"]
 _TINY = 1e-8
@@ -110,3 +119,49 @@ class MaxScaled(WeightQuantizer):
 def binary(bits: int, weight: Tensor, over: Over = "channel", power_of_two: bool = False) -> WeightQuantizer:
     """Paper 002's quantizer of any layer: `BinaryRegulated` at one bit, `MaxScaled` above."""
     return BinaryRegulated(bits, weight, over, power_of_two) if bits == 1 else MaxScaled(bits, weight)
+
+
+class BinarySettings(QuantizerSettings):
+    """Says how ``binary`` is made: the weights' signs, without regulation."""
+
+    kind: Literal["binary"] = "binary"
+    anneals: ClassVar[bool] = True
+
+    def make(self, bits: int, weight: Tensor) -> WeightQuantizer:
+        return binary(bits, weight, "nothing")
+
+
+class RegulatedSettings(QuantizerSettings):
+    """Says how ``ws-dr`` is made: signs of weights that are regulated for each channel, times their mean magnitude."""
+
+    kind: Literal["ws-dr"] = "ws-dr"
+    anneals: ClassVar[bool] = True
+
+    def make(self, bits: int, weight: Tensor) -> WeightQuantizer:
+        return binary(bits, weight)
+
+
+class RegulatedAsPrintedSettings(QuantizerSettings):
+    """Says how ``ws-dr-paper`` is made: regulated over the layer, as paper 002 prints it."""
+
+    kind: Literal["ws-dr-paper"] = "ws-dr-paper"
+    anneals: ClassVar[bool] = True
+
+    def make(self, bits: int, weight: Tensor) -> WeightQuantizer:
+        return binary(bits, weight, "layer")
+
+
+class RegulatedAsInCodeSettings(QuantizerSettings):
+    """Says how ``ws-dr-code`` is made: regulated for each channel, times a power of two, as in paper 002's code."""
+
+    kind: Literal["ws-dr-code"] = "ws-dr-code"
+    anneals: ClassVar[bool] = True
+
+    def make(self, bits: int, weight: Tensor) -> WeightQuantizer:
+        return binary(bits, weight, power_of_two=True)
+
+
+QUANTIZERS.register("binary", BinarySettings)
+QUANTIZERS.register("ws-dr", RegulatedSettings)
+QUANTIZERS.register("ws-dr-paper", RegulatedAsPrintedSettings)
+QUANTIZERS.register("ws-dr-code", RegulatedAsInCodeSettings)

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 
 from bitspike.bits import signed_range, unsigned_range
 from bitspike.quant.quantizer import WeightQuantizer, per_channel
+from bitspike.quant.registry import QUANTIZERS, QuantizerSettings
 from bitspike.quant.rounding import round_half_up, sign
 
-__all__ = ["LSQ", "lsq", "signed_codes", "unsigned_codes"]
+__all__ = ["LSQ", "LSQSettings", "PerChannelLSQSettings", "lsq", "signed_codes", "unsigned_codes"]
 
 
 class LSQ(WeightQuantizer):
@@ -122,3 +123,25 @@ class _LSQ(torch.autograd.Function):
             beyond = (at_codes.masked_fill_(inside, 0) * step).sum() / top
             to_bits = beyond * math.log(2) * (top + (ctx.bits > 1))
         return to_x, to_step, to_bits, None, None, None, None
+
+
+class LSQSettings(QuantizerSettings):
+    """Says how ``lsq`` is made, which learns one step size for each layer."""
+
+    kind: Literal["lsq"] = "lsq"
+
+    def make(self, bits: int, weight: Tensor) -> LSQ:
+        return LSQ(bits, weight)
+
+
+class PerChannelLSQSettings(QuantizerSettings):
+    """Says how ``lsq-channel`` is made, which learns one step size for each output channel."""
+
+    kind: Literal["lsq-channel"] = "lsq-channel"
+
+    def make(self, bits: int, weight: Tensor) -> LSQ:
+        return LSQ(bits, weight, channelwise=True)
+
+
+QUANTIZERS.register("lsq", LSQSettings)
+QUANTIZERS.register("lsq-channel", PerChannelLSQSettings)

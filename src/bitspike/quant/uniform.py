@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from torch import Tensor
 
 from bitspike.quant.quantizer import WeightQuantizer
+from bitspike.quant.registry import QUANTIZERS, QuantizerSettings
 from bitspike.quant.rounding import round_half_up, sign
 
-__all__ = ["UniformSymmetric"]
+__all__ = ["UniformSettings", "UniformSymmetric"]
 
 
 class UniformSymmetric(WeightQuantizer):
@@ -31,3 +34,15 @@ class UniformSymmetric(WeightQuantizer):
     def forward(self, weight: Tensor) -> Tensor:
         clipped = weight.clamp(-1, 1)
         return self.codes(weight.detach()) * self.step_size(weight) + (clipped - clipped.detach())  # adds zero
+
+
+class UniformSettings(QuantizerSettings):
+    """Says how ``uniform`` is made, paper 000's fixed grid."""
+
+    kind: Literal["uniform"] = "uniform"
+
+    def make(self, bits: int, weight: Tensor) -> UniformSymmetric:
+        return UniformSymmetric(bits, weight)
+
+
+QUANTIZERS.register("uniform", UniformSettings)

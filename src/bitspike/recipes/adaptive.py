@@ -9,7 +9,8 @@ ImageNet's start (4/4/1) and penalties.
 from __future__ import annotations
 
 from bitspike.bits import Bits
-from bitspike.neurons import NeuronConfig
+from bitspike.neurons import AdaptiveSettings
+from bitspike.quant import AdaptiveWeightsSettings
 from bitspike.training import AdaptiveConfig, OptimizerConfig, TrainConfig
 
 __all__ = [
@@ -27,8 +28,8 @@ def _published(recipe: str, model: str) -> TrainConfig:
         dataset="cifar10",
         model=model,
         bits=Bits(4, 4, 2),
-        neuron=NeuronConfig(kind="adaptive", tau=1.0, v_reset=None, squeeze=True),
-        quantizer="adaptive",
+        neuron=AdaptiveSettings(tau=1.0, squeeze=True),
+        quantizer=AdaptiveWeightsSettings(),
         adaptive=AdaptiveConfig(target=(2, 2, 1)),
         augment=("crop4", "flip", "autoaugment", "cutout16"),
         validation_size=2000,

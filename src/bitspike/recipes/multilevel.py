@@ -9,7 +9,7 @@ described further; crops of 4 pixels stand for it. It names neither batch size, 
 from __future__ import annotations
 
 from bitspike.bits import Bits
-from bitspike.neurons import NeuronConfig
+from bitspike.neurons import MultiLevelSettings
 from bitspike.training import OptimizerConfig, TrainConfig
 
 __all__ = [
@@ -29,7 +29,7 @@ def _published(recipe: str, model: str) -> TrainConfig:
         dataset="cifar10",
         model=model,
         bits=Bits(16, 3, 1),
-        neuron=NeuronConfig(kind="multi-level", levels=4, detach_reset=False),
+        neuron=MultiLevelSettings(levels=4, detach_reset=False),
         augment=("crop4", "flip"),
         validation_size=2000,
         epochs=1500,

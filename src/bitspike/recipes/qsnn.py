@@ -9,7 +9,8 @@ version does not read; their recipes are on CIFAR-10, with all else as published
 from __future__ import annotations
 
 from bitspike.bits import Bits
-from bitspike.neurons import NeuronConfig
+from bitspike.neurons import QuantLIFSettings
+from bitspike.quant import RegulatedSettings
 from bitspike.training import LossConfig, OptimizerConfig, TrainConfig
 
 __all__ = [
@@ -36,8 +37,8 @@ def _qsnn(recipe: str, dataset: str, model: str, steps: int) -> TrainConfig:
         model=model,
         bits=Bits(1, 1, steps, 2),
         layers={name: {"w": 8} for name in _ENDS[model]},
-        neuron=NeuronConfig(kind="quant-lif", detach_reset=False),
-        quantizer="ws-dr",
+        neuron=QuantLIFSettings(detach_reset=False),
+        quantizer=RegulatedSettings(),
         sign_temperature=(0.1, 10),
         augment=("crop4", "flip", "autoaugment", "cutout16"),
         validation_size=2000,

@@ -13,7 +13,7 @@ fine-tuning at 0.01 are ours. The thin recipes have 8-bit weights.
 from __future__ import annotations
 
 from bitspike.bits import Bits
-from bitspike.neurons import NeuronConfig
+from bitspike.neurons import QReLUSettings, ReLUSettings
 from bitspike.training import OptimizerConfig, TrainConfig
 
 __all__ = [
@@ -40,7 +40,7 @@ def _ann(name: str, dataset: str, model: str, epochs: int = 300, augment: tuple[
         dataset=dataset,
         model=model,
         bits=Bits(16, 16, 1),
-        neuron=NeuronConfig(kind="relu"),
+        neuron=ReLUSettings(),
         augment=augment,
         validation_size=2000,
         epochs=epochs,
@@ -54,7 +54,7 @@ def _qann(ann: TrainConfig, levels: int, epochs: int = 100, weight_bits: int = 1
     changes = {
         "recipe": ann.recipe.removesuffix("-ann"),
         "bits": Bits(weight_bits, levels.bit_length(), 1),
-        "neuron": NeuronConfig(kind="q-relu", levels=levels, paths=(levels // 2, levels // 4)),
+        "neuron": QReLUSettings(levels=levels, paths=(levels // 2, levels // 4)),
         "reroute": "resnet" in ann.model,
         "epochs": epochs,
         "optimizer": ann.optimizer.model_copy(update={"lr": ann.optimizer.lr / 10}),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bitspike.bits import Bits
-from bitspike.neurons import NeuronConfig
+from bitspike.neurons import MultiBitSettings
 from bitspike.training import LossConfig, OptimizerConfig, TrainConfig
 
 __all__ = [
@@ -27,7 +27,7 @@ def digits_convnet() -> TrainConfig:
         dataset="digits",
         model="convnet",
         bits=Bits(2, 2, 1),
-        neuron=NeuronConfig(surrogate_function="atan"),
+        neuron=MultiBitSettings(surrogate_function="atan"),
         validation_size=200,
         epochs=30,
         batch_size=64,
@@ -42,7 +42,7 @@ def fashion_convnet() -> TrainConfig:
         dataset="fashion-mnist",
         model="convnet",
         bits=Bits(2, 2, 1),
-        neuron=NeuronConfig(surrogate_function="atan"),
+        neuron=MultiBitSettings(surrogate_function="atan"),
         validation_size=2000,
         channels=(32, 64, 128),
         epochs=20,
@@ -66,7 +66,7 @@ def mnist_convnet() -> TrainConfig:
         dataset="mnist",
         model="convnet",
         bits=Bits(2, 2, 1),
-        neuron=NeuronConfig(surrogate_function="atan"),
+        neuron=MultiBitSettings(surrogate_function="atan"),
         validation_size=2000,
         epochs=6,
         optimizer=OptimizerConfig(lr=3e-3, warmup_epochs=0.5),
@@ -80,7 +80,7 @@ def _cifar10(recipe: str, model: str, epochs: int, augment: tuple[str, ...]) -> 
         dataset="cifar10",
         model=model,
         bits=Bits(2, 2, 1),
-        neuron=NeuronConfig(surrogate_function="atan"),
+        neuron=MultiBitSettings(surrogate_function="atan"),
         validation_size=2000,
         epochs=epochs,
         augment=augment,

@@ -11,7 +11,7 @@ from bitspike.bits import BitPlan, Bits
 from bitspike.ir import Graph
 from bitspike.lowering import lower
 from bitspike.models import build_model
-from bitspike.neurons import NeuronConfig
+from bitspike.neurons import NeuronSettings
 
 __all__ = ["CIFAR", "IMAGENET", "graph_of"]
 
@@ -24,7 +24,7 @@ def graph_of(
     image: tuple[int, int, int] = CIFAR,
     classes: int = 10,
     change: Callable[[nn.Module], object] | None = None,
-    neuron: NeuronConfig | None = None,
+    neuron: NeuronSettings | None = None,
 ) -> Graph:
     """The graph of a network of the registry; ``change`` alters it in place before its shapes are looked at."""
     with torch.device("meta"):

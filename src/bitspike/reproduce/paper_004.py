@@ -13,7 +13,7 @@ from bitspike.costs.energy_lemaire import Memories, ram
 from bitspike.ir import Graph
 from bitspike.layers import OverTime
 from bitspike.models import VGG
-from bitspike.neurons import NeuronConfig, make_node
+from bitspike.neurons import MultiLevelSettings, make_node
 from bitspike.reproduce.networks import CIFAR, graph_of
 from bitspike.reproduce.table import Row
 
@@ -113,7 +113,7 @@ def _nj(numbers: tuple[str | None, ...], part: str) -> float:
 
 
 def _vgg16(T: int, N: int, image: tuple[int, int, int]) -> Graph:
-    bits, neuron = Bits(16, alphabet_width(0, N), T), NeuronConfig(kind="multi-level", levels=N)
+    bits, neuron = Bits(16, alphabet_width(0, N), T), MultiLevelSettings(levels=N)
 
     def widen(model: nn.Module) -> None:
         assert isinstance(model, VGG)

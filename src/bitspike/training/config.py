@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, PositiveFloat
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, PositiveFloat, SerializeAsAny
 
 from bitspike.bits import BitPlan, Bits
-from bitspike.neurons import NeuronConfig
+from bitspike.neurons import MultiBitSettings, NeuronSettings
+from bitspike.quant import PerChannelLSQSettings, QuantizerSettings
 
 __all__ = ["AdaptiveConfig", "BudgetConfig", "LossConfig", "OptimizerConfig", "TrainConfig"]
 
@@ -30,7 +31,9 @@ def _widths(value: Any) -> Any:
     return value.split("/") if isinstance(value, str) else value
 
 
-QuantizerName = Literal["lsq", "lsq-channel", "adaptive", "uniform", "binary", "ws-dr", "ws-dr-paper", "ws-dr-code"]
+Neuron = Annotated[SerializeAsAny[NeuronSettings], BeforeValidator(NeuronSettings.read)]
+Quantizer = Annotated[SerializeAsAny[QuantizerSettings], BeforeValidator(QuantizerSettings.read)]
+"""Settings of any kind that is registered, each written with the fields of its own class."""
 
 
 class _Section(BaseModel):
@@ -124,10 +127,8 @@ class TrainConfig(_Section):
         model: a network of the registry; ``channels`` of each stage where the usual ones are not wanted.
         reroute: residual connection re-routing (paper 003, Section 3.3), of a network of ``q-relu``.
         bits: ``w/s/t`` of every layer; ``layers`` are exceptions by layer name (see `bitspike.BitPlan`).
-        quantizer: of the weights. ``lsq`` learns one step a layer, ``lsq-channel`` one a channel; ``adaptive`` learns
-            the bits too (paper 001); ``uniform`` is paper 000's; ``ws-dr`` paper 002's regulated signs (and 8-bit first
-            and last layers), ``ws-dr-paper`` and ``ws-dr-code`` as printed and as in its code, ``binary`` the same
-            without regulation.
+        neuron: settings of a kind of `bitspike.neurons.NEURONS`.
+        quantizer: of the weights, a kind of `bitspike.quant.QUANTIZERS`; its name alone is its usual settings.
         adaptive: how learned bits are learned.
         sign_temperature: of one-bit weights that have one: first and last epoch's, with equal ratios between.
         precision: ``bf16`` runs the forward pass in bfloat16 and keeps float32 weights.
@@ -141,8 +142,8 @@ class TrainConfig(_Section):
     bits: BitsField
     layers: dict[str, dict[str, int]] = {}
     channels: Annotated[tuple[int, ...] | None, BeforeValidator(_words)] = None
-    neuron: NeuronConfig = NeuronConfig()
-    quantizer: QuantizerName = "lsq-channel"
+    neuron: Neuron = MultiBitSettings()
+    quantizer: Quantizer = PerChannelLSQSettings()
     sign_temperature: tuple[PositiveFloat, PositiveFloat] | None = None
     augment: Annotated[tuple[str, ...], BeforeValidator(_words)] = ()
     train_size: int | None = Field(None, ge=1)

@@ -13,8 +13,8 @@ from bitspike.bits import BitPlan
 from bitspike.costs.counting import CONSTANT_BITS, biases, norm_constants
 from bitspike.errors import UserError
 from bitspike.ir import Fire, Graph
-from bitspike.neurons import AdaptiveIFNode
-from bitspike.quant import AdaptiveWeights, weight_quantizer
+from bitspike.neurons import AdaptiveIFNode, AdaptiveSettings, SpikingSettings
+from bitspike.quant import AdaptiveWeights, AdaptiveWeightsSettings, weight_quantizer
 from bitspike.quant.adaptive import LearnedQuantizer, learned_integer
 from bitspike.training.config import AdaptiveConfig, BudgetConfig, TrainConfig
 
@@ -48,7 +48,8 @@ def fix_bits(model: nn.Module, config: TrainConfig) -> None:
             if value != getattr(AdaptiveConfig(), key):
                 raise UserError(f"adaptive.{key}", value, "only quantizer=adaptive and neuron.kind=adaptive read it")
         return
-    if neurons and "t" in adaptive.learns and not config.neuron.squeeze:
+    squeezed = isinstance(config.neuron, SpikingSettings) and config.neuron.squeeze
+    if neurons and "t" in adaptive.learns and not squeezed:
         wanted = "want neuron.squeeze=true, or adaptive.learns=w,s: layers with different steps meet as means over time"
         raise UserError("adaptive.learns", ",".join(adaptive.learns), wanted)
     for quantizer in (weight.quantizer for weight in weights.values()):
@@ -174,8 +175,10 @@ class LearnedBits:
     def _check_target(self, config: TrainConfig) -> None:
         if self.config.target is None:
             return
-        spare = config.neuron
-        most = (self.start.w + spare.spare_bits, self.start.s + spare.spare_bits, self.start.t + spare.spare_steps)
+        start, weights, neuron = self.start, config.quantizer, config.neuron
+        most_w = start.w + (weights.spare_bits if isinstance(weights, AdaptiveWeightsSettings) else 0)
+        spare = (neuron.spare_bits, neuron.spare_steps) if isinstance(neuron, AdaptiveSettings) else (0, 0)
+        most = (most_w, start.s + spare[0], start.t + spare[1])
         for key, target, top in zip(("weight bits", "spike bits", "steps"), self.config.target, most, strict=True):
             if not 1 <= target <= top:
                 raise UserError("adaptive.target", f"{target:g} {key}", f"they are learned from 1 to {top}")

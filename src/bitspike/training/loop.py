@@ -17,6 +17,7 @@ from bitspike.data import EpochBatches, TrainingImages, build_augment
 from bitspike.errors import UserError, require
 from bitspike.files import write_json
 from bitspike.lowering import measure
+from bitspike.neurons import QReLUSettings
 from bitspike.training.checkpoint import Progress, load_training, save_training
 from bitspike.training.config import TrainConfig
 from bitspike.training.evaluate import batches, evaluate
@@ -78,7 +79,7 @@ def train(
     """
     accelerator = require("accelerate", "train").Accelerator(mixed_precision="no")  # `_one_step` casts by itself
     images = load_images(config, data_dir)
-    if config.neuron.paths and objective is None:
+    if isinstance(config.neuron, QReLUSettings) and config.neuron.paths and objective is None:
         raise UserError("neuron.paths", config.neuron.paths, "they learn from a teacher: bitspike convert trains them")
     model = (model or make_model(config)).to(accelerator.device)
     graph = graph_of(config, model)  # refuses a plan that does not fit, before anything is written

@@ -9,7 +9,9 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from bitspike.errors import UserError, closest
+from bitspike.settings import Settings, first_mistake
 from bitspike.training.config import TrainConfig
+from bitspike.training.earlier import upgraded
 
 __all__ = ["override", "parse_config"]
 
@@ -17,50 +19,57 @@ __all__ = ["override", "parse_config"]
 def override(config: TrainConfig, edits: Iterable[str]) -> TrainConfig:
     """The config with each ``key=value`` applied; keys reach into sections with dots (``optimizer.lr=0.1``).
 
+    Of a section that comes in kinds (``neuron``, ``quantizer``) the kind is taken first: another one keeps those of the
+    config's settings that it reads too, and what is set and not read by it is refused.
+
     Raises:
         UserError: an unknown key, or a value that does not fit it.
     """
-    raw = config.model_dump(mode="json")
-    known = list(_keys(config))
-    for edit in edits:
-        key, equals, text = edit.partition("=")
-        if not equals:
-            raise UserError("--set", edit, "want key=value, for example epochs=5")
-        if key not in known:
-            raise UserError("--set key", key, closest(key, known))
+    split = [_split(edit) for edit in edits]
+    raw, known = config.model_dump(mode="json"), list(_keys(config))
+    chosen = {name: value for name, value in config if isinstance(value, Settings)}
+    for name, settings in chosen.items():
+        kinds = [value for key, value in split if key in (name, f"{name}.kind")]
+        if kinds and kinds[-1] != settings.kind:
+            raw[name] = settings.turned_into(str(kinds[-1]))
+    for key, value in split:
         *sections, last = key.split(".")
+        if key in chosen or (last == "kind" and ".".join(sections) in chosen):
+            continue
+        if key not in known and ".".join(sections) not in chosen:  # what a kind does not read it refuses itself
+            raise UserError("--set key", key, closest(key, known))
         section = raw
         for name in sections:
             section = section[name]
-        section[last] = _value(text)
+        section[last] = value
     return parse_config(raw)
 
 
 def parse_config(raw: Any) -> TrainConfig:
-    """A config from JSON values; what does not fit is named by its key."""
+    """A config from JSON values, also those of earlier versions; what does not fit is named by its key."""
     try:
-        return TrainConfig.model_validate(raw)
+        return TrainConfig.model_validate(upgraded(raw))
     except ValidationError as wrong:
-        first = wrong.errors()[0]
-        if isinstance(cause := first.get("ctx", {}).get("error"), UserError):
-            raise cause from wrong
-        key = ".".join(str(part) for part in first["loc"]) or "config"
-        message = first["msg"].removeprefix("Value error, ")
-        raise UserError(key, first["input"], message[:1].lower() + message[1:]) from wrong
+        raise first_mistake(wrong) from wrong
 
 
 def _keys(section: BaseModel, prefix: str = "") -> Iterator[str]:
     for name in type(section).model_fields:
         value = getattr(section, name)
+        if isinstance(value, Settings):
+            yield prefix + name
         if isinstance(value, BaseModel):
             yield from _keys(value, f"{prefix}{name}.")
         else:
             yield prefix + name
 
 
-def _value(text: str) -> Any:
-    """JSON where it is JSON (numbers, true, null, lists), else the text itself."""
+def _split(edit: str) -> tuple[str, Any]:
+    """Key and value: JSON where it is JSON (numbers, true, null, lists), else the text itself."""
+    key, equals, text = edit.partition("=")
+    if not equals:
+        raise UserError("--set", edit, "want key=value, for example epochs=5")
     try:
-        return json.loads(text)
+        return key, json.loads(text)
     except ValueError:
-        return text
+        return key, text

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 import torch
@@ -15,12 +14,12 @@ from bitspike.ir import Graph
 from bitspike.layers import per_path
 from bitspike.lowering import lower
 from bitspike.models import build_model, morph
-from bitspike.quant import LSQ, AdaptiveWeights, UniformSymmetric, binary
-from bitspike.quant.attach import QuantizerFactory
-from bitspike.training.config import QuantizerName, TrainConfig
+from bitspike.neurons import QReLUSettings
+from bitspike.quant import QUANTIZERS
+from bitspike.training.config import TrainConfig
 from bitspike.training.learned_bits import fix_bits
 
-__all__ = ["Images", "convertible", "graph_of", "load_images", "make_model", "quantizer_of"]
+__all__ = ["Images", "convertible", "graph_of", "load_images", "make_model"]
 
 
 @dataclass(frozen=True)
@@ -62,11 +61,12 @@ def make_model(config: TrainConfig) -> nn.Module:
         image_shape=dataset.image_shape,
         num_classes=dataset.num_classes,
         neuron=config.neuron,
-        quantizer=quantizer_of(config),
+        quantizer=config.quantizer,
         channels=config.channels,
     )
-    if config.sign_temperature and config.quantizer not in _SIGNS:
-        wanted = f"null: the quantizer {config.quantizer} has no temperature; {', '.join(_SIGNS)} have"
+    if config.sign_temperature and not config.quantizer.anneals:
+        able = ", ".join(kind for kind, settings in QUANTIZERS.items() if settings.anneals)
+        wanted = f"null: the quantizer {config.quantizer.kind} has no temperature; {able} have"
         raise UserError("sign_temperature", config.sign_temperature, f"want {wanted}")
     fix_bits(model, config)
     return convertible(model, config)
@@ -74,30 +74,12 @@ def make_model(config: TrainConfig) -> nn.Module:
 
 def convertible(model: nn.Module, config: TrainConfig) -> nn.Module:
     """``model`` as the config's ``q-relu`` want it: morphed, and with batch norm for each path. Others stay."""
-    if config.neuron.kind == "q-relu":
+    if isinstance(config.neuron, QReLUSettings):
         model = morph(model, config.reroute)
         return per_path(model, 1 + len(config.neuron.paths)) if config.neuron.paths else model
     if config.reroute:
         raise UserError("reroute", True, "only a network of neuron.kind=q-relu is re-routed")
     return model
-
-
-def quantizer_of(config: TrainConfig) -> QuantizerFactory:
-    """The config's quantizer of weights."""
-    quantizers: dict[QuantizerName, QuantizerFactory] = {
-        "lsq": LSQ,
-        "lsq-channel": partial(LSQ, channelwise=True),
-        "adaptive": partial(AdaptiveWeights, spare=config.neuron.spare_bits),
-        "uniform": UniformSymmetric,
-        "binary": partial(binary, over="nothing"),
-        "ws-dr": binary,
-        "ws-dr-paper": partial(binary, over="layer"),
-        "ws-dr-code": partial(binary, power_of_two=True),
-    }
-    return quantizers[config.quantizer]
-
-
-_SIGNS = ("binary", "ws-dr", "ws-dr-paper", "ws-dr-code")
 
 
 def graph_of(config: TrainConfig, model: nn.Module) -> Graph:

@@ -29,14 +29,14 @@ pytest.importorskip("scipy")
 
 SMALL = (
     "dataset=digits", "augment=", "tensorboard=false", "channels=4,8,16", "train_size=128", "validation_size=200",
-    "batch_size=64", "epochs=2", "bits=3/3/2", "neuron.spare_bits=0", "neuron.spare_steps=0",
+    "batch_size=64", "epochs=2", "bits=3/3/2", "neuron.spare_bits=0", "neuron.spare_steps=0", "quantizer.spare_bits=0",
 )  # fmt: skip
 IMAGE = (1, 8, 8)
 
 
 def small(*edits: str) -> TrainConfig:
     """Widths of at most 3/3/2, so that there is little to measure."""
-    return override(recipe("adaptive-resnet8-thin-fashion"), [*SMALL, *edits])
+    return override(override(recipe("adaptive-resnet8-thin-fashion"), SMALL), edits)
 
 
 def spent(config: TrainConfig, bits: str) -> dict[str, float]:

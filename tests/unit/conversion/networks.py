@@ -9,7 +9,7 @@ from torch import nn
 
 from bitspike import BitPlan, Bits
 from bitspike.models import build_model, morph
-from bitspike.neurons import NeuronConfig, QReLU
+from bitspike.neurons import QReLU, neuron_settings
 from bitspike.quant import LSQ
 
 SHAPE = (3, 8, 8)
@@ -35,7 +35,7 @@ def qann(
     """A network as it was initialised, with the statistics and the steps of random images; norms are lively."""
     torch.manual_seed(0)
     plan = BitPlan(Bits(weight_bits, levels.bit_length(), 1))
-    neuron = NeuronConfig(kind="q-relu", levels=levels)
+    neuron = neuron_settings(kind="q-relu", levels=levels)
     model = build_model(name, plan, image_shape=shape, num_classes=5, neuron=neuron, channels=CHANNELS[name])
     return started(morph(model, reroute), shape)
 

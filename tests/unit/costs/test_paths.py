@@ -12,7 +12,7 @@ from bitspike.costs import Join, cost, paths
 from bitspike.ir import Add, Conv, Edge, Fire, Graph, Input, MaxPool, SumTime
 from bitspike.lowering import lower, measure
 from bitspike.models import build_model
-from bitspike.neurons import NeuronConfig, SpikingNode
+from bitspike.neurons import SpikingNode, neuron_settings
 
 SHAPE, STEPS = (3, 12, 12), 2
 IMAGES = torch.randint(0, 256, (5, *SHAPE), generator=torch.Generator().manual_seed(3)).float()
@@ -22,7 +22,7 @@ PATHS = importlib.import_module("bitspike.costs.paths")  # the package has a fun
 def network(name, image_shape=SHAPE):
     """Random weights; batch norms that let half of the neurons fire, or nothing would flow."""
     torch.manual_seed(1)
-    neuron = NeuronConfig(kind="multi-level", levels=4)
+    neuron = neuron_settings(kind="multi-level", levels=4)
     plan = BitPlan(Bits(16, 3, STEPS))
     model = build_model(name, plan, image_shape=image_shape, num_classes=10, neuron=neuron, channels=(4, 4, 8, 8))
     for module in model.modules():

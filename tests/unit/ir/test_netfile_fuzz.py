@@ -171,13 +171,13 @@ def whole_files() -> tuple[bytes, ...]:
     from bitspike import BitPlan, Bits
     from bitspike.lowering import freeze
     from bitspike.models import build_model
-    from bitspike.neurons import NeuronConfig
+    from bitspike.neurons import neuron_settings
 
     torch.manual_seed(0)
     found = [to_bytes(every_op()), to_bytes(stored_net())]
     for name, bits, v_reset in (("convnet", Bits(3, 2, 3), None), ("sew-resnet18", Bits(1, 1, 2), 0.0)):
         channels = (2, 2, 3) if name == "convnet" else (2, 2, 2, 2)
-        neuron = NeuronConfig(v_reset=v_reset)
+        neuron = neuron_settings(v_reset=v_reset)
         model = build_model(name, BitPlan(bits), image_shape=(1, 8, 8), num_classes=3, neuron=neuron, channels=channels)
         found.append(to_bytes(freeze(model.eval(), (1, 8, 8), name)))
     return tuple(found)

@@ -16,7 +16,7 @@ from bitspike.ir import FrozenGraph
 from bitspike.lowering import agreement, freeze
 from bitspike.lowering.agreement import Agreement, LayerAgreement
 from bitspike.models import build_model
-from bitspike.neurons import NeuronConfig
+from bitspike.neurons import neuron_settings
 from bitspike.quant import synapses, weight_quantizer
 
 IMAGE, COUNT, T = (1, 8, 8), 12, 3
@@ -36,7 +36,7 @@ def dyadic(v_reset: float | None = 0.0, channels: tuple[int, ...] = (4, 6, 8)) -
         BitPlan(Bits(3, 2, T)),
         image_shape=IMAGE,
         num_classes=5,
-        neuron=NeuronConfig(v_reset=v_reset),
+        neuron=neuron_settings(v_reset=v_reset),
         channels=channels,
     )
     for layer in synapses(model).values():

@@ -8,7 +8,7 @@ from bitspike.bits import BitPlan, Bits
 from bitspike.errors import UserError
 from bitspike.layers import Encoder
 from bitspike.models import MODELS, apply_weight_bits, build_model
-from bitspike.neurons import BaseNode, IFNode, LIFNode, MultiBitLIFNode, NeuronConfig, SpikingNode, quantize_membrane
+from bitspike.neurons import BaseNode, IFNode, LIFNode, MultiBitLIFNode, SpikingNode, neuron_settings, quantize_membrane
 from bitspike.quant import (
     AdaptiveWeights,
     UniformSymmetric,
@@ -27,7 +27,7 @@ SMALL = {  # image side and channels: the smallest that the network's pooling le
     **dict.fromkeys(["pre-resnet8-thin", "pre-resnet20-thin", "pre-resnet20"], (8, (4, 4, 4))),
     **dict.fromkeys(["pre-resnet18", "pre-sew-resnet34"], (8, (2, 2, 2, 2))),
 }
-ADAPTIVE = NeuronConfig(kind="adaptive", tau=1.0, v_reset=None, squeeze=True)
+ADAPTIVE = neuron_settings(kind="adaptive", tau=1.0, squeeze=True)
 
 
 def fitting(name: str, **options) -> dict:
@@ -74,7 +74,7 @@ def test_every_model_is_tried_here():
 @pytest.mark.parametrize("name", MODELS)
 @pytest.mark.parametrize("bits", ["16/1/2", "2/2/1"])
 def test_every_model_runs_and_every_parameter_learns(name, bits):
-    model = small(name, bits, neuron=NeuronConfig(kind="lif", surrogate_function="atan") if "/1/" in bits else None)
+    model = small(name, bits, neuron=neuron_settings(kind="lif", surrogate_function="atan") if "/1/" in bits else None)
     logits = model(images(SMALL[name][0]))
     assert logits.shape == (steps_of_logits(name, bits), 3, 5)
     assert logits.isfinite().all()
@@ -184,10 +184,10 @@ def test_a_plan_gives_membrane_bits_by_layer():
 
 @pytest.mark.parametrize("name", MODELS)
 def test_every_model_takes_narrow_membranes(name):
-    model = small(name, "1/1/3/2", neuron=NeuronConfig(kind="quant-lif"))
+    model = small(name, "1/1/3/2", neuron=neuron_settings(kind="quant-lif"))
     x = images(SMALL[name][0])
     model(x)
-    other = small(name, "1/1/3/2", neuron=NeuronConfig(kind="quant-lif"))
+    other = small(name, "1/1/3/2", neuron=neuron_settings(kind="quant-lif"))
     other.load_state_dict(model.state_dict())
     assert torch.equal(model.eval()(x), other.eval()(x))
     assert {node.membrane_bits for node in neurons(model).values()} == {2}
@@ -233,7 +233,7 @@ def test_the_quantizer_is_by_choice():
 
 def test_the_neuron_is_by_choice():
     assert {type(node) for node in neurons(small("convnet")).values()} == {MultiBitLIFNode}
-    chosen = small("convnet", "2/1/2", neuron=NeuronConfig(kind="lif"))
+    chosen = small("convnet", "2/1/2", neuron=neuron_settings(kind="lif"))
     assert {type(node) for node in neurons(chosen).values()} == {LIFNode}
 
 
@@ -249,7 +249,7 @@ def test_the_neuron_is_by_choice():
         ({"plan": BitPlan(Bits(2, 2, 1, 17))}, "membrane bits: got 17"),
         ({"plan": BitPlan(Bits(2, 2, 1), {"stem_neuron": {"u": 1}})}, "membrane bits: got 1; want 2 to 16"),
         ({"name": "vggsnn", "channels": (2,) * 5, "image_shape": (3, 32, 15)}, "want at least 16 pixels a side"),
-        ({"neuron": NeuronConfig(kind="if")}, "spike bits: got 2"),
+        ({"neuron": neuron_settings(kind="if")}, "spike bits: got 2"),
         ({"name": "convnet", "image_shape": (1, 4, 28)}, "want at least 8 pixels a side"),
     ],
 )
@@ -315,6 +315,6 @@ def test_a_plan_for_a_quantized_model_is_refused():
 )
 def test_blocks_join_where_their_family_joins(name, levels):
     """Spiking ResNet joins currents, so one spike leaves a block; SEW adds the spikes of both branches."""
-    model = small(name, "16/1/4", neuron=NeuronConfig(kind="if", v_threshold=0.25))
+    model = small(name, "16/1/4", neuron=neuron_settings(kind="if", v_threshold=0.25))
     spikes = torch.randint(0, 2, (4, 2, SMALL[name][1][0], 8, 8), generator=torch.Generator().manual_seed(0)).float()
     assert set(model.blocks[0](spikes).unique().tolist()) == levels

@@ -7,14 +7,14 @@ from torch import nn
 from bitspike import BitPlan, Bits, UserError
 from bitspike.lowering import lower
 from bitspike.models import build_model, morph
-from bitspike.neurons import NeuronConfig, QReLU
+from bitspike.neurons import QReLU, neuron_settings
 
 SHAPE = (3, 8, 8)
 
 
 def network(name: str, channels: tuple[int, ...] = (4, 5, 6), **neuron) -> nn.Module:
     torch.manual_seed(0)
-    config = NeuronConfig(kind="q-relu", levels=4, **neuron)
+    config = neuron_settings(kind="q-relu", levels=4, **neuron)
     return build_model(
         name, BitPlan(Bits(16, 3, 1)), image_shape=SHAPE, num_classes=5, neuron=config, channels=channels
     )

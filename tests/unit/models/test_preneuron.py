@@ -12,10 +12,10 @@ from bitspike.ir import Fire, Graph, Synapse
 from bitspike.lowering import lower
 from bitspike.models import build_model
 from bitspike.models.preneuron import PreNeuronBlock, PreNeuronSEWBlock
-from bitspike.neurons import AdaptiveIFNode, NeuronConfig
+from bitspike.neurons import AdaptiveIFNode, neuron_settings
 from bitspike.quant import AdaptiveWeights, synapses, weight_bits
 
-SQUEEZED = NeuronConfig(kind="adaptive", tau=1.0, v_reset=None, squeeze=True)
+SQUEEZED = neuron_settings(kind="adaptive", tau=1.0, squeeze=True)
 UNSQUEEZED = SQUEEZED.model_copy(update={"squeeze": False})
 FEW = {"pre-resnet8-thin": (4, 6, 8), "pre-resnet18": (2, 4, 4, 6), "pre-sew-resnet34": (2, 4, 4, 6)}
 
@@ -116,7 +116,7 @@ class Sends(nn.Module):
     ],
 )
 def test_the_shortcut_joins_before_the_relu_or_behind_it(kind, residual, shortcut, sum_of):
-    block = kind(4, 4, 1 if shortcut is None else 2, lambda signed=False: nn.Identity())
+    block = kind(4, 4, 1 if shortcut is None else 2, lambda encodes_image=False: nn.Identity())
     block.conv1[1], block.conv2[1] = Sends(1.0), Sends(residual)
     if shortcut is None:
         assert isinstance(block.shortcut, nn.Identity)
@@ -127,7 +127,7 @@ def test_the_shortcut_joins_before_the_relu_or_behind_it(kind, residual, shortcu
 
 @pytest.mark.parametrize("kind", [PreNeuronBlock, PreNeuronSEWBlock])
 def test_between_the_two_convolutions_is_a_relu(kind):
-    block = kind(4, 4, 1, lambda signed=False: nn.Identity())
+    block = kind(4, 4, 1, lambda encodes_image=False: nn.Identity())
     seen = []
     block.conv1[1], block.conv2[1] = Sends(-1.0), Sends(0.0)
     block.conv2.register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0].unique().tolist()))
@@ -139,8 +139,8 @@ def test_between_the_two_convolutions_is_a_relu(kind):
 def test_a_shortcut_that_resamples_has_a_neuron_of_its_own(in_channels, stride, resampled):
     made = []
 
-    def neuron(signed=False):
-        made.append(signed)
+    def neuron(encodes_image=False):
+        made.append(encodes_image)
         return nn.Identity()
 
     block = PreNeuronBlock(in_channels, 4, stride, neuron)
@@ -151,7 +151,7 @@ def test_a_shortcut_that_resamples_has_a_neuron_of_its_own(in_channels, stride, 
 @pytest.mark.parametrize("kind", ["multibit", "if", "lif", "plif", "quant-lif", "multi-level"])
 def test_neurons_that_cannot_read_an_image_are_refused_in_one_line(kind):
     with pytest.raises(UserError, match=rf"neuron\.kind: got '{kind}'.*want adaptive") as refused:
-        built(plan="3/1/2", neuron=NeuronConfig(kind=kind))
+        built(plan="3/1/2", neuron=neuron_settings(kind=kind))
     assert "\n" not in str(refused.value)
 
 

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from bitspike import BitPlan, Bits, UserError
 from bitspike.models import build_model
-from bitspike.neurons import IFNode, MultiLevelIFNode, NeuronConfig, PassThrough, Sigmoid, barrier, make_node
+from bitspike.neurons import IFNode, MultiLevelIFNode, PassThrough, Sigmoid, barrier, make_node, neuron_settings
 
 THRESHOLDS = [0.5, 1.0, 2.0]
 
@@ -115,7 +115,7 @@ def test_a_number_of_levels_that_is_none_is_refused(N):
 
 @pytest.mark.parametrize(("levels", "bits"), [(1, 1), (2, 2), (3, 2), (4, 3), (7, 3), (8, 4), (None, 3)])
 def test_levels_and_spike_bits_agree(levels, bits):
-    node = make_node(NeuronConfig(kind="multi-level", levels=levels), Bits(16, bits, 1))
+    node = make_node(neuron_settings(kind="multi-level", levels=levels), Bits(16, bits, 1))
     assert (node.staircase.lo, node.staircase.hi) == (0, levels or 2**bits - 1)
     assert node.staircase.scale == 1 / node.staircase.hi
     assert (node.staircase.v_threshold, node.v_reset) == (1.0, None)
@@ -124,16 +124,16 @@ def test_levels_and_spike_bits_agree(levels, bits):
 @pytest.mark.parametrize(("levels", "bits"), [(4, 2), (1, 2), (0, 1), (8, 3)])
 def test_levels_of_another_width_are_refused(levels, bits):
     with pytest.raises(UserError, match=r"neuron.levels: got"):
-        make_node(NeuronConfig(kind="multi-level", levels=levels), Bits(16, bits, 1))
+        make_node(neuron_settings(kind="multi-level", levels=levels), Bits(16, bits, 1))
 
 
 def test_no_other_neuron_reads_levels():
-    with pytest.raises(UserError, match=r"only neuron\.kind=multi-level"):
-        make_node(NeuronConfig(kind="lif", levels=1), Bits(16, 1, 1))
+    with pytest.raises(UserError, match=r"^neuron\.levels: got 1; neuron\.kind=lif does not read it"):
+        make_node(neuron_settings(kind="lif", levels=1), Bits(16, 1, 1))
 
 
 def residual(name: str, plan: BitPlan) -> torch.nn.Module:
-    neuron = NeuronConfig(kind="multi-level", levels=4)
+    neuron = neuron_settings(kind="multi-level", levels=4)
     return build_model(name, plan, image_shape=(3, 8, 8), num_classes=5, channels=(2, 2, 2, 2), neuron=neuron)
 
 

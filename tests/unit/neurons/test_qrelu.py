@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bitspike import Bits, UserError
-from bitspike.neurons import NeuronConfig, QReLU, make_node
+from bitspike.neurons import QReLU, make_node, neuron_settings
 
 STEP = 0.5
 
@@ -93,11 +93,11 @@ def test_before_it_started_it_says_so():
 
 
 def test_the_config_makes_both_kinds():
-    assert make_node(NeuronConfig(kind="q-relu", levels=8, paths=(4, 2)), Bits(8, 4, 1)).levels == 8
-    assert make_node(NeuronConfig(kind="q-relu"), Bits(8, 3, 1)).levels == 7
-    assert isinstance(make_node(NeuronConfig(kind="relu"), Bits(16, 16, 1)), torch.nn.ReLU)
-    assert NeuronConfig(kind="q-relu", paths="4,2").paths == (4, 2)
-    assert NeuronConfig(kind="q-relu", paths="").paths == ()
+    assert make_node(neuron_settings(kind="q-relu", levels=8, paths=(4, 2)), Bits(8, 4, 1)).levels == 8
+    assert make_node(neuron_settings(kind="q-relu"), Bits(8, 3, 1)).levels == 7
+    assert isinstance(make_node(neuron_settings(kind="relu"), Bits(16, 16, 1)), torch.nn.ReLU)
+    assert neuron_settings(kind="q-relu", paths="4,2").paths == (4, 2)
+    assert neuron_settings(kind="q-relu", paths="").paths == ()
 
 
 @pytest.mark.parametrize(
@@ -115,4 +115,4 @@ def test_the_config_makes_both_kinds():
 )
 def test_what_does_not_fit_is_named(config, bits, named):
     with pytest.raises(UserError, match=f"^{named}: "):
-        make_node(NeuronConfig(**config), bits)
+        make_node(neuron_settings(**config), bits)

@@ -19,14 +19,15 @@ from bitspike.neurons import (
     IFNode,
     LIFNode,
     MultiBitLIFNode,
-    NeuronConfig,
     QuantLIFNode,
     SpikingNode,
+    State,
     Triangle,
     make_node,
+    neuron_settings,
     quantize_membrane,
 )
-from bitspike.neurons.quantized import QuantizedCharge
+from bitspike.neurons.membrane import QuantizedCharge
 from bitspike.quant import MembraneQuantizer, TanhMembraneQuantizer
 
 WIDTHS = (2, 3, 4)
@@ -78,7 +79,8 @@ def test_one_step_from_every_level_and_current_is_the_loop_by_hand(bits, v_reset
     top = 2 ** (bits - 1) - 1
     node = with_maximum(QuantLIFNode(4, bits, v_reset=v_reset), float(peak))
     cases = list(product([peak / top * code for code in range(-top, top + 1)], CURRENTS))
-    spikes, carried = node.step(torch.tensor([float(x) for _, x in cases]), torch.tensor([float(v) for v, _ in cases]))
+    held, currents = (torch.tensor([float(case[k]) for case in cases]) for k in (0, 1))
+    spikes, (carried,) = node.step(currents, (held,))
     expected = [by_hand([x], bits, peak, soft=v_reset is None, v=v) for v, x in cases]
     assert spikes.tolist() == [fired for (fired,), _ in expected]
     assert [Fraction(v) for v in carried.tolist()] == [v for _, v in expected]
@@ -105,18 +107,19 @@ def currents_of(*shape: int, seed: int = 0) -> Tensor:
 class QuantizedFirst(QuantLIFNode):
     """A planted error: quantizes the potential, then fires and resets."""
 
-    def fire(self, u: Tensor, t: int) -> Tensor:
-        return super().fire(self.store(u), t)
-
-    def _carry(self, u: Tensor, spikes: Tensor) -> Tensor:
-        return self._reset(self.store(u), spikes)
+    def step(self, current: Tensor, state: State, t: int | None = None) -> tuple[Tensor, State]:
+        u = self.store(self.integrate(state[0], current))
+        spikes = self.fire(u, t or 0)
+        return spikes, (self.reset(u, spikes),)
 
 
 class QuantizedBeforeReset(QuantLIFNode):
     """Another: quantizes between fire and reset. It shows where a soft reset leaves what is on no level."""
 
-    def _carry(self, u: Tensor, spikes: Tensor) -> Tensor:
-        return self._reset(self.store(u), spikes)
+    def step(self, current: Tensor, state: State, t: int | None = None) -> tuple[Tensor, State]:
+        u = self.integrate(state[0], current)
+        spikes = self.fire(u, t or 0)
+        return spikes, (self.reset(self.store(u), spikes),)
 
 
 @pytest.mark.parametrize("bits", WIDTHS)
@@ -239,8 +242,8 @@ def test_the_comparison_with_the_lif_neuron_can_fail():
 @pytest.mark.parametrize("u", [None, 2, 8])
 @pytest.mark.parametrize("kind", KINDS)
 def test_any_neuron_takes_membrane_bits(kind, u, reading):
-    node = make_node(NeuronConfig(kind=kind, membrane=reading), Bits(1, 1, 3, u))
-    plain = make_node(NeuronConfig(kind=kind), Bits(1, 1, 3))
+    node = make_node(neuron_settings(kind=kind, membrane=reading), Bits(1, 1, 3, u))
+    plain = make_node(neuron_settings(kind=kind), Bits(1, 1, 3))
     assert type(node) is type(plain)
     assert node.membrane_bits == u
     x = torch.randn(3, 2000, generator=torch.Generator().manual_seed(0))
@@ -259,7 +262,7 @@ def test_any_neuron_takes_membrane_bits(kind, u, reading):
 
 
 def test_the_gradient_of_a_learned_leak_passes_the_membrane():
-    node = make_node(NeuronConfig(kind="plif"), Bits(1, 1, 3, 2))
+    node = make_node(neuron_settings(kind="plif"), Bits(1, 1, 3, 2))
     node(torch.randn(3, 50, generator=torch.Generator().manual_seed(0))).sum().backward()
     assert node.integrate.w.grad.isfinite()
     assert node.integrate.w.grad != 0
@@ -296,7 +299,7 @@ def trained() -> Callable[[int], tuple[nn.Module, Tensor]]:
             BitPlan(Bits(16, 1, 4, bits)),
             image_shape=(1, 8, 8),
             num_classes=10,
-            neuron=NeuronConfig(kind="quant-lif"),
+            neuron=neuron_settings(kind="quant-lif"),
             channels=(4, 8, 8),
         )
         optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)

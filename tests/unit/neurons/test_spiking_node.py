@@ -15,6 +15,7 @@ from bitspike.neurons import (
     LIFNode,
     MultiBitLIFNode,
     ParametricLIFNode,
+    QuantLIFNode,
     Rectangle,
     Sigmoid,
     SpikingNode,
@@ -74,7 +75,7 @@ def test_forward_is_a_loop_of_step(make):
         for step in x:
             spike, state = node.step(step, state)
             spikes.append(spike)
-        assert state.shape == x[0].shape
+        assert [carried.shape for carried in state] == [x[0].shape]
         return torch.stack(spikes)
 
     x = currents(T, 5, 3)
@@ -264,6 +265,28 @@ def test_a_soft_reset_conserves_what_came_in(current, v_reset):
     for step in x:
         spike, state = node.step(step, state)
         sent += spike
-    assert torch.equal(sent + state, x.sum(0))
+    assert torch.equal(sent + state[0], x.sum(0))
     hard = IFNode(len(current), v_reset=v_reset)
     assert set(hard(x).flatten().tolist()) <= {0.0, 1.0}
+
+
+@by_node
+def test_after_the_last_step_the_state_comes_back_as_it_is(make):
+    node = make().double()
+    x, state = currents(5, 3), (currents(5, 3, seed=2),)
+    assert node.step(x, state, T - 1)[1] is state
+    _, (carried,) = node.step(x, state, T - 2)
+    _, (streamed,) = node.step(x, state)
+    assert torch.equal(carried, streamed)
+    assert not torch.equal(carried, state[0])
+
+
+def test_what_the_last_step_would_carry_is_not_stored():
+    """A membrane quantizer keeps statistics of what it is given: of T - 1 steps, and of each in a stream."""
+    node = QuantLIFNode(T, 4)
+    node(currents(T, 5, 3, dtype=torch.float32))
+    assert int(node.store.batches_tracked) == T - 1
+    state = node.initial_state(torch.zeros(5, 3))
+    for x in currents(T, 5, 3, dtype=torch.float32):
+        _, state = node.step(x, state)
+    assert int(node.store.batches_tracked) == 2 * T - 1

@@ -16,6 +16,7 @@ from bitspike.neurons import (
     Triangle,
     surrogate,
 )
+from bitspike.neurons.fire import fire
 
 # each surrogate: its derivative and the step that has this derivative, both of x and its one parameter
 FORMULAS = {
@@ -64,7 +65,7 @@ def test_a_rectangle_is_open():
 
 def gradient(staircase: Staircase, chosen: Surrogate, v: torch.Tensor, upstream: torch.Tensor) -> torch.Tensor:
     v = v.clone().requires_grad_()
-    staircase.fire(v, chosen).backward(upstream)
+    fire(v, staircase, chosen).backward(upstream)
     assert v.grad is not None
     return v.grad
 

@@ -14,7 +14,7 @@ from bitspike.costs import entropy
 from bitspike.errors import UserError
 from bitspike.lowering import freeze
 from bitspike.models import build_model
-from bitspike.neurons import NeuronConfig
+from bitspike.neurons import neuron_settings
 from bitspike.quant import (
     LSQ,
     BinaryRegulated,
@@ -315,7 +315,7 @@ def test_a_network_of_signs_freezes(over):
         image_shape=(1, 8, 8),
         num_classes=4,
         channels=(4, 4, 4),
-        neuron=NeuronConfig(kind="quant-lif"),
+        neuron=neuron_settings(kind="quant-lif"),
         quantizer=partial(binary, over=over),
     )
     model(torch.randint(0, 256, (8, 1, 8, 8), dtype=torch.uint8))

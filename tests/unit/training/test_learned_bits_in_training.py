@@ -162,7 +162,8 @@ def test_only_what_is_to_be_learned_has_a_gradient(learns: str) -> None:
 
 @cache
 def costed(squeezed: bool) -> Made:
-    return made("neuron.spare_bits=3", "neuron.spare_steps=2", *(() if squeezed else UNSQUEEZED))
+    spare = ("neuron.spare_bits=3", "neuron.spare_steps=2", "quantizer.spare_bits=3")
+    return made(*spare, *(() if squeezed else UNSQUEEZED))
 
 
 def counted(config: TrainConfig, model: nn.Module) -> dict[str, float]:

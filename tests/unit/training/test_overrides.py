@@ -2,12 +2,28 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import pytest
 
 from bitspike import Bits, UserError
+from bitspike.neurons import (
+    NEURONS,
+    AdaptiveSettings,
+    FiringSettings,
+    IFNode,
+    LIFSettings,
+    MultiBitSettings,
+    MultiLevelSettings,
+    QReLUSettings,
+    QuantLIFSettings,
+    neuron_settings,
+)
+from bitspike.quant import AdaptiveWeightsSettings, BinarySettings, PerChannelLSQSettings
 from bitspike.recipes import RECIPES, recipe
 from bitspike.training import override
 from bitspike.training.overrides import parse_config
+from bitspike.training.setup import make_model
 
 
 @pytest.mark.parametrize("name", RECIPES)
@@ -53,7 +69,14 @@ def test_edits_reach_every_kind_of_value() -> None:
         ("bits=3", "bits: got 3"),
         ("optimizer.lr=NaN", "optimizer.lr"),
         ("optimizer.kind=adam", "optimizer.kind: got 'adam'"),
-        ("neuron.kind=izhikevich", "neuron.kind"),
+        ("neuron.kind=izhikevich", "neuron.kind: got 'izhikevich'; known: adaptive, if, lif"),
+        ("neuron.kind=3", "neuron.kind: got '3'"),
+        ("neuron.levels=4", "neuron.levels: got 4; neuron.kind=multibit does not read it; it reads membrane, squeeze"),
+        ("neuron.tua=4", "neuron.tua: got 4; neuron.kind=multibit does not read it"),
+        ("neuron.tau=slow", "neuron.tau: got 'slow'; input should be a valid number"),
+        ("neurn.tau=4", "did you mean 'neuron.tau'?"),
+        ("quantizer=binery", "quantizer.kind: got 'binery'; did you mean 'binary'?"),
+        ("quantizer.spare_bits=1", "quantizer.spare_bits: got 1; quantizer.kind=lsq-channel does not read it"),
         ("channels=4,x", "channels.1: got 'x'"),
         ("seed=-1", "seed: got -1"),
     ],
@@ -68,3 +91,139 @@ def test_a_wrong_edit_is_one_line_that_names_it(edit: str, named: str) -> None:
 def test_an_unknown_recipe_is_refused() -> None:
     with pytest.raises(UserError, match="did you mean 'fashion-convnet'"):
         recipe("fashion-convent")
+
+
+# Sections that come in kinds
+
+
+def test_another_kind_of_neuron_keeps_what_the_recipe_chose_and_it_reads() -> None:
+    config = recipe("digits-convnet")
+    assert config.neuron == MultiBitSettings(surrogate_function="atan")
+    assert override(config, ["neuron.kind=quant-lif"]).neuron == QuantLIFSettings(surrogate_function="atan")
+    assert override(config, ["neuron.kind=q-relu"]).neuron == QReLUSettings()
+    chosen = override(config, ["neuron.tau=3", "neuron.kind=lif", "neuron.decay_input=true"])  # in whatever order
+    assert chosen.neuron == LIFSettings(surrogate_function="atan", tau=3.0, decay_input=True)
+    assert override(chosen, ["neuron.kind=multi-level"]).neuron == MultiLevelSettings(surrogate_function="atan")
+    assert override(config, ["neuron.kind=lif", "neuron.kind=multibit"]) == config
+
+
+@pytest.mark.parametrize(
+    ("edits", "named"),
+    [
+        (
+            ["neuron.kind=multi-level", "neuron.v_reset=0.3"],
+            "neuron.v_reset: got 0.3; neuron.kind=multi-level does not",
+        ),
+        (
+            ["neuron.v_reset=0.3", "neuron.kind=multi-level"],
+            "neuron.v_reset: got 0.3; neuron.kind=multi-level does not",
+        ),
+        (["neuron.kind=q-relu", "neuron.surrogate_function=nonsense"], "it reads levels, paths, scaled"),
+        (["neuron.kind=relu", "neuron.tau=2"], "it reads no settings"),
+        (["quantizer=binary", "quantizer.spare_bits=2"], "quantizer.kind=binary does not read it"),
+    ],
+)
+def test_what_the_command_sets_and_the_kind_does_not_read_is_refused(edits: list[str], named: str) -> None:
+    with pytest.raises(UserError) as refused:
+        override(recipe("digits-convnet"), edits)
+    assert named in str(refused.value)
+
+
+def test_a_quantizer_by_its_name_alone_or_by_its_kind() -> None:
+    config = recipe("digits-convnet")
+    assert config.quantizer == PerChannelLSQSettings()
+    for edit in ("quantizer=binary", "quantizer.kind=binary"):
+        assert override(config, [edit]).quantizer == BinarySettings()
+    learned = override(config, ["quantizer=adaptive", "quantizer.spare_bits=1"])
+    assert learned.quantizer == AdaptiveWeightsSettings(spare_bits=1)
+    assert override(learned, ["quantizer=adaptive"]).quantizer == learned.quantizer  # the same kind stays as it is
+    raw = config.model_dump(mode="json")
+    assert raw["quantizer"] == {"kind": "lsq-channel"}
+    assert parse_config({**raw, "quantizer": "binary"}).quantizer == BinarySettings()
+
+
+class MineSettings(FiringSettings):
+    """Of a neuron of this file."""
+
+    kind: Literal["mine"] = "mine"
+    foo: float = 1.0
+
+    def make(self, bits: Bits) -> IFNode:
+        return Mine(bits.t, self.foo, self.detach_reset)
+
+
+class Mine(IFNode):
+    """Integrate and fire at a threshold called ``foo``."""
+
+    def __init__(self, T: int, foo: float, detach_reset: bool) -> None:
+        super().__init__(T, v_threshold=foo, detach_reset=detach_reset)
+
+
+def test_a_kind_from_outside_is_set_as_any_other() -> None:
+    with NEURONS.added("mine", MineSettings):
+        edits = ["neuron.kind=mine", "neuron.foo=3", "bits=2/1/2", 'layers={"features.1": {"u": 4}}']
+        config = override(recipe("digits-convnet"), edits)
+        assert config.neuron == MineSettings(foo=3.0, surrogate_function="atan")
+        assert parse_config(config.model_dump(mode="json")) == config
+        nodes = [module for module in make_model(config).modules() if isinstance(module, Mine)]
+        assert {node.staircase.v_threshold for node in nodes} == {3.0}
+        assert [node.membrane_bits for node in nodes] == [4] + [None] * (len(nodes) - 1)
+        with pytest.raises(UserError, match=r"neuron\.kind=mine does not read it; it reads .*, detach_reset, foo"):
+            override(config, ["neuron.tau=2"])
+    with pytest.raises(UserError, match=r"neuron\.kind: got 'mine'"):
+        parse_config(config.model_dump(mode="json"))
+
+
+# What earlier versions wrote
+
+BAG = {
+    "kind": "multibit",
+    "tau": 2.0,
+    "decay_input": False,
+    "v_threshold": None,
+    "v_reset": 0.0,
+    "surrogate_function": None,
+    "detach_reset": True,
+    "levels": None,
+    "paths": [],
+    "scaled": True,
+    "membrane": "carry",
+    "squeeze": False,
+    "rounds": True,
+    "per_step": False,
+    "spare_bits": 2,
+    "spare_steps": 1,
+}
+
+
+def earlier(neuron: dict[str, object], quantizer: str = "lsq-channel") -> dict[str, object]:
+    raw = recipe("digits-convnet").model_dump(mode="json")
+    return {**raw, "neuron": {**BAG, **neuron}, "quantizer": quantizer}
+
+
+@pytest.mark.parametrize("kind", NEURONS)
+def test_a_bag_of_usual_settings_is_the_usual_neuron(kind: str) -> None:
+    assert parse_config(earlier({"kind": kind})).neuron == neuron_settings(kind)
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_the_recipes_as_they_were_written_load_as_they_are(name: str) -> None:
+    config = recipe(name)
+    raw = config.model_dump(mode="json")
+    ignored = {"v_reset": None} if config.neuron.kind == "adaptive" else {}
+    quantizer = raw["quantizer"]["kind"]
+    assert parse_config({**raw, "neuron": {**BAG, **ignored, **raw["neuron"]}, "quantizer": quantizer}) == config
+
+
+def test_spare_bits_of_the_neuron_are_the_quantizers_too() -> None:
+    both = parse_config(earlier({"kind": "adaptive", "tau": 1.0, "v_reset": None, "spare_bits": 0}, "adaptive"))
+    assert both.neuron == AdaptiveSettings(tau=1.0, spare_bits=0)
+    assert both.quantizer == AdaptiveWeightsSettings(spare_bits=0)
+
+
+def test_what_changed_nothing_is_dropped_and_what_was_refused_still_is() -> None:
+    assert parse_config(earlier({"kind": "multi-level", "tau": 7.0, "v_reset": 0.3})).neuron == MultiLevelSettings()
+    with pytest.raises(UserError, match=r"neuron\.levels: got 4; neuron\.kind=lif does not read it"):
+        parse_config(earlier({"kind": "lif", "levels": 4}))
+    with pytest.raises(UserError, match=r"neuron\.kind: got 'lief'"):
+        parse_config(earlier({"kind": "lief"}))

@@ -26,7 +26,7 @@ def test_the_published_numbers(name: str) -> None:
     assert (optimizer.warmup_epochs, config.batch_size, config.epochs) == (0, 256, 300)
     assert (loss.kind, loss.tet_lambda, loss.label_smoothing) == ("tet", 0, 0)  # cross-entropy of every step
     assert (loss.spike_lambda, loss.spike_reduction) == (1e-3, "mean")
-    assert (config.quantizer, config.sign_temperature) == ("ws-dr", (0.1, 10))
+    assert (config.quantizer.kind, config.sign_temperature) == ("ws-dr", (0.1, 10))
     assert (neuron.kind, neuron.tau, neuron.v_reset, neuron.detach_reset) == ("quant-lif", 2.0, 0.0, False)
     assert (neuron.surrogate_function, neuron.membrane) == (None, "carry")
     assert config.augment == ("crop4", "flip", "autoaugment", "cutout16")

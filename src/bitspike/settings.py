@@ -1,0 +1,84 @@
+"""Settings of a thing that comes in kinds: every kind has its own, and what it does not read is refused."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar, Self
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from bitspike.errors import UserError
+from bitspike.registry import Registry
+
+__all__ = ["Settings", "first_mistake"]
+
+
+class Settings(BaseModel):
+    """What one kind reads. A room has a subclass with its registry, a kind a subclass of that with its fields.
+
+    A config has the room's subclass as the type of a field, with `read` before validation and ``SerializeAsAny``: it
+    then holds the settings of any kind that is registered, wherever it was.
+
+    Attributes:
+        thing: key of the section in a config, which refusals name.
+        kinds: the registry of the thing's settings classes.
+        usual: the kind where none is named.
+        kind: which one these are of; a subclass has its one name as a ``Literal``, and as the default.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    thing: ClassVar[str]
+    kinds: ClassVar[Registry[Any]]
+    usual: ClassVar[str]
+    kind: str
+
+    @classmethod
+    def read(cls, raw: Any) -> Self:
+        """Settings from what a config says: settings, the name of a kind, or a mapping of its ``kind`` and fields.
+
+        Raises:
+            UserError: an unknown kind, a setting that the kind does not read, or a value that does not fit.
+        """
+        if isinstance(raw, cls):
+            return raw
+        if isinstance(raw, str):
+            raw = {"kind": raw}
+        if not isinstance(raw, Mapping):
+            raise UserError(cls.thing, raw, "want the name of a kind, or its settings")
+        given = {"kind": cls.usual, **raw}
+        chosen: type[Self] = cls.kinds.find(given["kind"] if isinstance(given["kind"], str) else str(given["kind"]))
+        for name, value in given.items():
+            if name not in chosen.model_fields:
+                reads = ", ".join(chosen.names()) or "no settings"
+                wanted = f"{cls.thing}.kind={given['kind']} does not read it; it reads {reads}"
+                raise UserError(f"{cls.thing}.{name}", value, wanted)
+        try:
+            return chosen.model_validate(given)
+        except ValidationError as wrong:
+            raise first_mistake(wrong, cls.thing) from wrong
+
+    @classmethod
+    def names(cls) -> list[str]:
+        """The settings that this kind reads."""
+        return [name for name in cls.model_fields if name != "kind"]
+
+    def turned_into(self, kind: str) -> dict[str, Any]:
+        """What settings of another ``kind`` start from, as JSON: of these what is not usual, and which it reads too.
+
+        Raises:
+            UserError: an unknown kind.
+        """
+        reads = self.kinds.find(kind).names()
+        chosen = self.model_dump(mode="json", exclude_defaults=True)
+        return {"kind": kind} | {name: value for name, value in chosen.items() if name in reads}
+
+
+def first_mistake(wrong: ValidationError, section: str = "") -> UserError:
+    """The first of pydantic's complaints, named by its key (below ``section``)."""
+    first = wrong.errors()[0]
+    if isinstance(cause := first.get("ctx", {}).get("error"), UserError):
+        return cause
+    key = ".".join(str(part) for part in (*((section,) if section else ()), *first["loc"])) or "config"
+    message = first["msg"].removeprefix("Value error, ")
+    return UserError(key, first["input"], message[:1].lower() + message[1:])
