@@ -330,7 +330,7 @@ def test_its_c_is_equal(kind: str, compiler: str) -> None:
 def test_spikes_that_only_a_squeeze_reads_are_never_stored() -> None:
     program = c.to_c(freeze(network("2", (4, 4, 4, 4, 4)), IMAGE))
     text = program.files["network.c"]
-    assert text.count("total += level;") == text.count("/* sumtime ") == 5
+    assert text.count("total += n_level;") == text.count("/* sumtime ") == 5
     assert "/* fire " not in text
 
 
