@@ -37,7 +37,7 @@ def convert(
     edits: Annotated[
         list[str] | None,
         typer.Option(
-            "--set", metavar="KEY=VALUE", help="Edit the fine-tuning: neuron.levels=4, epochs=5, reroute=false."
+            "--set", metavar="KEY=VALUE", help="Edit the fine-tuning: neuron.levels=4, epochs=5, neuron.paths=."
         ),
     ] = None,
     ann: Annotated[
@@ -261,7 +261,7 @@ def _finetuned(
     data_dir: Path | None,
     resume: bool,
 ) -> _Run:
-    from bitspike import conversion, training
+    from bitspike import training
     from bitspike.cli.progress import ProgressBar
     from bitspike.training.checkpoint import load_model
 
@@ -270,8 +270,7 @@ def _finetuned(
         load_model(folder.checkpoint_file, student)
         return _Run(config, folder, student)
     with ProgressBar(folder.path.name) as bar:
-        objective = conversion.PathsEnsemble(teacher, config)
-        training.train(config, folder, data_dir, resume=resume, observer=bar, model=student, objective=objective)
+        training.train(config, folder, data_dir, resume=resume, observer=bar, model=student, teacher=teacher)
     return _Run(config, folder, student)
 
 

@@ -10,6 +10,9 @@ from pydantic import BaseModel, ValidationError
 
 from bitspike.errors import UserError, closest
 from bitspike.training.config import TrainConfig
+from bitspike.training.methods import METHODS
+from bitspike.training.migrate import MOVED
+from bitspike.training.sections import refusal
 
 __all__ = ["override", "parse_config"]
 
@@ -17,22 +20,31 @@ __all__ = ["override", "parse_config"]
 def override(config: TrainConfig, edits: Iterable[str]) -> TrainConfig:
     """The config with each ``key=value`` applied; keys reach into sections with dots (``optimizer.lr=0.1``).
 
+    A key of a training method that the config has not (``methods.annealed-sign.last=5``) adds it with its defaults;
+    ``methods.annealed-sign=null`` leaves it out.
+
     Raises:
         UserError: an unknown key, or a value that does not fit it.
     """
     raw = config.model_dump(mode="json")
-    known = list(_keys(config))
+    known = [*_keys(config), *_method_keys()]
     for edit in edits:
         key, equals, text = edit.partition("=")
         if not equals:
             raise UserError("--set", edit, "want key=value, for example epochs=5")
+        if key in MOVED:
+            raise UserError("--set key", key, f"it is {MOVED[key]} now")
         if key not in known:
             raise UserError("--set key", key, closest(key, known))
         *sections, last = key.split(".")
         section = raw
         for name in sections:
+            if not isinstance(section.get(name), dict):
+                section[name] = {}
             section = section[name]
         section[last] = _value(text)
+        if section is raw["methods"] and section[last] is None:
+            del section[last]
     return parse_config(raw)
 
 
@@ -41,12 +53,7 @@ def parse_config(raw: Any) -> TrainConfig:
     try:
         return TrainConfig.model_validate(raw)
     except ValidationError as wrong:
-        first = wrong.errors()[0]
-        if isinstance(cause := first.get("ctx", {}).get("error"), UserError):
-            raise cause from wrong
-        key = ".".join(str(part) for part in first["loc"]) or "config"
-        message = first["msg"].removeprefix("Value error, ")
-        raise UserError(key, first["input"], message[:1].lower() + message[1:]) from wrong
+        raise refusal(wrong) from wrong
 
 
 def _keys(section: BaseModel, prefix: str = "") -> Iterator[str]:
@@ -56,6 +63,12 @@ def _keys(section: BaseModel, prefix: str = "") -> Iterator[str]:
             yield from _keys(value, f"{prefix}{name}.")
         else:
             yield prefix + name
+
+
+def _method_keys() -> Iterator[str]:
+    for name, method in METHODS.items():
+        yield f"methods.{name}"
+        yield from (f"methods.{name}.{key}" for key in method.settings_type.model_fields)
 
 
 def _value(text: str) -> Any:

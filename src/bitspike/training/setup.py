@@ -12,15 +12,14 @@ from torch import nn
 from bitspike.data import ImageSet, find_dataset, load, split_validation
 from bitspike.errors import UserError
 from bitspike.ir import Graph
-from bitspike.layers import per_path
 from bitspike.lowering import lower
-from bitspike.models import build_model, morph
+from bitspike.models import build_model
 from bitspike.quant import LSQ, AdaptiveWeights, UniformSymmetric, binary
 from bitspike.quant.attach import QuantizerFactory
 from bitspike.training.config import QuantizerName, TrainConfig
-from bitspike.training.learned_bits import fix_bits
+from bitspike.training.methods import METHODS, methods_of
 
-__all__ = ["Images", "convertible", "graph_of", "load_images", "make_model", "quantizer_of"]
+__all__ = ["Images", "graph_of", "load_images", "make_model", "prepared", "quantizer_of"]
 
 
 @dataclass(frozen=True)
@@ -65,20 +64,20 @@ def make_model(config: TrainConfig) -> nn.Module:
         quantizer=quantizer_of(config),
         channels=config.channels,
     )
-    if config.sign_temperature and config.quantizer not in _SIGNS:
-        wanted = f"null: the quantizer {config.quantizer} has no temperature; {', '.join(_SIGNS)} have"
-        raise UserError("sign_temperature", config.sign_temperature, f"want {wanted}")
-    fix_bits(model, config)
-    return convertible(model, config)
+    return prepared(model, config)
 
 
-def convertible(model: nn.Module, config: TrainConfig) -> nn.Module:
-    """``model`` as the config's ``q-relu`` want it: morphed, and with batch norm for each path. Others stay."""
-    if config.neuron.kind == "q-relu":
-        model = morph(model, config.reroute)
-        return per_path(model, 1 + len(config.neuron.paths)) if config.neuron.paths else model
-    if config.reroute:
-        raise UserError("reroute", True, "only a network of neuron.kind=q-relu is re-routed")
+def prepared(model: nn.Module, config: TrainConfig) -> nn.Module:
+    """``model`` as the config's methods want it, changed in place or another.
+
+    Raises:
+        UserError: a model that a method does not fit, or that needs one that the config leaves out.
+    """
+    for name, method in METHODS.items():
+        if name not in config.methods:
+            model = method.without(model, config)
+    for chosen in methods_of(config).values():
+        model = chosen.prepare(model, config)
     return model
 
 
@@ -95,9 +94,6 @@ def quantizer_of(config: TrainConfig) -> QuantizerFactory:
         "ws-dr-code": partial(binary, power_of_two=True),
     }
     return quantizers[config.quantizer]
-
-
-_SIGNS = ("binary", "ws-dr", "ws-dr-paper", "ws-dr-code")
 
 
 def graph_of(config: TrainConfig, model: nn.Module) -> Graph:

@@ -24,7 +24,7 @@ from bitspike.ir import Graph
 from bitspike.recipes import recipe
 from bitspike.training import OptimizerConfig, RunFolder, TrainConfig, override, train
 from bitspike.training.checkpoint import load_model
-from bitspike.training.learned_bits import LearnedBits, adaptive_neurons, adaptive_weights
+from bitspike.training.methods.learned_bits import LearnedBits, adaptive_neurons, adaptive_weights
 from bitspike.training.optimizer import lr_at, make_optimizer, set_lr
 from bitspike.training.setup import graph_of, make_model
 
