@@ -123,9 +123,9 @@ PAPER = Paper(
     "002: Q-SNNs (one-bit weights, membranes of a few bits, WS-DR)",
     CLAIMS,
     ("weight_entropy", "spike_entropy"),
-    """Without WS-DR is `quantizer=binary methods.spike-regulation.weight=0`: signs of the weights as they are, scaled by
-their mean magnitude, with the same annealed gradient. Its learning rate is the recipe's too; regulated weights get
-larger gradients, so part of what WS-DR adds in so short a training may be speed.
-`figures/002-information-fashion.png` (from `bitspike report information`) has the layers of one run with and one
-without, like Figures 2 and 4.""",
+    """Without WS-DR is `quantizer=binary methods.spike-regulation.weight=0`: signs of the weights as they are, scaled
+by their mean magnitude, with the same annealed gradient. Its learning rate is the recipe's too; regulated
+weights get larger gradients, so part of what WS-DR adds in so short a training may be speed.
+`figures/002-information-fashion.png` (from `bitspike report information`) has the layers of one run with and
+one without, like Figures 2 and 4.""",
 )

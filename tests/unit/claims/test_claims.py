@@ -53,8 +53,8 @@ def test_one_bit_weights_are_judged_by_loss_and_by_saturation() -> None:
     assert paper_000.judge_one_bit_weights(accuracy({**good, **scores(b4_2_1=89.2)})).verdict == "not confirmed"
 
 
-FULL = "bits=16/1/2 layers={} loss.spike_lambda=0"
-WITHOUT = "quantizer=binary loss.spike_lambda=0"
+FULL = "bits=16/1/2 layers={} methods.spike-regulation.weight=0"
+WITHOUT = "quantizer=binary methods.spike-regulation.weight=0"
 
 
 def qsnn(full: float = 93, u2: float = 92, u4: float = 92.1, u8: float = 92.2) -> Measured:

@@ -7,6 +7,7 @@ import pytest
 from bitspike import Bits, UserError
 from bitspike.recipes import RECIPES, recipe
 from bitspike.training import override
+from bitspike.training.methods import AnnealedSignSettings, SpikeRegulationSettings
 from bitspike.training.overrides import parse_config
 
 
@@ -56,6 +57,16 @@ def test_edits_reach_every_kind_of_value() -> None:
         ("neuron.kind=izhikevich", "neuron.kind"),
         ("channels=4,x", "channels.1: got 'x'"),
         ("seed=-1", "seed: got -1"),
+        ("methods.spike-regulatoin.weight=1", "did you mean 'methods.spike-regulation.weight'?"),
+        ("methods.spike-regulation.wieght=1", "did you mean 'methods.spike-regulation.weight'?"),
+        ("methods.spike-regulation.weight=-1", "methods.spike-regulation.weight: got -1"),
+        ("methods.spike-regulation.weight=NaN", "methods.spike-regulation.weight"),
+        ("methods.annealed-sign=5", "methods.annealed-sign: got 5; want its settings, first, last, or null"),
+        ('methods.annealed-sign={"fist": 1}', "key of methods.annealed-sign: got 'fist'; did you mean 'first'?"),
+        ('methods={"annealed-sing": {}}', "method: got 'annealed-sing'; did you mean 'annealed-sign'?"),
+        ("methods=5", "methods: got 5"),
+        ("reroute=true", "--set key: got 'reroute'; it is methods.paths-ensemble.reroute now"),
+        ("loss.spike_lambda=1", "it is methods.spike-regulation.weight now"),
     ],
 )
 def test_a_wrong_edit_is_one_line_that_names_it(edit: str, named: str) -> None:
@@ -63,6 +74,23 @@ def test_a_wrong_edit_is_one_line_that_names_it(edit: str, named: str) -> None:
         override(recipe("digits-convnet"), [edit])
     assert named in str(refused.value)
     assert "\n" not in str(refused.value)
+
+
+def test_a_method_is_added_edited_and_left_out() -> None:
+    config = recipe("qsnn-vggsnn-thin-fashion")
+    regulation, sign = SpikeRegulationSettings(weight=1e-3), AnnealedSignSettings(first=0.1, last=10)
+    assert config.methods == {"spike-regulation": regulation, "annealed-sign": sign}
+    edited = override(config, ["methods.spike-regulation.reduction=sum", "methods.annealed-sign=null"])
+    assert edited.methods == {"spike-regulation": SpikeRegulationSettings(weight=1e-3, reduction="sum")}
+    plain = recipe("digits-convnet")
+    added = override(plain, ["methods.annealed-sign.last=5"])
+    assert added.methods == {"annealed-sign": AnnealedSignSettings(first=0.1, last=5)}
+    assert override(plain, ["methods.annealed-sign={}"]).methods == {"annealed-sign": AnnealedSignSettings()}
+    assert override(added, ["methods.annealed-sign=null"]) == plain
+    assert override(plain, ["methods.annealed-sign=null"]) == plain
+    again = override(added, ["methods.annealed-sign=null", "methods.annealed-sign.first=1"])
+    assert again.methods == {"annealed-sign": AnnealedSignSettings(first=1)}
+    assert override(config, ["methods={}"]).methods == {}
 
 
 def test_an_unknown_recipe_is_refused() -> None:
