@@ -13,7 +13,6 @@ from bitspike.bits import unsigned_range
 from bitspike.errors import UserError
 from bitspike.layers import mean_over_time, per_path
 from bitspike.models import morph
-from bitspike.neurons import QReLU
 from bitspike.training.methods.method import METHODS, Method, MethodSettings, Objective, Training
 
 if TYPE_CHECKING:
@@ -47,19 +46,18 @@ class PathsEnsemble(Method[PathsEnsembleSettings]):
     settings_type = PathsEnsembleSettings
 
     def prepare(self, model: nn.Module, config: TrainConfig) -> nn.Module:
-        neurons = _neurons(model)
-        if not neurons:
+        if config.neuron.kind != "q-relu":
             raise UserError("methods.paths-ensemble", config.neuron.kind, "want neuron.kind=q-relu, or null")
-        paths = neurons[0].paths
         model = morph(model, self.settings.reroute)
-        return per_path(model, 1 + len(paths)) if paths else model
+        return per_path(model, 1 + len(config.neuron.paths)) if config.neuron.paths else model
 
     @classmethod
     def without(cls, model: nn.Module, config: TrainConfig) -> nn.Module:
-        neurons = _neurons(model)
-        if neurons and neurons[0].paths:
-            raise UserError("neuron.paths", neurons[0].paths, "methods.paths-ensemble trains them; want it, or none")
-        return morph(model) if neurons else model
+        if config.neuron.kind != "q-relu":
+            return model
+        if config.neuron.paths:
+            raise UserError("neuron.paths", config.neuron.paths, "methods.paths-ensemble trains them; want it, or none")
+        return morph(model)
 
     def start(self, training: Training) -> None:
         config = training.config
@@ -84,10 +82,6 @@ class PathsEnsemble(Method[PathsEnsembleSettings]):
         for share, path in zip(self.shares, others, strict=True):
             loss = loss + self.settings.weight * share * _distance(path, soft)
         return loss
-
-
-def _neurons(model: nn.Module) -> list[QReLU]:
-    return [module for module in model.modules() if isinstance(module, QReLU)]
 
 
 def _distance(logits: Tensor, soft: Tensor) -> Tensor:
