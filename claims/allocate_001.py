@@ -25,6 +25,7 @@ from bitspike.training import BudgetConfig, RunFolder, TrainConfig, override, tr
 from bitspike.training.result import machine_class
 from bitspike.training.setup import graph_of, make_model
 from claims.claim import SCALES
+from claims.paper_001 import uniform as uniform_bits
 
 ROOT = Path(__file__).parent.parent
 RECIPES = {"fashion": "adaptive-resnet8-thin-fashion", "cifar10": "adaptive-resnet20-thin-cifar10"}
@@ -41,7 +42,7 @@ def compare(data: str, bits: str, seed: int, runs_dir: Path, data_dir: Path | No
     """Trains both networks."""
     recipe, name = RECIPES[data], f"{data}-{bits.replace('/', '-')}-seed{seed}"
     epochs = f"epochs={SEARCH + FINE_TUNE}"
-    uniform = _config(recipe, seed, f"bits={bits}", epochs, "adaptive.learns=", "adaptive.target=null")
+    uniform = _config(recipe, seed, *uniform_bits(bits), epochs)
     total = cost(graph_of(uniform, make_model(uniform))).total
     budget = BudgetConfig(max_size=total.size_bytes, max_s_ace=total.s_ace)
     searching = _config(recipe, seed, f"epochs={SEARCH}")

@@ -10,15 +10,15 @@ from claims.claim import Claim, Measured, Outcome, Paper, beats
 __all__ = ["CLAIMS", "PAPER"]
 
 TARGETS = ("1/1/1", "2/2/1", "2/3/1")
-FIXED = ("adaptive.learns=", "adaptive.target=null")
-TWO_STEPS = ("adaptive.learns=w,s", "adaptive.target=2/2/2")
-LOW = ("adaptive.learns=w,s", "adaptive.target=1/1/2")
+FIXED = ("methods.learned-bits.learns=", "methods.learned-bits.target=null")
+TWO_STEPS = ("methods.learned-bits.learns=w,s", "methods.learned-bits.target=2/2/2")
+LOW = ("methods.learned-bits.learns=w,s", "methods.learned-bits.target=1/1/2")
 MARGIN = 1.1
 """Times the uniform network's cost that counts as the same: the paper's own means end above their targets."""
 
 
 def learned(target: str) -> tuple[str, ...]:
-    return (f"adaptive.target={target}",)
+    return (f"methods.learned-bits.target={target}",)
 
 
 def uniform(bits: str) -> tuple[str, ...]:
@@ -62,7 +62,7 @@ def _both(outcomes: Sequence[Outcome]) -> Outcome:
     return Outcome(worst, "; ".join(outcome.why for outcome in outcomes))
 
 
-WITHOUT, OF_BOTH = "adaptive.renewal=", "adaptive.renewal=w,s"
+WITHOUT, OF_BOTH = "methods.learned-bits.renewal=", "methods.learned-bits.renewal=w,s"
 
 
 def judge_renewal(measured: Measured) -> Outcome:

@@ -9,8 +9,8 @@ from claims.claim import Claim, Measured, Outcome, Paper, beats
 __all__ = ["CLAIMS", "PAPER"]
 
 DATA = {"fashion": "qsnn-vggsnn-thin-fashion", "cifar10": "qsnn-resnet8-thin-cifar10"}
-FULL = ("bits=16/1/2", "layers={}", "loss.spike_lambda=0")
-WITHOUT = ("quantizer=binary", "loss.spike_lambda=0")
+FULL = ("bits=16/1/2", "layers={}", "methods.spike-regulation.weight=0")
+WITHOUT = ("quantizer=binary", "methods.spike-regulation.weight=0")
 
 
 def _with(u: int) -> tuple[str, ...]:
@@ -123,8 +123,9 @@ PAPER = Paper(
     "002: Q-SNNs (one-bit weights, membranes of a few bits, WS-DR)",
     CLAIMS,
     ("weight_entropy", "spike_entropy"),
-    """Without WS-DR is `quantizer=binary loss.spike_lambda=0`: signs of the weights as they are, scaled by their mean
-magnitude, with the same annealed gradient. Its learning rate is the recipe's too; regulated weights get larger
-gradients, so part of what WS-DR adds in so short a training may be speed. `figures/002-information-fashion.png` (from
-`bitspike report information`) has the layers of one run with and one without, like Figures 2 and 4.""",
+    """Without WS-DR is `quantizer=binary methods.spike-regulation.weight=0`: signs of the weights as they are, scaled
+by their mean magnitude, with the same annealed gradient. Its learning rate is the recipe's too; regulated
+weights get larger gradients, so part of what WS-DR adds in so short a training may be speed.
+`figures/002-information-fashion.png` (from `bitspike report information`) has the layers of one run with and
+one without, like Figures 2 and 4.""",
 )

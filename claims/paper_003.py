@@ -11,10 +11,10 @@ __all__ = ["CLAIMS", "PAPER"]
 
 DATA = {"fashion": "spikezip-resnet8-thin-fashion", "cifar10": "spikezip-resnet8-thin-cifar10"}
 VARIANTS = {
-    "N": ("reroute=false", "neuron.paths="),
-    "R": ("reroute=true", "neuron.paths="),
-    "P": ("reroute=false", "neuron.paths=4,2"),
-    "PR": ("reroute=true", "neuron.paths=4,2"),
+    "N": ("methods.paths-ensemble.reroute=false", "neuron.paths="),
+    "R": ("methods.paths-ensemble.reroute=true", "neuron.paths="),
+    "P": ("methods.paths-ensemble.reroute=false", "neuron.paths=4,2"),
+    "PR": ("methods.paths-ensemble.reroute=true", "neuron.paths=4,2"),
 }
 LEVELS = {
     2: ("neuron.levels=2", "bits=8/2/1", "neuron.paths=1"),

@@ -13,6 +13,7 @@ from threading import Lock
 from typing import Any
 
 from bitspike.errors import UserError
+from bitspike.training.migrate import MOVED
 from claims.claim import Run
 
 __all__ = ["folder_name", "read_results", "run_all"]
@@ -21,7 +22,7 @@ TRAINING_ANN = Lock()
 
 
 def read_results(folder: Path, scale: str) -> dict[str, dict[str, Any]]:
-    """Results by run; a line that a crash cut short counts as not run."""
+    """Results by run, in today's keys; a line that a crash cut short counts as not run."""
     file = folder / f"{scale}.jsonl"
     found: dict[str, dict[str, Any]] = {}
     for line in file.read_text().splitlines() if file.exists() else ():
@@ -29,8 +30,14 @@ def read_results(folder: Path, scale: str) -> dict[str, dict[str, Any]]:
             result = json.loads(line)
         except ValueError:
             continue
-        found[result["run"]] = result
+        found[_todays(result["run"])] = result
     return found
+
+
+def _todays(run: str) -> str:
+    """A run's key with the settings called as they are now: recorded lines stay as they were written."""
+    words = (word.partition("=") for word in run.split(" "))
+    return " ".join(MOVED.get(key, key) + equals + value for key, equals, value in words)
 
 
 def run_all(runs: Iterable[Run], folder: Path, scale: str, jobs: int, runs_dir: Path, data_dir: Path | None) -> None:

@@ -25,7 +25,7 @@ from bitspike.lowering import freeze
 from bitspike.models import build_model
 from bitspike.neurons import AdaptiveIFNode, neuron_settings
 from bitspike.quant import AdaptiveWeights
-from bitspike.training.learned_bits import adaptive_neurons, adaptive_weights
+from bitspike.training.methods.learned_bits import adaptive_neurons, adaptive_weights
 
 CHANNELS = {"pre-resnet8-thin": (3, 4, 6), "pre-sew-resnet34": (2, 3, 3, 4)}
 THRESHOLDS = (0.25, 0.5, 1.0, 2.0)

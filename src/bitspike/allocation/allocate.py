@@ -28,9 +28,9 @@ from bitspike.files import read_json, write_json
 from bitspike.ir import Graph
 from bitspike.neurons import AdaptiveSettings
 from bitspike.quant import AdaptiveWeightsSettings
-from bitspike.training import AdaptiveConfig, BudgetConfig, Observer, RunFolder, TrainConfig, train
+from bitspike.training import BudgetConfig, Observer, RunFolder, TrainConfig, train
 from bitspike.training.checkpoint import Progress, load_model, save_training
-from bitspike.training.learned_bits import adaptive_neurons, adaptive_weights
+from bitspike.training.methods.learned_bits import adaptive_neurons, adaptive_weights
 from bitspike.training.optimizer import make_optimizer
 from bitspike.training.setup import graph_of, load_images, make_model
 from bitspike.training.trained import trained_model
@@ -107,7 +107,8 @@ def check_budget(config: TrainConfig, budget: BudgetConfig) -> None:
     if not budget.limits():
         raise UserError("budget", "none", "want at least one limit, for example --max-size 40k")
     weights_learn = isinstance(config.quantizer, AdaptiveWeightsSettings)
-    if not weights_learn or not isinstance(config.neuron, AdaptiveSettings):
+    layers_learn = weights_learn and isinstance(config.neuron, AdaptiveSettings)
+    if not layers_learn or "learned-bits" not in config.methods:
         raise UserError("recipe", config.recipe, "its layers do not learn their bits; want an adaptive one")
     least = _least(config)
     for name, limit in budget.limits().items():
@@ -155,8 +156,9 @@ def _claim(path: Path, asked: Mapping[str, Any]) -> None:
 
 
 def _adapted(config: TrainConfig, **changes: Any) -> TrainConfig:
-    adaptive: AdaptiveConfig = config.adaptive.model_copy(update=changes)
-    return config.model_copy(update={"adaptive": adaptive})
+    """``config`` with other settings of learned bits."""
+    learned = config.methods["learned-bits"].model_copy(update=changes)
+    return config.model_copy(update={"methods": config.methods | {"learned-bits": learned}})
 
 
 def _options(config: TrainConfig, searched: RunFolder, data_dir: Path | None, energy: bool) -> dict[str, list[Option]]:
@@ -191,8 +193,8 @@ def _fixed(
     for (name, option), neuron in zip(chosen.items(), before, strict=True):
         layers[name] = {"w": option.bits.w}
         layers[neuron] = {"s": option.bits.s, "t": option.bits.t}
-    fixed = _adapted(config, target=None, budget=budget, learns=(), renewal=("w", "s"))
-    optimizer = config.optimizer.model_copy(update={"lr": config.optimizer.lr * FINE_TUNE_RATE, "time_steps_lr": None})
+    fixed = _adapted(config, target=None, budget=budget, learns=(), renewal=("w", "s"), time_steps_lr=None)
+    optimizer = config.optimizer.model_copy(update={"lr": config.optimizer.lr * FINE_TUNE_RATE})
     return fixed.model_copy(update={"layers": layers, "epochs": epochs, "optimizer": optimizer})
 
 

@@ -106,7 +106,7 @@ def convert(
     Args:
         source: a recipe (``spikezip-...``), a run of relu or q-relu neurons or its folder, a network of your own, or
             ``package.module:function``, which makes one.
-        edits: of the fine-tuning, ``key=value``: ``"neuron.levels=4"``, ``"epochs=5"``, ``"reroute=false"``.
+        edits: of the fine-tuning, ``key=value``: ``"neuron.levels=4"``, ``"epochs=5"``, ``"neuron.paths="``.
         ann: run folder of a recipe's network of ReLUs; trained there if it is not there yet.
         dataset: what a network of your own classifies.
         method: a key of `bitspike.conversion.METHODS`.

@@ -169,7 +169,7 @@ class FineTuning:
         return self._finetuned(config, teacher, student)
 
     def _finetuned(self, config: TrainConfig, teacher: nn.Module, student: nn.Module) -> Quantized:
-        from bitspike import conversion, training
+        from bitspike import training
         from bitspike.training.checkpoint import load_model
 
         run = self._run(config)
@@ -177,10 +177,9 @@ class FineTuning:
             run.files.resume(config)
             load_model(run.files.checkpoint_file, student)
             return Quantized(run, student)
-        objective, files = conversion.PathsEnsemble(teacher, config), run.files
         with self._observed(run.folder) as observer:
             going_on: dict[str, Any] = {"resume": self.resume, "observer": observer}
-            training.train(config, files, self.data_dir, **going_on, model=student, objective=objective)
+            training.train(config, run.files, self.data_dir, **going_on, model=student, teacher=teacher)
         return Quantized(run, student)
 
     def _run(self, config: TrainConfig) -> Run:

@@ -29,7 +29,7 @@ Source = Annotated[
 ]
 Edits = Annotated[
     list[str] | None,
-    typer.Option("--set", metavar="KEY=VALUE", help="Edit the fine-tuning: neuron.levels=4, epochs=5, reroute=false."),
+    typer.Option("--set", metavar="KEY=VALUE", help="Edit the fine-tuning: neuron.levels=4, epochs=5, neuron.paths=."),
 ]
 Ann = Annotated[
     Path | None,

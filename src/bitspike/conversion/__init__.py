@@ -4,7 +4,7 @@ from bitspike.conversion.adopt import adopt
 from bitspike.conversion.check import Equivalence, LayerEquivalence, equivalence
 from bitspike.conversion.convert import MOST_STEPS, Converted, convert, steps_of
 from bitspike.conversion.equilibrium import quantized, with_steps
-from bitspike.conversion.finetune import PathsEnsemble, finetune_config, with_weights_of
+from bitspike.conversion.finetune import finetune_config, with_weights_of
 from bitspike.conversion.spiking import (
     EXACT_BITS,
     METHODS,
@@ -23,7 +23,6 @@ __all__ = [
     "Equivalence",
     "LayerEquivalence",
     "Method",
-    "PathsEnsemble",
     "adopt",
     "check_convertible",
     "convert",

@@ -1,9 +1,9 @@
 """Recipes of paper 002 (Q-SNN): one-bit weights, membranes of a few bits, weights and spikes regulated (WS-DR).
 
-``bits=16/1/2 layers={}`` is the full-precision twin of each; ``quantizer=binary loss.spike_lambda=0`` is Q-SNN without
-WS-DR. As published: SGD 0.1 with momentum 0.9, weight decay 1e-4, cosine, batch 256, 300 epochs (the authors' code),
-cross-entropy of every step, T = 2 on CIFAR. The paper trains VGG16 on TinyImageNet and VGGSNN on event data, which this
-version does not read; their recipes are on CIFAR-10, with all else as published.
+``bits=16/1/2 layers={}`` is the full-precision twin of each; ``quantizer=binary methods.spike-regulation=null`` is
+Q-SNN without WS-DR. As published: SGD 0.1 with momentum 0.9, weight decay 1e-4, cosine, batch 256, 300 epochs (the
+authors' code), cross-entropy of every step, T = 2 on CIFAR. The paper trains VGG16 on TinyImageNet and VGGSNN on event
+data, which this version does not read; their recipes are on CIFAR-10, with all else as published.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from bitspike.bits import Bits
 from bitspike.neurons import QuantLIFSettings
 from bitspike.quant import RegulatedSettings
 from bitspike.training import LossConfig, OptimizerConfig, TrainConfig
+from bitspike.training.methods import AnnealedSignSettings, SpikeRegulationSettings
 
 __all__ = [
     "qsnn_resnet8_thin_cifar10",
@@ -39,13 +40,16 @@ def _qsnn(recipe: str, dataset: str, model: str, steps: int) -> TrainConfig:
         layers={name: {"w": 8} for name in _ENDS[model]},
         neuron=QuantLIFSettings(detach_reset=False),
         quantizer=RegulatedSettings(),
-        sign_temperature=(0.1, 10),
+        methods={
+            "spike-regulation": SpikeRegulationSettings(weight=1e-3),
+            "annealed-sign": AnnealedSignSettings(first=0.1, last=10),
+        },
         augment=("crop4", "flip", "autoaugment", "cutout16"),
         validation_size=2000,
         epochs=300,
         batch_size=256,
         optimizer=OptimizerConfig(kind="sgd", lr=0.1, weight_decay=1e-4),
-        loss=LossConfig(kind="tet", tet_lambda=0, spike_lambda=1e-3),
+        loss=LossConfig(kind="tet", tet_lambda=0),
         tensorboard=True,
     )
 

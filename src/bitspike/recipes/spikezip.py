@@ -1,8 +1,8 @@
 """Recipes of paper 003 (SpikeZIP): a network of ReLUs (``NAME-ann``), and how it becomes one of Q-ReLUs.
 
 ``bitspike convert NAME`` trains the first where it is not there, fine-tunes the second, converts it and checks it.
-``reroute=false neuron.paths=`` is SpikeZIP-N; ``neuron.paths=`` alone -R, ``reroute=false`` alone -P. Other levels:
-``neuron.levels=16 bits=8/5/1 neuron.paths=8,4``.
+``methods.paths-ensemble.reroute=false neuron.paths=`` is SpikeZIP-N; ``neuron.paths=`` alone -R, the other alone -P.
+Other levels: ``neuron.levels=16 bits=8/5/1 neuron.paths=8,4``.
 
 From the paper: networks, data, levels 8 with 4 and 2 (4 with 2 and 1 for ResNet20 on CIFAR-10), alpha = 1, soft labels
 for the sub-paths, float weights, mean pools. Its appendix with all else is not public: SGD 0.1 with momentum 0.9,
@@ -15,6 +15,7 @@ from __future__ import annotations
 from bitspike.bits import Bits
 from bitspike.neurons import QReLUSettings, ReLUSettings
 from bitspike.training import OptimizerConfig, TrainConfig
+from bitspike.training.methods import PathsEnsembleSettings
 
 __all__ = [
     "spikezip_convnet_digits",
@@ -55,7 +56,7 @@ def _qann(ann: TrainConfig, levels: int, epochs: int = 100, weight_bits: int = 1
         "recipe": ann.recipe.removesuffix("-ann"),
         "bits": Bits(weight_bits, levels.bit_length(), 1),
         "neuron": QReLUSettings(levels=levels, paths=(levels // 2, levels // 4)),
-        "reroute": "resnet" in ann.model,
+        "methods": {"paths-ensemble": PathsEnsembleSettings(reroute="resnet" in ann.model)},
         "epochs": epochs,
         "optimizer": ann.optimizer.model_copy(update={"lr": ann.optimizer.lr / 10}),
     }

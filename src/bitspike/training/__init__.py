@@ -1,16 +1,19 @@
 """Training: a typed config, a loop that resumes exactly, and what a run leaves behind."""
 
-from bitspike.training.config import AdaptiveConfig, BudgetConfig, LossConfig, OptimizerConfig, TrainConfig
+from bitspike.training.config import BudgetConfig, LossConfig, OptimizerConfig, TrainConfig
 from bitspike.training.evaluate import Accuracy, evaluate
-from bitspike.training.loop import Objective, Observer, train
+from bitspike.training.loop import Observer, train
+from bitspike.training.methods import METHODS, Method, MethodSettings, Objective
 from bitspike.training.overrides import override
 from bitspike.training.run_folder import RunFolder
 
 __all__ = [
+    "METHODS",
     "Accuracy",
-    "AdaptiveConfig",
     "BudgetConfig",
     "LossConfig",
+    "Method",
+    "MethodSettings",
     "Objective",
     "Observer",
     "OptimizerConfig",

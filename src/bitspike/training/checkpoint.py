@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any
 
 import torch
 from safetensors import SafetensorError
@@ -14,10 +17,12 @@ from torch import Tensor, nn
 
 from bitspike.errors import UserError
 from bitspike.files import safetensors_metadata, write_atomically
+from bitspike.training.methods import Method
 
 __all__ = ["Progress", "load_model", "load_training", "save_training"]
 
 FORMAT = "bitspike-checkpoint-1"
+NONE: Mapping[str, Method[Any]] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -28,12 +33,20 @@ class Progress:
     seconds: float
 
 
-def save_training(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer, progress: Progress) -> None:
-    """Writes model, optimizer and random state; the file appears whole or not at all."""
+def save_training(
+    path: Path,
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    progress: Progress,
+    methods: Mapping[str, Method[Any]] = NONE,
+) -> None:
+    """Writes model, optimizer, random state and that of ``methods``; the file appears whole or not at all."""
     tensors = {f"model.{name}": value for name, value in model.state_dict().items()}
     for index, state in optimizer.state_dict()["state"].items():
         for key, value in state.items():
             tensors[f"optimizer.{index}.{key}"] = torch.as_tensor(value)
+    for name, method in methods.items():
+        tensors |= {f"method.{name}.{key}": value for key, value in method.state().items()}
     tensors["random.cpu"] = torch.get_rng_state()
     contiguous = {name: value.detach().clone().contiguous() for name, value in tensors.items()}  # none shares memory
     header = {"format": FORMAT, "progress": json.dumps(asdict(progress))}
@@ -49,8 +62,10 @@ def load_model(path: Path, model: nn.Module) -> None:
     _fill(path, model, _read(path)[0])
 
 
-def load_training(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer) -> Progress:
-    """Fills model, optimizer and random state, and says where the run stood."""
+def load_training(
+    path: Path, model: nn.Module, optimizer: torch.optim.Optimizer, methods: Mapping[str, Method[Any]] = NONE
+) -> Progress:
+    """Fills model, optimizer, random state and ``methods``, and says where the run stood."""
     tensors, progress = _read(path)
     _fill(path, model, tensors)
     try:
@@ -60,9 +75,14 @@ def load_training(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer
                 _, index, key = name.split(".", 2)
                 state.setdefault(int(index), {})[key] = value
         optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
+        for name, method in methods.items():
+            under = f"method.{name}."
+            method.restore({key.removeprefix(under): v for key, v in tensors.items() if key.startswith(under)})
         torch.set_rng_state(tensors["random.cpu"])
     except (ValueError, KeyError, TypeError, RuntimeError) as wrong:
-        raise UserError("checkpoint", str(path), f"its optimizer or random state does not fit: {wrong}") from wrong
+        raise UserError(
+            "checkpoint", str(path), f"the state of its optimizer, methods or random numbers does not fit: {wrong}"
+        ) from wrong
     return progress
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -17,23 +16,18 @@ from bitspike.data import EpochBatches, TrainingImages, build_augment
 from bitspike.errors import UserError, require
 from bitspike.files import write_json
 from bitspike.lowering import measure
-from bitspike.neurons import QReLUSettings
 from bitspike.training.checkpoint import Progress, load_training, save_training
 from bitspike.training.config import TrainConfig
 from bitspike.training.evaluate import batches, evaluate
 from bitspike.training.guard import first_nonfinite
-from bitspike.training.learned_bits import LearnedBits
 from bitspike.training.loss import loss_of
+from bitspike.training.methods import Objective, ParameterGroup, Training, methods_of
 from bitspike.training.optimizer import lr_at, make_optimizer, set_lr
-from bitspike.training.regulation import FiringRates, set_sign_temperature, sign_temperature_at
 from bitspike.training.result import describe_run
 from bitspike.training.run_folder import RunFolder
 from bitspike.training.setup import Images, graph_of, load_images, make_model
 
-__all__ = ["Objective", "Observer", "train"]
-
-Objective = Callable[[nn.Module, Tensor, Tensor], Tensor]
-"""The loss of a model on images and labels; a scalar."""
+__all__ = ["Observer", "train"]
 
 ACTIVITY_IMAGES = 1000
 """Validation images on which spikes are counted after training."""
@@ -55,7 +49,7 @@ def train(
     resume: bool = False,
     observer: Observer | None = None,
     model: nn.Module | None = None,
-    objective: Objective | None = None,
+    teacher: nn.Module | None = None,
 ) -> dict[str, Any]:
     """Trains the config's network and writes everything into ``folder``.
 
@@ -68,8 +62,8 @@ def train(
         data_dir: of the data sets; see `bitspike.data.load`.
         resume: go on from the checkpoint in ``folder``.
         observer: is told of each step and epoch.
-        model: what to train, where it is not a fresh network of the config.
-        objective: the loss, where it is not the config's alone: called with the model, images and labels.
+        model: what to train, where it is not a fresh network of the config (`bitspike.training.setup.prepared`).
+        teacher: a trained network, for the methods that learn from one.
 
     Returns:
         The result, as written to ``result.json``; empty in a helper process.
@@ -79,12 +73,9 @@ def train(
     """
     accelerator = require("accelerate", "train").Accelerator(mixed_precision="no")  # `_one_step` casts by itself
     images = load_images(config, data_dir)
-    if isinstance(config.neuron, QReLUSettings) and config.neuron.paths and objective is None:
-        raise UserError("neuron.paths", config.neuron.paths, "they learn from a teacher: bitspike convert trains them")
     model = (model or make_model(config)).to(accelerator.device)
     graph = graph_of(config, model)  # refuses a plan that does not fit, before anything is written
-    learned = LearnedBits(model, graph, config)
-    run = _Run(config, folder, images, model, learned, accelerator, observer, objective)
+    run = _Run(Training(config, folder, model, graph, teacher), images, accelerator, observer)
     run.open(resume)
     run.all_epochs()
     result = run.finish() if accelerator.is_main_process else {}
@@ -94,19 +85,9 @@ def train(
 
 
 class _Run:
-    def __init__(
-        self,
-        config: TrainConfig,
-        folder: RunFolder,
-        images: Images,
-        model: nn.Module,
-        learned: LearnedBits,
-        accelerator: Any,
-        observer: Observer | None,
-        objective: Objective | None,
-    ) -> None:
-        self.config, self.folder, self.images, self.observer = config, folder, images, observer
-        self.learned = learned
+    def __init__(self, training: Training, images: Images, accelerator: Any, observer: Observer | None) -> None:
+        config, model = training.config, training.model
+        self.config, self.folder, self.images, self.observer = config, training.folder, images, observer
         self.accelerator, self.model = accelerator, model
         self.main = accelerator.is_main_process
         if config.batch_size % accelerator.num_processes:
@@ -115,9 +96,14 @@ class _Run:
         self.data = TrainingImages(images.train, build_augment(config.augment), config.seed)
         self.steps_per_epoch = len(EpochBatches(len(images.train), config.batch_size, seed=config.seed, epoch=0))
         self.total = self.steps_per_epoch * config.epochs
-        self.optimizer = make_optimizer(model, config.optimizer)
-        self.objective = objective or self._own_loss
-        self.firing_rates = FiringRates(model) if config.loss.spike_lambda else None
+        self.methods = methods_of(config)
+        self.objective: Objective = self._own_loss
+        own: list[ParameterGroup] = []
+        for method in self.methods.values():
+            method.start(training)
+            own += method.parameter_groups(model)
+            self.objective = method.loss(self.objective)
+        self.optimizer = make_optimizer(model, config.optimizer, own)
         self.progress = Progress(step=0, seconds=0.0)
         self.last_epoch: dict[str, Any] = {}
         self.board: Any = None
@@ -127,7 +113,7 @@ class _Run:
         if resume:
             self.folder.resume(self.config)
             if self.folder.checkpoint_file.exists():
-                self.progress = load_training(self.folder.checkpoint_file, self.model, self.optimizer)
+                self.progress = load_training(self.folder.checkpoint_file, self.model, self.optimizer, self.methods)
             if self.main:
                 self.folder.rewind(self.progress.step)
         elif self.main:
@@ -149,8 +135,8 @@ class _Run:
     def _one_epoch(self, epoch: int) -> None:
         config, model = self.config, self.trained
         self.data.set_epoch(epoch)
-        if config.sign_temperature:
-            set_sign_temperature(self.model, sign_temperature_at(epoch, config.epochs, *config.sign_temperature))
+        for method in self.methods.values():
+            method.before_epoch(epoch)
         model.train()
         done = self.progress.step % self.steps_per_epoch
         for indices in EpochBatches(
@@ -159,8 +145,9 @@ class _Run:
             self._one_step(epoch, indices)
             if self._checkpoint_due():
                 self._save()
+        told = [method.after_epoch(epoch) for method in self.methods.values()]
         if self.main:
-            self._watch(epoch)
+            self._watch(epoch, told)
         self.accelerator.wait_for_everyone()
 
     def _one_step(self, epoch: int, indices: list[int]) -> None:
@@ -169,7 +156,7 @@ class _Run:
         step = self.progress.step
         set_lr(self.optimizer, lr_at(step, self.steps_per_epoch, self.config.epochs, self.config.optimizer))
         with torch.autocast(x.device.type, torch.bfloat16, enabled=self.config.precision == "bf16"):
-            loss = self.objective(self.trained, x, y) + self.learned.penalty()
+            loss = self.objective(self.trained, x, y)
         value = float(self.accelerator.reduce(loss.detach(), reduction="mean"))
         self.prepared_optimizer.zero_grad()
         self.accelerator.backward(loss)
@@ -179,6 +166,8 @@ class _Run:
             where = first_nonfinite(self.model, x)
             raise UserError(f"step {step + 1}", seen, f"first not finite: {where}; a lower optimizer.lr may do")
         self.prepared_optimizer.step()
+        for method in self.methods.values():
+            method.after_step(step + 1)
         seconds = time.perf_counter() - self.started
         self.progress = Progress(step + 1, seconds)
         if self.main:
@@ -190,24 +179,24 @@ class _Run:
                 self.observer.step(step + 1, self.total, epoch + 1, speed, value)
 
     def _own_loss(self, model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
-        logits = model(x)
-        return loss_of(logits, y, self.config.loss, self.firing_rates.take() if self.firing_rates else ())
+        return loss_of(model(x), y, self.config.loss)
 
     def _checkpoint_due(self) -> bool:
         every = self.config.checkpoint_every
         return every > 0 and self.progress.step % every == 0 and self.progress.step % self.steps_per_epoch != 0
 
-    def _watch(self, epoch: int) -> None:
-        """After an epoch: accuracy on the validation images, and the checkpoint."""
+    def _watch(self, epoch: int, told: list[dict[str, Any]]) -> None:
+        """After an epoch: accuracy on the validation images, what the methods tell, and the checkpoint."""
         seen = evaluate(self.model, self.images.validation, bf16=self.config.precision == "bf16")
-        line = {
+        line: dict[str, Any] = {
             "step": self.progress.step,
             "epoch": epoch + 1,
             "validation_accuracy": round(seen.percent, 4),
             "validation_loss": seen.loss,
             "seconds": round(self.progress.seconds, 2),
-            **(self.learned.watch(epoch) if self.learned.any else {}),
         }
+        for more in told:
+            line |= more
         self.folder.append(line)
         self.last_epoch = line
         if self.board:
@@ -219,14 +208,12 @@ class _Run:
 
     def _save(self) -> None:
         if self.main:
-            save_training(self.folder.checkpoint_file, self.model, self.optimizer, self.progress)
+            save_training(self.folder.checkpoint_file, self.model, self.optimizer, self.progress, self.methods)
 
     def finish(self) -> dict[str, Any]:
         """Counts spikes on validation images, looks at the test set, and writes what the run found."""
         config, images, folder = self.config, self.images, self.folder
-        graph = graph_of(config, self.model)  # with the bits that were learned
-        if self.learned.any:
-            write_json(folder.bits_file, self.learned.plan().to_dict())
+        graph = graph_of(config, self.model)  # as the network has become
         sample = images.validation.images[:ACTIVITY_IMAGES]
         source = f"the first {len(sample)} validation images of {config.dataset}"
         activity = measure(self.model, graph, batches(sample, device=self.accelerator.device), source)
@@ -234,15 +221,8 @@ class _Run:
         report = cost(graph, "exact", activity, energy_model="lemaire")
         write_json(folder.activity_file, activity.to_dict())
         write_json(folder.cost_file, report.to_dict())
-        result = describe_run(
-            config,
-            images,
-            test,
-            report,
-            cost(graph, "paper-001"),
-            self.learned.any,
-            self.progress.seconds,
-            self.last_epoch,
-        )
+        result = describe_run(config, images, test, report, self.progress.seconds, self.last_epoch)
+        for method in self.methods.values():
+            result |= method.result(graph, report)
         write_json(folder.result_file, result)
         return result

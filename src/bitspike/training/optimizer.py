@@ -3,27 +3,39 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import nn
+from torch.nn.utils import parametrize
 
+from bitspike.quant import synapses
 from bitspike.training.config import OptimizerConfig
+from bitspike.training.methods import ParameterGroup
 
 __all__ = ["lr_at", "make_optimizer", "set_lr"]
 
 
-def make_optimizer(model: nn.Module, config: OptimizerConfig) -> torch.optim.Optimizer:
-    """SGD (Nesterov off) or AdamW; weight decay on tensors of two axes and more that are weights of a layer."""
-    named = list(model.named_parameters())
-    decayed = [p for n, p in named if _is_weight(n, p)]
-    steps = [p for n, p in named if n.endswith("learned_T")]
-    others = [p for n, p in named if not _is_weight(n, p) and not n.endswith("learned_T")]
-    own_rate = 1.0 if config.time_steps_lr is None else config.time_steps_lr / config.lr
-    groups = [
-        {"params": decayed, "weight_decay": config.weight_decay, "share_of_lr": 1.0},
-        {"params": others, "weight_decay": 0.0, "share_of_lr": 1.0},
-        {"params": steps, "weight_decay": 0.0, "share_of_lr": own_rate},
+def make_optimizer(
+    model: nn.Module, config: OptimizerConfig, own: Sequence[ParameterGroup] = ()
+) -> torch.optim.Optimizer:
+    """SGD (Nesterov off) or AdamW; the weights of layers decay.
+
+    Args:
+        model: what is trained.
+        config: of the optimizer.
+        own: parameters with a rate of their own (`bitspike.training.methods.Method.parameter_groups`).
+    """
+    weights, apart = _weights(model), {parameter for group in own for parameter in group.parameters}
+    others = [p for p in model.parameters() if p not in apart]
+    groups: list[dict[str, Any]] = [
+        {"params": [p for p in others if p in weights], "weight_decay": config.weight_decay, "share_of_lr": 1.0},
+        {"params": [p for p in others if p not in weights], "weight_decay": 0.0, "share_of_lr": 1.0},
     ]
+    for group in own:
+        share = 1.0 if group.lr is None else group.lr / config.lr
+        groups.append({"params": list(group.parameters), "weight_decay": 0.0, "share_of_lr": share})
     groups = [group for group in groups if group["params"]]
     if config.kind == "sgd":
         return torch.optim.SGD(groups, lr=config.lr, momentum=config.momentum)
@@ -47,6 +59,10 @@ def set_lr(optimizer: torch.optim.Optimizer, lr: float) -> None:
         group["lr"] = lr * group["share_of_lr"]
 
 
-def _is_weight(name: str, parameter: nn.Parameter) -> bool:
-    """A layer's weight, quantized or not. (A channel-wise step size has several axes too.)"""
-    return parameter.ndim > 1 and name.endswith(("weight", "weight.original"))
+def _weights(model: nn.Module) -> set[nn.Parameter]:
+    """The weights of layers: of one that is quantized, the floats behind it."""
+    found: set[nn.Parameter] = set()
+    for layer in synapses(model).values():
+        held: Any = layer
+        found.add(held.parametrizations.weight.original if parametrize.is_parametrized(held, "weight") else held.weight)
+    return found

@@ -22,15 +22,10 @@ def describe_run(
     images: Images,
     test: Accuracy,
     report: CostReport,
-    paper_001: CostReport,
-    learned: bool,
     seconds: float,
     last_epoch: dict[str, Any],
 ) -> dict[str, Any]:
-    """The content of ``result.json``; a network that learned its bits has the mean of its layers' Bit Budgets.
-
-    ``report`` counts exactly, ``paper_001`` as that paper does: a map of two squeezed steps as one of one step's bits.
-    """
+    """The content of ``result.json``, but for what methods add; ``report`` counts exactly."""
     total = report.total
     return {
         "recipe": config.recipe,
@@ -43,12 +38,10 @@ def describe_run(
         "test_images": test.total,
         "test_accuracy": round(test.percent, 4),
         "validation_accuracy": last_epoch.get("validation_accuracy"),
-        "bit_budget": total.mean_bit_budget if learned else config.bits.budget,
+        "bit_budget": config.bits.budget,
         "mean_bit_budget": total.mean_bit_budget,
-        "bits_learned": learned,
         **_widths(report),
         "s_ace": total.s_ace,
-        "s_ace_paper_001": paper_001.total.s_ace,
         "ns_ace": total.ns_ace,
         "sops": total.sops,
         "spikes": total.spikes,

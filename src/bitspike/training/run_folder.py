@@ -12,6 +12,7 @@ from bitspike.bits import BitPlan
 from bitspike.errors import UserError
 from bitspike.files import read_json, write_atomically, write_json
 from bitspike.training.config import TrainConfig
+from bitspike.training.migrate import migrate
 from bitspike.training.overrides import parse_config
 
 __all__ = ["RunFolder"]
@@ -42,10 +43,10 @@ class RunFolder:
         write_json(self.config_file, config.model_dump(mode="json"))
 
     def read_config(self) -> TrainConfig:
-        """The config that the run was started with."""
+        """The config that the run was started with; one of an earlier version in the keys of this one."""
         if not self.config_file.exists():
             raise UserError("run folder", str(self.path), "no config.json in it; want a folder that train made")
-        return parse_config(read_json(self.config_file))
+        return parse_config(migrate(read_json(self.config_file)))
 
     def resume(self, config: TrainConfig) -> None:
         """Checks that the run in the folder is the one that ``config`` describes."""
@@ -88,9 +89,9 @@ class RunFolder:
 
 
 def _flat(section: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Keys with dots, as ``--set`` has them."""
+    """Keys with dots, as ``--set`` has them; of an empty section, none."""
     for key, value in section.items():
-        if isinstance(value, dict) and value:
+        if isinstance(value, dict):
             yield from _flat(value, f"{prefix}{key}.")
         else:
             yield prefix + key, value

@@ -11,15 +11,12 @@ from torch import nn
 from bitspike.data import ImageSet, find_dataset, load, split_validation
 from bitspike.errors import UserError
 from bitspike.ir import Graph
-from bitspike.layers import per_path
 from bitspike.lowering import lower
-from bitspike.models import build_model, morph
-from bitspike.neurons import QReLUSettings
-from bitspike.quant import QUANTIZERS
+from bitspike.models import build_model
 from bitspike.training.config import TrainConfig
-from bitspike.training.learned_bits import fix_bits
+from bitspike.training.methods import METHODS, methods_of
 
-__all__ = ["Images", "convertible", "graph_of", "load_images", "make_model"]
+__all__ = ["Images", "graph_of", "load_images", "make_model", "prepared"]
 
 
 @dataclass(frozen=True)
@@ -64,21 +61,20 @@ def make_model(config: TrainConfig) -> nn.Module:
         quantizer=config.quantizer,
         channels=config.channels,
     )
-    if config.sign_temperature and not config.quantizer.anneals:
-        able = ", ".join(kind for kind, settings in QUANTIZERS.items() if settings.anneals)
-        wanted = f"null: the quantizer {config.quantizer.kind} has no temperature; {able} have"
-        raise UserError("sign_temperature", config.sign_temperature, f"want {wanted}")
-    fix_bits(model, config)
-    return convertible(model, config)
+    return prepared(model, config)
 
 
-def convertible(model: nn.Module, config: TrainConfig) -> nn.Module:
-    """``model`` as the config's ``q-relu`` want it: morphed, and with batch norm for each path. Others stay."""
-    if isinstance(config.neuron, QReLUSettings):
-        model = morph(model, config.reroute)
-        return per_path(model, 1 + len(config.neuron.paths)) if config.neuron.paths else model
-    if config.reroute:
-        raise UserError("reroute", True, "only a network of neuron.kind=q-relu is re-routed")
+def prepared(model: nn.Module, config: TrainConfig) -> nn.Module:
+    """``model`` as the config's methods want it, changed in place or another.
+
+    Raises:
+        UserError: a model that a method does not fit, or that needs one that the config leaves out.
+    """
+    for name, method in METHODS.items():
+        if name not in config.methods:
+            model = method.without(model, config)
+    for chosen in methods_of(config).values():
+        model = chosen.prepare(model, config)
     return model
 
 

@@ -22,7 +22,7 @@ from bitspike.lowering import freeze
 from bitspike.recipes import recipe
 from bitspike.training import BudgetConfig, RunFolder, TrainConfig, override
 from bitspike.training.checkpoint import load_model
-from bitspike.training.learned_bits import adaptive_neurons, adaptive_weights
+from bitspike.training.methods.learned_bits import adaptive_neurons, adaptive_weights
 from bitspike.training.setup import graph_of, load_images, make_model
 
 pytest.importorskip("scipy")

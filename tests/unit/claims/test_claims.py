@@ -12,7 +12,7 @@ from bitspike import UserError
 from bitspike.recipes import RECIPES
 from bitspike.training import override
 from claims import paper_000, paper_002
-from claims.__main__ import PAPERS
+from claims.__main__ import PAPERS, ROOT
 from claims.claim import METRICS, SCALES, Claim, Measured, Outcome, Paper, Run, beats, scores_of
 from claims.page import page
 from claims.runner import read_results, run_all
@@ -53,8 +53,8 @@ def test_one_bit_weights_are_judged_by_loss_and_by_saturation() -> None:
     assert paper_000.judge_one_bit_weights(accuracy({**good, **scores(b4_2_1=89.2)})).verdict == "not confirmed"
 
 
-FULL = "bits=16/1/2 layers={} loss.spike_lambda=0"
-WITHOUT = "quantizer=binary loss.spike_lambda=0"
+FULL = "bits=16/1/2 layers={} methods.spike-regulation.weight=0"
+WITHOUT = "quantizer=binary methods.spike-regulation.weight=0"
 
 
 def qsnn(full: float = 93, u2: float = 92, u4: float = 92.1, u8: float = 92.2) -> Measured:
@@ -205,3 +205,20 @@ def test_the_page_says_confirmed_missing_and_not_tested() -> None:
     untested = Paper("Paper", (Claim("x", "s", "w", untested="y"),), ())
     assert "**Runs missing**" not in page((untested,), {"small": found})
     assert "**Not run yet**" in page((Paper("Paper", (claim,), ()),), {"small": {}})
+
+
+def test_what_was_recorded_before_settings_moved_is_read_in_their_keys_of_today(tmp_path: Path) -> None:
+    recorded = {"run": "a adaptive.learns= loss.spike_lambda=0 layers={} reroute=false --method=qcfs seed=1"}
+    (tmp_path / "full.jsonl").write_text(json.dumps(recorded) + "\n")
+    today = (
+        "a methods.learned-bits.learns= methods.spike-regulation.weight=0 layers={}"
+        " methods.paths-ensemble.reroute=false --method=qcfs seed=1"
+    )
+    assert read_results(tmp_path, "full") == {today: recorded}
+
+
+def test_every_recorded_run_is_one_of_a_claim_or_of_the_network_it_starts_from() -> None:
+    recorded = read_results(ROOT / "results" / "claims", "small")
+    claimed = {run.key for paper in PAPERS for claim in paper.claims for run in claim.runs}
+    assert recorded.keys() <= claimed
+    assert len(recorded) > 200

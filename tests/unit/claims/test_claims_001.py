@@ -9,7 +9,7 @@ import pytest
 from claims import paper_001
 from claims.claim import METRICS, Claim, Measured, Outcome, scores_of
 
-T1, T2, T3 = (f"adaptive.target={target}" for target in paper_001.TARGETS)
+T1, T2, T3 = (f"methods.learned-bits.target={target}" for target in paper_001.TARGETS)
 VERDICTS = {"confirmed", "not confirmed", "within the spread"}
 
 
@@ -19,7 +19,7 @@ def around(mean: float, step: float = 0.1) -> list[float]:
 
 
 def uniform(target: str) -> str:
-    return f"bits={target} adaptive.learns= adaptive.target=null"
+    return f"bits={target} methods.learned-bits.learns= methods.learned-bits.target=null"
 
 
 def learned(
@@ -28,7 +28,7 @@ def learned(
     """Learned bits gain so much over uniform ones of 80 %, for so many times the cost."""
     found: Measured = {"test_accuracy": {}, "size_bytes": {}, "s_ace": {}}
     for target, gain in zip(paper_001.TARGETS, gains, strict=True):
-        pair = ((f"adaptive.target={target}", 80 + gain, size, s_ace), (uniform(target), 80.0, 1.0, 1.0))
+        pair = ((f"methods.learned-bits.target={target}", 80 + gain, size, s_ace), (uniform(target), 80.0, 1.0, 1.0))
         for label, accuracy, bytes_, work in pair:
             found["test_accuracy"][label] = around(accuracy, step)
             found["size_bytes"][label], found["s_ace"][label] = [1000 * bytes_] * 3, [1e6 * work] * 3
@@ -60,10 +60,10 @@ def pairs(better: list[str], worse: list[str], gains: tuple[float, ...], step: f
 
 
 def renewed(*gains: float, step: float = 0.1) -> Measured:
-    return pairs([T1, T2], [f"{T1} adaptive.renewal=", f"{T2} adaptive.renewal="], gains, step)
+    return pairs([T1, T2], [f"{T1} methods.learned-bits.renewal=", f"{T2} methods.learned-bits.renewal="], gains, step)
 
 
-LOW = "adaptive.learns=w,s adaptive.target=1/1/2"
+LOW = "methods.learned-bits.learns=w,s methods.learned-bits.target=1/1/2"
 
 
 def refined(*losses: float) -> Measured:
@@ -116,7 +116,7 @@ def test_large_layers_must_have_fewer_bits_at_every_target(measured: Measured, v
 
 
 def squeezed(lost: float = 0.5, exact: float = 0.8, papers: float = 0.5) -> Measured:
-    with_ = "adaptive.learns=w,s adaptive.target=2/2/2"
+    with_ = "methods.learned-bits.learns=w,s methods.learned-bits.target=2/2/2"
     without = f"{with_} neuron.squeeze=false"
     return {
         "test_accuracy": {with_: around(90 - lost), without: around(90)},

@@ -6,12 +6,13 @@ from torch import nn
 from torch.nn import functional as F
 
 from bitspike import Bits, UserError
-from bitspike.conversion import PathsEnsemble, finetune_config, with_weights_of
+from bitspike.conversion import finetune_config, with_weights_of
 from bitspike.neurons import QReLU
 from bitspike.quant import weight_quantizer
 from bitspike.recipes import RECIPES, recipe
 from bitspike.training import RunFolder, TrainConfig, override, train
-from bitspike.training.setup import make_model
+from bitspike.training.methods import Objective, PathsEnsembleSettings, Training, methods_of
+from bitspike.training.setup import graph_of, make_model
 
 TINY = ("channels=4,4,6", "train_size=200", "validation_size=100", "epochs=1")
 
@@ -76,6 +77,18 @@ class Fixed(nn.Module):
         return torch.cat(self.paths)[None]
 
 
+def loss_of(teacher: nn.Module, config: TrainConfig) -> Objective:
+    """The loss of a run of the config that learns from ``teacher``."""
+    (method,) = methods_of(config).values()
+    model = make_model(config)
+    method.start(Training(config, RunFolder("never-written"), model, graph_of(config, model), teacher))
+
+    def other(model, x, y):
+        raise AssertionError("the method has a loss of its own")
+
+    return method.loss(other)
+
+
 def test_the_loss_is_equation_6():
     torch.manual_seed(0)
     main, one, two, teacher = (torch.randn(4, 10) for _ in range(4))
@@ -86,11 +99,11 @@ def test_the_loss_is_equation_6():
         return (p * (p / q).log()).sum(1).mean()
 
     for weight in (1.0, 0.25):
-        config = qann(f"loss.path_weight={weight}")
-        found = PathsEnsemble(Fixed(teacher), config)(Fixed(main, one, two), x, y)
+        config = qann(f"methods.paths-ensemble.weight={weight}")
+        found = loss_of(Fixed(teacher), config)(Fixed(main, one, two), x, y)
         wanted = F.cross_entropy(main, y) + kl(main) + weight * (4 / 8 * kl(one) + 2 / 8 * kl(two))
         assert found == pytest.approx(float(wanted), rel=1e-5)
-    alone = PathsEnsemble(Fixed(teacher), qann("neuron.paths="))(Fixed(main), x, y)
+    alone = loss_of(Fixed(teacher), qann("neuron.paths="))(Fixed(main), x, y)
     assert alone == pytest.approx(float(F.cross_entropy(main, y) + kl(main)), rel=1e-5)
 
 
@@ -99,7 +112,7 @@ def test_the_teacher_does_not_learn(tmp_path):
     before = {name: value.clone() for name, value in teacher.state_dict().items()}
     config = qann()
     model = with_weights_of(teacher.state_dict(), config)
-    train(config, RunFolder(tmp_path), model=model, objective=PathsEnsemble(teacher, config))
+    train(config, RunFolder(tmp_path), model=model, teacher=teacher)
     assert all(torch.equal(before[name], value) for name, value in teacher.state_dict().items())
 
 
@@ -110,12 +123,15 @@ def test_paths_without_a_teacher_are_refused_before_anything_is_written(tmp_path
 
 
 def test_training_of_paths_resumes_to_the_same_losses(tmp_path):
-    teacher, config = make_model(ann()), qann("epochs=2", "checkpoint_every=2", "model=resnet8-thin", "reroute=true")
+    teacher, config = (
+        make_model(ann()),
+        qann("epochs=2", "checkpoint_every=2", "model=resnet8-thin", "methods.paths-ensemble.reroute=true"),
+    )
     teacher = make_model(ann("model=resnet8-thin"))
 
     def losses(folder, **how):
         model = with_weights_of(teacher.state_dict(), config)
-        train(config, folder, model=model, objective=PathsEnsemble(teacher, config), **how)
+        train(config, folder, model=model, teacher=teacher, **how)
         return [line["loss"] for line in folder.metrics() if "loss" in line]
 
     whole = losses(RunFolder(tmp_path / "whole"))
@@ -136,10 +152,32 @@ def test_training_of_paths_resumes_to_the_same_losses(tmp_path):
 def test_a_run_of_relus_is_fine_tuned_with_paths_and_rerouting():
     made = finetune_config(ann("epochs=9"))
     assert (made.bits, made.neuron.levels, made.neuron.paths) == (Bits(8, 4, 1), 8, (4, 2))
-    assert made.reroute
+    assert made.methods == {"paths-ensemble": PathsEnsembleSettings(reroute=True, weight=1)}
     assert made.epochs == 3
 
 
 def test_reroute_is_for_qrelus():
-    with pytest.raises(UserError, match="reroute"):
-        make_model(ann("reroute=true"))
+    with pytest.raises(UserError, match=r"methods\.paths-ensemble: got 'relu'"):
+        make_model(ann("methods.paths-ensemble.reroute=true"))
+
+
+def test_paths_without_the_method_are_refused():
+    with pytest.raises(UserError, match=r"neuron\.paths: got \(4, 2\); methods\.paths-ensemble trains them"):
+        make_model(qann("methods.paths-ensemble=null"))
+
+
+def test_without_the_method_a_network_of_qrelus_is_morphed_all_the_same():
+    edits = ("model=resnet8-thin", "neuron.paths=")
+    with_, without = (make_model(qann(*edits, f"methods.paths-ensemble={m}")) for m in ("{}", "null"))
+    assert str(with_) == str(without)
+    shared = [len({id(p) for p in made.parameters()}) for made in (with_, without)]
+    assert shared[0] == shared[1]
+
+
+def test_without_a_teacher_and_paths_the_loss_is_the_configs_own():
+    config = qann("neuron.paths=")
+    (method,) = methods_of(config).values()
+    model = make_model(config)
+    method.start(Training(config, RunFolder("never-written"), model, graph_of(config, model)))
+    own = object()
+    assert method.loss(own) is own

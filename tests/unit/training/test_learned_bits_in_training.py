@@ -23,7 +23,8 @@ from bitspike.ir import Graph
 from bitspike.recipes import recipe
 from bitspike.training import OptimizerConfig, RunFolder, TrainConfig, override, train
 from bitspike.training.checkpoint import load_model
-from bitspike.training.learned_bits import LearnedBits, adaptive_neurons, adaptive_weights
+from bitspike.training.methods import LearnedBits, LearnedBitsSettings, Training
+from bitspike.training.methods.learned_bits import adaptive_neurons, adaptive_weights
 from bitspike.training.optimizer import lr_at, make_optimizer, set_lr
 from bitspike.training.setup import graph_of, make_model
 
@@ -31,8 +32,8 @@ SMALL = (
     "dataset=digits", "augment=", "tensorboard=false", "channels=4,4,8", "train_size=256", "validation_size=100",
     "epochs=2", "batch_size=64",
 )  # fmt: skip
-BUDGET = "adaptive.budget"
-UNSQUEEZED = ("neuron.squeeze=false", "adaptive.learns=w,s")
+BUDGET = "methods.learned-bits.budget"
+UNSQUEEZED = ("neuron.squeeze=false", "methods.learned-bits.learns=w,s")
 Made = tuple[TrainConfig, nn.Module, LearnedBits]
 
 
@@ -44,7 +45,15 @@ def adaptive(*edits: str) -> TrainConfig:
 def made(*edits: str) -> Made:
     config = adaptive(*edits)
     model = make_model(config)
-    return config, model, LearnedBits(model, graph_of(config, model), config)
+    learned = LearnedBits(settings_of(config))
+    learned.start(Training(config, RunFolder("never-written"), model, graph_of(config, model)))
+    return config, model, learned
+
+
+def settings_of(config: TrainConfig) -> LearnedBitsSettings:
+    settings = config.methods["learned-bits"]
+    assert isinstance(settings, LearnedBitsSettings)
+    return settings
 
 
 @torch.no_grad()
@@ -102,7 +111,10 @@ def test_the_gradient_of_the_penalty_is_sign_times_weight_times_share(
     target: tuple[float, ...], penalty: tuple[float, ...], seed: int
 ) -> None:
     """Eq. 21, straight through the rounding: ``sign(mean - target) l size/sum``."""
-    edits = (f"adaptive.{k}={'/'.join(f'{v:.6f}' for v in vs)}" for k, vs in (("target", target), ("penalty", penalty)))
+    edits = (
+        f"methods.learned-bits.{k}={'/'.join(f'{v:.6f}' for v in vs)}"
+        for k, vs in (("target", target), ("penalty", penalty))
+    )
     config, model, learned = made(*edits)
     generator = torch.Generator().manual_seed(seed)
     give(model, lambda key, lo, hi: lo + (hi - lo) * float(torch.rand((), generator=generator)))
@@ -111,12 +123,11 @@ def test_the_gradient_of_the_penalty_is_sign_times_weight_times_share(
     term.backward()
     of_weights, of_neurons = sizes(graph_of(config, model))
     means = {key: float(mean.detach()) for key, mean in learned.means().items()}
-    assert config.adaptive.target is not None
+    target, penalty = settings_of(config).target or (), settings_of(config).penalty
     push = {
-        key: math.copysign(weight, means[key] - goal)
-        for key, goal, weight in zip("wst", config.adaptive.target, config.adaptive.penalty, strict=True)
+        key: math.copysign(weight, means[key] - goal) for key, goal, weight in zip("wst", target, penalty, strict=True)
     }
-    gaps = {key: abs(means[key] - goal) for key, goal in zip("wst", config.adaptive.target, strict=True)}
+    gaps = {key: abs(means[key] - goal) for key, goal in zip("wst", target, strict=True)}
     assert float(term.detach()) == pytest.approx(sum(abs(push[key]) * gaps[key] for key in "wst"), rel=1e-4, abs=1e-6)
     if min(gaps.values()) < 1e-5:
         return
@@ -131,7 +142,7 @@ def test_the_gradient_of_the_penalty_is_sign_times_weight_times_share(
 
 
 def test_on_its_target_a_network_is_not_pushed() -> None:
-    _, model, learned = made("adaptive.target=4/4/2")
+    _, model, learned = made("methods.learned-bits.target=4/4/2")
     term = learned.penalty()
     assert isinstance(term, torch.Tensor)
     assert float(term.detach()) == 0
@@ -140,12 +151,12 @@ def test_on_its_target_a_network_is_not_pushed() -> None:
 
 
 def test_without_a_target_nothing_is_added() -> None:
-    assert made("adaptive.target=null")[2].penalty() == 0.0
+    assert made("methods.learned-bits.target=null")[2].penalty() == 0.0
 
 
 @pytest.mark.parametrize("learns", ["", "w", "s", "t", "w,s", "w,t", "s,t", "w,s,t"])
 def test_only_what_is_to_be_learned_has_a_gradient(learns: str) -> None:
-    _, model, learned = made(f"adaptive.learns={learns}")
+    _, model, learned = made(f"methods.learned-bits.learns={learns}")
     some = set(filter(None, learns.split(",")))
     for name, parameter in model.named_parameters():
         if name.endswith("learned_bits"):
@@ -212,7 +223,7 @@ def test_a_budget_pushes_by_its_excess_alone(limit: str) -> None:
     spent = counted(config, model)[limit]
     for share, wanted in ((1.0001, 0.0), (0.5, 0.5 * 1.0)):
         budget = json.dumps({f"max_{limit}": spent * share})
-        _, other, under = made("adaptive.target=null", f"{BUDGET}={budget}")
+        _, other, under = made("methods.learned-bits.target=null", f"{BUDGET}={budget}")
         term = under.penalty()
         assert isinstance(term, torch.Tensor)
         assert float(term.detach()) == pytest.approx(wanted, rel=1e-5)
@@ -225,13 +236,15 @@ def test_the_excess_of_several_budgets_adds_up() -> None:
     config, model, _ = made()
     spent = counted(config, model)
     budget = json.dumps({"max_size": spent["size"] / 1.5, "max_s_ace": spent["s_ace"] / 3, "max_bit_budget": 1e9})
-    term = made("adaptive.target=null", f"{BUDGET}={budget}", "adaptive.budget_penalty=0.1")[2].penalty()
+    term = made("methods.learned-bits.target=null", f"{BUDGET}={budget}", "methods.learned-bits.budget_penalty=0.1")[
+        2
+    ].penalty()
     assert float(torch.as_tensor(term).detach()) == pytest.approx(0.1 * (0.5 + 2), rel=1e-5)
 
 
 def test_a_budget_of_energy_alone_pushes_nothing() -> None:
     """Spikes are not foretold: the search measures them."""
-    assert float(made("adaptive.target=null", BUDGET + '={"max_energy": 1}')[2].penalty()) == 0
+    assert float(made("methods.learned-bits.target=null", BUDGET + '={"max_energy": 1}')[2].penalty()) == 0
 
 
 # What is refused
@@ -240,13 +253,25 @@ def test_a_budget_of_energy_alone_pushes_nothing() -> None:
 @pytest.mark.parametrize(
     ("edits", "says"),
     [
-        (["adaptive.target=0.5/2/1"], "adaptive.target: got '0.5 weight bits'; they are learned from 1 to 6"),
-        (["adaptive.target=6.5/2/1"], "adaptive.target: got '6.5 weight bits'"),
-        (["adaptive.target=2/7/1"], "adaptive.target: got '7 spike bits'; they are learned from 1 to 6"),
-        (["adaptive.target=2/2/3.5"], "adaptive.target: got '3.5 steps'; they are learned from 1 to 3"),
-        (["neuron.squeeze=false"], "adaptive.learns: got 'w,s,t'; want neuron.squeeze=true, or adaptive.learns=w,s"),
-        (["adaptive.target=2/2"], "adaptive.target"),
-        (["adaptive.learns=w,x"], "adaptive.learns"),
+        (
+            ["methods.learned-bits.target=0.5/2/1"],
+            "methods.learned-bits.target: got '0.5 weight bits'; they are learned from 1 to 6",
+        ),
+        (["methods.learned-bits.target=6.5/2/1"], "methods.learned-bits.target: got '6.5 weight bits'"),
+        (
+            ["methods.learned-bits.target=2/7/1"],
+            "methods.learned-bits.target: got '7 spike bits'; they are learned from 1 to 6",
+        ),
+        (
+            ["methods.learned-bits.target=2/2/3.5"],
+            "methods.learned-bits.target: got '3.5 steps'; they are learned from 1 to 3",
+        ),
+        (
+            ["neuron.squeeze=false"],
+            "methods.learned-bits.learns: got 'w,s,t'; want neuron.squeeze=true, or methods.learned-bits.learns=w,s",
+        ),
+        (["methods.learned-bits.target=2/2"], "methods.learned-bits.target"),
+        (["methods.learned-bits.learns=w,x"], "methods.learned-bits.learns"),
         ([BUDGET + '={"max_size": 0}'], "max_size"),
         ([BUDGET + '={"max_weight": 5}'], "max_weight"),
     ],
@@ -258,10 +283,10 @@ def test_what_cannot_be_learned_is_one_line(edits: list[str], says: str) -> None
     assert "\n" not in str(refused.value)
 
 
-@pytest.mark.parametrize("edit", ["adaptive.target=2/2/1", "adaptive.renewal=", "adaptive.learns=w"])
+@pytest.mark.parametrize("edit", ["target=2/2/1", "renewal=", "learns=w", "penalty=4e-2/4e-2/1e-2"])
 def test_settings_that_nothing_reads_are_refused(edit: str) -> None:
-    config = override(recipe("digits-convnet"), [edit])
-    wanted = rf"^{edit.partition('=')[0]}: got .*only quantizer=adaptive and neuron\.kind=adaptive read it$"
+    config = override(recipe("digits-convnet"), [f"methods.learned-bits.{edit}"])
+    wanted = r"^methods\.learned-bits: got 'quantizer=lsq-channel, .*only adaptive ones learn .*, or null$"
     with pytest.raises(UserError, match=wanted) as refused:
         make_model(config)
     assert "\n" not in str(refused.value)
@@ -280,11 +305,11 @@ def active(model: nn.Module) -> dict[str, bool]:
 
 def test_renewal_stops_for_each_kind_once_it_is_near_its_target_and_stays_off() -> None:
     """Near is 0.24 of the way from 4 to 2: a mean below 2.48."""
-    _, model, learned = made("adaptive.renewal=w,s", "adaptive.renewal_epochs=3")
+    _, model, learned = made("methods.learned-bits.renewal=w,s", "methods.learned-bits.renewal_epochs=3")
     seen = []
     for epoch, (w, s) in enumerate([(2, 4), (2, 3), (3, 4), (3, 2), (4, 4)]):
         give(model, lambda key, lo, hi, w=w, s=s: {"w": w, "s": s, "t": 1}[key])
-        told = learned.watch(epoch)
+        told = learned.after_epoch(epoch)
         assert told["mean_bits"] == {"w": w, "s": s, "t": 1}
         assert told["target"] == (2, 2, 1)
         seen.append(active(model))
@@ -299,29 +324,34 @@ def test_renewal_stops_for_each_kind_once_it_is_near_its_target_and_stays_off() 
 
 
 def test_renewal_of_weights_stops_by_itself_too() -> None:
-    _, model, learned = made("adaptive.renewal=w,s", "adaptive.renewal_epochs=0")
+    _, model, learned = made("methods.learned-bits.renewal=w,s", "methods.learned-bits.renewal_epochs=0")
     give(model, lambda key, lo, hi: {"w": 2, "s": 3, "t": 1}[key])
-    learned.watch(0)
+    learned.after_epoch(0)
     assert active(model) == {"w": False, "s": True}
 
 
 @pytest.mark.parametrize(
     ("edits", "after"),
     [
-        (["adaptive.renewal="], {"w": False, "s": False}),
-        (["adaptive.renewal=s", "adaptive.target=null"], {"w": False, "s": True}),
-        (["adaptive.renewal=w"], {"w": True, "s": False}),
+        (["methods.learned-bits.renewal="], {"w": False, "s": False}),
+        (["methods.learned-bits.renewal=s", "methods.learned-bits.target=null"], {"w": False, "s": True}),
+        (["methods.learned-bits.renewal=w"], {"w": True, "s": False}),
     ],
 )
 def test_renewal_is_for_the_kinds_that_are_named(edits: list[str], after: dict[str, bool]) -> None:
-    _, model, learned = made(*edits, "adaptive.renewal_epochs=0")
-    learned.watch(50)
+    _, model, learned = made(*edits, "methods.learned-bits.renewal_epochs=0")
+    learned.after_epoch(50)
     assert active(model) == after
 
 
 def test_renewal_that_is_off_is_off_from_the_first_step(tmp_path: Path) -> None:
     """Not only after the first epoch."""
-    config = adaptive("adaptive.renewal=", "adaptive.learns=s", "adaptive.penalty=0/2000/0", "epochs=1")
+    config = adaptive(
+        "methods.learned-bits.renewal=",
+        "methods.learned-bits.learns=s",
+        "methods.learned-bits.penalty=0/2000/0",
+        "epochs=1",
+    )
     folder = RunFolder(tmp_path / "run")
     train(config, folder)
     tensors = load_file(folder.checkpoint_file)
@@ -350,7 +380,13 @@ class Killer:
             raise KilledError
 
 
-FAST = ("epochs=3", "optimizer.lr=0.1", "optimizer.time_steps_lr=0.1", "adaptive.penalty=8/8/8", "checkpoint_every=3")
+FAST = (
+    "epochs=3",
+    "optimizer.lr=0.1",
+    "methods.learned-bits.time_steps_lr=0.1",
+    "methods.learned-bits.penalty=8/8/8",
+    "checkpoint_every=3",
+)
 
 
 def left(folder: RunFolder) -> dict[str, Any]:
@@ -380,15 +416,15 @@ def test_a_killed_run_goes_on_to_the_identical_end(whole: RunFolder, tmp_path: P
 
 def test_the_comparison_of_runs_can_fail(whole: RunFolder, tmp_path: Path) -> None:
     folder = RunFolder(tmp_path / "other")
-    train(adaptive(*FAST, "adaptive.penalty=8/8/8.01"), folder)
+    train(adaptive(*FAST, "methods.learned-bits.penalty=8/8/8.01"), folder)
     assert repr(left(folder)) != repr(left(whole))
 
 
 def test_a_run_resumed_towards_another_target_is_refused(whole: RunFolder) -> None:
     with pytest.raises(
-        UserError, match=r"--resume with adaptive\.target: got \[1\.0, 1\.0, 1\.0\]; the run"
+        UserError, match=r"--resume with methods\.learned-bits\.target: got \[1\.0, 1\.0, 1\.0\]; the run"
     ) as refused:
-        train(adaptive(*FAST, "adaptive.target=1/1/1"), whole, resume=True)
+        train(adaptive(*FAST, "methods.learned-bits.target=1/1/1"), whole, resume=True)
     assert "\n" not in str(refused.value)
 
 
@@ -426,7 +462,9 @@ def test_the_metrics_tell_the_mean_bits_of_every_epoch(whole: RunFolder) -> None
 
 def test_a_run_of_fixed_bits_writes_no_bits(tmp_path: Path) -> None:
     folder = RunFolder(tmp_path / "run")
-    result = train(adaptive("adaptive.learns=", "adaptive.target=null", "bits=2/2/1", "epochs=1"), folder)
+    result = train(
+        adaptive("methods.learned-bits.learns=", "methods.learned-bits.target=null", "bits=2/2/1", "epochs=1"), folder
+    )
     assert not folder.bits_file.exists()
     assert (result["bits_learned"], result["bit_budget"]) == (False, 4)
     assert (result["mean_w"], result["mean_s"], result["mean_t"]) == (2, 2, 1)
@@ -436,12 +474,18 @@ def test_a_run_of_fixed_bits_writes_no_bits(tmp_path: Path) -> None:
 # The optimizer
 
 
+def optimizer_of(config: OptimizerConfig, *edits: str) -> tuple[dict[int, str], torch.optim.Optimizer]:
+    """The names of a model's parameters, and its optimizer as a run has it."""
+    _, model, learned = made(*edits)
+    return {id(p): n for n, p in model.named_parameters()}, make_optimizer(
+        model, config, learned.parameter_groups(model)
+    )
+
+
 @pytest.mark.parametrize("kind", ["sgd", "adamw"])
 def test_time_steps_have_a_rate_of_their_own_with_the_same_schedule(kind: str) -> None:
-    model = make_model(adaptive())
-    config = OptimizerConfig(kind=kind, lr=0.1, weight_decay=0.5, time_steps_lr=0.01)  # type: ignore[arg-type]
-    optimizer = make_optimizer(model, config)
-    names = {id(p): n for n, p in model.named_parameters()}
+    config = OptimizerConfig(kind=kind, lr=0.1, weight_decay=0.5)  # type: ignore[arg-type]
+    names, optimizer = optimizer_of(config, "methods.learned-bits.time_steps_lr=0.01")
     assert sorted(id(p) for group in optimizer.param_groups for p in group["params"]) == sorted(names)
     for step in (0, 7, 99):
         rate = lr_at(step, 10, 10, config)
@@ -455,6 +499,38 @@ def test_time_steps_have_a_rate_of_their_own_with_the_same_schedule(kind: str) -
 
 
 def test_without_a_rate_of_their_own_time_steps_have_that_of_all() -> None:
-    optimizer = make_optimizer(make_model(adaptive()), OptimizerConfig(lr=0.1))
+    names, optimizer = optimizer_of(OptimizerConfig(lr=0.1), "methods.learned-bits.time_steps_lr=null")
     set_lr(optimizer, 0.05)
     assert {group["lr"] for group in optimizer.param_groups} == {0.05}
+    apart = [names[id(p)] for p in optimizer.param_groups[-1]["params"]]
+    assert apart == [name for name in names.values() if name.endswith("learned_T")]
+
+
+# Without the method
+
+
+def test_without_the_method_bits_stay_as_they_start() -> None:
+    model = make_model(adaptive("methods.learned-bits=null"))
+    fixed = [n for n, p in model.named_parameters() if not p.requires_grad]
+    assert fixed == [n for n, _ in model.named_parameters() if n.endswith(("learned_bits", "learned_T"))]
+    assert fixed
+    assert set(active(model).values()) == {False}
+
+
+def test_the_uniform_twin_is_a_run_that_learns_no_bits(tmp_path: Path) -> None:
+    """Leaving the method out is learning nothing towards nothing."""
+
+    def left_by(name: str, *edits: str) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+        folder = RunFolder(tmp_path / name)
+        train(adaptive("bits=2/2/1", "epochs=1", *edits), folder)
+        lines = [{k: v for k, v in line.items() if k != "seconds"} for line in folder.metrics()]
+        return lines, json.loads(folder.result_file.read_text())
+
+    without, result = left_by("without", "methods.learned-bits=null")
+    nothing, counted = left_by("nothing", "methods.learned-bits.learns=", "methods.learned-bits.target=null")
+    assert without == nothing
+    own = {"bits_learned", "s_ace_paper_001"}  # what the method says of a run, and of no other
+    assert counted.keys() - result.keys() == own
+    assert {k: v for k, v in counted.items() if k not in own | {"seconds"}} == {
+        k: v for k, v in result.items() if k != "seconds"
+    }

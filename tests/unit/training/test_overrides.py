@@ -22,6 +22,8 @@ from bitspike.neurons import (
 from bitspike.quant import AdaptiveWeightsSettings, BinarySettings, PerChannelLSQSettings
 from bitspike.recipes import RECIPES, recipe
 from bitspike.training import override
+from bitspike.training.methods import AnnealedSignSettings, SpikeRegulationSettings
+from bitspike.training.migrate import migrate
 from bitspike.training.overrides import parse_config
 from bitspike.training.setup import make_model
 
@@ -79,6 +81,16 @@ def test_edits_reach_every_kind_of_value() -> None:
         ("quantizer.spare_bits=1", "quantizer.spare_bits: got 1; quantizer.kind=lsq-channel does not read it"),
         ("channels=4,x", "channels.1: got 'x'"),
         ("seed=-1", "seed: got -1"),
+        ("methods.spike-regulatoin.weight=1", "did you mean 'methods.spike-regulation.weight'?"),
+        ("methods.spike-regulation.wieght=1", "did you mean 'methods.spike-regulation.weight'?"),
+        ("methods.spike-regulation.weight=-1", "methods.spike-regulation.weight: got -1"),
+        ("methods.spike-regulation.weight=NaN", "methods.spike-regulation.weight"),
+        ("methods.annealed-sign=5", "methods.annealed-sign: got 5; want its settings, first, last, or null"),
+        ('methods.annealed-sign={"fist": 1}', "key of methods.annealed-sign: got 'fist'; did you mean 'first'?"),
+        ('methods={"annealed-sing": {}}', "method: got 'annealed-sing'; did you mean 'annealed-sign'?"),
+        ("methods=5", "methods: got 5"),
+        ("reroute=true", "--set key: got 'reroute'; it is methods.paths-ensemble.reroute now"),
+        ("loss.spike_lambda=1", "it is methods.spike-regulation.weight now"),
     ],
 )
 def test_a_wrong_edit_is_one_line_that_names_it(edit: str, named: str) -> None:
@@ -86,6 +98,23 @@ def test_a_wrong_edit_is_one_line_that_names_it(edit: str, named: str) -> None:
         override(recipe("digits-convnet"), [edit])
     assert named in str(refused.value)
     assert "\n" not in str(refused.value)
+
+
+def test_a_method_is_added_edited_and_left_out() -> None:
+    config = recipe("qsnn-vggsnn-thin-fashion")
+    regulation, sign = SpikeRegulationSettings(weight=1e-3), AnnealedSignSettings(first=0.1, last=10)
+    assert config.methods == {"spike-regulation": regulation, "annealed-sign": sign}
+    edited = override(config, ["methods.spike-regulation.reduction=sum", "methods.annealed-sign=null"])
+    assert edited.methods == {"spike-regulation": SpikeRegulationSettings(weight=1e-3, reduction="sum")}
+    plain = recipe("digits-convnet")
+    added = override(plain, ["methods.annealed-sign.last=5"])
+    assert added.methods == {"annealed-sign": AnnealedSignSettings(first=0.1, last=5)}
+    assert override(plain, ["methods.annealed-sign={}"]).methods == {"annealed-sign": AnnealedSignSettings()}
+    assert override(added, ["methods.annealed-sign=null"]) == plain
+    assert override(plain, ["methods.annealed-sign=null"]) == plain
+    again = override(added, ["methods.annealed-sign=null", "methods.annealed-sign.first=1"])
+    assert again.methods == {"annealed-sign": AnnealedSignSettings(first=1)}
+    assert override(config, ["methods={}"]).methods == {}
 
 
 def test_an_unknown_recipe_is_refused() -> None:
@@ -203,7 +232,7 @@ def earlier(neuron: dict[str, object], quantizer: str = "lsq-channel") -> dict[s
 
 @pytest.mark.parametrize("kind", NEURONS)
 def test_a_bag_of_usual_settings_is_the_usual_neuron(kind: str) -> None:
-    assert parse_config(earlier({"kind": kind})).neuron == neuron_settings(kind)
+    assert parse_config(migrate(earlier({"kind": kind}))).neuron == neuron_settings(kind)
 
 
 @pytest.mark.parametrize("name", RECIPES)
@@ -212,18 +241,25 @@ def test_the_recipes_as_they_were_written_load_as_they_are(name: str) -> None:
     raw = config.model_dump(mode="json")
     ignored = {"v_reset": None} if config.neuron.kind == "adaptive" else {}
     quantizer = raw["quantizer"]["kind"]
-    assert parse_config({**raw, "neuron": {**BAG, **ignored, **raw["neuron"]}, "quantizer": quantizer}) == config
+    assert (
+        parse_config(migrate({**raw, "neuron": {**BAG, **ignored, **raw["neuron"]}, "quantizer": quantizer})) == config
+    )
 
 
 def test_spare_bits_of_the_neuron_are_the_quantizers_too() -> None:
-    both = parse_config(earlier({"kind": "adaptive", "tau": 1.0, "v_reset": None, "spare_bits": 0}, "adaptive"))
+    both = parse_config(
+        migrate(earlier({"kind": "adaptive", "tau": 1.0, "v_reset": None, "spare_bits": 0}, "adaptive"))
+    )
     assert both.neuron == AdaptiveSettings(tau=1.0, spare_bits=0)
     assert both.quantizer == AdaptiveWeightsSettings(spare_bits=0)
 
 
 def test_what_changed_nothing_is_dropped_and_what_was_refused_still_is() -> None:
-    assert parse_config(earlier({"kind": "multi-level", "tau": 7.0, "v_reset": 0.3})).neuron == MultiLevelSettings()
+    assert (
+        parse_config(migrate(earlier({"kind": "multi-level", "tau": 7.0, "v_reset": 0.3}))).neuron
+        == MultiLevelSettings()
+    )
     with pytest.raises(UserError, match=r"neuron\.levels: got 4; neuron\.kind=lif does not read it"):
-        parse_config(earlier({"kind": "lif", "levels": 4}))
+        parse_config(migrate(earlier({"kind": "lif", "levels": 4})))
     with pytest.raises(UserError, match=r"neuron\.kind: got 'lief'"):
-        parse_config(earlier({"kind": "lief"}))
+        parse_config(migrate(earlier({"kind": "lief"})))

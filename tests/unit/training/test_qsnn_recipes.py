@@ -11,6 +11,7 @@ from bitspike.neurons import SpikingNode
 from bitspike.quant import BinaryRegulated, MaxScaled, synapses, weight_quantizer
 from bitspike.recipes import qsnn, recipe
 from bitspike.training import TrainConfig
+from bitspike.training.methods import AnnealedSignSettings, SpikeRegulationSettings
 from bitspike.training.setup import graph_of, make_model
 
 NAMES = [name.replace("_", "-") for name in qsnn.__all__]
@@ -25,8 +26,11 @@ def test_the_published_numbers(name: str) -> None:
     assert (optimizer.kind, optimizer.lr, optimizer.momentum, optimizer.weight_decay) == ("sgd", 0.1, 0.9, 1e-4)
     assert (optimizer.warmup_epochs, config.batch_size, config.epochs) == (0, 256, 300)
     assert (loss.kind, loss.tet_lambda, loss.label_smoothing) == ("tet", 0, 0)  # cross-entropy of every step
-    assert (loss.spike_lambda, loss.spike_reduction) == (1e-3, "mean")
-    assert (config.quantizer.kind, config.sign_temperature) == ("ws-dr", (0.1, 10))
+    assert config.methods == {
+        "spike-regulation": SpikeRegulationSettings(weight=1e-3, reduction="mean"),
+        "annealed-sign": AnnealedSignSettings(first=0.1, last=10),
+    }
+    assert config.quantizer.kind == "ws-dr"
     assert (neuron.kind, neuron.tau, neuron.v_reset, neuron.detach_reset) == ("quant-lif", 2.0, 0.0, False)
     assert (neuron.surrogate_function, neuron.membrane) == (None, "carry")
     assert config.augment == ("crop4", "flip", "autoaugment", "cutout16")

@@ -18,13 +18,15 @@ from bitspike import UserError
 from bitspike.neurons import IFNode, MultiBitLIFNode
 from bitspike.quant import BinaryRegulated
 from bitspike.training import LossConfig, RunFolder, TrainConfig, train
-from bitspike.training.loss import loss_of, spike_regulation
-from bitspike.training.regulation import FiringRates, set_sign_temperature, sign_temperature_at
+from bitspike.training.loss import loss_of
+from bitspike.training.methods import SpikeRegulation, SpikeRegulationSettings, Training
+from bitspike.training.methods.annealed_sign import set_temperature, temperature_at
+from bitspike.training.methods.spike_regulation import FiringRates, spike_regulation
 from bitspike.training.setup import make_model
 
 Tiny = Callable[..., TrainConfig]
 Losses = Callable[[TrainConfig], list[float]]
-SIGNS = ("bits=1/1/2/2", "neuron.kind=quant-lif", "quantizer=ws-dr", "sign_temperature=[0.1, 10]")
+SIGNS = ("bits=1/1/2/2", "neuron.kind=quant-lif", "quantizer=ws-dr", "methods.annealed-sign.first=0.1")
 
 
 # Spikes
@@ -44,15 +46,36 @@ def test_its_gradient_is_twice_the_distance(reduction: str, layers: int) -> None
     assert rates.grad.tolist() == [-0.5 / layers, 1.0 / layers]
 
 
+def regulated(model: nn.Module, **settings: Any) -> float:
+    """What a loss of 1 becomes with spike regulation, in one pass of ones through ``model``."""
+    method = SpikeRegulation(SpikeRegulationSettings(**settings))
+    method.start(Training(None, None, model, None))  # type: ignore[arg-type]
+
+    def one(model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
+        model(x)
+        return torch.ones(())
+
+    return float(method.loss(one)(model, torch.ones(1, 4, 3), torch.zeros(4)).detach())
+
+
+class Every(nn.Module):
+    """Lets one of so many neurons through, so that the next layer has a rate."""
+
+    def __init__(self, of: int) -> None:
+        super().__init__()
+        self.of = of
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * (torch.arange(x.numel()).reshape(x.shape) % self.of == 0)
+
+
 @pytest.mark.parametrize(("reduction", "term"), [("sum", 0.3125), ("mean", 0.15625)])
 def test_the_loss_adds_it_with_its_weight(reduction: str, term: float) -> None:
-    logits, labels = torch.randn(2, 3, 4), torch.tensor([0, 1, 2])
-    rates = [torch.tensor(0.25), torch.tensor(1.0)]
-    config = LossConfig(spike_lambda=0.5, spike_reduction=reduction)  # type: ignore[arg-type]
-    alone = loss_of(logits, labels, LossConfig())
-    torch.testing.assert_close(loss_of(logits, labels, config, rates), alone + 0.5 * term)
-    assert torch.equal(loss_of(logits, labels, LossConfig(), rates), alone)
-    assert torch.equal(loss_of(logits, labels, config), alone)  # no hidden layer, no term
+    """Hidden rates of 1 and a quarter: (1/2)^2 and (1/4)^2."""
+    model = nn.Sequential(IFNode(1), IFNode(1), Every(4), IFNode(1))
+    assert regulated(model, weight=0.5, reduction=reduction) == 1 + 0.5 * term
+    assert regulated(model, weight=0.0, reduction=reduction) == 1
+    assert regulated(nn.Sequential(IFNode(1)), weight=0.5, reduction=reduction) == 1  # no hidden layer, no term
 
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.1])
@@ -124,17 +147,20 @@ def test_evaluation_gathers_nothing() -> None:
 
 
 def test_a_network_without_neurons_adds_nothing_to_the_loss() -> None:
-    model = nn.Linear(3, 2)
+    assert regulated(nn.Linear(3, 2), weight=1) == 1
+
+
+def test_what_a_pass_left_is_forgotten_by_the_next() -> None:
+    """A loss that runs the network without asking for its rates keeps none of them."""
+    model = nn.Sequential(IFNode(1), IFNode(1))
     rates = FiringRates(model)
-    logits, labels = model(torch.ones(1, 4, 3)), torch.tensor([0, 1, 0, 1])
-    assert rates.take() == []
-    assert torch.equal(
-        loss_of(logits, labels, LossConfig(spike_lambda=1), rates.take()), loss_of(logits, labels, LossConfig())
-    )
+    for _ in range(3):
+        model(torch.ones(1, 3))
+    assert len(rates.take()) == 1
 
 
 def test_regulation_changes_a_run_from_its_first_loss(tiny: Tiny, losses: Losses) -> None:
-    without, with_ = losses(tiny(*SIGNS)), losses(tiny(*SIGNS, "loss.spike_lambda=1"))
+    without, with_ = losses(tiny(*SIGNS)), losses(tiny(*SIGNS, "methods.spike-regulation.weight=1"))
     assert with_[0] != without[0]
     assert 0 <= with_[0] - without[0] <= 0.25
 
@@ -144,7 +170,7 @@ def test_regulation_changes_a_run_from_its_first_loss(tiny: Tiny, losses: Losses
 
 @given(st.floats(1e-3, 1e3), st.floats(1e-3, 1e3), st.integers(2, 400))
 def test_the_temperature_has_equal_ratios_and_exact_ends(first: float, last: float, epochs: int) -> None:
-    found = [sign_temperature_at(epoch, epochs, first, last) for epoch in range(epochs)]
+    found = [temperature_at(epoch, epochs, first, last) for epoch in range(epochs)]
     assert (found[0], found[-1]) == (first, last)
     ratio = (last / first) ** (1 / (epochs - 1))
     for before, after in pairwise(found):
@@ -152,8 +178,8 @@ def test_the_temperature_has_equal_ratios_and_exact_ends(first: float, last: flo
 
 
 def test_the_temperature_of_one_epoch_is_the_first() -> None:
-    assert sign_temperature_at(0, 1, 0.1, 10) == 0.1
-    assert [round(sign_temperature_at(e, 5, 0.1, 10), 9) for e in range(5)] == [0.1, 0.316227766, 1, 3.16227766, 10]
+    assert temperature_at(0, 1, 0.1, 10) == 0.1
+    assert [round(temperature_at(e, 5, 0.1, 10), 9) for e in range(5)] == [0.1, 0.316227766, 1, 3.16227766, 10]
 
 
 def temperatures(model: nn.Module) -> list[float]:
@@ -163,19 +189,23 @@ def temperatures(model: nn.Module) -> list[float]:
 def test_it_reaches_every_layer_of_signs(tiny: Tiny) -> None:
     model = make_model(tiny(*SIGNS, 'layers={"features.0.0": {"w": 8}}'))
     assert temperatures(model) == [1.0, 1.0, 1.0]
-    set_sign_temperature(model, 2.5)
+    set_temperature(model, 2.5)
     assert temperatures(model) == [2.5, 2.5, 2.5]
 
 
 @pytest.mark.parametrize("quantizer", ["lsq", "lsq-channel", "uniform"])
 def test_a_temperature_that_nothing_would_read_is_refused(tiny: Tiny, tmp_path: Path, quantizer: str) -> None:
-    config = tiny("bits=1/1/1", "neuron.kind=lif", f"quantizer={quantizer}", "sign_temperature=[0.1, 10]")
-    with pytest.raises(
-        UserError, match=rf"sign_temperature: got \(0.1, 10.0\); want null: .* {quantizer} has no"
-    ) as no:
+    config = tiny("bits=1/1/1", "neuron.kind=lif", f"quantizer={quantizer}", "methods.annealed-sign.last=10")
+    name = "UniformSymmetric" if quantizer == "uniform" else "LSQ"
+    with pytest.raises(UserError, match=rf"methods\.annealed-sign: got '{name}'; want null: .* signs") as no:
         train(config, RunFolder(tmp_path / "run"))
     assert "\n" not in str(no.value)
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("bits", ["16/1/2", "8/1/2"])
+def test_the_wider_twins_of_signs_have_none_to_anneal(tiny: Tiny, bits: str) -> None:
+    assert temperatures(make_model(tiny(*SIGNS, f"bits={bits}"))) == []
 
 
 QUANTIZERS = {
@@ -213,7 +243,7 @@ class KillsAt:
 def test_a_killed_run_of_signs_resumes_to_the_same_weights_and_temperature(
     tiny: Tiny, tmp_path: Path, step: int
 ) -> None:
-    config = tiny(*SIGNS, "epochs=4", "checkpoint_every=1", "loss.spike_lambda=0.01")
+    config = tiny(*SIGNS, "epochs=4", "checkpoint_every=1", "methods.spike-regulation.weight=0.01")
     straight, killed = RunFolder(tmp_path / "straight"), RunFolder(tmp_path / "killed")
     train(config, straight)
     with pytest.raises(KilledError):
@@ -222,7 +252,7 @@ def test_a_killed_run_of_signs_resumes_to_the_same_weights_and_temperature(
     names = [name for name in held if name.endswith("temperature")]
     assert len(names) == 4
     for name in names:
-        assert held[name] == torch.tensor(sign_temperature_at(step // 4 - (step == 8), 4, 0.1, 10))
+        assert held[name] == torch.tensor(temperature_at(step // 4 - (step == 8), 4, 0.1, 10))
     train(config, killed, resume=True)
     ours, theirs = load_file(killed.checkpoint_file), load_file(straight.checkpoint_file)
     assert ours.keys() == theirs.keys()
@@ -232,6 +262,6 @@ def test_a_killed_run_of_signs_resumes_to_the_same_weights_and_temperature(
 
 
 def test_the_temperature_of_signs_changes_what_is_learned(tiny: Tiny, losses: Losses) -> None:
-    warm, cold = losses(tiny(*SIGNS)), losses(tiny(*SIGNS, "sign_temperature=null"))
+    warm, cold = losses(tiny(*SIGNS)), losses(tiny(*SIGNS, "methods.annealed-sign=null"))
     assert warm[0] == cold[0]  # the values are the same signs
     assert warm != cold

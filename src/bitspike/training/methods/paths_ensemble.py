@@ -1,0 +1,97 @@
+"""Paths-ensemble training (paper 003): a network of Q-ReLUs learns from one of ReLUs along several paths at once."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from bitspike.bits import unsigned_range
+from bitspike.errors import UserError
+from bitspike.layers import mean_over_time, per_path
+from bitspike.models import morph
+from bitspike.neurons import QReLUSettings
+from bitspike.training.methods.method import METHODS, Method, MethodSettings, Objective, Training
+
+if TYPE_CHECKING:
+    from bitspike.training.config import TrainConfig
+
+__all__ = ["PathsEnsemble", "PathsEnsembleSettings"]
+
+
+class PathsEnsembleSettings(MethodSettings):
+    """How a network that is to be converted is changed, and learns. Its paths are ``neuron.paths``.
+
+    Attributes:
+        reroute: residual connection re-routing (Section 3.3).
+        weight: ``alpha`` of Eq. 6, of what the sub-paths lose against the teacher.
+    """
+
+    reroute: bool = False
+    weight: float = Field(1, ge=0)
+
+
+class PathsEnsemble(Method[PathsEnsembleSettings]):
+    """Morphs a network of Q-ReLUs, gives its paths batch norms of their own, and trains them by Eq. 6::
+
+        L = CE(main) + KL(main) + alpha sum_i (n_i / n) KL(path_i)
+
+    with ``KL`` to the logits of the teacher, the network of ReLUs. Without sub-paths it is distillation alone, and
+    without a teacher either, the config's own loss. One pass carries all paths, one after another in the batch
+    (`bitspike.layers.per_path`).
+    """
+
+    settings_type = PathsEnsembleSettings
+
+    def prepare(self, model: nn.Module, config: TrainConfig) -> nn.Module:
+        paths = _qrelu(config).paths
+        model = morph(model, self.settings.reroute)
+        return per_path(model, 1 + len(paths)) if paths else model
+
+    @classmethod
+    def without(cls, model: nn.Module, config: TrainConfig) -> nn.Module:
+        if not isinstance(config.neuron, QReLUSettings):
+            return model
+        if config.neuron.paths:
+            raise UserError("neuron.paths", config.neuron.paths, "methods.paths-ensemble trains them; want it, or none")
+        return morph(model)
+
+    def start(self, training: Training) -> None:
+        config, neuron = training.config, _qrelu(training.config)
+        if neuron.paths and training.teacher is None:
+            raise UserError("neuron.paths", neuron.paths, "they learn from a teacher: bitspike convert trains them")
+        self.teacher = None if training.teacher is None else training.teacher.eval().requires_grad_(False)
+        self.label_smoothing = config.loss.label_smoothing
+        n = neuron.levels or unsigned_range(config.bits.s)[1]
+        self.shares = [levels / n for levels in neuron.paths]
+
+    def loss(self, inner: Objective) -> Objective:
+        return inner if self.teacher is None else self._distilled
+
+    def _distilled(self, model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
+        assert self.teacher is not None
+        with torch.no_grad():
+            soft = mean_over_time(self.teacher.to(x.device)(x)).float().log_softmax(1)
+        paths = mean_over_time(model(x.repeat(1 + len(self.shares), 1, 1, 1))).float()
+        main, *others = paths.tensor_split(1 + len(self.shares))
+        loss = F.cross_entropy(main, y, label_smoothing=self.label_smoothing) + _distance(main, soft)
+        for share, path in zip(self.shares, others, strict=True):
+            loss = loss + self.settings.weight * share * _distance(path, soft)
+        return loss
+
+
+def _qrelu(config: TrainConfig) -> QReLUSettings:
+    if not isinstance(config.neuron, QReLUSettings):
+        raise UserError("methods.paths-ensemble", config.neuron.kind, "want neuron.kind=q-relu, or null")
+    return config.neuron
+
+
+def _distance(logits: Tensor, soft: Tensor) -> Tensor:
+    """KL divergence from the teacher's classes."""
+    return F.kl_div(logits.log_softmax(1), soft, reduction="batchmean", log_target=True)
+
+
+METHODS.register("paths-ensemble", PathsEnsemble)

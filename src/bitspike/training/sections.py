@@ -1,0 +1,25 @@
+"""What the parts of a config have in common: strict pydantic sections, and lists as the command writes them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+__all__ = ["Section", "numbers", "words"]
+
+
+class Section(BaseModel):
+    """A part of a config: it cannot be changed, and takes no key that it does not know."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+def words(value: Any) -> Any:
+    """``a,b`` on the command line is a list."""
+    return [word for word in value.split(",") if word] if isinstance(value, str) else value
+
+
+def numbers(value: Any) -> Any:
+    """``2/2/1`` on the command line is three numbers."""
+    return value.split("/") if isinstance(value, str) else value
