@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import replace
-from itertools import chain, count
 from typing import Any
 
 from torch import nn
 
 from bitspike.errors import UserError
-from bitspike.frontend import Call, Calls, Sum, View, network, read
+from bitspike.frontend import Call, Sum, View, network, read, unused
 from bitspike.layers import Encoder, OverTime
 from bitspike.quant import weight_quantizer
 
@@ -37,18 +36,14 @@ def adopt(model: nn.Module, neuron: Callable[[], nn.Module], encoder: Encoder | 
     """
     if any(isinstance(module, Encoder) for module in model.modules()):
         return model
+    read(model)  # what cannot be read is refused by its path; some of it cannot be copied either
     calls = read(deepcopy(model).float())
+    taken = {path.split(".")[0] for path in (*dict(model.named_modules()), *(call.path for call in calls))}
     images, made = calls[0], {}
-    made[images] = Call(_free("encoder", model, calls), encoder or Encoder(), (images,), ("1", "N"), "encoder")
+    made[images] = Call(unused("encoder", taken), encoder or Encoder(), (images,), ("1", "N"), "encoder")
     for call in calls[1:]:
         made[call] = replace(call, module=_house(call, neuron), inputs=tuple(made[before] for before in call.inputs))
     return network((images, *made.values()), made[calls.answer])
-
-
-def _free(name: str, model: nn.Module, calls: Calls) -> str:
-    """A name that nothing of the network has, as ``name`` is if it can be."""
-    taken = {path.split(".")[0] for path in (*dict(model.named_modules()), *(call.path for call in calls))}
-    return next(free for free in chain([name], (f"{name}_{number}" for number in count(2))) if free not in taken)
 
 
 def _house(call: Call, neuron: Callable[[], nn.Module]) -> nn.Module:

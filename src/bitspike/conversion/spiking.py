@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from bitspike.errors import UserError, closest
-from bitspike.frontend import Call, folded, read
+from bitspike.frontend import Call, folded, read, unused
 from bitspike.ir import Graph
 from bitspike.layers import Encoder, OverTime, Release, ReleasedAffine
 from bitspike.lowering import check_freezable, lower, rule_of
@@ -119,14 +119,15 @@ def _over_time(call: Call, to: _Target) -> nn.Module:
         if isinstance(layer, nn.ReLU | nn.MaxPool2d | BaseNode):
             instead = "an AvgPool2d" if isinstance(layer, nn.MaxPool2d) else "a QReLU"
             raise UserError(f"layer {call.path}.{name}", type(layer).__name__, f"cannot be converted; want {instead}")
-    for name, layer in call.module.named_children():
+    children = dict(call.module.named_children())
+    for name, layer in children.items():
         if isinstance(layer, nn.BatchNorm1d | nn.BatchNorm2d):
             made[name] = ReleasedAffine(*folded(layer, torch.float32, f"{call.path}.{name}"), to.release)
             continue
         made[name] = layer
         bias = getattr(layer, "bias", None)
         if isinstance(bias, Tensor):
-            made[f"{name}_bias"] = ReleasedAffine(torch.ones_like(bias), bias, to.release)
+            made[unused(f"{name}_bias", children)] = ReleasedAffine(torch.ones_like(bias), bias, to.release)
             layer.register_parameter("bias", None)
     return OverTime(made)
 

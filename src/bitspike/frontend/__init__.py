@@ -2,7 +2,7 @@
 
 from bitspike.frontend.batch_norm import folded
 from bitspike.frontend.build import network
-from bitspike.frontend.calls import Call, Calls
+from bitspike.frontend.calls import Call, Calls, unused
 from bitspike.frontend.read import read
 from bitspike.frontend.vocabulary import (
     KNOWN,
@@ -33,4 +33,5 @@ __all__ = [
     "folded",
     "network",
     "read",
+    "unused",
 ]

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Sequence
-from itertools import count
 from typing import Any
 
 import torch.fx
 from torch import nn
 
-from bitspike.frontend.calls import Call
+from bitspike.frontend.calls import Call, unused
 from bitspike.frontend.vocabulary import Images, MergeTime, SplitTime, Sum
 from bitspike.layers import merge_time, split_time
 
@@ -50,7 +49,7 @@ def network(calls: Sequence[Call], answer: Call, training: bool = True) -> nn.Mo
 def _free(path: str, heads: set[str]) -> str:
     head, *rest = path.split(".")
     if hasattr(torch.fx.GraphModule, head):
-        head = next(name for name in (f"{head}_{number}" for number in count(2)) if name not in heads)
+        head = unused(head, heads, dir(torch.fx.GraphModule))
     return ".".join((head, *rest))
 
 

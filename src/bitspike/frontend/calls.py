@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain, count
+from typing import Any
 
 from torch import nn
 
-__all__ = ["Call", "Calls"]
+__all__ = ["Call", "Calls", "unused"]
+
+
+def unused(name: str, *taken: Collection[str]) -> str:
+    """``name``, with a number where it is in one of ``taken``."""
+    numbered = (f"{name}_{number}" for number in count(2))
+    return next(free for free in chain([name], numbered) if not any(free in names for names in taken))
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,7 +48,7 @@ class Calls(Sequence[Call]):
     calls: tuple[Call, ...]
     answer: Call
 
-    def __getitem__(self, index):  # type: ignore[no-untyped-def]
+    def __getitem__(self, index: Any) -> Any:
         return self.calls[index]
 
     def __len__(self) -> int:

@@ -5,16 +5,16 @@ from __future__ import annotations
 import inspect
 import operator
 from collections.abc import Callable, Mapping
-from itertools import chain, count
+from itertools import chain
 from typing import Any
 
 import torch.fx
 from torch import nn
 
 from bitspike.errors import UserError
-from bitspike.frontend.calls import Call, Calls
+from bitspike.frontend.calls import Call, Calls, unused
 from bitspike.frontend.inplace import Names
-from bitspike.frontend.overridden import known
+from bitspike.frontend.overridden import class_of, known
 from bitspike.frontend.sizes import Shape, Size, view
 from bitspike.frontend.trace import inside, parent, trace
 from bitspike.frontend.vocabulary import WORDS, Images, MeanOverTime, MergeTime, SplitTime, Word
@@ -24,7 +24,6 @@ from bitspike.neurons import BaseNode
 __all__ = ["read"]
 
 VIEWS = ("view", "reshape", torch.reshape)
-SIZES = ("size", "shape")
 
 
 def read(model: nn.Module, whole: tuple[type[nn.Module], ...] = ()) -> Calls:
@@ -79,7 +78,7 @@ class _Reader:
         again = what.again if what else type(module).__module__.startswith("torch.nn") and not _holds(module)
         if path in self.taken and not again:
             raise UserError("layer", path, "called a second time; each layer runs once, so make another one")
-        name = self._fresh(path) if path in self.taken else path
+        name = unused(path, self.taken, self.modules) if path in self.taken else path
         read = _given(node, module) or [None]
         self._call(node, module, name, path, read, writes=bool(getattr(module, "inplace", False)))
 
@@ -92,12 +91,9 @@ class _Reader:
             return
         written = _label(node)
         if node.target not in self.words:
-            hint = "; to flatten, write torch.flatten(x, 1)" if written in SIZES else ""
-            raise UserError(
-                "operator", written.replace("shape", ".shape"), f"has no op in the graph{_place(node)}{hint}"
-            )
+            raise UserError("operator", written, f"has no op in the graph{self._place(node)}")
         name, word = self.words[node.target]
-        arguments = _arguments(node, word.make, node.args, node.kwargs)
+        arguments = _arguments(node, word.make)
         module = self._made(node, word, arguments)
         writes = node.target in word.writes or bool(arguments.get("inplace"))
         read = [arguments[key] for key in word.reads]
@@ -107,12 +103,12 @@ class _Reader:
         options = {key: value for key, value in arguments.items() if key not in word.reads}
         for value in options.values():
             if isinstance(value, torch.fx.Node):
-                raise UserError("operator", _label(node), f"wants options that are numbers{_place(node)}")
+                raise UserError("operator", _label(node), f"wants options that are numbers{self._place(node)}")
         try:
             return word.make(**arguments)
         except ValueError as wrong:
             given = f"{_label(node)} with {', '.join(options)}" if options else _label(node)
-            raise UserError("operator", given, f"{wrong}{_place(node)}") from wrong
+            raise UserError("operator", given, f"{wrong}{self._place(node)}") from wrong
 
     def _call(
         self, node: torch.fx.Node, module: nn.Module, name: str, written: str, read: list[Any], writes: bool
@@ -127,8 +123,8 @@ class _Reader:
                 self.names.same(node, read[0])
             return
         if node.op != "call_module":
-            name = self._fresh(name)
-        place = _place(node)
+            name = unused(name, self.taken, self.modules)
+        place = self._place(node)
         call = self._record(Call(name, module, inputs, _lead(module, name, inputs), written, place))
         if writes:
             self.names.write(read[0], call, f"{written}{place}")
@@ -147,7 +143,7 @@ class _Reader:
         if isinstance(value, torch.fx.Node) and value in self.names:
             return self.names.value(value)
         seen = inside(_label(value)) if isinstance(value, torch.fx.Node) else value
-        raise UserError(f"input of {_label(node)}", seen, f"want a layer's output{_place(node)}")
+        raise UserError(f"input of {_label(node)}", seen, f"want a layer's output{self._place(node)}")
 
     def _size(self, node: torch.fx.Node) -> Size | Shape | None:
         """What ``node`` is if it asks for a size."""
@@ -170,15 +166,19 @@ class _Reader:
         known_sizes = [self.sizes.get(size, size) if isinstance(size, torch.fx.Node) else size for size in sizes]
         module = view(self._input(node, source), known_sizes)
         if module is None:
-            instead = f"is not certain to keep the batch{_place(node)}; to flatten, write torch.flatten(x, 1)"
+            instead = f"is not certain to keep the batch{self._place(node)}; to flatten, write torch.flatten(x, 1)"
             raise UserError("operator", _label(node), instead)
         word = "flatten" if isinstance(module, nn.Flatten) else "view"
         self._call(node, module, f"{parent(node)}.{word}".lstrip("."), _label(node), [source], writes=False)
 
-    def _fresh(self, path: str) -> str:
-        """A name for a call that is not alone in its module: no other call and no module has it."""
-        names = chain([path], (f"{path}_{number}" for number in count(2)))
-        return next(name for name in names if name not in self.taken and name not in self.modules)
+    def _place(self, node: torch.fx.Node) -> str:
+        """In whose forward a function is called, for messages; with the class of a layer that overrides its own."""
+        if node.op == "call_module":
+            return ""
+        path = parent(node)
+        module = self.modules[path]
+        of = f", a {class_of(module).__name__}" if known(module, self.whole) else ""
+        return f" (in the forward of {path or 'the model'}{of})"
 
 
 def _lead(module: nn.Module, name: str, inputs: tuple[Call, ...]) -> tuple[str, ...]:
@@ -204,12 +204,12 @@ def _holds(module: nn.Module) -> bool:
     return any(True for _ in chain(module.parameters(), module.buffers()))
 
 
-def _arguments(node: torch.fx.Node, function: Callable[..., Any], args: Any, kwargs: Any) -> dict[str, Any]:
+def _arguments(node: torch.fx.Node, function: Callable[..., Any]) -> dict[str, Any]:
     """The arguments of a call by their names."""
     try:
-        return dict(inspect.signature(function).bind(*args, **kwargs).arguments)
+        return dict(inspect.signature(function).bind(*node.args, **node.kwargs).arguments)
     except TypeError as wrong:
-        raise UserError("operator", _label(node), f"{wrong}{_place(node)}") from wrong
+        raise UserError("operator", _label(node), str(wrong)) from wrong
 
 
 def _given(node: torch.fx.Node, module: nn.Module) -> list[Any]:
@@ -217,14 +217,8 @@ def _given(node: torch.fx.Node, module: nn.Module) -> list[Any]:
     if not node.kwargs:
         return list(node.args)
     defaults = inspect.signature(module.forward).parameters
-    given = _arguments(node, module.forward, node.args, node.kwargs)
+    given = _arguments(node, module.forward)
     return [value for name, value in given.items() if value is not defaults[name].default]
-
-
-def _place(node: torch.fx.Node) -> str:
-    if node.op == "call_module":
-        return ""
-    return f" (in the forward of {parent(node) or 'the model'})"
 
 
 def _label(node: torch.fx.Node) -> str:

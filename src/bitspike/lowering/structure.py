@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from itertools import chain, count
-
 from torch import nn
 
 from bitspike.errors import UserError
-from bitspike.frontend import Call, Images, MergeTime, SplitTime, read
+from bitspike.frontend import Call, Images, MergeTime, SplitTime, read, unused
 from bitspike.ir import Edge, Graph, Node, Readout
 from bitspike.lowering.rules import RULES, Place, Reads, maker_of, rule_of
 
@@ -87,12 +85,12 @@ class _Builder:
         """The readout behind the network's answer, unless there is one."""
         op = self._op(answer)
         if not rule_of(self.nodes[-1]).ends:
-            self._add(Readout(name=self._fresh("readout"), inputs=(op,)), answer.module)
+            self._add(Readout(name=unused("readout", self.edges, self.paths), inputs=(op,)), answer.module)
 
     def _op(self, call: Call) -> str:
         """The op of an earlier call, or of images that no encoder has read, unquantized."""
         if call not in self.ops:
-            place = Place(self._fresh("input"), (), (self.images,), 1)
+            place = Place(unused("input", self.edges, self.paths), (), (self.images,), 1)
             self.ops[call] = self._add(maker_of(call.module, call.path).make(call.module, place), call.module)
         return self.ops[call]
 
@@ -101,11 +99,6 @@ class _Builder:
         self.nodes.append(node)
         self.modules[node.name] = module
         return node.name
-
-    def _fresh(self, label: str) -> str:
-        """A name for an op without a call of its own: no other op, call or module has it."""
-        names = chain([label], (f"{label}_{number}" for number in count(2)))
-        return next(name for name in names if name not in self.edges and name not in self.paths)
 
 
 def _check_time(call: Call, wanted: Reads, kind: str = "layer", instead: str = "") -> None:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from torch import nn
 
 from bitspike.errors import UserError
-from bitspike.frontend import Call, Calls, Sum, network, read
+from bitspike.frontend import Call, Calls, Sum, network, read, unused
 from bitspike.layers import Encoder, OverTime
 from bitspike.neurons import QReLU
 from bitspike.quant import synapses
@@ -74,12 +74,14 @@ def _rerouted(calls: Calls) -> Calls:
         and len(calls.readers(call.inputs[0])) == 1
         and call.inputs[0] is not calls.answer
     }
+    paths = {call.path for call in calls}
     made: list[Call] = []
     now: dict[Call, Call] = {}
     for call in calls:
         inputs = tuple(now[part] for part in call.inputs)
         if call in neuron_of:
-            sent = _neurons_on(neuron_of[call], inputs)
+            sent = _neurons_on(neuron_of[call], inputs, paths)
+            paths.update(neuron.path for neuron in sent.values())
             made += sent.values()
             inputs = tuple(sent.get(part, part) for part in inputs)
         elif call in neuron_of.values():
@@ -90,14 +92,14 @@ def _rerouted(calls: Calls) -> Calls:
     return Calls(tuple(made), now[calls.answer])
 
 
-def _neurons_on(neuron: Call, parts: tuple[Call, ...]) -> dict[Call, Call]:
-    """A call of a Q-ReLU for each current of a sum, the first of them ``neuron``."""
+def _neurons_on(neuron: Call, parts: tuple[Call, ...], taken: set[str]) -> dict[Call, Call]:
+    """A call of a Q-ReLU for each current of a sum: the first is ``neuron``, others get names that are free."""
     was = neuron.module
     assert isinstance(was, QReLU)
     sent: dict[Call, Call] = {}
     for part in dict.fromkeys(parts):
         if _neurons_behind(part) is None:
-            path = f"{neuron.path}_shortcut" if sent else neuron.path
+            path = unused(f"{neuron.path}_shortcut", taken) if sent else neuron.path
             module = QReLU(was.levels, was.paths, was.scaled) if sent else was
             sent[part] = replace(neuron, path=path, module=module, inputs=(part,))
     return sent
