@@ -353,7 +353,7 @@ def test_learned_thresholds_keep_the_products_small_enough_for_onnx(monkeypatch:
     net = freeze(model, IMAGE)
     assert max(net.ranges[node.name].hi for node in net.graph.nodes if isinstance(node, Relu)) > 2**28
     assert to_onnx(net).ByteSize()
-    monkeypatch.setattr(importlib.import_module("bitspike.lowering.freeze"), "EXACT", 62)
+    monkeypatch.setattr(importlib.import_module("bitspike.lowering.fixed_point"), "EXACT", 62)
     with pytest.raises(UserError, match=r"exact to 2\^53 only"):
         to_onnx(freeze(model, IMAGE))
 

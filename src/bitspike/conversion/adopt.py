@@ -4,39 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from copy import deepcopy
+from dataclasses import replace
 from typing import Any
 
-import torch
-import torch.fx
 from torch import nn
-from torch.nn import functional as F
 
 from bitspike.errors import UserError
+from bitspike.frontend import Call, Sum, View, network, read, unused
 from bitspike.layers import Encoder, OverTime
-from bitspike.models.morph import ADDITIONS
+from bitspike.quant import weight_quantizer
 
 __all__ = ["adopt"]
 
-LAYERS = (nn.Conv2d, nn.Linear, nn.BatchNorm1d, nn.BatchNorm2d, nn.Flatten)
-POOLS = (nn.MaxPool2d, nn.AvgPool2d, nn.AdaptiveAvgPool2d)
-PASSED = (nn.Identity, nn.Dropout, nn.Dropout2d)
-RELUS = (torch.relu, F.relu, "relu", "relu_")
-FUNCTIONS: dict[Any, Callable[..., nn.Module]] = {
-    torch.flatten: nn.Flatten,
-    "flatten": nn.Flatten,
-    F.max_pool2d: nn.MaxPool2d,
-    torch.max_pool2d: nn.MaxPool2d,
-    F.avg_pool2d: nn.AvgPool2d,
-    F.adaptive_avg_pool2d: nn.AdaptiveAvgPool2d,
-}
-DROPPED = (F.dropout, F.dropout2d, "contiguous")
+WANTED = "want conv, linear, batch norm, ReLU, pools, flatten and sums"
 
 
 def adopt(model: nn.Module, neuron: Callable[[], nn.Module], encoder: Encoder | None = None) -> nn.Module:
     """The network ``model``, a copy with its weights: images ``[N, C, H, W]`` (0..255) to logits ``[1, N, K]``.
 
-    Every ReLU, module or function, becomes a neuron of its own; other layers keep their names. Dropout goes. A network
-    that starts with an `Encoder` is of the house already, and is returned as it is.
+    Every ReLU, module or function, becomes a neuron of its own; other layers keep their names. Dropout goes. Weights
+    are taken in float32, which holds those of half and bfloat16 as they are. A network that starts with an `Encoder`
+    is of the house already, and is returned as it is.
 
     Args:
         model: images to logits ``[N, K]``.
@@ -44,113 +32,65 @@ def adopt(model: nn.Module, neuron: Callable[[], nn.Module], encoder: Encoder | 
         encoder: how it sees pixels; ``(pixel - 128)/64`` unless told otherwise. It was trained on that.
 
     Raises:
-        UserError: an operator that cannot be converted, with its path in the model.
+        UserError: a layer or an operator that cannot be converted, with its path in the model.
     """
     if any(isinstance(module, Encoder) for module in model.modules()):
         return model
-    model = deepcopy(model)
-    try:
-        graph = torch.fx.Tracer().trace(model)
-    except Exception as wrong:  # whatever the model's own code raises when it meets a stand-in for the images
-        said = f"cannot be traced: {type(wrong).__name__}: {wrong}"
-        raise UserError("forward", type(model).__name__, said) from wrong
-    house = nn.Module()
-    seen: set[str] = set()
-
-    def put(call: torch.fx.Node, path: str, module: nn.Module) -> None:
-        """``module`` in the place of a call; a layer may be called once, what has no weights often."""
-        name, number = path, 2
-        while name in seen:
-            name, number = f"{path}_{number}", number + 1
-        seen.add(name)
-        _set(house, name, module)
-        call.op, call.target, call.args, call.kwargs = "call_module", name, (call.args[0],), {}
-
-    modules = dict(model.named_modules())
-    for call in list(graph.nodes):
-        if call.op == "placeholder":
-            _read_pixels(graph, call, house, seen, encoder or Encoder())
-        elif call.op == "call_module":
-            path, module = str(call.target), modules[str(call.target)]
-            if isinstance(module, nn.ReLU):
-                put(call, path, neuron())
-            elif isinstance(module, PASSED):
-                _pass(graph, call)
-            elif isinstance(module, LAYERS) and path in seen:
-                raise UserError("layer", path, "called a second time; each layer runs once, so make another one")
-            elif isinstance(module, LAYERS + POOLS):
-                put(call, path, OverTime(module))
-            else:
-                raise UserError("layer", path, f"{type(module).__name__} cannot be converted; {WANTED}")
-        elif call.op in ("call_function", "call_method"):
-            where = f"{_parent(call)}.{_label(call)}".lstrip(".")
-            if call.target in RELUS:
-                put(call, where, neuron())
-            elif call.target in DROPPED:
-                _pass(graph, call)
-            elif call.target in FUNCTIONS:
-                put(call, where, OverTime(_module(call, where)))
-            elif call.target not in ADDITIONS or call.kwargs or not _of_tensors(call):
-                raise UserError("operator", where, f"cannot be converted; {WANTED}")
-        elif call.op == "get_attr":
-            raise UserError("operator", str(call.target), f"a tensor of its own cannot be converted; {WANTED}")
-    return torch.fx.GraphModule(house, graph)
+    read(model)  # what cannot be read is refused by its path; some of it cannot be copied either
+    calls = read(deepcopy(model).float())
+    taken = {path.split(".")[0] for path in (*dict(model.named_modules()), *(call.path for call in calls))}
+    images, made = calls[0], {}
+    made[images] = Call(unused("encoder", taken), encoder or Encoder(), (images,), ("1", "N"), "encoder")
+    for call in calls[1:]:
+        made[call] = replace(call, module=_house(call, neuron), inputs=tuple(made[before] for before in call.inputs))
+    return network((images, *made.values()), made[calls.answer])
 
 
-WANTED = "want conv, linear, batch norm, ReLU, pools, flatten and sums"
+def _house(call: Call, neuron: Callable[[], nn.Module]) -> nn.Module:
+    """What stands for a plain layer in a network of the house.
+
+    Raises:
+        UserError: nothing does.
+    """
+    for kinds, make in HOUSE.items():
+        if isinstance(call.module, kinds):
+            return make(call, neuron)
+    raise UserError("layer", call.path, f"{type(call.module).__name__} cannot be converted; {WANTED}{call.place}")
 
 
-def _read_pixels(
-    graph: torch.fx.Graph, images: torch.fx.Node, house: nn.Module, seen: set[str], encoder: Encoder
-) -> None:
-    if "encoder" in seen:
-        raise UserError("forward", str(images.target), "a second input cannot be converted; want images alone")
-    seen.add("encoder")
-    _set(house, "encoder", encoder)
-    with graph.inserting_after(images):
-        eye = graph.call_module("encoder", (images,))
-    images.replace_all_uses_with(eye, delete_user_cb=lambda user: user is not eye)
+def _over_time(call: Call, neuron: Callable[[], nn.Module]) -> nn.Module:
+    return OverTime(call.module)
 
 
-def _set(house: nn.Module, path: str, module: nn.Module) -> None:
-    """At ``path``, with plain modules on the way to it."""
-    *parents, last = path.split(".")
-    here = house
-    for name in parents:
-        if name not in here._modules:
-            here.add_module(name, nn.Module())
-        here = here.get_submodule(name)
-    here.add_module(last, module)
+def _with_weights(call: Call, neuron: Callable[[], nn.Module]) -> nn.Module:
+    for name in getattr(call.module, "parametrizations", {}):
+        if name != "weight" or weight_quantizer(call.module) is None:
+            wanted = "want its plain weights: torch.nn.utils.parametrize.remove_parametrizations"
+            raise UserError("layer", call.path, f"its {name} is parametrized and cannot be converted; {wanted}")
+    return OverTime(call.module)
 
 
-def _pass(graph: torch.fx.Graph, call: torch.fx.Node) -> None:
-    call.replace_all_uses_with(call.all_input_nodes[0])
-    graph.erase_node(call)
+def _norm(call: Call, neuron: Callable[[], nn.Module]) -> nn.Module:
+    module: Any = call.module
+    if module.running_mean is None:
+        wanted = "keeps no running statistics and cannot be converted; want track_running_stats=True"
+        raise UserError("layer", call.path, f"{type(module).__name__} {wanted}")
+    return OverTime(module)
 
 
-def _module(call: torch.fx.Node, where: str) -> nn.Module:
-    """The layer that a function is."""
-    make = FUNCTIONS[call.target]
-    options = dict(call.kwargs)
-    try:
-        if make is nn.Flatten:
-            start, *rest = (*call.args[1:], *options.values()) or (0,)
-            if start != 1 or rest not in ([], [-1]):
-                raise UserError("flatten", where, "want the batch axis left alone: torch.flatten(x, 1)")
-            return nn.Flatten()
-        return make(*call.args[1:], **options)
-    except TypeError as wrong:
-        raise UserError("operator", where, f"cannot be converted: {wrong}") from wrong
+def _flatten(call: Call, neuron: Callable[[], nn.Module]) -> nn.Module:
+    module: Any = call.module
+    if module.start_dim == 0:
+        raise UserError("flatten", call.path, "want the batch axis left alone: torch.flatten(x, 1)")
+    return OverTime(module)
 
 
-def _of_tensors(call: torch.fx.Node) -> bool:
-    return len(call.all_input_nodes) == len(call.args) == 2
-
-
-def _parent(call: torch.fx.Node) -> str:
-    stack = call.meta.get("nn_module_stack") or {"": ("", None)}
-    return str(list(stack.values())[-1][0])
-
-
-def _label(call: torch.fx.Node) -> str:
-    return call.target if isinstance(call.target, str) else getattr(call.target, "__name__", str(call.target))
+HOUSE: dict[Any, Callable[[Call, Callable[[], nn.Module]], nn.Module]] = {
+    nn.ReLU: lambda call, neuron: neuron(),
+    (nn.Conv2d, nn.Linear): _with_weights,
+    (nn.BatchNorm1d, nn.BatchNorm2d): _norm,
+    (nn.MaxPool2d, nn.AvgPool2d, nn.AdaptiveAvgPool2d, View): _over_time,
+    nn.Flatten: _flatten,
+    Sum: lambda call, neuron: call.module,
+}
+"""What each plain layer becomes."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from copy import deepcopy
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -13,16 +13,15 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from bitspike.errors import UserError, closest
-from bitspike.ir import Add, Affine, Conv, Fire, Graph, Input, Linear, Readout, Reshape, SumPool
+from bitspike.frontend import Call, folded, read, unused
+from bitspike.ir import Graph
 from bitspike.layers import Encoder, OverTime, Release, ReleasedAffine
-from bitspike.lowering import lower
+from bitspike.lowering import check_freezable, lower, rule_of
 from bitspike.neurons import BaseNode, QReLU, STBIFNode
 from bitspike.quant import MaxScaled, synapses, weight_quantizer
 
 __all__ = ["METHODS", "Method", "check_convertible", "float_weights", "settling_bound", "to_snn"]
 
-LINEAR = (Input, Conv, Linear, Affine, Add, SumPool, Reshape, Readout)
-"""What may lie between neurons: the SNN computes it step by step, and what it adds up to is the QANN's."""
 EXACT_BITS = 15
 """Of float weights in integers: the most that a frozen network holds."""
 
@@ -75,63 +74,95 @@ def to_snn(qann: nn.Module, T: int, method: str = "spikezip") -> nn.Module:
         raise UserError("model", type(qann).__name__, "want a network of q-relu neurons (neuron.kind=q-relu)")
     n = max(neuron.levels for neuron in neurons.values())
     release = Release(T, n, None if how.ends else T)
-    for name, module in list(snn.named_modules()):
-        match module:
-            case Encoder():
-                snn.set_submodule(name, nn.Sequential(module, release))
-            case QReLU():
-                if module.scale is None:
-                    raise UserError(f"neuron {name}", "no step size", "it was never trained; train or calibrate it")
-                levels = module.levels if how.limited else None
-                snn.set_submodule(name, STBIFNode(T, module.scale, levels, how.bipolar))
-            case OverTime():
-                snn.set_submodule(name, _released(module, release))
-            case nn.ReLU() | nn.MaxPool2d() | BaseNode():
-                instead = "an AvgPool2d" if isinstance(module, nn.MaxPool2d) else "a QReLU"
-                raise UserError(f"layer {name}", type(module).__name__, f"cannot be converted; want {instead}")
+    made: dict[str, nn.Module] = {}
+    for call in read(snn, whole=(OverTime,)):
+        make = next((make for kind, make in SPIKING.items() if isinstance(call.module, kind)), None)
+        if make is not None:
+            made[call.path] = make(call, _Target(T, how, release))
+    for name, module in made.items():
+        snn.set_submodule(name, module)
     return snn
 
 
-def _released(layers: OverTime, release: Release) -> OverTime:
+@dataclass(frozen=True)
+class _Target:
+    """The spiking network that is made."""
+
+    T: int
+    how: Method
+    release: Release
+
+
+def _image(call: Call, to: _Target) -> nn.Module:
+    return nn.Sequential(call.module, to.release)
+
+
+def _neuron(call: Call, to: _Target) -> nn.Module:
+    neuron = call.module
+    assert isinstance(neuron, QReLU)
+    if neuron.scale is None:
+        raise UserError(f"neuron {call.path}", "no step size", "it was never trained; train or calibrate it")
+    return STBIFNode(to.T, neuron.scale, neuron.levels if to.how.limited else None, to.how.bipolar)
+
+
+def _refused(instead: str) -> Callable[[Call, _Target], nn.Module]:
+    def refuse(call: Call, to: _Target) -> nn.Module:
+        raise UserError(f"layer {call.path}", type(call.module).__name__, f"cannot be converted; want {instead}")
+
+    return refuse
+
+
+def _over_time(call: Call, to: _Target) -> nn.Module:
     """Biases and batch norms as affine maps whose offset is released."""
     made: OrderedDict[str, nn.Module] = OrderedDict()
-    for name, layer in layers.named_children():
+    for name, layer in call.module.named_modules():
+        if isinstance(layer, nn.ReLU | nn.MaxPool2d | BaseNode):
+            instead = "an AvgPool2d" if isinstance(layer, nn.MaxPool2d) else "a QReLU"
+            raise UserError(f"layer {call.path}.{name}", type(layer).__name__, f"cannot be converted; want {instead}")
+    children = dict(call.module.named_children())
+    for name, layer in children.items():
         if isinstance(layer, nn.BatchNorm1d | nn.BatchNorm2d):
-            made[name] = ReleasedAffine(*_folded(layer), release)
+            made[name] = ReleasedAffine(*folded(layer, torch.float32, f"{call.path}.{name}"), to.release)
             continue
         made[name] = layer
         bias = getattr(layer, "bias", None)
         if isinstance(bias, Tensor):
-            made[f"{name}_bias"] = ReleasedAffine(torch.ones_like(bias), bias, release)
+            made[unused(f"{name}_bias", children)] = ReleasedAffine(torch.ones_like(bias), bias, to.release)
             layer.register_parameter("bias", None)
     return OverTime(made)
 
 
-def _folded(norm: nn.BatchNorm1d | nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
-    """Gain and offset of a batch norm in evaluation mode."""
-    mean, variance = norm.running_mean, norm.running_var
-    if mean is None or variance is None:
-        raise UserError("batch norm", norm, "it keeps no running statistics; they are what is folded")
-    gain = (variance + norm.eps).rsqrt()
-    gain = gain if norm.weight is None else gain * norm.weight
-    offset = -mean * gain
-    return gain, offset if norm.bias is None else offset + norm.bias
+SPIKING: Mapping[type[nn.Module], Callable[[Call, _Target], nn.Module]] = MappingProxyType(
+    {
+        Encoder: _image,
+        QReLU: _neuron,
+        OverTime: _over_time,
+        nn.ReLU: _refused("a QReLU"),
+        nn.MaxPool2d: _refused("an AvgPool2d"),
+        BaseNode: _refused("a QReLU"),
+    }
+)
+"""What each layer of a network of Q-ReLUs becomes, by the first class that it is of; others stay."""
 
 
 def check_convertible(qann: nn.Module, image_shape: tuple[int, int, int]) -> Graph:
     """The structural graph of a QANN.
 
     Raises:
-        UserError: something in it is not linear, and no Q-ReLU; it is named with its path. Or it has none of these.
+        UserError: something in it is not linear, and no Q-ReLU; or a synapse or a pool reads no spikes, which could
+            not be frozen; it is named with its path. Or it has no Q-ReLU.
     """
     graph, modules = lower(qann, image_shape), dict(qann.named_modules())
-    if not any(graph.neurons()):
+    neurons = {node.name for node in graph.neurons()}
+    if not neurons:
         raise UserError("network", "no neurons", "want at least one ReLU: it becomes a spiking neuron")
     for node in graph.nodes:
-        if isinstance(node, Fire) and not isinstance(modules[node.name], QReLU):
-            raise node.refuse(type(modules[node.name]).__name__, "cannot be converted; want a QReLU")
-        if not isinstance(node, (*LINEAR, Fire)):
+        if node.name in neurons:
+            if not isinstance(modules[node.name], QReLU):
+                raise node.refuse(type(modules[node.name]).__name__, "cannot be converted; want a QReLU")
+        elif not rule_of(node).linear:
             raise node.refuse(type(node).__name__, "cannot be converted: only linear maps may lie between Q-ReLUs")
+    check_freezable(graph)
     return graph
 
 

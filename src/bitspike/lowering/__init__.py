@@ -1,8 +1,26 @@
 """The bridge: from nn.Module to the graph and to integers, and from real images to measured activity and agreement."""
 
 from bitspike.lowering.agreement import Agreement, LayerAgreement, agreement
-from bitspike.lowering.freeze import freeze
+from bitspike.lowering.freeze import check_freezable, freeze
 from bitspike.lowering.measure import measure
+from bitspike.lowering.rules import RULES, Frozen, Maker, Place, Reads, Rule, frozen, maker_of, rule_of
 from bitspike.lowering.structure import lower
 
-__all__ = ["Agreement", "LayerAgreement", "agreement", "freeze", "lower", "measure"]
+__all__ = [
+    "RULES",
+    "Agreement",
+    "Frozen",
+    "LayerAgreement",
+    "Maker",
+    "Place",
+    "Reads",
+    "Rule",
+    "agreement",
+    "check_freezable",
+    "freeze",
+    "frozen",
+    "lower",
+    "maker_of",
+    "measure",
+    "rule_of",
+]

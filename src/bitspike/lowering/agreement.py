@@ -121,15 +121,16 @@ def _fed_by_floats(
     net: FrozenGraph, images: NDArray[np.uint8], sent: Mapping[str, Int]
 ) -> dict[str, tuple[int, float]]:
     """For each integer layer behind the float network's spikes: mismatches, and the largest distance of one."""
+    neurons = {node.name: node for node in net.graph.neurons()}
     edges: dict[str, Int] = {}
     found: dict[str, tuple[int, float]] = {}
     for node in net.graph.nodes:
         inputs = [edges[name] for name in node.inputs]
-        if isinstance(node, Fire):
-            levels, potentials = node.fire(inputs[0])
+        if node.name in neurons:
+            levels, potentials = neurons[node.name].fire(inputs[0])
             differs = levels != sent[node.name]
             first = differs & (np.cumsum(differs, axis=0) == 1)  # after it, the two membranes have parted
-            distances = _distance(node, potentials[first])
+            distances = _distance(neurons[node.name], potentials[first])
             found[node.name] = (int(differs.sum()), float(distances.max(initial=0.0)))
             edges[node.name] = sent[node.name]
         else:

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import operator
-from collections.abc import Iterator
+from dataclasses import replace
 
-import torch
-import torch.fx
 from torch import nn
 
 from bitspike.errors import UserError
+from bitspike.frontend import Call, Calls, Sum, network, read, unused
 from bitspike.layers import Encoder, OverTime
-from bitspike.neurons import BaseNode, QReLU
+from bitspike.neurons import QReLU
 from bitspike.quant import synapses
 
 __all__ = ["morph"]
-
-ADDITIONS = (operator.add, operator.iadd, torch.add, "add", "add_")
 
 
 def morph(model: nn.Module, reroute: bool = False) -> nn.Module:
@@ -44,41 +40,22 @@ def morph(model: nn.Module, reroute: bool = False) -> nn.Module:
             model.set_submodule(name, nn.AvgPool2d(module.kernel_size, module.stride, module.padding))
         elif isinstance(module, nn.Dropout | nn.Dropout2d):
             model.set_submodule(name, nn.Identity())
-    graph = _Tracer().trace(model)
+    calls = read(model, whole=(OverTime,))
     if reroute:
-        modules = dict(model.named_modules())
-        for call in list(graph.nodes):
-            total = call.args[0] if _is_neuron(modules, call) else None
-            if isinstance(total, torch.fx.Node) and _is_sum(total) and len(total.users) == 1:
-                _split(model, graph, call, total)
-        model = torch.fx.GraphModule(model, graph)
-    _share_steps(model, graph)
+        calls = _rerouted(calls)
+        model = network(calls, calls.answer, model.training)
+    _share_steps(calls)
     return model
 
 
-class _Tracer(torch.fx.Tracer):
-    def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
-        return isinstance(m, BaseNode | Encoder | OverTime) or super().is_leaf_module(m, module_qualified_name)
-
-
-def _is_neuron(modules: dict[str, nn.Module], call: torch.fx.Node) -> bool:
-    return call.op == "call_module" and isinstance(modules[str(call.target)], QReLU)
-
-
-def _is_sum(call: object) -> bool:
-    return isinstance(call, torch.fx.Node) and call.target in ADDITIONS
-
-
-def _neurons_behind(modules: dict[str, nn.Module], call: torch.fx.Node) -> list[str] | None:
+def _neurons_behind(call: Call) -> list[Call] | None:
     """The neurons whose spikes ``call`` is, or is a sum or a pool of; ``None`` where it is a current."""
-    if _is_neuron(modules, call):
-        return [str(call.target)]
-    if _is_sum(call):
-        found = [_neurons_behind(modules, part) for part in call.all_input_nodes]
-        return None if None in found else [name for names in found for name in names or ()]
-    if call.op == "call_module" and not _is_current(modules[str(call.target)]):
-        return _neurons_behind(modules, call.all_input_nodes[0]) if call.all_input_nodes else None
-    return None
+    if isinstance(call.module, QReLU):
+        return [call]
+    if isinstance(call.module, Sum):
+        found = [_neurons_behind(part) for part in dict.fromkeys(call.inputs)]
+        return None if None in found else [neuron for neurons in found for neuron in neurons or ()]
+    return None if _is_current(call.module) or not call.inputs else _neurons_behind(call.inputs[0])
 
 
 def _is_current(module: nn.Module) -> bool:
@@ -87,39 +64,54 @@ def _is_current(module: nn.Module) -> bool:
     return norms or bool(synapses(module)) or isinstance(module, Encoder)
 
 
-def _split(model: nn.Module, graph: torch.fx.Graph, call: torch.fx.Node, total: torch.fx.Node) -> None:
-    """Moves a neuron from behind a sum, which nothing else reads, onto the currents in it."""
-    modules = dict(model.named_modules())
-    currents = [part for part in total.all_input_nodes if _neurons_behind(modules, part) is None]
-    neuron, name = modules[str(call.target)], str(call.target)
-    assert isinstance(neuron, QReLU)
-    sent: dict[torch.fx.Node, torch.fx.Node] = {}
-    for index, part in enumerate(currents):
-        path = name if index == 0 else f"{name}_shortcut"
-        if index:
-            model.set_submodule(path, QReLU(neuron.levels, neuron.paths, neuron.scaled))
-        with graph.inserting_before(total):
-            sent[part] = graph.call_module(path, (part,))
-            sent[part].meta = dict(call.meta)
-    for part, spikes in sent.items():
-        total.replace_input_with(part, spikes)
-    call.replace_all_uses_with(total)
-    graph.erase_node(call)
+def _rerouted(calls: Calls) -> Calls:
+    """The same network with neurons moved from behind a sum, which nothing else reads, onto the currents in it."""
+    neuron_of = {
+        call.inputs[0]: call
+        for call in calls
+        if isinstance(call.module, QReLU)
+        and isinstance(call.inputs[0].module, Sum)
+        and len(calls.readers(call.inputs[0])) == 1
+        and call.inputs[0] is not calls.answer
+    }
+    paths = {call.path for call in calls}
+    made: list[Call] = []
+    now: dict[Call, Call] = {}
+    for call in calls:
+        inputs = tuple(now[part] for part in call.inputs)
+        if call in neuron_of:
+            sent = _neurons_on(neuron_of[call], inputs, paths)
+            paths.update(neuron.path for neuron in sent.values())
+            made += sent.values()
+            inputs = tuple(sent.get(part, part) for part in inputs)
+        elif call in neuron_of.values():
+            now[call] = now[call.inputs[0]]
+            continue
+        now[call] = replace(call, inputs=inputs)
+        made.append(now[call])
+    return Calls(tuple(made), now[calls.answer])
 
 
-def _share_steps(model: nn.Module, graph: torch.fx.Graph) -> None:
-    modules = dict(model.named_modules())
-    for names in _added(modules, graph):
-        first = modules[names[0]]
-        for name in names[1:]:
-            other = modules[name]
+def _neurons_on(neuron: Call, parts: tuple[Call, ...], taken: set[str]) -> dict[Call, Call]:
+    """A call of a Q-ReLU for each current of a sum: the first is ``neuron``, others get names that are free."""
+    was = neuron.module
+    assert isinstance(was, QReLU)
+    sent: dict[Call, Call] = {}
+    for part in dict.fromkeys(parts):
+        if _neurons_behind(part) is None:
+            path = unused(f"{neuron.path}_shortcut", taken) if sent else neuron.path
+            module = QReLU(was.levels, was.paths, was.scaled) if sent else was
+            sent[part] = replace(neuron, path=path, module=module, inputs=(part,))
+    return sent
+
+
+def _share_steps(calls: Calls) -> None:
+    neurons = [call.module for call in calls if isinstance(call.module, QReLU)]
+    for call in calls:
+        behind = _neurons_behind(call) if isinstance(call.module, Sum) else None
+        added = [neuron.module for neuron in behind or () if isinstance(neuron.module, QReLU)]
+        for other in added[1:]:
             shared = other.step_size
-            for module in modules.values():  # all that shared with it before
-                if isinstance(module, QReLU) and module.step_size is shared:
-                    module.step_size = first.step_size
-
-
-def _added(modules: dict[str, nn.Module], graph: torch.fx.Graph) -> Iterator[list[str]]:
-    for call in graph.nodes:
-        if _is_sum(call) and (names := _neurons_behind(modules, call)):
-            yield names
+            for neuron in neurons:  # all that shared with it before
+                if neuron.step_size is shared:
+                    neuron.step_size = added[0].step_size

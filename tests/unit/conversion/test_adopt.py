@@ -143,7 +143,7 @@ class Calls(nn.Module):
         (Calls(lambda m, x: m.conv(x) + m.weight), "weight"),
         (Calls(lambda m, x: torch.flatten(m.conv(x))), "flatten"),
         (Calls(lambda m, x: F.max_pool2d(m.conv(x), 2, odd=1)), "max_pool2d"),
-        (Calls(lambda m, x: m.conv(x).view(x.size(0), -1)), "size"),
+        (Calls(lambda m, x: m.conv(x).view(x.size(1), -1)), "view"),
         (Calls(lambda m, x: m.conv(x) if x.sum() > 0 else x), "Calls"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",

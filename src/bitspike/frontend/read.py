@@ -1,0 +1,229 @@
+"""The one reader of a user's network: its calls, in the words of `bitspike.frontend.vocabulary`."""
+
+from __future__ import annotations
+
+import inspect
+import operator
+from collections.abc import Callable, Mapping
+from itertools import chain
+from typing import Any
+
+import torch.fx
+from torch import nn
+
+from bitspike.errors import UserError
+from bitspike.frontend.calls import Call, Calls, unused
+from bitspike.frontend.inplace import Names
+from bitspike.frontend.overridden import class_of, known
+from bitspike.frontend.sizes import Shape, Size, view
+from bitspike.frontend.trace import inside, parent, trace
+from bitspike.frontend.vocabulary import WORDS, Images, MeanOverTime, MergeTime, SplitTime, Word
+from bitspike.layers import Encoder, Release, SqueezeTime
+from bitspike.neurons import BaseNode
+
+__all__ = ["read"]
+
+VIEWS = ("view", "reshape", torch.reshape)
+
+
+def read(model: nn.Module, whole: tuple[type[nn.Module], ...] = ()) -> Calls:
+    """The calls of ``model`` in evaluation mode, given images ``[N, C, H, W]``, its other arguments at their defaults.
+
+    They compute what its forward computes: functions are the modules that they equal, what is done in place reaches
+    all who read it later, and what does nothing in evaluation mode is left out.
+
+    Args:
+        model: any; on the meta device too. It is left as it is.
+        whole: classes whose modules are read whole, beside those of the vocabulary.
+
+    Raises:
+        UserError: what cannot be read so, by its path in the model.
+    """
+    reader = _Reader(dict(model.named_modules()), whole)
+    for node in trace(model, whole).nodes:
+        reader.visit(node)
+    assert reader.answer is not None
+    return Calls(tuple(reader.calls), reader.answer)
+
+
+class _Reader:
+    def __init__(self, modules: Mapping[str, nn.Module], whole: tuple[type[nn.Module], ...]) -> None:
+        self.modules, self.whole = modules, whole
+        self.calls: list[Call] = []
+        self.answer: Call | None = None
+        self.names = Names()
+        self.sizes: dict[torch.fx.Node, Size | Shape] = {}
+        self.taken: set[str] = set()
+        self.words = {
+            target: (name, word) for name, word in WORDS.items() for target in (*word.functions, *word.methods)
+        }
+
+    def visit(self, node: torch.fx.Node) -> None:
+        if node.op == "placeholder":
+            self.calls.append(images := Call("images", Images(), (), ("N",), str(node.target)))
+            self.names.new(node, images)
+        elif node.op == "call_module":
+            self._module(node)
+        elif node.op in ("call_function", "call_method"):
+            self._function(node)
+        elif node.op == "output":
+            if not isinstance(node.args[0], torch.fx.Node):
+                raise UserError("model output", type(node.args[0]).__name__, "want one tensor of logits")
+            self.answer = self._input(node, node.args[0])
+
+    def _module(self, node: torch.fx.Node) -> None:
+        path = inside(str(node.target))
+        module = self.modules[path]
+        what = known(module, self.whole)
+        again = what.again if what else type(module).__module__.startswith("torch.nn") and not _holds(module)
+        if path in self.taken and not again:
+            raise UserError("layer", path, "called a second time; each layer runs once, so make another one")
+        name = unused(path, self.taken, self.modules) if path in self.taken else path
+        read = _given(node, module) or [None]
+        self._call(node, module, name, path, read, writes=bool(getattr(module, "inplace", False)))
+
+    def _function(self, node: torch.fx.Node) -> None:
+        if size := self._size(node):
+            self.sizes[node] = size
+            return
+        if node.target in VIEWS:
+            self._view(node)
+            return
+        written = _label(node)
+        if node.target not in self.words:
+            raise UserError("operator", written, f"has no op in the graph{self._place(node)}")
+        name, word = self.words[node.target]
+        arguments = _arguments(node, word.make)
+        module = self._made(node, word, arguments)
+        writes = node.target in word.writes or bool(arguments.get("inplace"))
+        read = [arguments[key] for key in word.reads]
+        self._call(node, module, f"{parent(node)}.{name}".lstrip("."), written, read, writes)
+
+    def _made(self, node: torch.fx.Node, word: Word, arguments: Mapping[str, Any]) -> nn.Module:
+        options = {key: value for key, value in arguments.items() if key not in word.reads}
+        for value in options.values():
+            if isinstance(value, torch.fx.Node):
+                raise UserError("operator", _label(node), f"wants options that are numbers{self._place(node)}")
+        try:
+            return word.make(**arguments)
+        except ValueError as wrong:
+            given = f"{_label(node)} with {', '.join(options)}" if options else _label(node)
+            raise UserError("operator", given, f"{wrong}{self._place(node)}") from wrong
+
+    def _call(
+        self, node: torch.fx.Node, module: nn.Module, name: str, written: str, read: list[Any], writes: bool
+    ) -> None:
+        """Records the call of ``module`` that ``node`` is, unless it hands on what it reads."""
+        inputs = tuple(self._input(node, value) for value in read)
+        what = known(module, self.whole)
+        if what and what.passes:
+            if what.shares:
+                self.names.view(node, read[0], inputs[0])
+            else:
+                self.names.same(node, read[0])
+            return
+        if node.op != "call_module":
+            name = unused(name, self.taken, self.modules)
+        place = self._place(node)
+        call = self._record(Call(name, module, inputs, _lead(module, name, inputs), written, place))
+        if writes:
+            self.names.write(read[0], call, f"{written}{place}")
+            self.names.same(node, read[0])
+        elif what and what.shares:
+            self.names.view(node, read[0], call)
+        else:
+            self.names.new(node, call)
+
+    def _record(self, call: Call) -> Call:
+        self.calls.append(call)
+        self.taken.add(call.path)
+        return call
+
+    def _input(self, node: torch.fx.Node, value: Any) -> Call:
+        if isinstance(value, torch.fx.Node) and value in self.names:
+            return self.names.value(value)
+        seen = inside(_label(value)) if isinstance(value, torch.fx.Node) else value
+        raise UserError(f"input of {_label(node)}", seen, f"want a layer's output{self._place(node)}")
+
+    def _size(self, node: torch.fx.Node) -> Size | Shape | None:
+        """What ``node`` is if it asks for a size."""
+        source, *rest = node.args or (None,)
+        if not isinstance(source, torch.fx.Node):
+            return None
+        shape = self.sizes.get(source)
+        index = next((axis for axis in (*rest, *node.kwargs.values()) if isinstance(axis, int)), None)
+        if isinstance(shape, Shape) and node.target is operator.getitem and index is not None:
+            return Size(shape.of, index)
+        if source in self.names and (node.target == "size" or (node.target is getattr and rest == ["shape"])):
+            of = self.names.value(source)
+            return Shape(of) if index is None else Size(of, index)
+        return None
+
+    def _view(self, node: torch.fx.Node) -> None:
+        source, *sizes = (*node.args, *node.kwargs.values())
+        if len(sizes) == 1 and isinstance(sizes[0], tuple | list):
+            sizes = list(sizes[0])
+        known_sizes = [self.sizes.get(size, size) if isinstance(size, torch.fx.Node) else size for size in sizes]
+        module = view(self._input(node, source), known_sizes)
+        if module is None:
+            instead = f"is not certain to keep the batch{self._place(node)}; to flatten, write torch.flatten(x, 1)"
+            raise UserError("operator", _label(node), instead)
+        word = "flatten" if isinstance(module, nn.Flatten) else "view"
+        self._call(node, module, f"{parent(node)}.{word}".lstrip("."), _label(node), [source], writes=False)
+
+    def _place(self, node: torch.fx.Node) -> str:
+        """In whose forward a function is called, for messages; with the class of a layer that overrides its own."""
+        if node.op == "call_module":
+            return ""
+        path = parent(node)
+        module = self.modules[path]
+        of = f", a {class_of(module).__name__}" if known(module, self.whole) else ""
+        return f" (in the forward of {path or 'the model'}{of})"
+
+
+def _lead(module: nn.Module, name: str, inputs: tuple[Call, ...]) -> tuple[str, ...]:
+    """The leading axes of what ``module`` makes of ``inputs``."""
+    first = inputs[0].lead
+    if isinstance(module, Encoder):
+        return ("1", *first)
+    if isinstance(module, MergeTime):
+        return ("*".join(first[:2]), *first[2:])
+    if isinstance(module, SplitTime):
+        return inputs[1].lead
+    if isinstance(module, MeanOverTime):
+        return first[1:]
+    if isinstance(module, BaseNode | Release | SqueezeTime):
+        return (f"T of {name}", *first[1:])
+    leads = {call.lead for call in inputs}
+    longest = max(leads, key=len)
+    same = len({lead for lead in leads if len(lead) == len(longest)}) == 1
+    return longest if same else (f"T of {name}", *longest[1:])
+
+
+def _holds(module: nn.Module) -> bool:
+    return any(True for _ in chain(module.parameters(), module.buffers()))
+
+
+def _arguments(node: torch.fx.Node, function: Callable[..., Any]) -> dict[str, Any]:
+    """The arguments of a call by their names."""
+    try:
+        return dict(inspect.signature(function).bind(*node.args, **node.kwargs).arguments)
+    except TypeError as wrong:
+        raise UserError("operator", _label(node), str(wrong)) from wrong
+
+
+def _given(node: torch.fx.Node, module: nn.Module) -> list[Any]:
+    """What a module is called with, by position or by name, without what is its default."""
+    if not node.kwargs:
+        return list(node.args)
+    defaults = inspect.signature(module.forward).parameters
+    given = _arguments(node, module.forward)
+    return [value for name, value in given.items() if value is not defaults[name].default]
+
+
+def _label(node: torch.fx.Node) -> str:
+    if node.op == "call_module":
+        return inside(str(node.target))
+    if node.target is getattr:
+        return str(node.args[1])
+    return node.target if isinstance(node.target, str) else getattr(node.target, "__name__", str(node.target))

@@ -1,0 +1,234 @@
+"""The one vocabulary of networks: which modules are known, and which functions and methods equal which module."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from bitspike.layers import (
+    Encoder,
+    PathBatchNorm1d,
+    PathBatchNorm2d,
+    Release,
+    ReleasedAffine,
+    SqueezeTime,
+    mean_over_time,
+    merge_time,
+    split_time,
+)
+from bitspike.neurons import BaseNode
+from bitspike.registry import Registry
+
+__all__ = ["KNOWN", "WORDS", "Images", "Known", "MeanOverTime", "MergeTime", "SplitTime", "Sum", "View", "Word"]
+
+
+class Images(nn.Module):
+    """What the network is called with: images ``[N, C, H, W]``."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        return images
+
+
+class Sum(nn.Module):
+    """``a + b``, in place or not."""
+
+    def forward(self, a: Tensor, b: Tensor) -> Tensor:
+        return a + b
+
+
+class View(nn.Module):
+    """The elements of each image (or of each step of it) in another shape.
+
+    Args:
+        kept: leading axes that stay as they are.
+        shape: of the rest; -1 is what is left.
+    """
+
+    def __init__(self, kept: int, shape: Sequence[int]) -> None:
+        super().__init__()
+        self.kept, self.shape = kept, tuple(shape)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.reshape(*x.shape[: self.kept], *self.shape)
+
+
+class Contiguous(nn.Module):
+    """``x.contiguous()``."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.contiguous()
+
+
+class MergeTime(nn.Module):
+    """`bitspike.layers.merge_time`."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return merge_time(x)
+
+
+class SplitTime(nn.Module):
+    """`bitspike.layers.split_time`."""
+
+    def forward(self, merged: Tensor, like: Tensor) -> Tensor:
+        return split_time(merged, like)
+
+
+class MeanOverTime(nn.Module):
+    """`bitspike.layers.mean_over_time`."""
+
+    def forward(self, logits: Tensor) -> Tensor:
+        return mean_over_time(logits)
+
+
+@dataclass(frozen=True)
+class Known:
+    """A class of modules that is read whole: what one computes is known, as long as it overrides none of ``decides``.
+
+    Attributes:
+        decides: methods and attributes that decide what it computes.
+        again: whether one may be called a second time: it holds nothing that would be named twice.
+        through: whether one that overrides something is read through its own forward; what holds weights is refused.
+        passes: whether it hands on what it reads, in evaluation mode.
+        shares: whether its result may lie in the memory of what it reads.
+    """
+
+    kind: type[nn.Module]
+    decides: tuple[str, ...] = ("forward",)
+    again: bool = False
+    through: bool = False
+    passes: bool = False
+    shares: bool = False
+
+
+KNOWN = Registry[Known]("known layer")
+"""By class name; a subclass is looked up by the nearest of its bases."""
+
+_WEIGHTS = ("weight", "bias")
+_STATISTICS = (*_WEIGHTS, "running_mean", "running_var")
+for _known in (
+    Known(nn.Conv2d, ("forward", "_conv_forward", *_WEIGHTS)),
+    Known(nn.Linear, ("forward", *_WEIGHTS)),
+    Known(nn.BatchNorm1d, ("forward", *_STATISTICS)),
+    Known(nn.BatchNorm2d, ("forward", *_STATISTICS)),
+    Known(PathBatchNorm1d, ("forward", *_STATISTICS)),
+    Known(PathBatchNorm2d, ("forward", *_STATISTICS)),
+    Known(Encoder),
+    Known(Release),
+    Known(ReleasedAffine),
+    Known(BaseNode, ()),  # a neuron is read whole whatever it overrides; it is asked for its dynamics
+    Known(SqueezeTime, again=True, through=True),
+    Known(nn.ReLU, again=True, through=True),
+    Known(nn.MaxPool2d, again=True, through=True),
+    Known(nn.AvgPool2d, again=True, through=True),
+    Known(nn.AdaptiveAvgPool2d, again=True, through=True),
+    Known(nn.Flatten, again=True, through=True, shares=True),
+    *(
+        Known(kind, again=True, through=True, passes=True)
+        for kind in (nn.Identity, nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropout)
+    ),
+    Known(Contiguous, passes=True, shares=True),
+    Known(View, shares=True),
+    Known(MergeTime, shares=True),
+    Known(SplitTime, shares=True),
+):
+    KNOWN.register(_known.kind.__name__, _known)
+
+
+@dataclass(frozen=True)
+class Word:
+    """What is written as a function or a method, and equals a module.
+
+    Attributes:
+        make: the module, of the arguments as the function names them; raises ValueError with what would do.
+        functions, methods: by which it is called.
+        writes: those of them that write their result into what they read first.
+        reads: names of the arguments that are tensors.
+    """
+
+    make: Callable[..., nn.Module]
+    functions: tuple[Any, ...] = ()
+    methods: tuple[str, ...] = ()
+    writes: tuple[Any, ...] = ()
+    reads: tuple[str, ...] = ("input",)
+
+
+def _relu(input: Any, inplace: bool = False) -> nn.Module:  # noqa: A002
+    return nn.ReLU(inplace)
+
+
+def _add(input: Any, other: Any, *, alpha: float = 1) -> nn.Module:  # noqa: A002
+    if alpha != 1:
+        raise ValueError("want a plain sum")
+    return Sum()
+
+
+def _max_pool(
+    input: Any,  # noqa: A002
+    kernel_size: Any,
+    stride: Any = None,
+    padding: Any = 0,
+    dilation: Any = 1,
+    ceil_mode: bool = False,
+    return_indices: bool = False,
+) -> nn.Module:
+    return nn.MaxPool2d(kernel_size, stride or None, padding, dilation, return_indices, ceil_mode)
+
+
+def _avg_pool(
+    input: Any,  # noqa: A002
+    kernel_size: Any,
+    stride: Any = None,
+    padding: Any = 0,
+    ceil_mode: bool = False,
+    count_include_pad: bool = True,
+    divisor_override: int | None = None,
+) -> nn.Module:
+    return nn.AvgPool2d(kernel_size, stride or None, padding, ceil_mode, count_include_pad, divisor_override)
+
+
+def _global_pool(input: Any, output_size: Any) -> nn.Module:  # noqa: A002
+    return nn.AdaptiveAvgPool2d(output_size)
+
+
+def _flatten(input: Any, start_dim: int = 0, end_dim: int = -1) -> nn.Module:  # noqa: A002
+    return nn.Flatten(start_dim, end_dim)
+
+
+def _dropout(input: Any, p: float = 0.5, training: bool = True, inplace: bool = False) -> nn.Module:  # noqa: A002
+    if training and p:
+        raise ValueError("it is on in evaluation, too; want training=self.training")
+    return nn.Identity()
+
+
+def _contiguous(input: Any) -> nn.Module:  # noqa: A002
+    return Contiguous()
+
+
+WORDS = Registry[Word]("function")
+"""By the word that names a call of it."""
+for _name, _word in {
+    "relu": Word(_relu, (torch.relu, F.relu, torch.relu_, F.relu_), ("relu", "relu_"), (torch.relu_, F.relu_, "relu_")),
+    "add": Word(
+        _add,
+        (operator.add, operator.iadd, torch.add),
+        ("add", "add_"),
+        (operator.iadd, "add_"),
+        ("input", "other"),
+    ),
+    "max_pool2d": Word(_max_pool, (F.max_pool2d, torch.max_pool2d)),
+    "avg_pool2d": Word(_avg_pool, (F.avg_pool2d,)),
+    "adaptive_avg_pool2d": Word(_global_pool, (F.adaptive_avg_pool2d,)),
+    "flatten": Word(_flatten, (torch.flatten,), ("flatten",)),
+    "dropout": Word(_dropout, (F.dropout, F.dropout1d, F.dropout2d, F.dropout3d, F.alpha_dropout)),
+    "contiguous": Word(_contiguous, (), ("contiguous",)),
+    "merge_time": Word(lambda x: MergeTime(), (merge_time,), reads=("x",)),
+    "split_time": Word(lambda merged, like: SplitTime(), (split_time,), reads=("merged", "like")),
+    "readout": Word(lambda logits: MeanOverTime(), (mean_over_time,), reads=("logits",)),
+}.items():
+    WORDS.register(_name, _word)

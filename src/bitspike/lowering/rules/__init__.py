@@ -1,0 +1,24 @@
+"""One rule for each op: which modules become it, and what freezing makes of it. Each family of ops is a file."""
+
+from bitspike.lowering.rules import images, neurons, shapes, synapses
+from bitspike.lowering.rules.behaviour import joins_terms, passes_integers
+from bitspike.lowering.rules.neurons import Frozen, frozen
+from bitspike.lowering.rules.rule import RULES, Maker, Place, Reads, Rule, maker_of, rule_of
+
+__all__ = [
+    "RULES",
+    "Frozen",
+    "Maker",
+    "Place",
+    "Reads",
+    "Rule",
+    "frozen",
+    "images",
+    "joins_terms",
+    "maker_of",
+    "neurons",
+    "passes_integers",
+    "rule_of",
+    "shapes",
+    "synapses",
+]

@@ -1,0 +1,66 @@
+"""Rules of what images become: the input, and its release over the first steps."""
+
+from __future__ import annotations
+
+from bitspike.frontend import Images
+from bitspike.ir import Edge, Input, Node, Release
+from bitspike.layers import Encoder
+from bitspike.layers import Release as ReleaseLayer
+from bitspike.lowering.freezer import Freezer
+from bitspike.lowering.rules.rule import RULES, Maker, Place, Reads, Rule
+from bitspike.lowering.values import Integers, Kind
+
+
+def _images(module: Images, at: Place) -> Node:
+    """Images that no encoder has read, unquantized."""
+    return Input(name=at.name, inputs=(), edge=at.edge)
+
+
+def _encoder(m: Encoder, at: Place) -> Node:
+    edge = Edge(shape=at.edge.shape, T=1, lo=m.lo, hi=m.hi, scale=m.scale)
+    return Input(name=at.name, inputs=(), edge=edge)
+
+
+def _freeze_input(freezer: Freezer, node: Input) -> Integers:
+    edge = freezer.edge(node)
+    if edge.lo is None or edge.hi is None or edge.scale is None:
+        raise node.refuse("unquantized images", "wants an Encoder as the first layer")
+    freezer.emit(node)
+    return Integers(node.name, edge.scale, max(edge.hi, -edge.lo))
+
+
+def _release(m: ReleaseLayer, at: Place) -> Node:
+    return Release(name=at.name, inputs=at.inputs, T=m.T, steps=m.steps, parts=m.parts)
+
+
+def _announce(freezer: Freezer, node: Release) -> None:
+    freezer.release = freezer.release or node
+
+
+def _freeze_release(freezer: Freezer, node: Release, read: Integers) -> Integers:
+    freezer.emit(node, read.name)
+    return Integers(node.name, read.scale / node.parts, read.reach * node.steps)
+
+
+_BEHIND = "put it behind an Encoder"
+RULES.register(
+    "input",
+    Rule(
+        Input,
+        {Images: Maker(_images, Reads.IMAGES), Encoder: Maker(_encoder, Reads.IMAGES)},
+        _freeze_input,
+        sends=Kind.SPIKES,
+        linear=True,
+    ),
+)
+RULES.register(
+    "release",
+    Rule(
+        Release,
+        {ReleaseLayer: Maker(_release, Reads.STEPS, _BEHIND)},
+        _freeze_release,
+        reads=Kind.CURRENT,
+        sends=Kind.SPIKES,
+        announce=_announce,
+    ),
+)

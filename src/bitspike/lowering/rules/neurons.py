@@ -1,0 +1,139 @@
+"""Rules of what is not linear: neurons, whose sums are written in units of their threshold, and the relu."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from functools import singledispatch
+from typing import Any, NamedTuple
+
+import numpy as np
+from torch import nn
+
+from bitspike.intmath import round_half_up
+from bitspike.ir import AnyDynamics, Dynamics, Fire, Node, Relu, Store
+from bitspike.ir.limits import MOST_STORE_SHIFT
+from bitspike.lowering.fixed_point import EXACT, LEAK_BITS, LEVEL_BITS, WORD, fraction_bits, ratio
+from bitspike.lowering.freezer import Freezer
+from bitspike.lowering.rules.rule import RULES, Maker, Place, Reads, Rule
+from bitspike.lowering.values import Integers, Kind, Sum, Value
+from bitspike.neurons import BaseNode, NeuronDynamics, NotDescribedError, describe
+
+
+def _neuron(m: BaseNode, at: Place) -> Node:
+    carried = m.membrane_bits if m.T > 1 else None  # one step carries nothing
+    s = m.staircase
+    return Fire(name=at.name, inputs=at.inputs, T=m.T, lo=s.lo, hi=s.hi, scale=m.scale, membrane_bits=carried)
+
+
+def _relu(m: nn.ReLU, at: Place) -> Node:
+    return Relu(name=at.name, inputs=at.inputs)
+
+
+def _freeze_relu(freezer: Freezer, node: Relu, value: Value) -> Integers:
+    """A sum is written in fixed point, as for a neuron of threshold 1; integers are read as they are."""
+    if isinstance(value, Sum):
+        fraction = fraction_bits(node, value.largest())
+        reach = math.ceil(value.largest() * 2**fraction) + 2 * len(value.parts)  # with the rounding of each part
+        value = Integers(freezer.fixed_point(node.name, value, fraction), 2.0**-fraction, reach)
+    freezer.emit(node, value.name)
+    return replace(value, name=node.name, current=True)
+
+
+class Frozen(NamedTuple):
+    """What freezing makes of a layer of neurons.
+
+    Attributes:
+        current: what they read, in units of their threshold.
+        fraction_bits: bits of it after the point.
+        dynamics: their integers.
+        reach: bound of the magnitude of a level, or, of neurons that settle, of what their levels add up to.
+    """
+
+    current: Sum
+    fraction_bits: int
+    dynamics: AnyDynamics
+    reach: int
+
+
+@singledispatch
+def frozen(description: Any, node: Fire, current: Sum, freezer: Freezer) -> Frozen:
+    """The integers of neurons that describe themselves so; a description of another class registers its own rule.
+
+    Args:
+        description: what the neuron's ``dynamics()`` gives.
+        node: the op that the integers are for.
+        current: what the neurons read, in real numbers.
+        freezer: of the network.
+
+    Raises:
+        UserError: no rule is for such a description, or its numbers do not fit.
+    """
+    raise node.refuse(type(description).__name__, "no rule of bitspike.lowering.frozen is for such dynamics")
+
+
+@frozen.register
+def _(d: NeuronDynamics, node: Fire, current: Sum, freezer: Freezer) -> Frozen:
+    threshold = d.v_threshold
+    level = (d.store or 0.0) / threshold
+    channels = np.ones_like(current.beta)
+    in_thresholds = current.scaled(channels * d.gain / threshold, channels * d.offset / threshold)
+    reset, start = (d.v_reset or 0.0) / threshold, d.v_init / threshold
+    added = in_thresholds.largest() + level / 2  # by which rounding to a level may raise what is carried
+    largest = added * sum(d.retention**k for k in range(node.T)) + max(abs(reset), abs(start))
+    if level:
+        largest = min(largest, added + node.top * level + max(abs(reset), abs(start)))
+    if d.tracer is None:
+        fraction = fraction_bits(node, largest)
+    else:  # what images add up to over all steps is what counts
+        sent = 0 if freezer.release is None else freezer.release.parts
+        fraction = freezer.fraction(node, math.inf, in_thresholds, sent=sent)
+    shift = next((k for k in range(LEAK_BITS) if (d.retention * 2**k).is_integer()), LEAK_BITS)
+    dynamics = Dynamics(
+        fraction_bits=fraction,
+        leak_multiplier=int(round_half_up(d.retention * 2**shift)),
+        leak_shift=shift,
+        v_reset=None if d.v_reset is None else int(round_half_up(reset * 2**fraction)),
+        v_init=int(round_half_up(start * 2**fraction)),
+        rounds=d.shift == 0.5,
+        tracer=d.tracer,
+        store=_store(node, level * 2.0**fraction, largest * 2.0**fraction) if level else None,
+    )
+    return Frozen(in_thresholds, fraction, dynamics, max(node.hi, -node.lo) if d.tracer is None else d.tracer)
+
+
+def _freeze_fire(freezer: Freezer, node: Fire, value: Value) -> Integers:
+    neuron: Any = freezer.modules[node.name]
+    try:
+        description = describe(neuron)
+    except NotDescribedError as no:
+        raise node.refuse(no.seen, no.would_do) from no
+    if node.scale is None:
+        raise node.refuse(type(neuron).__name__, "cannot be frozen: its levels have no one value for all steps")
+    made = frozen(description, node, value.terms(freezer.graph.input_edge(node).shape[0]), freezer)
+    read = freezer.fixed_point(node.name, made.current, made.fraction_bits)
+    freezer.emit(replace(node, dynamics=made.dynamics), read)
+    return Integers(node.name, node.scale, made.reach)
+
+
+def _store(node: Fire, level: float, reach: float) -> Store:
+    """Integers of a membrane whose levels are ``level`` units apart; no potential is beyond ``reach`` units.
+
+    The value of a code is off by less than one unit: the error of ``step`` adds up to a quarter, rounding to a half.
+    """
+    multiplier, shift = ratio(1 / level, min(WORD, EXACT - math.ceil(math.log2(reach))), MOST_STORE_SHIFT)
+    step, step_shift = ratio(level, LEVEL_BITS, node.top.bit_length() + 1)
+    return Store(multiplier=max(multiplier, 1), shift=shift, step=step, step_shift=step_shift)
+
+
+_IMAGES_FIRST = "give images to a bitspike.layers.Encoder first"
+RULES.register(
+    "fire",
+    Rule(
+        Fire,
+        {BaseNode: Maker(_neuron, Reads.STEPS, _IMAGES_FIRST, "neuron")},
+        _freeze_fire,
+        sends=Kind.SPIKES,
+    ),
+)
+RULES.register("relu", Rule(Relu, {nn.ReLU: Maker(_relu, Reads.EITHER)}, _freeze_relu, sends=Kind.CURRENT))

@@ -1,0 +1,129 @@
+"""What a rule is: for one op, the modules that become it, and what freezing makes of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any
+
+from torch import nn
+
+from bitspike.errors import UserError
+from bitspike.frontend.overridden import class_of
+from bitspike.ir import Edge, Node
+from bitspike.lowering.freezer import Freezer
+from bitspike.lowering.values import Kind, Value
+from bitspike.registry import Registry
+
+__all__ = ["RULES", "Maker", "Place", "Reads", "Rule", "maker_of", "rule_of"]
+
+
+class Reads(Enum):
+    """Where time is in what a module reads."""
+
+    IMAGES = "images"
+    MERGED = "[N, ...]"
+    STEPS = "[T, N, ...]"
+    EITHER = "either"
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where an op is made.
+
+    Attributes:
+        name: of the op.
+        inputs: the ops that it reads.
+        edges: what these send.
+        axes: how many axes a tensor has before the shape of the edge: 1 in ``[N, ...]``, 2 in ``[T, N, ...]``.
+    """
+
+    name: str
+    inputs: tuple[str, ...]
+    edges: tuple[Edge, ...]
+    axes: int
+
+    @property
+    def edge(self) -> Edge:
+        """What it reads first."""
+        return self.edges[0]
+
+    def refuse(self, kind: str, seen: object, would_do: str) -> UserError:
+        return UserError(f"{kind} {self.name}", seen, would_do)
+
+
+@dataclass(frozen=True)
+class Maker:
+    """How modules of a class become an op.
+
+    Attributes:
+        make: the op of a module at a place.
+        reads: where time is in what the module reads.
+        instead: what would do where time is not there.
+        kind: what such a module is called in messages.
+    """
+
+    make: Callable[[Any, Place], Node]
+    reads: Reads = Reads.MERGED
+    instead: str = "put it into a bitspike.layers.OverTime"
+    kind: str = "layer"
+
+
+@dataclass(frozen=True)
+class Rule:
+    """How one op is lowered.
+
+    Attributes:
+        op: its class.
+        modules: what becomes it, by the class of the module; a subclass goes by the nearest of its bases.
+        freeze: writes its integers and says what its edge is then; ``None`` where it has no integer meaning.
+        reads: the furthest from spikes that it can read.
+        sends: what its edge is once frozen; ``None`` for the furthest of what it reads.
+        linear: whether it commutes with sums over time: what it makes of a train adds up to what it makes of the sum.
+        ends: whether it is the network's answer.
+        announce: is called before any op is frozen, where the op says something of all of them.
+    """
+
+    op: type[Node]
+    modules: Mapping[type[nn.Module], Maker] = field(default_factory=dict)
+    freeze: Callable[..., Value | None] | None = None
+    reads: Kind = Kind.SUM
+    sends: Kind | None = None
+    linear: bool = False
+    ends: bool = False
+    announce: Callable[[Freezer, Any], None] | None = None
+
+    def kind(self, *inputs: Kind) -> Kind:
+        """What its edge is once frozen, of what it reads."""
+        return max(inputs) if self.sends is None else self.sends
+
+
+RULES = Registry[Rule]("lowering rule")
+"""By the name of the op."""
+
+
+def rule_of(node: Node) -> Rule:
+    """The rule of an op.
+
+    Raises:
+        UserError: it has none.
+    """
+    there = {rule.op: rule for rule in RULES.values()}
+    for kind in type(node).__mro__:
+        if kind in there:
+            return there[kind]
+    raise node.refuse(type(node).__name__.lower(), "has no lowering rule")
+
+
+def maker_of(module: nn.Module, path: str) -> Maker:
+    """How a module becomes an op.
+
+    Raises:
+        UserError: it becomes none.
+    """
+    there = {kind: maker for rule in RULES.values() for kind, maker in rule.modules.items()}
+    for kind in type(module).__mro__:
+        if kind in there:
+            return there[kind]
+    raise UserError("layer", path or "the model", f"{class_of(module).__name__} has no op in the graph")

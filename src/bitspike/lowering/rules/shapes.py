@@ -1,0 +1,147 @@
+"""Rules of pooling, of sums, of time and of shapes, and of the readout."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from torch import nn
+
+from bitspike.frontend import MeanOverTime, View
+from bitspike.frontend import Sum as SumOf
+from bitspike.ir import Add, Affine, Edge, MaxPool, Node, Readout, Reshape, SumPool, SumTime
+from bitspike.layers import SqueezeTime
+from bitspike.lowering.freezer import Freezer
+from bitspike.lowering.rules.behaviour import joins_terms, passes_integers
+from bitspike.lowering.rules.rule import RULES, Maker, Place, Reads, Rule
+from bitspike.lowering.rules.synapses import pair
+from bitspike.lowering.values import Integers, Kind, Value
+
+
+def _avg_pool(m: Any, at: Place) -> Node:
+    if m.ceil_mode or m.divisor_override or (not m.count_include_pad and any(pair(m.padding))):
+        raise at.refuse("average pool", m, "want the plain mean over windows: no ceil_mode or divisor")
+    return SumPool(
+        name=at.name,
+        inputs=at.inputs,
+        kernel_size=pair(m.kernel_size),
+        stride=pair(m.stride),
+        padding=pair(m.padding),
+    )
+
+
+def _global_pool(m: Any, at: Place) -> Node:
+    if pair(m.output_size) != (1, 1):
+        raise at.refuse("adaptive pool", m.output_size, "want output_size=1, the mean over the whole map")
+    if len(at.edge.shape) != 3:
+        raise at.refuse("adaptive pool", at.edge.shape, "wants an input of shape (C, H, W)")
+    return SumPool(name=at.name, inputs=at.inputs, kernel_size=pair(at.edge.shape[1:]), stride=(1, 1))
+
+
+def _max_pool(m: Any, at: Place) -> Node:
+    if m.ceil_mode or m.return_indices or pair(m.dilation) != (1, 1):
+        raise at.refuse("max pool", m, "want plain windows: no ceil_mode, indices or dilation")
+    return MaxPool(
+        name=at.name,
+        inputs=at.inputs,
+        kernel_size=pair(m.kernel_size),
+        stride=pair(m.stride),
+        padding=pair(m.padding),
+    )
+
+
+def _flatten(m: nn.Flatten, at: Place) -> Node:
+    shape = at.edge.shape
+    rank = at.axes + len(shape)
+    start, end = ((d + rank if d < 0 else d) - at.axes for d in (m.start_dim, m.end_dim))
+    if not 0 <= start <= end < len(shape):
+        raise at.refuse("flatten", (m.start_dim, m.end_dim), _left_alone(at))
+    flat = (*shape[:start], math.prod(shape[start : end + 1]), *shape[end + 1 :])
+    return Reshape(name=at.name, inputs=at.inputs, shape=flat)
+
+
+def _view(m: View, at: Place) -> Node:
+    left = math.prod(at.edge.shape) // max(math.prod(side for side in m.shape if side != -1), 1)
+    if m.kept != at.axes:
+        raise at.refuse("view", m.shape, _left_alone(at))
+    return Reshape(name=at.name, inputs=at.inputs, shape=tuple(left if side == -1 else side for side in m.shape))
+
+
+def _left_alone(at: Place) -> str:
+    return f"it reads {(Reads.MERGED, Reads.STEPS)[at.axes - 1].value}; want the first {at.axes} left alone"
+
+
+def _add(m: SumOf, at: Place) -> Node:
+    return Add(name=at.name, inputs=at.inputs)
+
+
+def _freeze_add(freezer: Freezer, node: Add, a: Value, b: Value) -> Value:
+    if isinstance(a, Integers) and isinstance(b, Integers):
+        scale = min(a.scale, b.scale)
+        if (a.scale / scale).is_integer() and (b.scale / scale).is_integer():
+            a, b = (_aligned(freezer, node, spikes, scale, freezer.edge(node)) for spikes in (a, b))
+            freezer.emit(node, a.name, b.name)
+            return Integers(node.name, scale, a.reach + b.reach, a.current or b.current)
+    return joins_terms(freezer, node, a, b)
+
+
+def _aligned(freezer: Freezer, node: Add, spikes: Integers, scale: float, edge: Edge) -> Integers:
+    """The same spikes in levels of the finer ``scale`` that the sum has."""
+    ratio = int(spikes.scale / scale)
+    if ratio == 1:
+        return spikes
+    name = f"{node.name}.aligned.{spikes.name}"
+    freezer.tensors[f"{name}.multiplier"] = np.full(edge.shape[0], ratio, dtype=np.int64)
+    freezer.tensors[f"{name}.offset"] = np.zeros(edge.shape[0], dtype=np.int64)
+    freezer.emit(Affine(name=name, inputs=(), fraction_bits=0), spikes.name)
+    return Integers(name, scale, spikes.reach * ratio, spikes.current)
+
+
+def _sum_time(m: SqueezeTime, at: Place) -> Node:
+    return SumTime(name=at.name, inputs=at.inputs)
+
+
+def _readout(m: MeanOverTime, at: Place) -> Node:
+    return Readout(name=at.name, inputs=at.inputs)
+
+
+def _freeze_readout(freezer: Freezer, node: Readout, value: Value) -> None:
+    read = freezer.graph.input_edge(node)
+    total = value.terms(freezer.edge(node).shape[0])
+    fraction = freezer.fraction(node, total.largest() * read.T, total)
+    freezer.emit(node, freezer.fixed_point(node.name, total, fraction))
+
+
+def _window(freezer: Freezer, node: SumPool) -> int:
+    return math.prod(node.kernel_size)
+
+
+def _steps(freezer: Freezer, node: SumTime) -> int:
+    return freezer.graph.input_edge(node).T
+
+
+_TIME_BEHIND = "put it behind neurons, outside of an OverTime"
+for _name, _rule in {
+    "add": Rule(Add, {SumOf: Maker(_add, Reads.EITHER)}, _freeze_add, linear=True),
+    "sum_pool": Rule(
+        SumPool,
+        {nn.AvgPool2d: Maker(_avg_pool), nn.AdaptiveAvgPool2d: Maker(_global_pool)},
+        passes_integers(_window),
+        reads=Kind.CURRENT,
+        linear=True,
+    ),
+    "sum_time": Rule(
+        SumTime, {SqueezeTime: Maker(_sum_time, Reads.STEPS, _TIME_BEHIND)}, passes_integers(_steps), Kind.CURRENT
+    ),
+    "max_pool": Rule(MaxPool, {nn.MaxPool2d: Maker(_max_pool)}, passes_integers(), reads=Kind.CURRENT),
+    "reshape": Rule(
+        Reshape,
+        {nn.Flatten: Maker(_flatten, Reads.EITHER), View: Maker(_view, Reads.EITHER)},
+        passes_integers(),
+        reads=Kind.CURRENT,
+        linear=True,
+    ),
+    "readout": Rule(Readout, {MeanOverTime: Maker(_readout, Reads.STEPS)}, _freeze_readout, linear=True, ends=True),
+}.items():
+    RULES.register(_name, _rule)

@@ -1,0 +1,128 @@
+"""Rules of the layers with weights, and of batch norm."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from bitspike.bits import FULL_PRECISION
+from bitspike.frontend import folded
+from bitspike.ir import Affine, Conv, Linear, Node, Synapse
+from bitspike.layers import ReleasedAffine
+from bitspike.lowering.freezer import Freezer
+from bitspike.lowering.rules.rule import RULES, Maker, Place, Reads, Rule
+from bitspike.lowering.values import Channels, Integers, Kind, Sum, Value
+from bitspike.quant import weight_bits, weight_quantizer
+
+FLOATS = (torch.float32, torch.float64)
+
+
+def pair(value: int | tuple[int, ...]) -> tuple[int, int]:
+    """Rows and columns, of one number for both or of two."""
+    first, second = value if isinstance(value, tuple | list) else (value, value)
+    return first, second
+
+
+def _conv(m: Any, at: Place) -> Node:
+    if m.in_channels != at.edge.shape[0]:
+        raise at.refuse("conv", f"{at.edge.shape[0]} channels", f"wants {m.in_channels}")
+    reach = [d * (k - 1) for d, k in zip(m.dilation, m.kernel_size, strict=True)]
+    padding = {"valid": (0, 0), "same": tuple(r // 2 for r in reach)}.get(m.padding, m.padding)
+    if m.padding_mode != "zeros" or (m.padding == "same" and any(r % 2 for r in reach)):
+        raise at.refuse("conv", (m.padding, m.padding_mode), "want zeros, as many on both sides")
+    return Conv(
+        name=at.name,
+        inputs=at.inputs,
+        out_channels=m.out_channels,
+        kernel_size=pair(m.kernel_size),
+        stride=pair(m.stride),
+        padding=pair(padding),
+        dilation=pair(m.dilation),
+        groups=m.groups,
+        bias=m.bias is not None,
+        weight_bits=weight_bits(m),
+    )
+
+
+def _linear(m: Any, at: Place) -> Node:
+    if m.in_features != at.edge.shape[-1]:
+        raise at.refuse("linear", f"{at.edge.shape[-1]} features", f"wants {m.in_features}")
+    return Linear(
+        name=at.name,
+        inputs=at.inputs,
+        out_channels=m.out_features,
+        bias=m.bias is not None,
+        weight_bits=weight_bits(m),
+    )
+
+
+def _freeze_synapse(freezer: Freezer, node: Synapse, x: Integers) -> Sum:
+    layer: Any = freezer.modules[node.name]
+    quantizer = weight_quantizer(layer)
+    if quantizer is None:
+        wanted = f"cannot be frozen; train it with fewer than {FULL_PRECISION} weight bits"
+        raise node.refuse("float weights", wanted)
+    attached = layer.parametrizations.weight
+    if len(attached) > 1:
+        others = ", ".join(type(part).__name__ for part in attached if part is not quantizer)
+        raise node.refuse(f"{others} on its weight", "cannot be frozen beside a quantizer")
+    if attached.original.dtype not in FLOATS:
+        raise node.refuse(str(attached.original.dtype), "cannot be frozen; want float32 weights: model.float()")
+    weight = attached.original.double()
+    codes = quantizer.codes(attached.original).to(torch.int64).numpy(force=True)
+    step = quantizer.step_size(weight.float()).double().flatten().expand(node.out_channels).numpy(force=True)
+    freezer.tensors[f"{node.name}.weight"] = codes
+    reach = int(np.abs(codes).reshape(len(codes), -1).sum(1).max()) * x.reach
+    if freezer.release is not None and node.bias:
+        raise node.refuse("a bias", "wants a ReleasedAffine: a bias is not released as the images are")
+    bias = np.zeros(node.out_channels) if layer.bias is None else layer.bias.double().numpy(force=True)
+    freezer.emit(replace(node, bias=False), x.name)
+    return Sum(((node.name, step * x.scale, reach),), bias)
+
+
+def _norm(m: Any, at: Place) -> Node:
+    if m.num_features != at.edge.shape[0]:
+        raise at.refuse("batch norm", f"{at.edge.shape[0]} channels", f"wants {m.num_features}")
+    return Affine(name=at.name, inputs=at.inputs)
+
+
+def _released_affine(m: ReleasedAffine, at: Place) -> Node:
+    return Affine(name=at.name, inputs=at.inputs, steps=m.steps)
+
+
+def _freeze_affine(freezer: Freezer, node: Affine, value: Value) -> Sum:
+    gain, offset = _gain_and_offset(freezer, node)
+    return value.terms(freezer.edge(node).shape[0]).scaled(gain, offset)
+
+
+def _gain_and_offset(freezer: Freezer, node: Affine) -> tuple[Channels, Channels]:
+    module: Any = freezer.modules[node.name]
+    if isinstance(module, ReleasedAffine):
+        if freezer.release is None or freezer.release.steps != module.steps:
+            raise node.refuse(f"an offset for {module.steps} steps", "wants images that are released for as many")
+        return module.gain.double().numpy(force=True), module.offset.double().numpy(force=True) / module.parts
+    if freezer.release is not None:
+        raise node.refuse("batch norm", "wants it folded: its offset is not released as the images are")
+    gain, offset = folded(module, torch.float64, node.name)
+    return gain.numpy(force=True), offset.numpy(force=True)
+
+
+RULES.register("conv", Rule(Conv, {nn.Conv2d: Maker(_conv)}, _freeze_synapse, Kind.SPIKES, Kind.SUM, linear=True))
+RULES.register(
+    "linear",
+    Rule(Linear, {nn.Linear: Maker(_linear, Reads.EITHER)}, _freeze_synapse, Kind.SPIKES, Kind.SUM, linear=True),
+)
+RULES.register(
+    "affine",
+    Rule(
+        Affine,
+        {nn.BatchNorm1d: Maker(_norm), nn.BatchNorm2d: Maker(_norm), ReleasedAffine: Maker(_released_affine)},
+        _freeze_affine,
+        sends=Kind.SUM,
+        linear=True,
+    ),
+)

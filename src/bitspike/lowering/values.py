@@ -1,0 +1,68 @@
+"""What an edge of the structural graph is while it is frozen: integers of known scale, or a sum of such terms."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["Channels", "Integers", "Kind", "Sum", "Value"]
+
+Channels = NDArray[np.float64]
+
+
+class Kind(IntEnum):
+    """How far a value is from integers that a synapse reads."""
+
+    SPIKES = 0
+    """Integers of few bits: what neurons send, images, and sums of them."""
+    CURRENT = 1
+    """Integers in fixed point, which no synapse reads."""
+    SUM = 2
+    """Terms that are not yet one integer."""
+
+
+@dataclass(frozen=True)
+class Integers:
+    """An integer edge of known scale: its value is ``scale * integer``. ``reach`` bounds the integer's magnitude.
+
+    Where images are released over the first steps, ``reach`` bounds what its steps, however many, add up to.
+    Spikes, and sums of them, or a ``current`` in fixed point, which no synapse reads.
+    """
+
+    name: str
+    scale: float
+    reach: int
+    current: bool = False
+
+    @property
+    def kind(self) -> Kind:
+        return Kind.CURRENT if self.current else Kind.SPIKES
+
+    def terms(self, channels: int) -> Sum:
+        return Sum(((self.name, np.full(channels, self.scale), self.reach),), np.zeros(channels))
+
+
+@dataclass(frozen=True)
+class Sum:
+    """``sum_i alpha_i * integer_i + beta``, per channel; each term names its integer edge and its reach."""
+
+    parts: tuple[tuple[str, Channels, int], ...]
+    beta: Channels
+
+    kind = Kind.SUM
+
+    def terms(self, channels: int) -> Sum:
+        return self
+
+    def scaled(self, gain: Channels, offset: Channels) -> Sum:
+        return Sum(tuple((n, alpha * gain, reach) for n, alpha, reach in self.parts), self.beta * gain + offset)
+
+    def largest(self) -> float:
+        """Bound of its magnitude."""
+        return float(sum(np.abs(alpha).max() * reach for _, alpha, reach in self.parts) + np.abs(self.beta).max())
+
+
+Value = Integers | Sum
