@@ -10,14 +10,13 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
-import torch
 
 from bitspike import UserError
 from bitspike.costs import Activity
 from bitspike.training import RunFolder, TrainConfig, train
+from bitspike.training.methods import METHODS, Method, MethodSettings, Training
 
 Tiny = Callable[..., TrainConfig]
 Losses = Callable[[TrainConfig], list[float]]
@@ -75,30 +74,25 @@ def test_the_comparison_of_losses_can_fail(tiny: Tiny, losses: Losses) -> None:
     assert losses(tiny("optimizer.lr=0.0041")) != straight  # 2.5 % more: a planted error
 
 
+class Poison(Method[MethodSettings]):
+    """Spoils a batch norm after the second step."""
+
+    settings_type = MethodSettings
+
+    def start(self, training: Training) -> None:
+        self.weight = training.model.get_submodule("features.3.1").weight
+
+    def after_step(self, step: int) -> None:
+        if step == 2:
+            self.weight.data.fill_(float("inf"))  # type: ignore[union-attr, operator]
+
+
 @pytest.mark.parametrize("bits", ["2/2/1", "16/1/2"])
-def test_what_is_no_number_stops_the_run_with_step_and_layer(
-    tiny: Tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, bits: str
-) -> None:
+def test_what_is_no_number_stops_the_run_with_step_and_layer(tiny: Tiny, tmp_path: Path, bits: str) -> None:
     """Binary neurons turn NaN into silence: the gradients show it where the loss does not."""
-    from bitspike.training import loop
-
-    def poisoned(config: TrainConfig) -> Any:
-        model = make(config)
-        calls = 0
-
-        def poison(module: torch.nn.Module, inputs: Any) -> None:
-            nonlocal calls
-            calls += module.training
-            if calls >= 3:
-                module.weight.data.fill_(float("inf"))  # type: ignore[union-attr, operator]
-
-        model.features[3][1].register_forward_pre_hook(poison)
-        return model
-
-    make = loop.make_model
-    monkeypatch.setattr(loop, "make_model", poisoned)
-    with pytest.raises(UserError, match=r"step 3: got .*nan.* first not finite: parameter features\.3\.1\.weight"):
-        train(tiny(f"bits={bits}"), RunFolder(tmp_path / "run"))
+    named = r"step 3: got .*nan.* first not finite: parameter features\.3\.1\.weight"
+    with METHODS.added("poison", Poison), pytest.raises(UserError, match=named):
+        train(tiny(f"bits={bits}", "methods.poison={}"), RunFolder(tmp_path / "run"))
 
 
 def test_a_folder_is_never_overwritten(tiny: Tiny, tmp_path: Path) -> None:
