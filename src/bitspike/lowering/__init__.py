@@ -3,7 +3,7 @@
 from bitspike.lowering.agreement import Agreement, LayerAgreement, agreement
 from bitspike.lowering.freeze import check_freezable, freeze
 from bitspike.lowering.measure import measure
-from bitspike.lowering.rules import RULES, Maker, Place, Reads, Rule, maker_of, rule_of
+from bitspike.lowering.rules import RULES, Maker, Place, Reads, Rule, makers, rule_of
 from bitspike.lowering.structure import lower
 
 __all__ = [
@@ -18,7 +18,7 @@ __all__ = [
     "check_freezable",
     "freeze",
     "lower",
-    "maker_of",
+    "makers",
     "measure",
     "rule_of",
 ]

@@ -2,7 +2,7 @@
 
 from bitspike.lowering.rules import images, neurons, shapes, synapses
 from bitspike.lowering.rules.behaviour import joins_terms, passes_integers
-from bitspike.lowering.rules.rule import RULES, Maker, Place, Reads, Rule, maker_of, rule_of
+from bitspike.lowering.rules.rule import RULES, Maker, Place, Reads, Rule, makers, rule_of
 
 __all__ = [
     "RULES",
@@ -12,7 +12,7 @@ __all__ = [
     "Rule",
     "images",
     "joins_terms",
-    "maker_of",
+    "makers",
     "neurons",
     "passes_integers",
     "rule_of",
