@@ -3,7 +3,7 @@
 from bitspike.frontend.batch_norm import folded
 from bitspike.frontend.build import network
 from bitspike.frontend.calls import Call, Calls, unused
-from bitspike.frontend.overridden import class_of
+from bitspike.frontend.overridden import class_of, overridden
 from bitspike.frontend.read import read
 from bitspike.frontend.vocabulary import (
     KNOWN,
@@ -34,6 +34,7 @@ __all__ = [
     "class_of",
     "folded",
     "network",
+    "overridden",
     "read",
     "unused",
 ]

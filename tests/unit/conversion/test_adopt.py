@@ -8,7 +8,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from bitspike import UserError
-from bitspike.conversion import adopt, check_convertible, convert, equivalence
+from bitspike.conversion import adopt, check_convertible, convert, equivalence, to_snn
 from bitspike.layers import Encoder
 from bitspike.models import morph
 from bitspike.neurons import QReLU
@@ -194,3 +194,23 @@ def test_names_that_the_conversion_gives_are_free():
     assert levels_of(model).keys() == {"relu", "relu_shortcut", "relu_shortcut_2"}
     made = convert(model, SHAPE)
     assert equivalence(made.net, made.levels, pixels(16), np.zeros(16, dtype=np.int64)).equal
+
+
+class Mine(QReLU):
+    def extra_repr(self):
+        return "mine"
+
+
+class Halved(QReLU):
+    def fire(self, u, t):
+        return super().fire(u / 2, t)
+
+
+def test_a_q_relu_that_overrides_nothing_is_one():
+    assert convert(started(morph(adopt(plain(), lambda: Mine(4)))), SHAPE)
+
+
+def test_a_q_relu_that_computes_otherwise_is_not_converted_as_one():
+    model = started(morph(adopt(plain(), lambda: Halved(4))))
+    with pytest.raises(UserError, match="neuron 2: got 'Halved'; cannot be converted: Halved overrides fire of QReLU"):
+        to_snn(model, 8)
