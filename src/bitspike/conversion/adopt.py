@@ -37,7 +37,11 @@ def adopt(model: nn.Module, neuron: Callable[[], nn.Module], encoder: Encoder | 
     if any(isinstance(module, Encoder) for module in model.modules()):
         return model
     read(model)  # what cannot be read is refused by its path; some of it cannot be copied either
-    calls = read(deepcopy(model).float())
+    try:
+        copy = deepcopy(model).float()
+    except Exception as wrong:  # whatever its own code or a tensor that it keeps raises
+        raise UserError("model", type(model).__name__, f"cannot be copied: {wrong}") from wrong
+    calls = read(copy)
     taken = {path.split(".")[0] for path in (*dict(model.named_modules()), *(call.path for call in calls))}
     images, made = calls[0], {}
     made[images] = Call(unused("encoder", taken), encoder or Encoder(), (images,), ("1", "N"), "encoder")

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from bitspike.errors import UserError, closest
-from bitspike.frontend import Call, folded, read, unused
+from bitspike.frontend import Call, Known, folded, overridden, read, unused
 from bitspike.ir import Graph
 from bitspike.layers import Encoder, OverTime, Release, ReleasedAffine
 from bitspike.lowering import check_freezable, lower, rule_of
@@ -100,9 +100,20 @@ def _image(call: Call, to: _Target) -> nn.Module:
 def _neuron(call: Call, to: _Target) -> nn.Module:
     neuron = call.module
     assert isinstance(neuron, QReLU)
+    if changed := overridden(neuron, Known(QReLU, _METHODS)):
+        raise UserError(f"neuron {call.path}", type(neuron).__name__, f"cannot be converted: {changed}; want a QReLU")
     if neuron.scale is None:
         raise UserError(f"neuron {call.path}", "no step size", "it was never trained; train or calibrate it")
     return STBIFNode(to.T, neuron.scale, neuron.levels if to.how.limited else None, to.how.bipolar)
+
+
+_METHODS = tuple(
+    name
+    for kind in QReLU.__mro__[: QReLU.__mro__.index(nn.Module)]
+    for name, method in vars(kind).items()
+    if (callable(method) or isinstance(method, property)) and name not in ("__init__", "extra_repr")
+)
+"""What decides what a `QReLU` computes."""
 
 
 def _refused(instead: str) -> Callable[[Call, _Target], nn.Module]:

@@ -3,6 +3,7 @@
 from bitspike.frontend.batch_norm import folded
 from bitspike.frontend.build import network
 from bitspike.frontend.calls import Call, Calls, unused
+from bitspike.frontend.overridden import class_of, overridden
 from bitspike.frontend.read import read
 from bitspike.frontend.vocabulary import (
     KNOWN,
@@ -30,8 +31,10 @@ __all__ = [
     "Sum",
     "View",
     "Word",
+    "class_of",
     "folded",
     "network",
+    "overridden",
     "read",
     "unused",
 ]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from inspect import getattr_static
 from typing import Any
 
 from torch import nn
@@ -11,7 +10,7 @@ from torch.nn.utils import parametrize
 
 from bitspike.frontend.vocabulary import KNOWN, Known
 
-__all__ = ["class_of", "known", "overridden"]
+__all__ = ["Layers", "class_of", "overridden"]
 
 
 def class_of(module: nn.Module) -> type[nn.Module]:
@@ -20,10 +19,19 @@ def class_of(module: nn.Module) -> type[nn.Module]:
     return kind.__mro__[1] if parametrize.is_parametrized(module) else kind
 
 
-def known(module: nn.Module, whole: tuple[type[nn.Module], ...] = ()) -> Known | None:
-    """What is known of the nearest class of a module that the vocabulary has, or that is in ``whole``."""
-    there = {kind: Known(kind) for kind in whole} | {entry.kind: entry for entry in KNOWN.values()}
-    return next((there[kind] for kind in type(module).__mro__ if kind in there), None)
+class Layers:
+    """The layers that are read whole.
+
+    Args:
+        whole: classes that are, beside those of the vocabulary.
+    """
+
+    def __init__(self, whole: tuple[type[nn.Module], ...] = ()) -> None:
+        self._known = {kind: Known(kind) for kind in whole} | {what.kind: what for what in KNOWN.values()}
+
+    def known(self, module: nn.Module) -> Known | None:
+        """What is known of the nearest class of ``module`` that is read whole."""
+        return next((self._known[kind] for kind in type(module).__mro__ if kind in self._known), None)
 
 
 def overridden(module: nn.Module, what: Known) -> str:
@@ -36,11 +44,14 @@ def _changes(module: nn.Module, what: Known) -> Iterator[str]:
     if not what.decides:
         return
     for name in ("__call__", *what.decides):
-        mine: Any = getattr_static(kind, name, None)
-        if mine is not getattr_static(base, name, None):
+        if kind is not base and _defined(kind, name) is not _defined(base, name):
             yield f"{kind.__name__} overrides {name} of {base.__name__}"
-        held = module.__dict__.get(name)
-        if callable(held):
+        if callable(module.__dict__.get(name)):
             yield f"this {kind.__name__} has a {name} of its own"
     if module._forward_pre_hooks or module._forward_hooks:
         yield f"this {kind.__name__} has hooks (weight norm, pruning or one's own), which may change what it computes"
+
+
+def _defined(kind: type, name: str) -> Any:
+    """What a class has by that name, as it is written in it or in a base."""
+    return next((vars(base)[name] for base in kind.__mro__ if name in vars(base)), None)

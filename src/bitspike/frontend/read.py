@@ -14,7 +14,7 @@ from torch import nn
 from bitspike.errors import UserError
 from bitspike.frontend.calls import Call, Calls, unused
 from bitspike.frontend.inplace import Names
-from bitspike.frontend.overridden import class_of, known
+from bitspike.frontend.overridden import Layers, class_of
 from bitspike.frontend.sizes import Shape, Size, view
 from bitspike.frontend.trace import inside, parent, trace
 from bitspike.frontend.vocabulary import WORDS, Images, MeanOverTime, MergeTime, SplitTime, Word
@@ -39,16 +39,17 @@ def read(model: nn.Module, whole: tuple[type[nn.Module], ...] = ()) -> Calls:
     Raises:
         UserError: what cannot be read so, by its path in the model.
     """
-    reader = _Reader(dict(model.named_modules()), whole)
-    for node in trace(model, whole).nodes:
+    layers = Layers(whole)
+    reader = _Reader(dict(model.named_modules()), layers)
+    for node in trace(model, layers).nodes:
         reader.visit(node)
     assert reader.answer is not None
     return Calls(tuple(reader.calls), reader.answer)
 
 
 class _Reader:
-    def __init__(self, modules: Mapping[str, nn.Module], whole: tuple[type[nn.Module], ...]) -> None:
-        self.modules, self.whole = modules, whole
+    def __init__(self, modules: Mapping[str, nn.Module], layers: Layers) -> None:
+        self.modules, self.layers = modules, layers
         self.calls: list[Call] = []
         self.answer: Call | None = None
         self.names = Names()
@@ -74,7 +75,7 @@ class _Reader:
     def _module(self, node: torch.fx.Node) -> None:
         path = inside(str(node.target))
         module = self.modules[path]
-        what = known(module, self.whole)
+        what = self.layers.known(module)
         again = what.again if what else type(module).__module__.startswith("torch.nn") and not _holds(module)
         if path in self.taken and not again:
             raise UserError("layer", path, "called a second time; each layer runs once, so make another one")
@@ -93,7 +94,8 @@ class _Reader:
         if node.target not in self.words:
             raise UserError("operator", written, f"has no op in the graph{self._place(node)}")
         name, word = self.words[node.target]
-        arguments = _arguments(node, word.make)
+        plain = not node.kwargs and len(node.args) == len(word.reads)
+        arguments = dict(zip(word.reads, node.args, strict=True)) if plain else _arguments(node, word.make)
         module = self._made(node, word, arguments)
         writes = node.target in word.writes or bool(arguments.get("inplace"))
         read = [arguments[key] for key in word.reads]
@@ -115,7 +117,7 @@ class _Reader:
     ) -> None:
         """Records the call of ``module`` that ``node`` is, unless it hands on what it reads."""
         inputs = tuple(self._input(node, value) for value in read)
-        what = known(module, self.whole)
+        what = self.layers.known(module)
         if what and what.passes:
             if what.shares:
                 self.names.view(node, read[0], inputs[0])
@@ -177,7 +179,7 @@ class _Reader:
             return ""
         path = parent(node)
         module = self.modules[path]
-        of = f", a {class_of(module).__name__}" if known(module, self.whole) else ""
+        of = f", a {class_of(module).__name__}" if self.layers.known(module) else ""
         return f" (in the forward of {path or 'the model'}{of})"
 
 

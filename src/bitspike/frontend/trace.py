@@ -12,25 +12,25 @@ import torch.fx
 from torch import Tensor, nn
 
 from bitspike.errors import UserError
-from bitspike.frontend.overridden import class_of, known, overridden
+from bitspike.frontend.overridden import Layers, class_of, overridden
 from bitspike.layers import mean_over_time, merge_time, split_time
 
 __all__ = ["inside", "parent", "trace"]
 
 
-def trace(model: nn.Module, whole: tuple[type[nn.Module], ...] = ()) -> torch.fx.Graph:
+def trace(model: nn.Module, layers: Layers) -> torch.fx.Graph:
     """What ``model`` calls in evaluation mode, given images and nothing else. Its modules stand below ``model.``.
 
     Args:
         model: any.
-        whole: classes whose modules are left whole, beside those of the vocabulary.
+        layers: what is left whole.
 
     Raises:
         UserError: its code cannot be traced, or a layer of it overrides what its class is known to compute.
     """
     if isinstance(model, nn.DataParallel):
         raise UserError("model", "DataParallel", "want the network inside of it: model.module")
-    tracer = _Tracer(whole)
+    tracer = _Tracer(layers)
     try:
         with _evaluating(model):
             return tracer.trace(_OnImages(model))
@@ -81,12 +81,12 @@ class _Tracer(torch.fx.Tracer):
 
     failed_in = ""
 
-    def __init__(self, whole: tuple[type[nn.Module], ...]) -> None:
+    def __init__(self, layers: Layers) -> None:
         super().__init__(autowrap_functions=(merge_time, split_time, mean_over_time))
-        self.whole = whole
+        self.layers = layers
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
-        what = known(m, self.whole)
+        what = self.layers.known(m)
         if what is None:
             return super().is_leaf_module(m, module_qualified_name)
         changed = overridden(m, what)

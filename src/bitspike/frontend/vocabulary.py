@@ -158,6 +158,9 @@ class Word:
     reads: tuple[str, ...] = ("input",)
 
 
+_SUM, _MERGE, _SPLIT = Sum(), MergeTime(), SplitTime()  # they hold nothing, and a network has many
+
+
 def _relu(input: Any, inplace: bool = False) -> nn.Module:  # noqa: A002
     return nn.ReLU(inplace)
 
@@ -165,7 +168,7 @@ def _relu(input: Any, inplace: bool = False) -> nn.Module:  # noqa: A002
 def _add(input: Any, other: Any, *, alpha: float = 1) -> nn.Module:  # noqa: A002
     if alpha != 1:
         raise ValueError("want a plain sum")
-    return Sum()
+    return _SUM
 
 
 def _max_pool(
@@ -227,8 +230,8 @@ for _name, _word in {
     "flatten": Word(_flatten, (torch.flatten,), ("flatten",)),
     "dropout": Word(_dropout, (F.dropout, F.dropout1d, F.dropout2d, F.dropout3d, F.alpha_dropout)),
     "contiguous": Word(_contiguous, (), ("contiguous",)),
-    "merge_time": Word(lambda x: MergeTime(), (merge_time,), reads=("x",)),
-    "split_time": Word(lambda merged, like: SplitTime(), (split_time,), reads=("merged", "like")),
+    "merge_time": Word(lambda x: _MERGE, (merge_time,), reads=("x",)),
+    "split_time": Word(lambda merged, like: _SPLIT, (split_time,), reads=("merged", "like")),
     "readout": Word(lambda logits: MeanOverTime(), (mean_over_time,), reads=("logits",)),
 }.items():
     WORDS.register(_name, _word)

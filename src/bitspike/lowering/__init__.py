@@ -3,7 +3,7 @@
 from bitspike.lowering.agreement import Agreement, LayerAgreement, agreement
 from bitspike.lowering.freeze import check_freezable, freeze
 from bitspike.lowering.measure import measure
-from bitspike.lowering.rules import RULES, Frozen, Maker, Place, Reads, Rule, frozen, maker_of, rule_of
+from bitspike.lowering.rules import RULES, Frozen, Maker, Place, Reads, Rule, frozen, makers, rule_of
 from bitspike.lowering.structure import lower
 
 __all__ = [
@@ -20,7 +20,7 @@ __all__ = [
     "freeze",
     "frozen",
     "lower",
-    "maker_of",
+    "makers",
     "measure",
     "rule_of",
 ]

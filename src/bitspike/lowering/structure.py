@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from torch import nn
 
 from bitspike.errors import UserError
-from bitspike.frontend import Call, Images, MergeTime, SplitTime, read, unused
+from bitspike.frontend import Call, Images, MergeTime, SplitTime, class_of, read, unused
 from bitspike.ir import Edge, Graph, Node, Readout
-from bitspike.lowering.rules import RULES, Place, Reads, maker_of, rule_of
+from bitspike.lowering.rules import Maker, Place, Reads, makers, rule_of
 
 __all__ = ["lower", "structure"]
 
+Shape = tuple[int, int, int]
 AXES = {1: Reads.MERGED.value, 2: Reads.STEPS.value}
 """What a tensor has before the shape of its edge, by how many axes it is."""
 TIME = {MergeTime: Reads.STEPS, SplitTime: Reads.MERGED}
 """What only moves the time axis: the shapes of the graph are of one step."""
 
 
-def lower(model: nn.Module, image_shape: tuple[int, int, int], name: str = "network") -> Graph:
+def lower(model: nn.Module, image_shape: Shape, name: str = "network") -> Graph:
     """The structural graph of ``model``: shapes, steps, ranges and bits of every layer.
 
     Ops are named after the modules they come from. Works on the meta device too.
@@ -33,12 +36,11 @@ def lower(model: nn.Module, image_shape: tuple[int, int, int], name: str = "netw
     return structure(model, image_shape, name)[0]
 
 
-def structure(
-    model: nn.Module, image_shape: tuple[int, int, int], name: str = "network"
-) -> tuple[Graph, dict[str, nn.Module]]:
+def structure(model: nn.Module, image_shape: Shape, name: str = "network") -> tuple[Graph, dict[str, nn.Module]]:
     """`lower`, and by the name of each op the module that it comes from."""
-    calls = read(model, whole=tuple(kind for rule in RULES.values() for kind in rule.modules if kind not in TIME))
-    builder = _Builder({path for path, _ in model.named_modules()} | {call.path for call in calls}, image_shape)
+    there = makers()
+    calls = read(model, whole=tuple(there))
+    builder = _Builder({path for path, _ in model.named_modules()} | {call.path for call in calls}, there, image_shape)
     for call in calls:
         builder.visit(call)
     builder.end(calls.answer)
@@ -49,13 +51,14 @@ class _Builder:
     """Makes an op of each call, in order.
 
     Attributes:
+        makers: how modules become ops, by their class.
         paths: names that an op without a call of its own may not have.
         nodes, edges: of the graph, so far.
         modules: by the name of the op, what it comes from.
     """
 
-    def __init__(self, paths: set[str], image_shape: tuple[int, int, int]) -> None:
-        self.paths = paths
+    def __init__(self, paths: set[str], makers: Mapping[type[nn.Module], Maker], image_shape: Shape) -> None:
+        self.paths, self.makers = paths, makers
         self.images = Edge(shape=image_shape, T=1)
         self.nodes: list[Node] = []
         self.edges: dict[str, Edge] = {}
@@ -69,7 +72,7 @@ class _Builder:
             _check_time(call, TIME[type(call.module)])
             self.ops[call] = self._op(call.inputs[0])
             return
-        maker = maker_of(call.module, call.path)
+        maker = self._maker(call)
         if maker.reads is Reads.IMAGES:
             if not isinstance(call.inputs[0].module, Images):
                 raise UserError(f"input of {call.written}", call.inputs[0].written, "want the images themselves")
@@ -91,8 +94,14 @@ class _Builder:
         """The op of an earlier call, or of images that no encoder has read, unquantized."""
         if call not in self.ops:
             place = Place(unused("input", self.edges, self.paths), (), (self.images,), 1)
-            self.ops[call] = self._add(maker_of(call.module, call.path).make(call.module, place), call.module)
+            self.ops[call] = self._add(self._maker(call).make(call.module, place), call.module)
         return self.ops[call]
+
+    def _maker(self, call: Call) -> Maker:
+        for kind in type(call.module).__mro__:
+            if kind in self.makers:
+                return self.makers[kind]
+        raise UserError("layer", call.path or "the model", f"{class_of(call.module).__name__} has no op in the graph")
 
     def _add(self, node: Node, module: nn.Module) -> str:
         self.edges[node.name] = node.infer(*(self.edges[i] for i in node.inputs))

@@ -8,7 +8,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from bitspike import UserError
-from bitspike.conversion import adopt, convert, equivalence
+from bitspike.conversion import adopt, check_convertible, convert, equivalence, to_snn
 from bitspike.layers import Encoder
 from bitspike.models import morph
 from bitspike.neurons import QReLU
@@ -153,3 +153,64 @@ def test_what_cannot_be_converted_is_named_with_its_path(model, seen):
         adopt(model, nn.ReLU)
     assert seen in str(wrong.value)
     assert len(str(wrong.value).splitlines()) == 1
+
+
+def test_a_network_that_cannot_be_copied_is_refused():
+    model = plain()
+    model.kept = torch.ones(1, requires_grad=True) * 2
+    with pytest.raises(UserError, match="model: got 'Sequential'; cannot be copied: "):
+        adopt(model, nn.ReLU)
+
+
+def test_what_freezing_would_refuse_is_refused_before_training():
+    """A synapse or a pool that reads a current; each has a neuron somewhere, so that nothing else is wrong."""
+    ends = [nn.ReLU(), nn.Flatten(), nn.Linear(256, 5)]
+    between = {
+        "sumpool 1.0": (nn.Conv2d(3, 4, 3, padding=1), nn.AvgPool2d(1)),
+        "conv 1.0": (nn.Conv2d(3, 3, 1), nn.Conv2d(3, 4, 3, padding=1)),
+        "reshape 1.0": (nn.Conv2d(3, 4, 3, padding=1), nn.Flatten(1)),
+    }
+    for layer, layers in between.items():
+        model = morph(adopt(nn.Sequential(*layers, *ends), lambda: QReLU(4)))
+        with pytest.raises(UserError, match=f"{layer}: got 'a current'; wants spikes"):
+            check_convertible(model, SHAPE)
+
+
+def test_names_that_the_conversion_gives_are_free():
+    """What re-routing and releasing add is called after a layer; the network has layers of these names."""
+
+    class Named(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.a, self.b, self.c = (nn.Conv2d(channels, 4, 3, padding=1) for channels in (3, 3, 4))
+            self.relu, self.relu_shortcut = nn.ReLU(), nn.ReLU()
+            self.encoder = nn.Linear(256, 5)
+
+        def forward(self, x):
+            return self.encoder(self.relu_shortcut(self.c(self.relu(self.a(x) + self.b(x)))).flatten(1))
+
+    torch.manual_seed(0)
+    model = started(morph(adopt(Named(), lambda: QReLU(4)), True))
+    assert levels_of(model).keys() == {"relu", "relu_shortcut", "relu_shortcut_2"}
+    made = convert(model, SHAPE)
+    assert equivalence(made.net, made.levels, pixels(16), np.zeros(16, dtype=np.int64)).equal
+
+
+class Mine(QReLU):
+    def extra_repr(self):
+        return "mine"
+
+
+class Halved(QReLU):
+    def fire(self, u, t):
+        return super().fire(u / 2, t)
+
+
+def test_a_q_relu_that_overrides_nothing_is_one():
+    assert convert(started(morph(adopt(plain(), lambda: Mine(4)))), SHAPE)
+
+
+def test_a_q_relu_that_computes_otherwise_is_not_converted_as_one():
+    model = started(morph(adopt(plain(), lambda: Halved(4))))
+    with pytest.raises(UserError, match="neuron 2: got 'Halved'; cannot be converted: Halved overrides fire of QReLU"):
+        to_snn(model, 8)

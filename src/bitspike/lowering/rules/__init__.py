@@ -3,7 +3,7 @@
 from bitspike.lowering.rules import images, neurons, shapes, synapses
 from bitspike.lowering.rules.behaviour import joins_terms, passes_integers
 from bitspike.lowering.rules.neurons import Frozen, frozen
-from bitspike.lowering.rules.rule import RULES, Maker, Place, Reads, Rule, maker_of, rule_of
+from bitspike.lowering.rules.rule import RULES, Maker, Place, Reads, Rule, makers, rule_of
 
 __all__ = [
     "RULES",
@@ -15,7 +15,7 @@ __all__ = [
     "frozen",
     "images",
     "joins_terms",
-    "maker_of",
+    "makers",
     "neurons",
     "passes_integers",
     "rule_of",

@@ -10,13 +10,12 @@ from typing import Any
 from torch import nn
 
 from bitspike.errors import UserError
-from bitspike.frontend.overridden import class_of
 from bitspike.ir import Edge, Node
 from bitspike.lowering.freezer import Freezer
 from bitspike.lowering.values import Kind, Value
 from bitspike.registry import Registry
 
-__all__ = ["RULES", "Maker", "Place", "Reads", "Rule", "maker_of", "rule_of"]
+__all__ = ["RULES", "Maker", "Place", "Reads", "Rule", "makers", "rule_of"]
 
 
 class Reads(Enum):
@@ -116,14 +115,6 @@ def rule_of(node: Node) -> Rule:
     raise node.refuse(type(node).__name__.lower(), "has no lowering rule")
 
 
-def maker_of(module: nn.Module, path: str) -> Maker:
-    """How a module becomes an op.
-
-    Raises:
-        UserError: it becomes none.
-    """
-    there = {kind: maker for rule in RULES.values() for kind, maker in rule.modules.items()}
-    for kind in type(module).__mro__:
-        if kind in there:
-            return there[kind]
-    raise UserError("layer", path or "the model", f"{class_of(module).__name__} has no op in the graph")
+def makers() -> dict[type[nn.Module], Maker]:
+    """What becomes an op, by the class of the module."""
+    return {kind: maker for rule in RULES.values() for kind, maker in rule.modules.items()}
