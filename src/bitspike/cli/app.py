@@ -19,6 +19,7 @@ from bitspike.cli import (
     quickstart,
     report,
     reproduce,
+    threads,
     train,
 )
 from bitspike.errors import UserError
@@ -65,6 +66,7 @@ def _options(
 
 def main() -> None:
     """Runs the command; exits 0, 2 with one line for bad input, 130 when interrupted."""
+    threads.share_cores()
     try:
         status = app(standalone_mode=False)
     except UserError as wrong:
