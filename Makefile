@@ -8,7 +8,7 @@ JOBS   ?= 2
 TORCH  ?= 2.13.0
 
 .DEFAULT_GOAL := help
-.PHONY: help quickstart test test-slow test-peers test-arm check lint types readme bench claims constraints clean
+.PHONY: help quickstart test test-slow test-isa test-peers test-arm check lint types readme bench claims constraints clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 14
@@ -22,13 +22,16 @@ test: $(VENV)/.installed-dev ## install and run the tests
 test-slow: $(VENV)/.installed-dev ## run the tests that take minutes
 	$(pytest) -m slow $(ARGS)
 
+test-isa: $(VENV)/.installed-dev ## run the tests that compare floats at every instruction set of this processor
+	$(VENV)/bin/python tools/instruction_sets.py -- --numprocesses $(JOBS) $(ARGS)
+
 test-peers: $(PEERS)/.installed-peers ## run the comparisons with SpikingJelly
 	$(PEERS)/bin/python -m pytest -m peer $(ARGS)
 
 test-arm: $(VENV)/.installed-dev ## run exported networks on emulated ARM (CONTRIBUTING.md says what to install)
 	$(pytest) -m arm $(ARGS)
 
-check: lint types test readme ## all that a change must pass
+check: lint types test test-isa readme ## all that a change must pass
 
 lint: $(VENV)/.installed-dev ## check rules and format
 	$(VENV)/bin/ruff check .

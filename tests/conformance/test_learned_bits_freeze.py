@@ -80,13 +80,13 @@ def differences(model: nn.Module, net: FrozenGraph, shown: Tensor) -> dict[str, 
 
     kinds = AdaptiveIFNode | SqueezeTime | nn.ReLU
     hooks = [m.register_forward_hook(keep(name)) for name, m in model.named_modules() if isinstance(m, kinds)]
-    logits = model(shown).mean(0)
+    logits = model(shown).sum(0)  # over steps, as the readout does: a mean over three would round
     for hook in hooks:
         hook.remove()
     edges, graph = oracle.run(net, shown.numpy()), net.graph
     assert sent.keys() == {node.name for node in graph.nodes if isinstance(node, Fire | SumTime | Relu)}
     readout = graph.nodes[-1].name
-    found = {readout: unlike(logits[None] * graph.input_edge(graph.nodes[-1]).T, scale(net, readout), edges[readout])}
+    found = {readout: unlike(logits[None], scale(net, readout), edges[readout])}
     return found | {name: unlike(values, scale(net, name), edges[name]) for name, values in sent.items()}
 
 

@@ -6,6 +6,7 @@ import sys
 
 import typer
 
+from bitspike.cli import threads
 from bitspike.cli.app import app
 from bitspike.errors import UserError
 
@@ -19,6 +20,7 @@ CLICK_ERROR: type[Exception] = next(
 
 def main() -> None:
     """Runs the command; exits 0, 2 with one line for bad input, 130 when interrupted."""
+    threads.share_cores()
     try:
         status = app(standalone_mode=False)
     except UserError as wrong:

@@ -8,6 +8,8 @@ from typing import Any, Self
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from bitspike.cli import threads
+
 __all__ = ["ProgressBar"]
 
 
@@ -37,7 +39,10 @@ class ProgressBar:
             self.bar.stop()
 
     def step(self, step: int, total: int, epoch: int, images_per_second: float, loss: float) -> None:
-        self.bar.start()
+        if not self.bar.live.is_started:
+            if said := threads.note():
+                self.console.print(said, highlight=False)
+            self.bar.start()
         self.bar.update(self.task, completed=step, total=total, speed=images_per_second, loss=loss)
 
     def epoch(self, line: dict[str, Any]) -> None:

@@ -8,7 +8,7 @@ from bitspike.layers import OverTime, SqueezeTime, mean_over_time, merge_time, s
 
 LAYERS = {
     "convolution": lambda: OverTime(nn.Conv2d(3, 5, 3, 2, 1)),
-    "convolution and norm": lambda: OverTime(nn.Conv2d(3, 5, 1), nn.BatchNorm2d(5)),
+    "convolution and norm": lambda: OverTime(nn.Conv2d(3, 5, 1), nn.BatchNorm2d(5, eps=0.0)),
     "pooling": lambda: OverTime(nn.MaxPool2d(2)),
     "head": lambda: OverTime(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(3, 7)),
     "nothing": lambda: OverTime(),
@@ -16,7 +16,10 @@ LAYERS = {
 
 
 def whole(*shape: int) -> torch.Tensor:
-    """Whole numbers, so that a convolution's sums are exact whatever their order."""
+    """Small whole numbers, so that their sums are exact whatever the order.
+
+    So are their means over a power of two: the images here have 64 pixels, and norms a variance of 4.
+    """
     return torch.randint(-8, 9, shape, generator=torch.Generator().manual_seed(0)).float()
 
 
@@ -27,7 +30,11 @@ def test_equals_a_loop_over_the_steps(make, T):
     with torch.no_grad():
         for parameter in layer.parameters():
             parameter.copy_(whole(*parameter.shape))
-    x = whole(T, 4, 3, 6, 6)
+        for norm in layer.modules():
+            if isinstance(norm, nn.BatchNorm2d):
+                norm.running_mean.copy_(whole(5))
+                norm.running_var.fill_(4.0)
+    x = whole(T, 4, 3, 8, 8)
     merged = layer(x)
     looped = torch.stack([nn.Sequential.forward(layer, step) for step in x])
     assert merged.shape[:2] == (T, 4)
@@ -58,7 +65,7 @@ def test_readout_is_the_mean_of_the_steps():
 @pytest.mark.parametrize("T", [1, 2, 3, 5])
 def test_squeezed_spikes_are_their_mean_in_one_step(T):
     """And its gradient goes to every step alike."""
-    levels = whole(T, 2, 3, 4, 4) / 8
+    levels = T * whole(T, 2, 3, 4, 4) / 8  # their sums divide by T without rounding
     spikes = levels.clone().requires_grad_()
     squeezed = SqueezeTime()(spikes)
     assert squeezed.shape == (1, 2, 3, 4, 4)

@@ -1,0 +1,159 @@
+"""Writes results/README.md: of every file there what it holds, how it is made, what it records of that, who quotes it.
+
+Run it after a new result; a test runs the check.
+
+    python tools/results_index.py            rewrites the table
+    python tools/results_index.py --check    exits 1 if the page is not current
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path, PurePath
+from typing import Any
+
+from written import ROOT, main, table
+
+RESULTS = ROOT / "results"
+BY = "tools/results_index.py"
+PAGE = RESULTS / "README.md"
+
+KINDS = (  # files, what they hold, the command that writes such a file
+    ("quickstart.json", "both networks of the quickstart: accuracy and cost", "make quickstart ARGS=--json"),
+    (
+        "fashion-convnet-*.json",
+        "accuracy and cost of a trained network, Fashion-MNIST",
+        "bitspike train fashion-convnet --set bits=BITS --json",
+    ),
+    (
+        "freeze/fashion-tiny-train.json",
+        "accuracy and cost of the tiny network",
+        "bitspike train fashion-convnet-tiny --json",
+    ),
+    (
+        "freeze/fashion-tiny-freeze.json",
+        "it in integers, beside its floats",
+        "bitspike freeze RUN --json",
+    ),
+    (
+        "freeze/fashion-tiny-oracle.json",
+        "its test accuracy by the oracle",
+        "bitspike evaluate examples/fashion-tiny.bitspike --json",
+    ),
+    (
+        "freeze/fashion-tiny-c.json",
+        "its test accuracy by its C",
+        "bitspike evaluate examples/fashion-tiny.bitspike --engine c --json",
+    ),
+    (
+        "freeze/fashion-tiny-cortex-m4.json",
+        "its bytes on a Cortex-M4",
+        'bitspike export examples/fashion-tiny.bitspike --to c -o DIR --cc "arm-none-eabi-gcc -mcpu=cortex-m4" --json',
+    ),
+    (
+        "freeze/families.jsonl",
+        "a network of every family: floats, integers, C",
+        "python benchmarks/frozen_families.py",
+    ),
+    (
+        "conversion/*.json",
+        "a converted network beside its quantized one, image by image and step by step",
+        "bitspike convert RUN --stop-when-settled --json",
+    ),
+    (
+        "cost/*-paper-001.json",
+        "cost of a network as paper 001 counts",
+        "bitspike cost NAME --counting paper-001",
+    ),
+    ("cost/*-seed0.json", "cost of a trained network, with its spikes and shortcuts", "bitspike cost RUN --json"),
+    ("reproduce/*.json", "a paper's table beside ours", "bitspike reproduce TABLE --json"),
+    ("claims/small.jsonl", "the runs behind docs/claims.md, a line each", "make claims"),
+    (
+        "claims/allocate-001.jsonl",
+        "allocated networks beside uniform ones",
+        "python -m claims.allocate_001",
+    ),
+    ("claims/learned-bits-001.json", "bits of every layer that was left to learn them", "python -m claims.figures_001"),
+    (
+        "claims/gradients-004.json",
+        "gradient norms by block",
+        "python -m claims.gradients_004",
+    ),
+    ("benchmarks/train_step.json", "time of a training step beside SpikingJelly's and the ANN's", "make bench"),
+)
+RECORDS = ("command", "seed", "machine", "commit", "versions")
+ALSO = {"seeds": "seed", "bitspike": "versions", "version": "versions"}
+"""Other keys under which a file records the same."""
+
+
+def kind_of(name: str) -> tuple[str, str]:
+    """What a file holds, and the command of its kind."""
+    for pattern, holds, command in KINDS:
+        if PurePath(name).match(pattern):
+            return holds, command
+    sys.exit(f"results/{name}: KINDS of {BY} does not say what it holds")
+
+
+def records(value: Any) -> Iterator[tuple[str, str]]:
+    """What a file says of its own making, wherever in it."""
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            if (name := ALSO.get(key, key)) in RECORDS and not (key == "bitspike" and not isinstance(inner, str)):
+                yield name, json.dumps(inner) if not isinstance(inner, str) else inner
+            yield from records(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from records(inner)
+
+
+def recorded(path: Path) -> str:
+    """Seeds, machine, commit of a file, as it records them; how many where there are several."""
+    text = path.read_text(encoding="utf-8")
+    lines = [json.loads(line) for line in text.splitlines()] if path.suffix == ".jsonl" else json.loads(text)
+    found: dict[str, set[str]] = {}
+    for name, value in records(lines):
+        found.setdefault(name, set()).add(value)
+    said = []
+    for name in RECORDS:
+        values = sorted(found.get(name, ()))
+        if name in ("command", "versions"):
+            said += [name] if values else []
+        elif len(values) > 3:
+            said.append(f"{len(values)} {name}s")
+        elif values:
+            said.append(f"{name} {', '.join(values)}")
+    return "; ".join(said) or "nothing"
+
+
+def pages() -> list[Path]:
+    """The pages that may quote a result, but this one."""
+    found = [ROOT / "README.md", *(ROOT / "docs").rglob("*.md"), *(ROOT / "benchmarks").rglob("*.md")]
+    return sorted(page for page in found if page != PAGE)
+
+
+def quoted(name: str) -> str:
+    """The pages that name the file, or are written from it."""
+    written = {"claims/small.jsonl": ROOT / "docs" / "claims.md"}
+    found = [
+        page for page in pages() if f"results/{name}" in page.read_text(encoding="utf-8") or written.get(name) == page
+    ]
+    return ", ".join(f"[{page.name}](../{page.relative_to(ROOT).as_posix()})" for page in found) or "nobody"
+
+
+def index() -> str:
+    """A row for each file under results/."""
+    files = sorted(path for path in RESULTS.rglob("*.json*") if path.is_file())
+    rows = []
+    for path in files:
+        name = path.relative_to(RESULTS).as_posix()
+        holds, command = kind_of(name)
+        rows.append((f"[{name}]({name})", holds, f"`{command}`", recorded(path), quoted(name)))
+    return table(("file", "what it holds", "written by", "records of its making", "quoted in"), rows)
+
+
+PARTS = {"index": index}
+
+if __name__ == "__main__":
+    main((PAGE,), PARTS, BY, __doc__)

@@ -1,0 +1,191 @@
+"""Writes the tables of docs/results.md, and the small one of README.md, from the files under results/.
+
+Run it after a new result; a test runs the check.
+
+    python tools/results_page.py            rewrites what stands between the marker comments
+    python tools/results_page.py --check    exits 1 if a page is not current
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from written import ROOT, main, table
+
+RESULTS = ROOT / "results"
+BY = "tools/results_page.py"
+PAGES = (ROOT / "README.md", ROOT / "docs" / "results.md")
+
+TRAININGS = (  # file, command
+    ("quickstart.json", "make quickstart"),
+    ("fashion-convnet-16-1-4.json", "bitspike train fashion-convnet --set bits=16/1/4"),
+    ("fashion-convnet-2-2-1.json", "bitspike train fashion-convnet --set bits=2/2/1"),
+    ("freeze/fashion-tiny-train.json", "bitspike train fashion-convnet-tiny"),
+)
+DATA = {"digits": "digits", "fashion-mnist": "Fashion-MNIST", "cifar10": "CIFAR-10"}
+NEAR = 0.005
+"""A published number and ours count as equal up to this share, the rounding of three digits."""
+
+
+def read(name: str) -> Any:
+    """A JSON file under results/; of JSON lines, the list of them."""
+    text = (RESULTS / name).read_text(encoding="utf-8")
+    return [json.loads(line) for line in text.splitlines()] if name.endswith(".jsonl") else json.loads(text)
+
+
+def link(name: str) -> str:
+    """The file, linked as a page in docs/ links it."""
+    return f"[{Path(name).name}](../results/{name})"
+
+
+def millions(number: float, digits: int) -> str:
+    return f"{number / 1e6:.{digits}f} M"
+
+
+def trained() -> Iterator[tuple[str, str, dict[str, Any]]]:
+    """File, command and result of each network that was trained for its accuracy."""
+    for name, command in TRAININGS:
+        found = read(name)
+        for result in found.get("results", [found]):
+            yield name, command, result
+
+
+def measures(run: dict[str, Any]) -> tuple[str, ...]:
+    costs = (str(run["bit_budget"]), millions(run["s_ace"], 1), millions(run["ns_ace"], 2), f"{run['size_bytes']:,.0f}")
+    return (DATA[run["dataset"]], run["bits"], f"{run['test_accuracy']:.2f} %", *costs)
+
+
+MEASURES = ("data", "bits w/s/T", "test accuracy", "Bit Budget", "S-ACE", "NS-ACE", "bytes")
+
+
+def glance() -> str:
+    """Accuracy and cost, in short."""
+    return table(MEASURES, [measures(run) for _, _, run in trained()])
+
+
+def trainings() -> str:
+    """The same, with what made it."""
+    rows = [
+        (*measures(run), run["epochs"], f"{run['train_images']:,}", run["seed"], f"`{command}`", link(name))
+        for name, command, run in trained()
+    ]
+    return table((*MEASURES, "epochs", "images", "seed", "command", "file"), rows)
+
+
+def tiny() -> str:
+    """The smallest network: as it was trained, frozen and linked."""
+    frozen, linked = read("freeze/fashion-tiny-freeze.json"), read("freeze/fashion-tiny-cortex-m4.json")
+    runs = [(engine, read(f"freeze/fashion-tiny-{engine}.json")) for engine in ("oracle", "c")]
+    rows = [
+        ("file, packed", f"{frozen['bytes']:,} bytes", link("freeze/fashion-tiny-freeze.json")),
+        (
+            "same class in floats and in integers",
+            f"{frozen['same_class']:,} of {frozen['images']:,} {frozen['split']} images",
+            link("freeze/fashion-tiny-freeze.json"),
+        ),
+        *(
+            (
+                f"right answers, `--engine {engine}`",
+                f"{run['correct']:,} of {run['total']:,}",
+                link(f"freeze/fashion-tiny-{engine}.json"),
+            )
+            for engine, run in runs
+        ),
+        (
+            "flash on a Cortex-M4, with code",
+            f"{linked['flash_bytes_linked']:,} bytes",
+            link("freeze/fashion-tiny-cortex-m4.json"),
+        ),
+        ("RAM", f"{linked['ram_bytes_linked']:,} bytes", link("freeze/fashion-tiny-cortex-m4.json")),
+    ]
+    return table(("", "", "file"), rows)
+
+
+def families() -> str:
+    """One network of every family: floats, integers by the oracle, integers in C."""
+    rows = []
+    for run in read("freeze/families.jsonl"):
+        layers, edges = run["floats_integers"]["layers"], run["edges_oracle_c"]
+        sent, differ = (sum(layer[key] for layer in layers) for key in ("elements", "mismatches"))
+        accuracy = f"{run['float_accuracy']:.2f} %, {run['integer_accuracy']:.2f} %"
+        classes = f"{run['classes_equal_oracle_c']:,} of {run['images']:,}"
+        spikes = f"{1e6 * differ / sent:.2f}" if differ else "0"
+        integers = f"{edges['differ']} of {edges['compared'] / 1e6:,.1f} M"
+        rows.append((run["family"], run["bits"], DATA[run["dataset"]], accuracy, spikes, classes, integers))
+    head = (
+        "family",
+        "bits",
+        "data",
+        "accuracy: floats, integers",
+        "spikes that differ, of a million",
+        "same class, oracle and C",
+        "integers that differ, oracle and C",
+    )
+    return table(head, rows)
+
+
+def converted() -> str:
+    """A converted network beside its quantized one."""
+    name = "conversion/spikezip-resnet8-thin-fashion-seed0.json"
+    run = read(name)
+    steps = sorted(map(int, run["settled_at"]))
+    rows = [
+        ("images whose logits are equal", f"{run['logits_equal']:,} of {run['images']:,}"),
+        ("accuracy of the quantized network", f"{run['qann_accuracy']:.2f} %"),
+        ("accuracy of the spiking network after its last step", f"{run['accuracy'][-1]:.2f} %"),
+        ("last spike of an image, at step", f"{steps[0]} to {steps[-1]}"),
+        ("certain bound", f"{run['bound']} steps"),
+    ]
+    return table(("", link(name)), rows)
+
+
+def claimed() -> str:
+    """Verdicts of docs/claims.md, which `make claims` writes from results/claims/."""
+    text = (ROOT / "docs" / "claims.md").read_text(encoding="utf-8")
+    rows = []
+    for section in re.split(r"^### ", text, flags=re.MULTILINE)[1:]:
+        title = section.splitlines()[0]
+        name, _, statement = title.partition(" ")
+        verdicts = ", ".join(dict.fromkeys(re.findall(r"^\*\*(.+?)\*\*", section, flags=re.MULTILINE)))
+        rows.append((f"[{name}](claims.md#{anchor(title)})", statement, verdicts.lower()))
+    return table(("claim", "what the paper says", "verdict"), rows)
+
+
+def anchor(title: str) -> str:
+    """The link that a heading gets: lower case, no punctuation, a hyphen for each space."""
+    return re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-")
+
+
+def reproduced() -> str:
+    """The papers' analytic tables, beside ours."""
+    rows = []
+    for path in sorted((RESULTS / "reproduce").glob("*.json")):
+        found = read(f"reproduce/{path.name}")
+        ratios = [row["ratio"] for row in found["rows"] if row["ratio"] is not None]
+        equal = sum(abs(ratio - 1) <= NEAR for ratio in ratios)
+        far = f"{min(ratios):.3f} to {max(ratios):.3f}"
+        rows.append((found["title"], len(found["rows"]), len(ratios), equal, far, link(f"reproduce/{path.name}")))
+    head = ("table", "rows", "with a ratio", f"within {100 * NEAR:g} %", "ours / published", "file")
+    return table(head, rows)
+
+
+def train_step() -> str:
+    """A training step, in steps of the same-shaped ANN."""
+    rows = []
+    for case in read("benchmarks/train_step.json")["cases"]:
+        ratios = (case["ratio_to_ann_x_T"][name] for name in ("bitspike", "bitspike_repeated", "spikingjelly"))
+        cells = (f"{ratio['median']:.2f} ({ratio['q1']:.2f} to {ratio['q3']:.2f})" for ratio in ratios)
+        rows.append((case["net"], case["T"], case["precision"], *cells))
+    return table(("network", "T", "precision", "bitspike", "bitspike, image repeated", "SpikingJelly 2.0"), rows)
+
+
+PARTS = {
+    part.__name__: part for part in (glance, trainings, tiny, families, converted, claimed, reproduced, train_step)
+}
+
+if __name__ == "__main__":
+    main(PAGES, PARTS, BY, __doc__)
