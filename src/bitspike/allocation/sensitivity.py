@@ -15,7 +15,7 @@ from bitspike.bits import Bits, alphabet_width, signed_range, unsigned_range
 from bitspike.costs import cost
 from bitspike.data import ImageSet
 from bitspike.errors import UserError
-from bitspike.ir import Fire, Graph, Synapse
+from bitspike.ir import Graph, Synapse
 from bitspike.layers import mean_over_time
 from bitspike.lowering import lower, measure
 from bitspike.neurons import AdaptiveIFNode
@@ -79,19 +79,16 @@ def _pairs(graph: Graph, model: nn.Module) -> dict[str, tuple[str, AdaptiveWeigh
     """Each layer with weights: the name of its neurons, its quantizer, its neurons."""
     found: dict[str, tuple[str, AdaptiveWeights, AdaptiveIFNode]] = {}
     for node in graph.synapses():
-        weights, before = weight_quantizer(model.get_submodule(node.name)), graph[node.inputs[0]]
-        while not isinstance(before, Fire) and len(before.inputs) == 1:
-            before = graph[before.inputs[0]]
-        neuron = model.get_submodule(before.name) if isinstance(before, Fire) else None
+        weights, behind = weight_quantizer(model.get_submodule(node.name)), graph.neurons_behind(node.inputs[0])
+        before = behind[0].name if len(behind) == 1 else ""
+        neuron = model.get_submodule(before) if before else None
         if not isinstance(weights, AdaptiveWeights) or not isinstance(neuron, AdaptiveIFNode):
             raise UserError("layer", node.name, "its weights or its neurons learn no bits; want an adaptive recipe")
         if len(neuron.quantizers) > 1:
             raise UserError("neuron.per_step", True, "allocate gives a layer one width for all steps; want false")
-        if before.name in (name for name, _, _ in found.values()):
-            raise UserError(
-                "layer", node.name, f"another layer reads {before.name} too; want neurons before each layer"
-            )
-        found[node.name] = (before.name, weights, neuron)
+        if before in (name for name, _, _ in found.values()):
+            raise UserError("layer", node.name, f"another layer reads {before} too; want neurons before each layer")
+        found[node.name] = (before, weights, neuron)
     return found
 
 

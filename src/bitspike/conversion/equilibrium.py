@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from types import MappingProxyType
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from bitspike.errors import UserError
 from bitspike.ir import Affine, Dynamics, Fire, FrozenGraph, Graph, Node, Release
@@ -18,30 +22,30 @@ def release_of(net: FrozenGraph) -> Release:
     Raises:
         UserError: it has none: it is no converted network.
     """
-    for node in net.graph.nodes:
-        if isinstance(node, Release):
-            return node
+    for release in net.graph.of(Release):
+        return release
     raise UserError("network", net.graph.name, "it was not converted: its images are not released over steps")
+
+
+STEPPED: Mapping[str, Callable[[Any, int, int], Node]] = MappingProxyType(
+    {
+        Release.op: lambda node, T, ends: replace(node, T=T, steps=min(ends, T)),
+        Fire.op: lambda node, T, ends: replace(node, T=T),
+        Affine.op: lambda node, T, ends: node if node.steps is None else replace(node, steps=min(ends, T)),
+    }
+)
+"""Ops that know how many steps there are: what they are for ``T`` of them, of which images are there for ``ends``."""
 
 
 def with_steps(net: FrozenGraph, T: int) -> FrozenGraph:
     """The same network for ``T`` steps."""
     before = release_of(net)
     ends = before.steps if before.steps < before.T else T  # what never ended does not end now
-    nodes: list[Node] = []
-    for node in net.graph.nodes:
-        match node:
-            case Release():
-                node = replace(node, T=T, steps=min(ends, T))
-            case Fire():
-                node = replace(node, T=T)
-            case Affine(steps=int()):
-                node = replace(node, steps=min(ends, T))
-        nodes.append(node)
+    nodes = (STEPPED[node.op](node, T, ends) if node.op in STEPPED else node for node in net.graph.nodes)
     return FrozenGraph(Graph(net.graph.name, tuple(nodes)), net.tensors, net.dataset)
 
 
-def quantized(net: FrozenGraph, levels: dict[str, int]) -> FrozenGraph:
+def quantized(net: FrozenGraph, levels: Mapping[str, int]) -> FrozenGraph:
     """The QANN in the integers of its SNN, as a network of one step: paper 003's Eq. 9.
 
     What is linear is the SNN's. What is not comes from the QANN: images and offsets whole, each neuron
@@ -54,23 +58,39 @@ def quantized(net: FrozenGraph, levels: dict[str, int]) -> FrozenGraph:
     Raises:
         UserError: neurons that the QANN does not have, one at the output, say.
     """
-    parts = max(levels.values())
-    nodes: list[Node] = []
-    tensors = dict(net.tensors)
-    for node in net.graph.nodes:
-        match node:
-            case Release():
-                channels = net.graph.edges[node.name].shape[0]
-                tensors[f"{node.name}.multiplier"] = np.full(channels, parts, dtype=np.int64)
-                tensors[f"{node.name}.offset"] = np.zeros(channels, dtype=np.int64)
-                node = Affine(name=node.name, inputs=node.inputs, fraction_bits=0)
-            case Affine():
-                tensors[f"{node.name}.offset"] = tensors[f"{node.name}.offset"] * parts
-                node = replace(node, steps=None)
-            case Fire(dynamics=Dynamics() as d):
-                if node.name not in levels:
-                    raise UserError("neuron", node.name, f"the QANN has none there; it has {', '.join(levels)}")
-                whole = replace(d, tracer=None, v_init=0, rounds=True)
-                node = replace(node, T=1, lo=0, hi=levels[node.name], dynamics=whole)
-        nodes.append(node)
-    return FrozenGraph(Graph(net.graph.name, tuple(nodes)), tensors, net.dataset)
+    whole = _Whole(net, levels, dict(net.tensors))
+    nodes = (AT_ONCE[node.op](whole, node) if node.op in AT_ONCE else node for node in net.graph.nodes)
+    return FrozenGraph(Graph(net.graph.name, tuple(nodes)), whole.tensors, net.dataset)
+
+
+@dataclass(frozen=True)
+class _Whole:
+    """A converted network whose images and offsets come at once; ``tensors`` are changed as its ops are made."""
+
+    net: FrozenGraph
+    levels: Mapping[str, int]
+    tensors: dict[str, NDArray[np.int64]]
+
+    def release(self, node: Release) -> Node:
+        channels, parts = self.net.graph.edges[node.name].shape[0], max(self.levels.values())
+        self.tensors[f"{node.name}.multiplier"] = np.full(channels, parts, dtype=np.int64)
+        self.tensors[f"{node.name}.offset"] = np.zeros(channels, dtype=np.int64)
+        return Affine(name=node.name, inputs=node.inputs, fraction_bits=0)
+
+    def affine(self, node: Affine) -> Node:
+        self.tensors[f"{node.name}.offset"] = self.tensors[f"{node.name}.offset"] * max(self.levels.values())
+        return replace(node, steps=None)
+
+    def fire(self, node: Fire) -> Node:
+        if node.name not in self.levels:
+            raise UserError("neuron", node.name, f"the QANN has none there; it has {', '.join(self.levels)}")
+        if not isinstance(node.dynamics, Dynamics):
+            raise node.refuse(type(node.dynamics).__name__, "wants neurons that a conversion makes")
+        dynamics = replace(node.dynamics, tracer=None, v_init=0, rounds=True)
+        return replace(node, T=1, lo=0, hi=self.levels[node.name], dynamics=dynamics)
+
+
+AT_ONCE: Mapping[str, Callable[[_Whole, Any], Node]] = MappingProxyType(
+    {Release.op: _Whole.release, Affine.op: _Whole.affine, Fire.op: _Whole.fire}
+)
+"""Ops that are others in the quantized network."""

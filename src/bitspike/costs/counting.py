@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from bitspike.costs.activity import SynapseActivity
-from bitspike.ir import Fire, Graph, Synapse
+from bitspike.ir import Graph, Synapse
 from bitspike.registry import Registry
 
 __all__ = ["CONSTANT_BITS", "COUNTINGS", "Counting", "biases", "counting", "norm_constants"]
@@ -84,7 +84,8 @@ class Paper:
 
     def widths(self, graph: Graph, node: Synapse) -> tuple[int, int]:
         edge = graph.input_edge(node)
-        before = _neuron_before(graph, node.inputs[0])
+        spiking = graph.neurons_behind(node.inputs[0])
+        before = max(spiking, key=lambda neuron: neuron.hi - neuron.lo, default=None)  # of several, the widest
         neuron = before or next(graph.neurons(), None)
         if neuron is None:  # a network that does not spike
             return edge.bits, edge.T
@@ -98,23 +99,6 @@ class Paper:
 
     def constant_bits(self) -> int:
         return 0
-
-
-def _neuron_before(graph: Graph, name: str) -> Fire | None:
-    """The neuron whose spikes arrive at the op ``name``; of several, the one with the widest alphabet."""
-    neurons = {neuron.name: neuron for neuron in graph.neurons()}
-    inputs = {node.name: node.inputs for node in graph.nodes}
-    found: list[Fire] = []
-    seen: set[str] = set()
-    ahead = [name]
-    while ahead:
-        op = ahead.pop()
-        if op in neurons:
-            found.append(neurons[op])
-        elif op not in seen:  # branches meet again: each op is looked at once
-            seen.add(op)
-            ahead += inputs[op]
-    return max(found, key=lambda neuron: neuron.hi - neuron.lo, default=None)
 
 
 def _first_conv(graph: Graph) -> frozenset[str]:

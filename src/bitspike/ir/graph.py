@@ -79,6 +79,23 @@ class Graph:
         """Layers of neurons, in order."""
         return self.of(Fire)
 
+    def neurons_behind(self, name: str) -> list[Fire]:
+        """The layers of neurons whose spikes arrive at an op, through whatever is no layer of neurons; or itself."""
+        neurons = {node.name: node for node in self.neurons()}
+        read = {node.name: node.inputs for node in self.nodes}
+        ahead, seen = [name], set[str]()
+        found = []
+        while ahead:
+            op = ahead.pop()
+            if op in seen:  # branches meet again: each op is looked at once
+                continue
+            seen.add(op)
+            if op in neurons:
+                found.append(neurons[op])
+            else:
+                ahead += read[op]
+        return found
+
     def inputs(self) -> Iterator[Input]:
         """Where images come in."""
         return self.of(Input)

@@ -15,7 +15,7 @@ from bitspike.costs import CostReport, cost
 from bitspike.costs.counting import CONSTANT_BITS, biases, norm_constants
 from bitspike.errors import UserError
 from bitspike.files import write_json
-from bitspike.ir import Fire, Graph
+from bitspike.ir import Graph
 from bitspike.neurons import AdaptiveIFNode, AdaptiveSettings, SpikingSettings
 from bitspike.quant import AdaptiveWeights, AdaptiveWeightsSettings, weight_quantizer
 from bitspike.quant.adaptive import LearnedQuantizer, learned_integer
@@ -242,17 +242,16 @@ def _layer(
 ) -> _Layer:
     node = next(node for node in graph.synapses() if node.name == name)
     edge = graph.input_edge(node)
-    source = graph[node.inputs[0]]
-    while not isinstance(source, Fire) and len(source.inputs) == 1:
-        source = graph[source.inputs[0]]
+    behind = graph.neurons_behind(node.inputs[0])
+    source = behind[0].name if len(behind) == 1 else ""
     return _Layer(
         macs=node.macs(edge),
         weights=node.weight_count(edge),
         own=weights.get(name),
         width=node.weight_bits,
-        source=neurons.get(source.name),
+        source=neurons.get(source),
         bits=edge.bits * edge.T,
-        squeezed=isinstance(source, Fire) and edge.T == 1,
+        squeezed=bool(source) and edge.T == 1,
     )
 
 
