@@ -10,7 +10,7 @@ from typing import Any
 from torch import nn
 
 from bitspike.errors import UserError
-from bitspike.frontend import Call, Sum, View, network, read, unused
+from bitspike.frontend import Call, Sum, View, check_hooks, network, read, unused
 from bitspike.layers import Encoder, OverTime
 from bitspike.quant import weight_quantizer
 
@@ -36,7 +36,8 @@ def adopt(model: nn.Module, neuron: Callable[[], nn.Module], encoder: Encoder | 
     """
     if any(isinstance(module, Encoder) for module in model.modules()):
         return model
-    read(model)  # what cannot be read is refused by its path; some of it cannot be copied either
+    for call in read(model):  # before it is copied: a layer with weight norm cannot be
+        check_hooks(call.module, call.path)
     try:
         copy = deepcopy(model).float()
     except Exception as wrong:  # whatever its own code or a tensor that it keeps raises

@@ -3,7 +3,7 @@
 from bitspike.frontend.batch_norm import folded
 from bitspike.frontend.build import network
 from bitspike.frontend.calls import Call, Calls, unused
-from bitspike.frontend.overridden import class_of, overridden
+from bitspike.frontend.overridden import check_hooks, class_of, overridden
 from bitspike.frontend.read import read
 from bitspike.frontend.vocabulary import (
     KNOWN,
@@ -31,6 +31,7 @@ __all__ = [
     "Sum",
     "View",
     "Word",
+    "check_hooks",
     "class_of",
     "folded",
     "network",

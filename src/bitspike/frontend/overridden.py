@@ -8,9 +8,11 @@ from typing import Any
 from torch import nn
 from torch.nn.utils import parametrize
 
+from bitspike.errors import UserError
 from bitspike.frontend.vocabulary import KNOWN, Known
+from bitspike.neurons import BaseNode
 
-__all__ = ["Layers", "class_of", "overridden"]
+__all__ = ["Layers", "check_hooks", "class_of", "overridden"]
 
 
 def class_of(module: nn.Module) -> type[nn.Module]:
@@ -48,10 +50,21 @@ def _changes(module: nn.Module, what: Known) -> Iterator[str]:
             yield f"{kind.__name__} overrides {name} of {base.__name__}"
         if callable(module.__dict__.get(name)):
             yield f"this {kind.__name__} has a {name} of its own"
-    if module._forward_pre_hooks or module._forward_hooks:
-        yield f"this {kind.__name__} has hooks (weight norm, pruning or one's own), which may change what it computes"
 
 
 def _defined(kind: type, name: str) -> Any:
     """What a class has by that name, as it is written in it or in a base."""
     return next((vars(base)[name] for base in kind.__mro__ if name in vars(base)), None)
+
+
+def check_hooks(module: nn.Module, path: str) -> None:
+    """Whether a layer's numbers are its own: a hook (of weight norm, of pruning, of one's own) may change them.
+
+    Reading does not ask: what is called, and in which shapes, is the same. Who takes weights from it does.
+
+    Raises:
+        UserError: it has hooks. A neuron may, since training watches its spikes.
+    """
+    if not isinstance(module, BaseNode) and (module._forward_pre_hooks or module._forward_hooks):
+        about = f"this {class_of(module).__name__} has hooks (weight norm, pruning or one's own)"
+        raise UserError("layer", path, f"{about}, which may change what it computes; remove them first")

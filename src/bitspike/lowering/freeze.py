@@ -11,6 +11,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
+from bitspike.frontend import check_hooks
 from bitspike.ir import FrozenGraph, Graph, Node
 from bitspike.lowering.freezer import Freezer
 from bitspike.lowering.rules import rule_of
@@ -34,6 +35,8 @@ def freeze(model: nn.Module, image_shape: tuple[int, int, int], name: str = "net
             are needed.
     """
     graph, modules = structure(model, image_shape, name)
+    for path, module in modules.items():
+        check_hooks(module, path)
     freezer = Freezer(graph, modules)
     rules = {node.name: rule_of(node) for node in graph.nodes}
     for node in graph.nodes:

@@ -11,7 +11,7 @@ from bitspike.conversion import adopt
 from bitspike.errors import UserError
 from bitspike.frontend import read
 from bitspike.layers import Encoder, OverTime, PathBatchNorm2d, SqueezeTime
-from bitspike.lowering import lower
+from bitspike.lowering import freeze, lower
 from bitspike.models import morph
 from bitspike.neurons import QReLU
 from bitspike.quant import quantize_weights
@@ -135,9 +135,6 @@ COMPUTES_OTHERWISE = {
     "norm": (lambda: plain(norm=TdBN), "1", "TdBN overrides forward of BatchNorm2d"),
     "linear": (lambda: plain(linear=Cosine), "4", "Cosine overrides forward of Linear"),
     "patched": (patched, "0", "this PlainConv has a forward of its own"),
-    "hooked": (hooked, "0", "this PlainConv has hooks"),
-    "pruned": (pruned, "0", "this PlainConv has hooks"),
-    "spectral norm": (with_spectral_norm, "0", "this PlainConv has hooks"),
 }
 
 
@@ -239,10 +236,30 @@ def test_what_cannot_is_refused(layer, word):
         read(model)
 
 
-def test_a_hook_on_a_relu_is_seen():
-    model = plain()
-    model[2].register_forward_hook(lambda module, inputs, output: output + inputs[0])
-    assert farthest(model) < 1e-5
+# Hooks
+
+
+@pytest.mark.parametrize("make", [hooked, pruned, with_spectral_norm])
+def test_weights_under_a_hook_are_not_taken(make):
+    """The structure is the same; the numbers may not be."""
+    assert len(lower(make(), SHAPE).nodes) == len(lower(plain(), SHAPE).nodes)
+    with pytest.raises(UserError, match="layer: got '0'; this PlainConv has hooks"):
+        adopt(make(), nn.ReLU)
+
+
+@pytest.mark.parametrize("register", [nn.Module.register_forward_hook, nn.Module.register_forward_pre_hook])
+@pytest.mark.parametrize("path", ["stem.0", "inplace", "encoder"])
+def test_a_layer_with_a_hook_is_not_frozen(path, register):
+    model = Spiking(lambda m, x: m.head(m.n2(m.other(m.n1(m.conv(m.n0(m.inplace(m.stem(m.encoder(x))))))))))
+    register(model.get_submodule(path), lambda *arguments: None)
+    with pytest.raises(UserError, match=f"layer: got '{path}'; this .* has hooks"):
+        freeze(model, SHAPE)
+
+
+def test_a_watched_neuron_is_frozen():
+    model = Spiking(lambda m, x: m.head(m.n2(m.other(m.n1(m.conv(m.n0(m.stem(m.encoder(x)))))))))
+    model.n0.register_forward_hook(lambda *arguments: None)
+    assert spikes_apart(model) == 0
 
 
 # Our own layers
