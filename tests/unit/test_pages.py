@@ -72,12 +72,21 @@ def commands(text: str) -> Iterator[list[str]]:
         if language in {"bash", "sh", "shell", "console"}
         for line in re.sub(r"\\\n", " ", block).splitlines()
     ]
-    quoted = QUOTED.findall(FENCED.sub("", text))
-    for line, fewest in [*((line, 2) for line in typed), *((line, 4) for line in quoted)]:
+    for line in typed:
         if line.startswith("bitspike "):
-            words = shlex.split(line, comments=True)
-            if len(words) >= fewest and not GAPS & {part for word in words for part in word.split("=")}:
-                yield words[1:]
+            yield from whole(line)
+    for line in QUOTED.findall(FENCED.sub("", text)):
+        if re.match(
+            r"bitspike \w+ [^-\s]\S* .", line
+        ):  # with an argument and more: not the name of a command or an option
+            yield from whole(line)
+
+
+def whole(line: str) -> Iterator[list[str]]:
+    """The words of a command that leaves nothing to fill in."""
+    words = shlex.split(line, comments=True)[1:]
+    if not GAPS & {part for word in words for part in word.split("=")}:
+        yield words
 
 
 @cache

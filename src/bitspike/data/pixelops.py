@@ -68,24 +68,24 @@ def equalize(images: Tensor) -> Tensor:
 
 
 def color(images: Tensor, amount: Tensor) -> Tensor:
-    """From grey (0) through the image (1) to more colour."""
+    """Goes from grey (0) through the image (1) to more colour."""
     return _blend(_grey(images).expand_as(images), images, amount)
 
 
 def contrast(images: Tensor, amount: Tensor) -> Tensor:
-    """From the mean grey (0) through the image (1) to more contrast."""
+    """Goes from the mean grey (0) through the image (1) to more contrast."""
     grey = _grey(images)
     mean = (grey.double().sum((1, 2, 3)) / grey[0].numel() + 0.5).floor().to(torch.uint8)
     return _blend(_each(mean).expand_as(images), images, amount)
 
 
 def brightness(images: Tensor, amount: Tensor) -> Tensor:
-    """From black (0) through the image (1) to brighter."""
+    """Goes from black (0) through the image (1) to brighter."""
     return _blend(torch.zeros_like(images), images, amount)
 
 
 def sharpness(images: Tensor, amount: Tensor) -> Tensor:
-    """From blurred (0) through the image (1) to sharper; the border stays as it is."""
+    """Goes from blurred (0) through the image (1) to sharper; the border stays as it is."""
     height, width = images.shape[2:]
     wide = images.to(torch.int32)
     total = 4 * wide[:, :, 1:-1, 1:-1]  # the kernel is 1 everywhere and 5 in the middle, over 13

@@ -22,7 +22,7 @@ TABLES: Mapping[str, Callable[[], tuple[Row, ...]]] = MappingProxyType(
         "004/relations": paper_004.relations,
     }
 )
-"""By paper and place in it; a docstring is the title."""
+"""The tables by paper and place in it; a docstring is the title."""
 
 
 def reproduce(name: str) -> tuple[Row, ...]:
