@@ -41,7 +41,7 @@ CALIBRATION_IMAGES = 512
 ROUNDS = 3
 """Times that bits are allocated anew because the fine-tuned network's spikes cost more energy than foretold."""
 FINE_TUNE_RATE = 0.2
-"""Of the recipe's learning rate."""
+"""What is left of the recipe's learning rate in fine-tuning."""
 
 Allocation = dict[str, Any]
 """What `allocate` found: ``folder``, ``budget``, ``costs``, ``plan`` and ``result`` (as of a training run)."""

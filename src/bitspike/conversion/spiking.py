@@ -23,7 +23,7 @@ from bitspike.quant import MaxScaled, synapses, weight_quantizer
 __all__ = ["METHODS", "Method", "check_convertible", "float_weights", "settling_bound", "to_snn"]
 
 EXACT_BITS = 15
-"""Of float weights in integers: the most that a frozen network holds."""
+"""Bits of float weights in integers: the most that a frozen network holds."""
 
 
 @dataclass(frozen=True)

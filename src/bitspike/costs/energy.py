@@ -158,7 +158,7 @@ def model(
 
 
 def ann_energy(graph: Graph, by: EnergyModel | str) -> NetworkEnergy:
-    """Of the same architecture run as an ANN; needs no activity."""
+    """The energy of the same architecture run as an ANN; needs no activity."""
     found = (model(by) if isinstance(by, str) else by).ann(graph)
     return NetworkEnergy(layers=found, total=summed(found))
 

@@ -107,7 +107,7 @@ class Known:
 
 
 KNOWN = Registry[Known]("known layer")
-"""By class name; a subclass is looked up by the nearest of its bases."""
+"""The known modules by class name; a subclass is looked up by the nearest of its bases."""
 
 _WEIGHTS = ("weight", "bias")
 _STATISTICS = (*_WEIGHTS, "running_mean", "running_var")
@@ -214,7 +214,7 @@ def _contiguous(input: Any) -> nn.Module:  # noqa: A002
 
 
 WORDS = Registry[Word]("function")
-"""By the word that names a call of it."""
+"""The words by the name of the call."""
 for _name, _word in {
     "relu": Word(_relu, (torch.relu, F.relu, torch.relu_, F.relu_), ("relu", "relu_"), (torch.relu_, F.relu_, "relu_")),
     "add": Word(

@@ -1,4 +1,4 @@
-"""nn.Module to the structural graph: the front end reads the calls, the ops infer shapes. No weight is looked at."""
+"""An ``nn.Module`` to the structural graph: the front end reads the calls, the ops infer shapes. No weight is looked at."""
 
 from __future__ import annotations
 

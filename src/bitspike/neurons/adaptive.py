@@ -88,7 +88,7 @@ class AdaptiveIFNode(BaseNode):
         return self.staircase.scale if len(quantizers) == 1 and quantizers[0].started else None
 
     def active_quantizers(self) -> list[LearnedQuantizer]:
-        """Of the steps that are run."""
+        """The quantizers of the steps that are run."""
         return [self._quantizer(t) for t in range(min(self.T, len(self.quantizers)))]
 
     def fire(self, u: Tensor, t: int) -> Tensor:

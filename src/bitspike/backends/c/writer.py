@@ -60,7 +60,7 @@ class Writer(Generic[Op]):
         """Writes what is done once for a channel."""
 
     def begin(self, code: Code, node: Op) -> None:
-        """Of a root: writes what comes before the steps of an element."""
+        """Writes, of a root, what comes before the steps of an element."""
 
     def value(self, code: Code, node: Op) -> None:
         """Writes the local variable that holds the op's value at a step.
@@ -85,7 +85,7 @@ class Writer(Generic[Op]):
         return "void"
 
     def layer(self, code: Code, root: Op) -> None:
-        """Of a root: writes the body of its function."""
+        """Writes, of a root, the body of its function."""
         with code.channels(root), code.places(root), code.element(root) as made:
             code.store(root, made)
 

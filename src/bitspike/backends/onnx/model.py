@@ -126,7 +126,7 @@ def step_name(net: FrozenGraph, name: str, t: int) -> str:
 
 
 def narrowest(lo: int, hi: int) -> str:
-    """Of the types that every version of DequantizeLinear reads; float64 if none of them is wide enough."""
+    """The narrowest type that every version of DequantizeLinear reads; float64 if none of them is wide enough."""
     fits = (name for name in ("int8", "uint8", "int32") if np.iinfo(name).min <= lo and hi <= np.iinfo(name).max)
     return next(fits, "float64")
 

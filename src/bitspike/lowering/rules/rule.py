@@ -99,7 +99,7 @@ class Rule:
 
 
 RULES = Registry[Rule]("lowering rule")
-"""By the name of the op."""
+"""The rules by the name of the op."""
 
 
 def rule_of(node: Node) -> Rule:
