@@ -1,4 +1,4 @@
-"""An ``nn.Module`` to the structural graph: the front end reads the calls, the ops infer shapes. Weights are not read."""
+"""An ``nn.Module`` to the structural graph: the front end reads calls, the ops infer shapes. Weights are not read."""
 
 from __future__ import annotations
 
