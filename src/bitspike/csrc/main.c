@@ -1,4 +1,5 @@
-/* Reads images (uint8, C x H x W each, one after another) from a file or standard input; prints a line of logits each.
+/* Runs "network" on images (uint8, C x H x W each, one after another) of a file or standard input; prints a line of
+ * logits each. Every export writes a main.c: in a folder with several, it runs what was exported last.
  *
  * Built with -DNETWORK_TRACE, the second argument is a file that takes every stored edge of every image, as it lies in
  * memory: [T][H][W][C].

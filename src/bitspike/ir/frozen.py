@@ -65,6 +65,15 @@ class FrozenGraph:
         object.__setattr__(self, "values", MappingProxyType(values))
         object.__setattr__(self, "membranes", MappingProxyType(membranes))
 
+    @property
+    def logit_scale(self) -> float | None:
+        """Value of one unit of a logit: the network in floats says ``logits * logit_scale``, but for rounding.
+
+        That is the model that was frozen; of a converted network the one that it was converted from, quantized.
+        ``None`` where the file does not say.
+        """
+        return next(self.graph.readouts()).scale
+
 
 def tensor_shapes(graph: Graph, node: Node) -> dict[str, tuple[int, ...]]:
     """Names and shapes of the integers of one op."""

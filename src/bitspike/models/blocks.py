@@ -12,7 +12,7 @@ from collections.abc import Callable
 from torch import Tensor, nn
 
 from bitspike.layers import OverTime
-from bitspike.neurons import barrier
+from bitspike.neurons import barrier, behind_spikes
 
 __all__ = [
     "Block",
@@ -114,7 +114,7 @@ class SparseWithoutSTE(SparseBasicBlock):
 
     def __init__(self, in_channels: int, channels: int, stride: int, neuron: NeuronFactory) -> None:
         super().__init__(in_channels, channels, stride, neuron)
-        self.barrier = neuron()
+        self.barrier = behind_spikes(neuron())
 
 
 class MSBasicBlock(Block):

@@ -31,6 +31,8 @@ from bitspike.neurons import (
     NeuronSettings,
     SpikingNode,
     SpikingSettings,
+    TiedIntegrate,
+    behind_spikes,
     make_node,
 )
 from bitspike.quant import LSQ, quantize_weights, synapses
@@ -152,6 +154,8 @@ def apply_plan(model: nn.Module, plan: BitPlan, settings: NeuronSettings, quanti
             node = make_node(settings, plan[name], made.encodes_image)
             if isinstance(made, SpikingNode) and isinstance(node, SpikingNode):
                 node.surrogate_function = made.surrogate_function  # a barrier stays one
+                if isinstance(made.integrate, TiedIntegrate):
+                    behind_spikes(node)
             model.set_submodule(name, node)
     return _quantize(model, plan, quantizer)
 

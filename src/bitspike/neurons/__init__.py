@@ -12,7 +12,7 @@ from bitspike.neurons.binary import (
 from bitspike.neurons.dynamics import NeuronDynamics, NotDescribedError, describe
 from bitspike.neurons.membrane import quantize_membrane
 from bitspike.neurons.multibit import MultiBitLIFNode, MultiBitSettings
-from bitspike.neurons.multilevel import MultiLevelIFNode, MultiLevelSettings, barrier
+from bitspike.neurons.multilevel import MultiLevelIFNode, MultiLevelSettings, TiedIntegrate, barrier, behind_spikes
 from bitspike.neurons.node import BaseNode, SpikingNode, State
 from bitspike.neurons.qrelu import QReLU, QReLUSettings
 from bitspike.neurons.quantized import QuantLIFNode, QuantLIFSettings
@@ -77,8 +77,10 @@ __all__ = [
     "State",
     "StraightThrough",
     "Surrogate",
+    "TiedIntegrate",
     "Triangle",
     "barrier",
+    "behind_spikes",
     "describe",
     "make_node",
     "neuron_settings",

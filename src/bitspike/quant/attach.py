@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping
 from fnmatch import fnmatchcase
+from typing import Any
 
 from torch import Tensor, nn
-from torch.nn.utils import parametrize
+from torch.nn.parameter import UninitializedParameter
+from torch.nn.utils import parametrize, prune
+from torch.nn.utils.spectral_norm import SpectralNorm
+from torch.nn.utils.weight_norm import WeightNorm
 
 from bitspike.bits import FULL_PRECISION
 from bitspike.errors import UserError, closest
@@ -34,6 +39,10 @@ def quantize_weights(
 ) -> nn.Module:
     """Attaches a weight quantizer to every ``nn.Conv1d``, ``nn.Conv2d`` and ``nn.Linear`` of ``model``.
 
+    Whatever else holds weights (``nn.ConvTranspose2d``, ``nn.Conv3d``, ``nn.LSTM``, ``nn.Embedding``, the input
+    projection of ``nn.MultiheadAttention``) stays in floats, of which a ``UserWarning`` names each. Layers that share a
+    weight share its quantizer.
+
     Args:
         model: any PyTorch model; changed in place. A ``state_dict`` stays a ``state_dict``.
         bits: weight bits of every layer that nothing below names.
@@ -45,7 +54,9 @@ def quantize_weights(
         The model.
 
     Raises:
-        UserError: no layer to quantize, a rule that names none, bits outside 1..16, or a layer quantized already.
+        UserError: no layer to quantize, a rule that names none, bits outside 1..16, other bits for a layer than for one
+            that it shares its weight with, or layers whose weight is no plain parameter: quantized already, pruned,
+            normalised, or not there yet.
     """
     layers = synapses(model)
     if not layers:
@@ -61,13 +72,89 @@ def quantize_weights(
         if not matched:
             raise UserError("rule", pattern, closest(pattern, names))
         widths.update(dict.fromkeys(matched, width))
+    chosen = {name: width for name, width in widths.items() if width is not None}
+    refused = {name: why for name in chosen if (why := _not_plain(layers[name]))}
+    if refused:
+        whys = [f"{name}: {why}" for name, why in refused.items()] if len(refused) > 1 else [*refused.values()]
+        raise UserError("layer" if len(refused) == 1 else "layers", ", ".join(refused), "; ".join(whys))
+    owners: dict[int, str] = {}  # of each weight, the first layer that has it
     for name, layer in layers.items():
-        if parametrize.is_parametrized(layer, "weight"):
-            raise UserError("layer", name, "its weight has a parametrization already")
-    made = {n: quantizer(width, layers[n].weight) for n, width in widths.items() if width is not None}
-    for name, attached in made.items():  # nothing is attached unless all could be made
+        owner = owners.setdefault(id(layer._parameters.get("weight", name)), name)
+        if widths[name] != widths[owner]:
+            raise UserError(
+                f"bits of layer {name}", widths[name], f"it shares its weight with {owner}, of {widths[owner]}"
+            )
+    own = {name: owners[id(layers[name].weight)] for name in chosen}
+    made = {name: quantizer(width, layers[name].weight) for name, width in chosen.items() if own[name] == name}
+    quantizers = {name: made[owner] for name, owner in own.items()}
+    for name, attached in quantizers.items():  # nothing is attached unless all could be made
         parametrize.register_parametrization(layers[name], "weight", attached, unsafe=True)
+        _keep(layers[name], name)
+    _warn_of_floats(model, layers)
     return model
+
+
+def _not_plain(layer: nn.Module) -> str | None:
+    """Why the layer's weight is no parameter that a quantizer could stand on, and what would do."""
+    if parametrize.is_parametrized(layer, "weight"):
+        if weight_quantizer(layer) is not None:
+            return "its weight has a parametrization already"
+        return (
+            f"its weight has a parametrization already; {_plain('torch.nn.utils.parametrize.remove_parametrizations')}"
+        )
+    if isinstance(layer._parameters.get("weight"), UninitializedParameter):
+        return "its weight is not there yet; run the model once"
+    if layer._parameters.get("weight") is not None:
+        return None
+    for hook in layer._forward_pre_hooks.values():
+        if isinstance(hook, prune.BasePruningMethod) and hook._tensor_name == "weight":
+            return f"its weight is pruned; {_plain('torch.nn.utils.prune.remove')}"
+        if isinstance(hook, WeightNorm | SpectralNorm) and hook.name == "weight":
+            remove = "remove_weight_norm" if isinstance(hook, WeightNorm) else "remove_spectral_norm"
+            return f"its weight is normalised; {_plain(f'torch.nn.utils.{remove}')}"
+    return "its weight is no parameter of its own; want a plain one"
+
+
+def _plain(remove: str) -> str:
+    return f"want its plain weight: {remove}"
+
+
+def _keep(layer: nn.Module, name: str) -> None:
+    """Refuses what would put another weight before the quantized one, as ``torch.nn.utils.prune`` does.
+
+    The class of a layer with a parametrization is its own alone, so that no other layer has the method.
+    """
+    kind: Any = type(layer)
+
+    def register_parameter(self: Any, parameter: str, value: Any) -> None:
+        if parameter.startswith("weight_"):
+            wanted = "want pruning before, made permanent by torch.nn.utils.prune.remove"
+            raise UserError("layer", name, f"its weight is quantized and takes no {parameter}; {wanted}")
+        super(kind, self).register_parameter(parameter, value)
+
+    kind.register_parameter = register_parameter
+
+
+def _warn_of_floats(model: nn.Module, layers: Mapping[str, nn.Module]) -> None:
+    """Names the modules beside ``layers`` whose weights, of two axes or more, stay in floats."""
+    held = {id(part) for layer in layers.values() for part in layer.modules()}
+    floats = [
+        f"{name} ({type(module).__name__})" if name else type(module).__name__
+        for name, module in model.named_modules()
+        if id(module) not in held
+        and not isinstance(module, nn.LayerNorm)
+        and any(map(_is_weight, module._parameters.values()))
+    ]
+    if floats:
+        said = f"weights stay in floats of {', '.join(floats)}: only nn.Conv1d, nn.Conv2d and nn.Linear are quantized"
+        warnings.warn(said, UserWarning, stacklevel=3)
+
+
+def _is_weight(parameter: nn.Parameter | None) -> bool:
+    """Whether it is more than one number for each channel, which may have axes of one element around it."""
+    if parameter is None or isinstance(parameter, UninitializedParameter):
+        return False
+    return sum(side > 1 for side in parameter.shape) > 1
 
 
 def weight_quantizer(layer: nn.Module) -> WeightQuantizer | None:

@@ -8,7 +8,17 @@ from torch import Tensor
 
 from bitspike import BitPlan, Bits, UserError
 from bitspike.models import build_model
-from bitspike.neurons import IFNode, MultiLevelIFNode, PassThrough, Sigmoid, barrier, make_node, neuron_settings
+from bitspike.neurons import (
+    IFNode,
+    MultiLevelIFNode,
+    PassThrough,
+    Sigmoid,
+    TiedIntegrate,
+    barrier,
+    describe,
+    make_node,
+    neuron_settings,
+)
 
 THRESHOLDS = [0.5, 1.0, 2.0]
 
@@ -107,6 +117,108 @@ def test_at_one_step_a_barrier_clips_the_sum_of_two_spikes(N):
     assert torch.equal(total.grad, torch.ones_like(total))  # Eq. 10, also where it clips
 
 
+def spikes(levels: Tensor, N: int, dtype: torch.dtype) -> Tensor:
+    """What neurons of ``N`` levels send: ``z/N``, rounded as they round it."""
+    return levels.to(dtype) * (1 / N)
+
+
+def in_integers(sums: Tensor, unit: int, N: int) -> Tensor:
+    """The barrier's levels ``[T, ...]`` of sums ``[T, ...]`` in 1/unit of a level."""
+    v, sent = torch.zeros_like(sums[0]), []
+    for x in sums:
+        z = torch.div(v + x, unit, rounding_mode="floor").clamp(0, N)
+        v = v + x - unit * z
+        sent.append(z)
+    return torch.stack(sent)
+
+
+def levels_of(node: torch.nn.Module, x: Tensor, N: int) -> Tensor:
+    return (node(x).double() * N).round().long()
+
+
+@pytest.mark.parametrize("N", range(1, 33))
+@pytest.mark.parametrize("T", [1, 2, 8])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_over_its_steps_a_barrier_sends_the_levels_of_the_integers(N, T, dtype):
+    """All pairs of levels at the first two steps, then any."""
+    torch.manual_seed(N)
+    pairs = torch.cartesian_prod(*[torch.arange(2 * N + 1)] * min(T, 2)).reshape(-1, min(T, 2)).T
+    later = torch.randint(0, 2 * N + 1, (T - len(pairs), pairs.shape[1]))
+    total = torch.cat([pairs, later])
+    a = torch.minimum((torch.rand(total.shape) * (N + 1)).long().clamp(max=N), total).clamp(min=total - N)
+    x = spikes(a, N, dtype) + spikes(total - a, N, dtype)
+    assert torch.equal(levels_of(barrier(MultiLevelIFNode(T, N)), x, N), in_integers(total, 1, N))
+
+
+@given(st.integers(1, 32), st.integers(1, 32), st.integers(1, 32), st.integers(1, 8), st.integers(0, 2**31))
+def test_behind_spikes_of_other_levels_too(N, before, beside, T, seed):
+    """A plan by layer gives the neurons before the sum, those beside them and the barrier levels of their own."""
+    generator = torch.Generator().manual_seed(seed)
+    a = torch.randint(0, before + 1, (T, 200), generator=generator)
+    r = torch.randint(0, beside + 1, (T, 200), generator=generator)
+    x = spikes(a, before, torch.float32) + spikes(r, beside, torch.float32)
+    wanted = in_integers(N * (a * beside + r * before), before * beside, N)
+    assert torch.equal(levels_of(barrier(MultiLevelIFNode(T, N)), x, N), wanted)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+@pytest.mark.parametrize("N", [1, 2, 3, 5, 7, 9, 15])
+def test_in_half_the_width_too(N, dtype):
+    torch.manual_seed(N)
+    a, r = torch.randint(0, N + 1, (2, 4, 2000))
+    x = spikes(a, N, dtype) + spikes(r, N, dtype)
+    assert torch.equal(levels_of(barrier(MultiLevelIFNode(4, N)), x, N), in_integers(a + r, 1, N))
+
+
+@pytest.mark.parametrize("sevenths", range(1, 29))
+def test_a_threshold_that_is_no_whole_number_is_tied_where_it_is_reached(sevenths):
+    """Sums in sevenths, a threshold of as many: its multiples fire, whatever their quotient by it rounds to."""
+    node = barrier(MultiLevelIFNode(3, 7, v_threshold=sevenths / 7))
+    total = torch.randint(0, 15, (3, 3000), generator=torch.Generator().manual_seed(sevenths))
+    x = (total.float() / 7) / 7  # charged N = 7 times
+    assert torch.equal(levels_of(node, x, 7), in_integers(total, sevenths, 7))
+
+
+@pytest.mark.parametrize("N", [3, 5, 7])
+def test_a_binary_barrier_behind_graded_spikes(N):
+    a, r = torch.randint(0, N + 1, (2, 6, 3000), generator=torch.Generator().manual_seed(N))
+    x = spikes(a, N, torch.float32) + spikes(r, N, torch.float32)
+    assert torch.equal(levels_of(barrier(IFNode(6, v_reset=None)), x, 1), in_integers(a + r, N, 1))
+
+
+@pytest.mark.parametrize("N", [1, 2, 4, 8, 16, 32])
+def test_powers_of_two_are_what_they_were_bit_for_bit(N):
+    """Spikes and gradients: their sums are exact, so that nothing is moved."""
+    a, r = torch.randint(0, N + 1, (2, 8, 2000), generator=torch.Generator().manual_seed(N))
+    results = []
+    for node in (barrier(MultiLevelIFNode(8, N)), MultiLevelIFNode(8, N, surrogate_function=PassThrough())):
+        x = (spikes(a, N, torch.float32) + spikes(r, N, torch.float32)).requires_grad_()
+        sent = node(x)
+        (sent * torch.arange(8)[:, None]).sum().backward()
+        results.append((sent, x.grad))
+    assert torch.equal(results[0][0], results[1][0])
+    assert torch.equal(results[0][1], results[1][1])
+
+
+@pytest.mark.parametrize("N", [3, 7])
+def test_the_gradient_of_a_barrier_is_one_where_it_snaps_too(N):
+    a, r = torch.randint(0, N + 1, (2, 4, 500), generator=torch.Generator().manual_seed(N))
+    gradients = []
+    for dtype in (torch.float32, torch.float64):
+        x = (spikes(a, N, dtype) + spikes(r, N, dtype)).requires_grad_()
+        (barrier(MultiLevelIFNode(4, N))(x) * torch.arange(1, 5)[:, None]).sum().backward()
+        gradients.append(x.grad.double())
+    assert torch.allclose(*gradients, atol=1e-5)
+    assert torch.allclose(gradients[0][-1], torch.full((500,), 4.0, dtype=torch.float64))
+
+
+def test_without_it_levels_are_wrong():
+    a, r = torch.randint(0, 8, (2, 4, 4000), generator=torch.Generator().manual_seed(0))
+    x = spikes(a, 7, torch.float32) + spikes(r, 7, torch.float32)
+    sent = levels_of(MultiLevelIFNode(4, 7), x, 7)
+    assert 0 < (sent != in_integers(a + r, 1, 7)).float().mean() < 0.05
+
+
 @pytest.mark.parametrize("N", [0, -1, True, 2.0])
 def test_a_number_of_levels_that_is_none_is_refused(N):
     with pytest.raises(UserError, match="N: got"):
@@ -140,6 +252,7 @@ def residual(name: str, plan: BitPlan) -> torch.nn.Module:
 def test_a_barrier_stays_one_when_a_layer_gets_bits_of_its_own():
     plan = BitPlan(Bits(16, 3, 1), {"blocks.1.barrier": {"t": 1, "u": 8}})
     model = residual("sparse-resnet18", plan)
+    assert [type(block.barrier.integrate) for block in model.blocks] == [TiedIntegrate] * 8
     surrogates = [type(block.barrier.surrogate_function) for block in model.blocks]
     assert surrogates == [PassThrough] * 8
     assert model.blocks[1].barrier.membrane_bits == 8
@@ -180,3 +293,8 @@ def test_where_a_barrier_is_silent_the_surrogate_passes_little_and_where_it_fire
         1 - (1 - above) * (1 - top) * (1 - below) ** 2,
     ]
     assert total.grad[0].tolist() == pytest.approx(by_hand, rel=1e-5)
+
+
+@pytest.mark.parametrize("N", [3, 4])
+def test_a_barrier_is_described_as_the_neuron_that_it_was(N):
+    assert describe(barrier(MultiLevelIFNode(2, N))) == describe(MultiLevelIFNode(2, N))

@@ -23,14 +23,13 @@ class Code:
 
     Args:
         plan: what is stored.
-        name: of the network.
 
     Attributes:
         text: the lines. constants: the numbers that they read, and the kernels that they call.
     """
 
-    def __init__(self, plan: Plan, name: str) -> None:
-        self.plan, self.name = plan, name
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
         self.text = Text()
         self.constants = Constants(plan)
         for root in plan.roots:
@@ -39,7 +38,7 @@ class Code:
     def _function(self, root: Node) -> None:
         writer = self.plan.writers[root.name]
         self.text.line(f"/* {type(root).__name__.lower()} {comment(root.name)} */")
-        self.text.line(f"static void run_{self.plan.symbols[root.name]}({writer.parameter(self.name)})")
+        self.text.line(f"static void {self.plan.symbols[root.name]}_run({writer.parameter(self.plan.name)})")
         with self.text.block():
             writer.layer(self, root)
         self.text.line("")
@@ -98,10 +97,14 @@ class Code:
         kind = self.plan.buffers[root.name].stored.type.name
         self.text.line(f"{self.plan.symbols[root.name]}[{self.index(root.name)}] = ({kind})({value});")
 
+    def narrowed(self, node: Node, value: str, kind: CType) -> str:
+        """The value of ``node`` in a type that its range fits, as it may be computed in a wider one."""
+        return f"({kind.name}){value}" if self.plan.kind(node).bytes > kind.bytes else value
+
     def see(self, node: Node, value: str, place: str) -> None:
         """Shows a trace the value at ``place`` of an op that nothing stores."""
         shown = self.plan.seen_on_the_way(node)
-        self.text.line(f"SEE({shown.symbol}[{self.index(node.name, place)}], ({shown.type.name}){value});")
+        self.text.line(f"BITSPIKE_SEE({shown.symbol}[{self.index(node.name, place)}], ({shown.type.name}){value});")
 
     def index(self, name: str, p: str = "p") -> str:
         """Where an edge's element ``(t, p, c)`` lies."""

@@ -121,7 +121,7 @@ class _Window(Writer[Pool]):
                 if plan.reads_in_place(neurons):
                     code.text.line(f"const int32_t p = {place};")
                 with code.element(neurons) as level:
-                    code.text.line(self.pour("pooled[t]", level))
+                    code.text.line(self.pour("pooled[t]", code.narrowed(neurons, level, kind)))
                     code.see(neurons, level, place)
             code.text.line(f"const int32_t p = pool_row * {pool_columns} + pool_column;")
             with code.text.loop("t", edge.T):
@@ -169,9 +169,10 @@ class OverTime(_Sum[SumTime]):
     def layer(self, code: Code, root: SumTime) -> None:
         made = code.plan.poured.get(root.name, root)
         with code.channels(root, made), code.places(root):
-            code.text.line(f"{code.plan.kind(root).name} total = 0;")
+            kind = code.plan.kind(root)
+            code.text.line(f"{kind.name} total = 0;")
             with code.element(made) as step:
-                code.text.line(f"total += {step};")
+                code.text.line(f"total += {code.narrowed(made, step, kind)};")
                 if made is not root:
                     code.see(made, step, "p")
             code.store(root, "total")
@@ -188,7 +189,7 @@ class Answer(_Sum[Readout]):
 
     def layer(self, code: Code, root: Readout) -> None:
         with code.channels(root), code.places(root):
-            code.text.line(f"{code.name}_logit sum = 0;")
+            code.text.line(f"{code.plan.name}_logit sum = 0;")
             with code.element(root) as step:
                 code.text.line(f"sum += {step};")
             code.text.line("logits[c] = sum;")

@@ -30,6 +30,7 @@ class Plan:
 
     Args:
         net: the network.
+        name: of it in C, which everything that is declared outside of a function begins with.
 
     Attributes:
         writers: row of the table for each op, by the op's name.
@@ -44,11 +45,11 @@ class Plan:
         UserError: an op that no row of the table is for.
     """
 
-    def __init__(self, net: FrozenGraph) -> None:
-        self.net, self.graph = net, net.graph
+    def __init__(self, net: FrozenGraph, name: str) -> None:
+        self.net, self.graph, self.name = net, net.graph, name
         nodes = self.graph.nodes
         self.writers: dict[str, Writer[Any]] = {node.name: writer_of(WRITERS, "c", node) for node in nodes}
-        self.symbols = {node.name: symbol(node.name, index) for index, node in enumerate(nodes)}
+        self.symbols = {node.name: symbol(name, index, node.name) for index, node in enumerate(nodes)}
         self.readers = {n.name: [reader for reader in nodes if n.name in reader.inputs] for n in nodes}
         self.poured = {pool.name: node for node in nodes if (pool := self._poured_into(node))}
         self.roots = [node for node in nodes if self._is_stored(node)]
@@ -84,7 +85,7 @@ class Plan:
 
     def seen_on_the_way(self, node: Node) -> Seen:
         """What a trace shows of an edge that is never stored."""
-        return self._seen(node, f"trace_{self.symbols[node.name]}")
+        return self._seen(node, f"{self.symbols[node.name]}_trace")
 
     def _seen(self, node: Node, symbol: str) -> Seen:
         edge = self.graph.edges[node.name]

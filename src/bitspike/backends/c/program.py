@@ -25,8 +25,12 @@ __all__ = ["Program", "to_c"]
 
 NOT_A_NAME = re.compile(
     "auto|break|case|char|const|continue|default|do|double|else|enum|extern|float|for|goto|if|inline|int|long|register"
-    "|restrict|return|short|signed|sizeof|static|struct|switch|typedef|union|unsigned|void|volatile|while|(?i:main)"
+    "|restrict|return|short|signed|sizeof|static|struct|switch|typedef|union|unsigned|void|volatile|while"
+    "|(?i:main|alloca|assert|complex|ctype|endian|errno|features|fenv|inttypes|iso646|limits|locale|malloc|math|memory"
+    "|setjmp|signal|stdalign|stdarg|stdatomic|stdbool|stddef|stdint|stdio|stdlib|stdnoreturn|string|strings|tgmath"
+    "|threads|time|uchar|unistd|wchar|wctype)"
 )
+"""Keywords; and files that NAME.h or NAME.c would take the place of, on a file system that ignores case too."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +38,7 @@ class Program:
     """A network in C.
 
     Attributes:
-        files: text by file name: ``NAME.c``, ``NAME.h``, ``main.c``.
+        files: text by file name: ``NAME.c``, ``NAME.h``, and ``main.c``, which is of this network alone.
         seen: edges that a trace shows, in that order.
         flash_bytes: weights and constants. ram_bytes: arenas and unpacked rows. Neither counts code or stack.
     """
@@ -54,14 +58,16 @@ def to_c(net: FrozenGraph, name: str = "network") -> Program:
         name: of the files, and what every public symbol begins with.
 
     Raises:
-        UserError: ``name`` is no C identifier, or the network is too large for 32-bit indices.
+        UserError: ``name`` is no C identifier or that of a header, or the network is too large for 32-bit indices.
     """
     if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]{0,30}", name) or NOT_A_NAME.fullmatch(name):
-        raise UserError("name", name, "want a name for C: a letter, then at most 30 letters, digits and _")
-    plan = Plan(net)
-    code = Code(plan, name)
-    arenas = {f"arena_{short(kind)}": (kind, count) for kind, count in arena_sizes(plan.buffers).items()}
-    rows = {row_name(kind, slot): (kind, count) for (kind, slot), count in code.constants.rows.items()}
+        raise UserError(
+            "name", name, "want a name for C: a letter, then at most 30 letters, digits and _; no keyword or header"
+        )
+    plan = Plan(net, name)
+    code = Code(plan)
+    arenas = {_arena(name, kind): (kind, count) for kind, count in arena_sizes(plan.buffers).items()}
+    rows = {row_name(name, kind, slot): (kind, count) for (kind, slot), count in code.constants.rows.items()}
     ram = sum(kind.bytes * count for kind, count in (*arenas.values(), *rows.values()))
     texts = {f"{name}.c": _source(code, {**arenas, **rows}), f"{name}.h": _header(net, name)}
     texts["main.c"] = _resource("main.c").replace("NETWORK", name.upper()).replace("network", name)
@@ -72,49 +78,59 @@ def to_c(net: FrozenGraph, name: str = "network") -> Program:
 def _source(code: Code, memory: dict[str, tuple[CType, int]]) -> str:
     plan = code.plan
     parts = [
-        [f'/* The network "{comment(plan.graph.name)}", made by bitspike. {code.name}.h says how to run it. */'],
-        [f'#include "{code.name}.h"'],
+        [f'/* The network "{comment(plan.graph.name)}", made by bitspike. {plan.name}.h says how to run it. */'],
+        [f'#include "{plan.name}.h"'],
         [_resource("kernels.h").rstrip()],
         list(code.constants.kernels),
         code.constants.lines,
         ["/* Edges, [T][H][W][C] each; they take turns in the arenas. Rows are weights of one output channel. */"],
         [f"static {kind.name} {array}[{count}];" for array, (kind, count) in memory.items()],
         [
-            f"static {buffer.stored.type.name} *const {plan.symbols[name]} = arena_{short(buffer.stored.type)}"
-            f" + {buffer.offset};"
+            f"static {buffer.stored.type.name} *const {plan.symbols[name]} ="
+            f" {_arena(plan.name, buffer.stored.type)} + {buffer.offset};"
             for name, buffer in plan.buffers.items()
         ],
-        _tracing(plan, code.name),
+        _tracing(plan),
         code.text.lines[:-1],
-        _run(plan, code.name),
+        _run(plan),
     ]
-    return "\n\n".join("\n".join(part) for part in parts if part) + "\n"
+    text = "\n\n".join("\n".join(part) for part in parts if part)
+    macros = dict.fromkeys(re.findall(r"^#define (\w+)", text, re.MULTILINE))
+    undone = [f"#undef {macro}" for macro in macros]  # what else is in the unit may have its own, of another version
+    return "\n".join([text, "", *undone, ""])
 
 
-def _tracing(plan: Plan, name: str) -> list[str]:
+def _arena(network: str, kind: CType) -> str:
+    """The memory that edges of a type take turns in."""
+    return f"{network}_arena_{short(kind)}"
+
+
+def _tracing(plan: Plan) -> list[str]:
     """Macros that show edges to a test, and memory for spikes that are otherwise never stored."""
     fused = [edge for root in plan.roots for edge in plan.seen(root) if edge.name not in plan.buffers]
-    lines = [f"#ifdef {name.upper()}_TRACE", f"#define TRACE(values, bytes) {name}_trace(values, bytes)"]
-    lines += ["#define SEE(element, value) ((element) = (value))"] * bool(fused)
+    lines = [f"#ifdef {plan.name.upper()}_TRACE"]
+    lines += [f"#define BITSPIKE_SHOW(values, bytes) {plan.name}_trace(values, bytes)"]
+    lines += ["#define BITSPIKE_SEE(element, value) ((element) = (value))"] * bool(fused)
     lines += [f"static {edge.type.name} {edge.symbol}[{edge.elements}];" for edge in fused]
-    lines += ["#else", "#define TRACE(values, bytes) ((void)0)"]
-    return [*lines, *["#define SEE(element, value) ((void)0)"] * bool(fused), "#endif"]
+    lines += ["#else", "#define BITSPIKE_SHOW(values, bytes) ((void)0)"]
+    return [*lines, *["#define BITSPIKE_SEE(element, value) ((void)0)"] * bool(fused), "#endif"]
 
 
-def _run(plan: Plan, name: str) -> list[str]:
-    upper, head = name.upper(), f"void {name}_run("
+def _run(plan: Plan) -> list[str]:
+    name, upper, head = plan.name, plan.name.upper(), f"void {plan.name}_run("
     lines = [f"{head}const uint8_t image[{upper}_IMAGE_BYTES],"]
     lines += [f"{' ' * len(head)}{name}_logit logits[{upper}_CLASSES])", "{"]
     for root in plan.roots:
-        lines.append(f"    run_{plan.symbols[root.name]}({plan.writers[root.name].argument});")
-        lines += [f"    TRACE({edge.symbol}, {edge.elements * edge.type.bytes});" for edge in plan.seen(root)]
+        lines.append(f"    {plan.symbols[root.name]}_run({plan.writers[root.name].argument});")
+        lines += [f"    BITSPIKE_SHOW({edge.symbol}, {edge.elements * edge.type.bytes});" for edge in plan.seen(root)]
     return [*lines, "}"]
 
 
 def _header(net: FrozenGraph, name: str) -> str:
     first, last = net.graph.nodes[0].name, net.graph.nodes[-1].name
     shape, classes = net.graph.edges[first].shape, net.graph.edges[last].shape[0]
-    upper = name.upper()
+    upper, scale = name.upper(), net.logit_scale
+    value = "" if scale is None else f"#define {upper}_LOGIT_SCALE {scale!r} /* value of one unit of a logit */\n"
     return f"""\
 /* The network "{comment(net.graph.name)}", made by bitspike: C99, static memory, integers alone. */
 #ifndef {upper}_H
@@ -125,6 +141,10 @@ def _header(net: FrozenGraph, name: str) -> str:
 
 #define {upper}_IMAGE_BYTES {prod(shape)} /* {" x ".join(map(str, shape))}: C x H x W */
 #define {upper}_CLASSES {classes}
+{value}
+#ifdef __cplusplus
+extern "C" {{
+#endif
 
 typedef {number_type(net.ranges[last]).name} {name}_logit;
 
@@ -133,6 +153,10 @@ void {name}_run(const uint8_t image[{upper}_IMAGE_BYTES], {name}_logit logits[{u
 
 #ifdef {upper}_TRACE /* for tests: yours to define; is given every edge in memory, each when it has been made */
 void {name}_trace(const void *values, size_t bytes);
+#endif
+
+#ifdef __cplusplus
+}}
 #endif
 
 #endif

@@ -74,10 +74,10 @@ def short(kind: CType) -> str:
     return ("u" if kind.name.startswith("u") else "i") + str(8 * kind.bytes)
 
 
-def symbol(name: str, index: int) -> str:
-    """A name of an op as an identifier of its own."""
+def symbol(network: str, index: int, name: str) -> str:
+    """A name of an op as an identifier that no other op has, of this network or of another in the same unit."""
     text = re.sub("[^A-Za-z0-9]", "_", name)
-    return f"{text if text[:1].isalpha() else f'op_{text}'}_{index}"
+    return f"{network}_{index}_{text if text[:1].isalpha() else f'op_{text}'}"
 
 
 def comment(text: str) -> str:

@@ -50,8 +50,8 @@ class Constants:
         if codes.size >= 1 << 31:
             raise node.refuse(f"{codes.size} weights", "want fewer than 2^31 for the indices in C")
         planes = pack_codes(np.moveaxis(codes, 1, -1) if codes.ndim == 4 else codes, node.weight_bits)
-        self.kernel(f"BITSPIKE_CODE({node.weight_bits})")
-        name = f"weight_{self.plan.symbols[node.name]}"
+        self.kernel(f"BITSPIKE_CODE({self.plan.name}, {node.weight_bits})")
+        name = f"{self.plan.symbols[node.name]}_weight"
         self._declare(name, "uint8_t", 1, planes.ravel())
         return name, plane_bytes(codes.size)
 
@@ -59,14 +59,14 @@ class Constants:
         """Declares a tensor of one integer for each channel: its name in C."""
         values = self.plan.net.tensors[f"{node.name}.{part}"]
         kind = element_type(Range(int(values.min()), int(values.max())))
-        name = f"{part}_{self.plan.symbols[node.name]}"
+        name = f"{self.plan.symbols[node.name]}_{part}"
         self._declare(name, kind.name, kind.bytes, values)
         return name
 
     def row(self, kind: CType, slot: int, count: int) -> str:
         """An array of at least ``count`` unpacked weights: its name in C."""
         self.rows[kind, slot] = max(count, self.rows.get((kind, slot), 0))
-        return row_name(kind, slot)
+        return row_name(self.plan.name, kind, slot)
 
     def kernel(self, macro: str) -> None:
         """A kernel that is called."""
@@ -88,9 +88,10 @@ class Convolution(Writer[Conv]):
     def prepare(self, code: Code, node: Conv) -> None:
         weight, stride = code.constants.weight(node)
         count, kind = prod(node.weight_shape(code.plan.graph.input_edge(node))[1:]), _row_type(node)
-        code.constants.kernel(f"BITSPIKE_UNPACK({node.weight_bits}, {kind.name})")
+        code.constants.kernel(f"BITSPIKE_UNPACK({code.plan.name}, {node.weight_bits}, {kind.name})")
         row = code.constants.row(kind, code.plan.slots[node.name], count)
-        code.text.line(f"unpack{node.weight_bits}({weight}, {stride}, (uint32_t)c * {count}U, {row}, {count});")
+        unpack = f"{code.plan.name}_unpack{node.weight_bits}"
+        code.text.line(f"{unpack}({weight}, {stride}, (uint32_t)c * {count}U, {row}, {count});")
 
     def value(self, code: Code, node: Conv) -> None:
         (source,) = node.inputs
@@ -98,9 +99,9 @@ class Convolution(Writer[Conv]):
         channels, rows, columns = code.plan.graph.edges[source].shape
         per_group = channels // node.groups
         unpacked = _row_type(node)
-        dot = f"dot_{short(unpacked)}_{short(stored)}_{short(kind)}"
+        dot = f"{code.plan.name}_dot_{short(unpacked)}_{short(stored)}_{short(kind)}"
         code.constants.kernel(f"BITSPIKE_DOT({dot}, {unpacked.name}, {stored.name}, {kind.name})")
-        row = row_name(unpacked, code.plan.slots[node.name])
+        row = row_name(code.plan.name, unpacked, code.plan.slots[node.name])
         first = "" if node.groups == 1 else f" + c / {node.out_channels // node.groups} * {per_group}"
         y = "y" if code.plan.graph.edges[node.name].T == 1 else f"(t * {rows} + y)"
         code.text.line(f"{kind.name} {code.local(node)} = 0;")
@@ -120,16 +121,17 @@ class Product(Writer[Linear]):
         kind, stored = code.plan.kind(node), code.plan.buffers[source].stored.type
         count = code.plan.graph.edges[source].size
         weight, stride = code.constants.weight(node)
-        dot = f"dot{node.weight_bits}_{short(stored)}_{short(kind)}"
-        code.constants.kernel(f"BITSPIKE_DOT_PACKED({dot}, {node.weight_bits}, {stored.name}, {kind.name})")
+        bits, network = node.weight_bits, code.plan.name
+        dot = f"{network}_dot{bits}_{short(stored)}_{short(kind)}"
+        code.constants.kernel(f"BITSPIKE_DOT_PACKED({network}, {dot}, {bits}, {stored.name}, {kind.name})")
         x = code.plan.symbols[source] + ("" if code.plan.graph.edges[node.name].T == 1 else f" + t * {count}")
         made = f"{dot}({weight}, {stride}, (uint32_t)c * {count}U, {x}, {count})"
         code.text.line(f"const {kind.name} {code.local(node)} = {made};")
 
 
-def row_name(kind: CType, slot: int) -> str:
+def row_name(network: str, kind: CType, slot: int) -> str:
     """The array that the weights of one output channel are unpacked into."""
-    return f"row{slot}_{short(kind)}"
+    return f"{network}_row{slot}_{short(kind)}"
 
 
 def _row_type(node: Conv) -> CType:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -55,9 +56,19 @@ class Readout(StepSum):
     """The network's answer: logits summed over time. One step comes out. The class is the first largest.
 
     Units: the input's.
+
+    Args:
+        scale: value of one unit of a logit, so that ``y * scale`` is what the network in floats says; above 0, and
+            ``None`` where it is not known. No integer depends on it.
     """
 
     op: ClassVar[str] = "readout"
+
+    scale: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.scale is not None and not 0 < self.scale < math.inf:
+            raise self.refuse(self.scale, "want a scale above 0, or none")
 
     def infer(self, *edges: Edge) -> Edge:
         return Edge(shape=edges[0].shape, T=1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -110,7 +111,9 @@ def _freeze_readout(freezer: Freezer, node: Readout, value: Value) -> None:
     read = freezer.graph.input_edge(node)
     total = value.terms(freezer.edge(node).shape[0])
     fraction = freezer.fraction(node, total.largest() * read.T, total)
-    freezer.emit(node, freezer.fixed_point(node.name, total, fraction))
+    release = freezer.release  # of an image in parts, the logits of which add up over the steps to those of all of it
+    terms = read.T if release is None else release.steps / release.parts
+    freezer.emit(replace(node, scale=2.0**-fraction / terms), freezer.fixed_point(node.name, total, fraction))
 
 
 def _window(freezer: Freezer, node: SumPool) -> int:
