@@ -64,7 +64,7 @@ def quantized(net: FrozenGraph, levels: dict[str, int]) -> FrozenGraph:
                 tensors[f"{node.name}.multiplier"] = np.full(channels, parts, dtype=np.int64)
                 tensors[f"{node.name}.offset"] = np.zeros(channels, dtype=np.int64)
                 node = Affine(name=node.name, inputs=node.inputs, fraction_bits=0)
-            case Affine():
+            case Affine(steps=int()):  # others stand before the release, or offset nothing
                 tensors[f"{node.name}.offset"] = tensors[f"{node.name}.offset"] * parts
                 node = replace(node, steps=None)
             case Fire(dynamics=Dynamics() as d):
