@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 import json
-import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bitspike.api.images import Split, images_of
+from bitspike.api.look import Look
 from bitspike.api.quantized import FineTuning, Observers
 from bitspike.api.run import Run
 from bitspike.api.sources import path_of
 from bitspike.errors import UserError, closest
-from bitspike.files import read_json
-from bitspike.reports import source_lines, source_warnings
 
 if TYPE_CHECKING:
     from torch import nn
 
-    from bitspike.conversion import Converted, Equivalence, Seen
+    from bitspike.conversion import Converted, Equivalence
     from bitspike.costs import CostReport
     from bitspike.ir import FrozenGraph
     from bitspike.training import TrainConfig
@@ -150,18 +148,7 @@ def convert(
             raise UserError("logits", logits, f"want {shown.num_classes}, one for each class of {config.dataset}")
         images_of(config, split, images, data)
 
-    found: list[Seen] = []
-
-    def look(config: TrainConfig, model: nn.Module, own: nn.Module | None) -> None:
-        """Says what the network is, beside its own forward, before work is spent on it."""
-        found.append(conversion.seen(model, images_of(config, "validation", None, data), own))
-        record = found[-1].to_dict()
-        if say:
-            for line in source_lines(record):
-                say(line)
-        for line in source_warnings(record):
-            (say or warnings.warn)(line)
-
+    look = Look(data, say)
     edits = (*edits, *_normalized(mean=mean, std=std))
     tuning = FineTuning(edits, path_of(ann), dataset, name, Path(runs_dir), data, resume, observers, check, look)
     quantized = tuning.of(source)
@@ -180,7 +167,7 @@ def convert(
     about = {"network": config.model, "method": method, "dataset": config.dataset, "split": split}
     record = {**about, **equivalence.to_dict(), "levels": made.levels, "float_weights_rounded": made.rounded}
     record["floats_and_integers"] = agreement.to_dict()
-    record["source"] = found[-1].to_dict() if found else _looked_before(run)
+    record["source"] = look.of(run)
     made.save(run.folder, record, activity, cost)
     return Conversion(run, made, equivalence, cost, record)
 
@@ -190,13 +177,6 @@ def _normalized(**given: float | Sequence[float] | str | None) -> list[str]:
     numbers = {key: list(value) if isinstance(value, tuple) else value for key, value in given.items()}
     written = {key: value if isinstance(value, str) else json.dumps(value) for key, value in numbers.items()}
     return [f"{key}={text}" for key, text in written.items() if given[key] is not None]
-
-
-def _looked_before(run: Run) -> dict[str, Any] | None:
-    """What was found of the network that a fine-tuned run came from, when it was first converted."""
-    file = run.folder / "conversion.json"
-    found: dict[str, Any] | None = read_json(file).get("source") if file.exists() else None
-    return found
 
 
 def _check(method: str, steps: int | None, stop_when_settled: bool) -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bitspike.api.own import own_network, users_code
+from bitspike.api.own import own_config, own_network, users_code
 from bitspike.api.run import Run, load_run
 from bitspike.api.sources import is_run
 from bitspike.api.train import configured, run_name
@@ -87,7 +87,7 @@ class FineTuning:
 
         if self.ann is not None:
             raise UserError("--ann", str(self.ann), "it is for recipes; your own network brings its weights")
-        config = configured(self._own_config(label), self.edits)
+        config = configured(own_config(label, self.dataset), self.edits)
         with users_code():
             model = own_network(source) if isinstance(source, str) else source
             quantized = conversion.adopt(model, lambda: make_node(config.neuron, config.bits), encoder_of(config))
@@ -97,14 +97,6 @@ class FineTuning:
             )
         self.check(config, student)
         return self._finetuned(config, teacher, student, model)
-
-    def _own_config(self, label: str) -> TrainConfig:
-        from bitspike import conversion
-
-        if self.dataset is None:
-            raise UserError("--dataset", None, "want what your network classifies; see `bitspike data list`")
-        own = {"recipe": label.replace(":", "-"), "model": label, "dataset": self.dataset, "channels": None}
-        return conversion.finetune_config(configured("spikezip-convnet-digits-ann").model_copy(update=own))
 
     def _of_run(self, path: Path) -> Quantized:
         from bitspike import conversion, recipes
@@ -187,10 +179,7 @@ class FineTuning:
         from bitspike.training.checkpoint import load_model
 
         run = self._run(config)
-        if self.resume:
-            run.files.resume(config)
-        else:
-            run.files.check_free()
+        run.files.resume(config) if self.resume else run.files.check_free()
         with users_code():
             self.look(config, teacher, own)
         if self.resume and run.finished:
