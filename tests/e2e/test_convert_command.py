@@ -251,6 +251,115 @@ def test_a_network_of_ones_own(bitspike: Command, tmp_path: Path) -> None:
     assert [path.name for path in Path("runs").iterdir()] == [Path(found["folder"]).name]
 
 
+SMALL = ("--set", "epochs=1", "--set", "train_size=256", "--set", "validation_size=100", "--images", "20")
+
+ELSEWHERE = """
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from bitspike.data import load
+
+
+def trained(prepared, pool):
+    torch.manual_seed(0)
+    layers = [nn.Conv2d(1, 8, 3, padding=1), nn.ReLU(), pool(2), nn.Conv2d(8, 8, 3, padding=1), nn.ReLU(), pool(2)]
+    model, train = nn.Sequential(*layers, nn.Flatten(), nn.Linear(32, 10)), load("digits")[0]
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-2)
+    for _ in range(8):
+        for rows in torch.randperm(len(train)).split(64):
+            loss = F.cross_entropy(model(prepared(train.images[rows])), train.labels[rows])
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+    return model
+
+
+def normalised():
+    return trained(lambda pixels: (pixels / 255 - 0.1307) / 0.3081, nn.AvgPool2d)
+
+
+def maxed():
+    return trained(lambda pixels: (pixels - 128.0) / 64, nn.MaxPool2d)
+"""
+
+
+def test_a_network_of_other_pixels_is_itself_once_told_and_far_off_if_not(bitspike: Command, tmp_path: Path) -> None:
+    (tmp_path / "elsewhere.py").write_text(ELSEWHERE)
+    own = ("convert", "elsewhere:normalised", "--dataset", "digits", *SMALL, "--json")
+    told = (*own, "--mean", "0.1307", "--std", "0.3081", "--name", "told")
+    status, out, err = bitspike(*told)
+    source = json.loads(out)["source"]
+    assert (status, json.loads(out)["equal"], source["better"]) == (0, True, None)
+    assert source["accuracy"] == pytest.approx(source["own_accuracy"], abs=1)
+    assert source["own_accuracy"] > 90
+    assert source["difference"] < 1e-2
+    assert err.index("your network: ") < err.index(": validation ")
+    assert read_json("runs/told/conversion.json")["source"] == source
+    assert read_json("runs/told/config.json")["mean"] == [0.1307]
+    refused(
+        bitspike(*own, "--mean", "0.5", "--name", "told", "--resume"), "--resume with mean", "started with [0.1307]"
+    )
+    assert bitspike(*told, "--resume")[0] == 0
+    status, out, err = bitspike(*own, "--name", "untold")
+    source = json.loads(out)["source"]
+    assert source["better"]["accuracy"] > source["own_accuracy"] + 5
+    assert err.index("far off: with --mean 0.1307 --std 0.3081 ") < err.index(": validation ")
+
+
+def test_max_pools_are_said_before_the_training_by_path(bitspike: Command, tmp_path: Path) -> None:
+    (tmp_path / "elsewhere.py").write_text(ELSEWHERE)
+    status, out, err = bitspike("convert", "elsewhere:maxed", "--dataset", "digits", *SMALL, "--json", "--name", "m")
+    source = json.loads(out)["source"]
+    assert (status, source["max_pools"]) == (0, ["2", "5"])
+    assert source["mean_pools_accuracy"] < source["accuracy"]
+    assert err.index("max pools become mean pools: 2, 5; before ") < err.index(": validation ")
+
+
+def test_a_recipe_and_its_run_say_their_max_pools(runs: Path) -> None:
+    source = read_json(runs / "made" / "conversion.json")["source"]
+    assert source["max_pools"] == ["features.2", "features.5", "features.8"]
+    assert source["own_accuracy"] is None
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        (("--mean", "33.3"), ("mean", "33.3", "pixel/255")),
+        (("--mean", "0.5", "--std", "0"), ("std", "0.0")),
+        (("--mean", "grey"), ("mean", "grey")),
+        (("--mean", "nan"), ("mean", "nan")),
+        (("--mean", "0.1,0.2,0.3"), ("1 channels", "mean and std of 3")),
+        (("--mean", "0.1,0.2", "--std", "1,2,3"), ("mean and std", "as channels")),
+        (("--mean", ""), ("mean", "0 to 1")),
+    ],
+)
+def test_a_mean_that_no_pixels_have_is_one_line(
+    bitspike: Command, tmp_path: Path, options: tuple[str, ...], named: tuple[str, ...]
+) -> None:
+    (tmp_path / "own_nets.py").write_text(OWN)
+    refused(bitspike("convert", "own_nets:make", "--dataset", "digits", *SMALL, *options), *named)
+    assert not Path("runs").exists()
+
+
+def test_a_mean_beside_a_run_that_has_its_own_is_refused(bitspike: Command, runs: Path) -> None:
+    ann = runs / f"{RECIPE}-ann-seed0"
+    refused(bitspike("convert", ann, "--mean", "0.5"), "mean", "was trained with None")
+    refused(bitspike("convert", runs / "made", "--mean", "0.5"), "it is fine-tuned", "--mean")
+    edits = [part for edit in TINY for part in ("--set", edit)]
+    refused(bitspike("convert", RECIPE, *edits, "--ann", ann, "--std", "0.5"), "std of", "want (0.5,)")
+
+
+def test_a_recipe_is_trained_on_normalised_images(bitspike: Command) -> None:
+    edits = [part for edit in TINY for part in ("--set", edit)]
+    status, out, _ = bitspike("convert", RECIPE, *edits, "--mean", "0.3", "--std", "0.4", "--images", 20, "--json")
+    found = json.loads(out)
+    assert (status, found["equal"]) == (0, True)
+    assert bitspike("evaluate", Path(found["folder"]) / "snn.bitspike", "--engine", "c")[0] == 0
+    assert bitspike("cost", Path(found["folder"]) / "snn.bitspike")[0] == 0
+    assert bitspike("freeze", found["folder"], "-o", "qann.bitspike", "--images", 20)[0] == 0
+
+
 def test_a_picture_that_cannot_be_drawn_is_refused_before_the_training(
     bitspike: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bitspike.api.images import Split, images_of
+from bitspike.api.look import Look
 from bitspike.api.quantized import FineTuning, Observers
 from bitspike.api.run import Run
 from bitspike.api.sources import path_of
@@ -75,7 +78,7 @@ class Conversion:
         counted = ("s_ace", "ns_ace", "sops", "spikes", "size_bytes")
         costs = {**{f"qann_{key}": trained[key] for key in counted}, **{key: total[key] for key in counted}}
         last = [layer["distance"][-1] for layer in found["layers"].values()]
-        curve = {"accuracy": accuracy, "final_distance": sum(last) / len(last)}
+        curve = {"accuracy": accuracy, "final_distance": sum(last) / len(last), "source": found["source"]}
         folder = {"folder": str(self.run.folder)}
         return {**trained, **costs, **{key: found[key] for key in keys}, **at, **curve, **folder}
 
@@ -94,7 +97,10 @@ def convert(
     runs_dir: str | Path = "runs",
     data_dir: str | Path | None = None,
     resume: bool = False,
+    mean: float | Sequence[float] | str | None = None,
+    std: float | Sequence[float] | str | None = None,
     observers: Observers | None = None,
+    say: Callable[[str], None] | None = None,
 ) -> Conversion:
     """Fine-tunes a network with quantized ReLUs, converts it to a spiking one, and compares the two on every image.
 
@@ -116,7 +122,11 @@ def convert(
         stop_when_settled: check each batch for as few steps as settle it.
         name: of the run folder of the fine-tuning.
         runs_dir, data_dir, resume: see `bitspike.train`.
+        mean, std: how your network's images were normalised, of pixels/255 as torchvision's ``Normalize`` has them: one
+            number, or one for each channel; without both, ``(pixel - 128)/64``.
         observers: makes the observer of each run that is trained, from the run's name, as a context.
+        say: is told, before anything is fine-tuned, what your network computes and what it computes as it was read;
+            without it, what is amiss is a Python warning.
 
     Raises:
         UserError: before anything is trained: what cannot be converted (the line names it by its path in the network),
@@ -138,7 +148,9 @@ def convert(
             raise UserError("logits", logits, f"want {shown.num_classes}, one for each class of {config.dataset}")
         images_of(config, split, images, data)
 
-    tuning = FineTuning(edits, path_of(ann), dataset, name, Path(runs_dir), data, resume, observers, check)
+    look = Look(data, say)
+    edits = (*edits, *_normalized(mean=mean, std=std))
+    tuning = FineTuning(edits, path_of(ann), dataset, name, Path(runs_dir), data, resume, observers, check, look)
     quantized = tuning.of(source)
     run, config = quantized.run, quantized.run.config
     made = conversion.convert(
@@ -155,8 +167,16 @@ def convert(
     about = {"network": config.model, "method": method, "dataset": config.dataset, "split": split}
     record = {**about, **equivalence.to_dict(), "levels": made.levels, "float_weights_rounded": made.rounded}
     record["floats_and_integers"] = agreement.to_dict()
+    record["source"] = look.of(run)
     made.save(run.folder, record, activity, cost)
     return Conversion(run, made, equivalence, cost, record)
+
+
+def _normalized(**given: float | Sequence[float] | str | None) -> list[str]:
+    """Mean and std as edits of the config."""
+    numbers = {key: list(value) if isinstance(value, tuple) else value for key, value in given.items()}
+    written = {key: value if isinstance(value, str) else json.dumps(value) for key, value in numbers.items()}
+    return [f"{key}={text}" for key, text in written.items() if given[key] is not None]
 
 
 def _check(method: str, steps: int | None, stop_when_settled: bool) -> None:

@@ -9,12 +9,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
 from typing import TYPE_CHECKING
 
+from bitspike.api.train import configured
 from bitspike.errors import UserError
 
 if TYPE_CHECKING:
     from torch import nn
 
-__all__ = ["own_network", "users_code"]
+    from bitspike.training import TrainConfig
+
+__all__ = ["own_config", "own_network", "users_code"]
 
 
 @contextmanager
@@ -46,3 +49,17 @@ def own_network(target: str) -> nn.Module:
     if not isinstance(model, nn.Module):
         raise UserError("model", target, f"it returned {type(model).__name__}; want an nn.Module")
     return model
+
+
+def own_config(label: str, dataset: str | None) -> TrainConfig:
+    """How a network of one's own is fine-tuned, where nothing else is said.
+
+    Raises:
+        UserError: no data set is named.
+    """
+    from bitspike import conversion
+
+    if dataset is None:
+        raise UserError("--dataset", None, "want what your network classifies; see `bitspike data list`")
+    own = {"recipe": label.replace(":", "-"), "model": label, "dataset": dataset, "channels": None}
+    return conversion.finetune_config(configured("spikezip-convnet-digits-ann").model_copy(update=own))

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bitspike.api.own import own_network, users_code
+from bitspike.api.own import own_config, own_network, users_code
 from bitspike.api.run import Run, load_run
 from bitspike.api.sources import is_run
 from bitspike.api.train import configured, run_name
@@ -25,7 +25,7 @@ __all__ = ["FineTuning", "Observers", "Quantized"]
 Observers = Callable[[str], "AbstractContextManager[Observer | None]"]
 """Makes what is told of each step and epoch of the run that has that name."""
 
-SAME = ("model", "channels", "dataset", "train_size", "seed")
+SAME = ("model", "channels", "dataset", "mean", "std", "train_size", "seed")
 """What a network of ReLUs and the one that it becomes have in common."""
 
 
@@ -44,6 +44,8 @@ class FineTuning:
     Attributes:
         check: is called with the config and a fresh network of Q-ReLUs, and refuses what could not be converted or
             checked before anything is trained.
+        look: is called before the fine-tuning, with the config, the trained network of ReLUs, and the user's own that
+            it was read from.
     """
 
     edits: tuple[str, ...]
@@ -55,6 +57,7 @@ class FineTuning:
     resume: bool
     observers: Observers | None
     check: Callable[[TrainConfig, nn.Module], None]
+    look: Callable[[TrainConfig, nn.Module, nn.Module | None], None]
 
     def of(self, source: str | Path | Run | nn.Module) -> Quantized:
         """From a network of one's own, a run, or a recipe.
@@ -80,24 +83,20 @@ class FineTuning:
 
         from bitspike import conversion
         from bitspike.neurons import make_node
+        from bitspike.training.setup import encoder_of
 
         if self.ann is not None:
             raise UserError("--ann", str(self.ann), "it is for recipes; your own network brings its weights")
-        config = configured(self._own_config(label), self.edits)
+        config = configured(own_config(label, self.dataset), self.edits)
         with users_code():
             model = own_network(source) if isinstance(source, str) else source
-            quantized = conversion.adopt(model, lambda: make_node(config.neuron, config.bits))
-            teacher, student = conversion.adopt(model, nn.ReLU), conversion.with_weights_of(quantized, config)
+            quantized = conversion.adopt(model, lambda: make_node(config.neuron, config.bits), encoder_of(config))
+            teacher, student = (
+                conversion.adopt(model, nn.ReLU, encoder_of(config)),
+                conversion.with_weights_of(quantized, config),
+            )
         self.check(config, student)
-        return self._finetuned(config, teacher, student)
-
-    def _own_config(self, label: str) -> TrainConfig:
-        from bitspike import conversion
-
-        if self.dataset is None:
-            raise UserError("--dataset", None, "want what your network classifies; see `bitspike data list`")
-        own = {"recipe": label.replace(":", "-"), "model": label, "dataset": self.dataset, "channels": None}
-        return conversion.finetune_config(configured("spikezip-convnet-digits-ann").model_copy(update=own))
+        return self._finetuned(config, teacher, student, model)
 
     def _of_run(self, path: Path) -> Quantized:
         from bitspike import conversion, recipes
@@ -110,7 +109,9 @@ class FineTuning:
         ann = run.config
         if ann.neuron.kind == "q-relu":
             if self.edits or self.name or self.resume:
-                raise UserError("run folder", str(path), "it is fine-tuned; leave out --set, --name and --resume")
+                raise UserError(
+                    "run folder", str(path), "it is fine-tuned; leave out --set, --mean, --std, --name and --resume"
+                )
             return Quantized(run, run.ended().model())
         if ann.neuron.kind != "relu":
             raise UserError("neuron.kind", ann.neuron.kind, "want a run of relu or q-relu; others spike already")
@@ -118,6 +119,9 @@ class FineTuning:
         known = ann.recipe.endswith("-ann") and twin in recipes.RECIPES
         tuned = recipes.recipe(twin) if known else conversion.finetune_config(ann)
         config = configured(tuned.model_copy(update={key: getattr(ann, key) for key in SAME}), self.edits)
+        for key in ("mean", "std"):
+            if getattr(config, key) != getattr(ann, key):
+                raise UserError(key, getattr(config, key), f"{path} was trained with {getattr(ann, key)}")
         self.check(config, make_model(config))
         return self._with_weights_of(run, config)
 
@@ -153,7 +157,7 @@ class FineTuning:
         ann = folder.read_config() if started else configured(f"{recipe}-ann").model_copy(update=same)
         if ann.neuron.kind != "relu":
             raise UserError("--ann", str(path), f"want a run of neuron.kind=relu; its neurons are {ann.neuron.kind}")
-        for key in ("model", "channels", "dataset"):
+        for key in ("model", "channels", "dataset", "mean", "std"):
             if getattr(ann, key) != same[key]:
                 wanted = f"want {same[key]!r}; name another folder with --ann"
                 raise UserError(f"{key} of {path}", getattr(ann, key), wanted)
@@ -168,13 +172,17 @@ class FineTuning:
         student = conversion.with_weights_of(teacher.state_dict(), config)
         return self._finetuned(config, teacher, student)
 
-    def _finetuned(self, config: TrainConfig, teacher: nn.Module, student: nn.Module) -> Quantized:
+    def _finetuned(
+        self, config: TrainConfig, teacher: nn.Module, student: nn.Module, own: nn.Module | None = None
+    ) -> Quantized:
         from bitspike import training
         from bitspike.training.checkpoint import load_model
 
         run = self._run(config)
+        run.files.resume(config) if self.resume else run.files.check_free()
+        with users_code():
+            self.look(config, teacher, own)
         if self.resume and run.finished:
-            run.files.resume(config)
             load_model(run.files.checkpoint_file, student)
             return Quantized(run, student)
         with self._observed(run.folder) as observer:

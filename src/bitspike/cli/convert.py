@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import typer
 
@@ -19,6 +21,8 @@ def convert(
     edits: options.Edits = None,
     ann: options.Ann = None,
     dataset: options.Dataset = None,
+    mean: options.Mean = None,
+    std: options.Std = None,
     method: options.Method = "spikezip",
     steps: options.Steps = None,
     images: options.Images = None,
@@ -37,8 +41,10 @@ def convert(
     It prints when the last spike was sent, and the accuracy had it been read earlier. The run folder receives
     snn.bitspike, the integers, for `bitspike evaluate` and `export`; snn_cost.json; and conversion.json.
 
-    Examples: bitspike convert spikezip-resnet8-thin-fashion --data-dir ~/data;
-    bitspike convert runs/my-ann --set neuron.levels=4; bitspike convert examples.plain:make_net --dataset digits
+    Before it trains, it says what your network computes on real images, and what it computes as it was read.
+
+    Examples: bitspike convert runs/my-ann --set neuron.levels=4;
+    bitspike convert package.module:function --dataset cifar10 --mean 0.5 --std 0.5
     """
     from rich.console import Console
 
@@ -49,22 +55,11 @@ def convert(
     if picture:
         reports.check_picture("--picture", picture)
         require("matplotlib", "viz")
-    found = bitspike.convert(
-        source,
-        *(edits or []),
-        ann=ann,
-        dataset=dataset,
-        method=method,
-        steps=steps,
-        images=images,
-        split=split,
-        stop_when_settled=stop_when_settled,
-        name=name,
-        runs_dir=runs_dir,
-        data_dir=data_dir,
-        resume=resume,
-        observers=ProgressBar,
-    )
+    known: dict[str, Any] = {"ann": ann, "dataset": dataset, "mean": mean, "std": std}
+    made: dict[str, Any] = {"method": method, "steps": steps, "stop_when_settled": stop_when_settled}
+    shown: dict[str, Any] = {"images": images, "split": split, "say": partial(typer.echo, err=True)}
+    where: dict[str, Any] = {"name": name, "runs_dir": runs_dir, "data_dir": data_dir, "resume": resume}
+    found = bitspike.convert(source, *(edits or []), observers=ProgressBar, **known, **made, **shown, **where)
     if picture:
         reports.save_picture(reports.conversion_figure(found.record), picture)
     if as_json:
@@ -72,8 +67,7 @@ def convert(
     else:
         Console().print(reports.conversion_table(found.record))
         Console().print(reports.total_table(found.cost))
-        for line in reports.conversion_lines(found.record, EXACT_BITS):
-            typer.echo(line)
-        typer.echo(f"run folder: {found.run.folder}")
+        lines = reports.conversion_lines(found.record, EXACT_BITS)
+        typer.echo("\n".join((*lines, f"run folder: {found.run.folder}")))
     if found.is_wrong:
         raise typer.Exit(1)

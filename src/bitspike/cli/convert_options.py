@@ -12,11 +12,13 @@ __all__ = [
     "Dataset",
     "Edits",
     "Images",
+    "Mean",
     "Method",
     "Name",
     "Picture",
     "Source",
     "Split",
+    "Std",
     "Steps",
     "StopWhenSettled",
 ]
@@ -36,6 +38,13 @@ Ann = Annotated[
     typer.Option("--ann", help="Run folder of a recipe's network of ReLUs; trained there if it is not there yet."),
 ]
 Dataset = Annotated[str | None, typer.Option("--dataset", help="What a network of your own classifies.")]
+Mean = Annotated[
+    str | None,
+    typer.Option(metavar="M[,M...]", help="Of your images: of pixels/255, one number or one for each channel."),
+]
+Std = Annotated[
+    str | None, typer.Option(metavar="S[,S...]", help="The same of their deviation. Without both: (pixel - 128)/64.")
+]
 Method = Annotated[str, typer.Option("--method", help="spikezip, qcfs or fast-snn.")]
 Steps = Annotated[
     int | None,

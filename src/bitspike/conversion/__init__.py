@@ -5,6 +5,7 @@ from bitspike.conversion.check import Equivalence, LayerEquivalence, equivalence
 from bitspike.conversion.convert import MOST_STEPS, Converted, convert, steps_of
 from bitspike.conversion.equilibrium import quantized, with_steps
 from bitspike.conversion.finetune import finetune_config, with_weights_of
+from bitspike.conversion.source import Seen, seen
 from bitspike.conversion.spiking import (
     EXACT_BITS,
     METHODS,
@@ -23,6 +24,7 @@ __all__ = [
     "Equivalence",
     "LayerEquivalence",
     "Method",
+    "Seen",
     "adopt",
     "check_convertible",
     "convert",
@@ -30,6 +32,7 @@ __all__ = [
     "finetune_config",
     "float_weights",
     "quantized",
+    "seen",
     "settling_bound",
     "steps_of",
     "to_snn",

@@ -35,6 +35,8 @@ def adopt(model: nn.Module, neuron: Callable[[], nn.Module], encoder: Encoder | 
         UserError: a layer or an operator that cannot be converted, with its path in the model.
     """
     if any(isinstance(module, Encoder) for module in model.modules()):
+        if encoder is not None:
+            raise UserError("mean and std", encoder, "the network has an Encoder of its own, which says them")
         return model
     for call in read(model):  # before it is copied: a layer with weight norm cannot be
         check_hooks(call.module, call.path)

@@ -78,6 +78,8 @@ class _Whole:
         return Affine(name=node.name, inputs=node.inputs, fraction_bits=0)
 
     def affine(self, node: Affine) -> Node:
+        if node.steps is None:  # it stands before the release, or offsets nothing
+            return node
         self.tensors[f"{node.name}.offset"] = self.tensors[f"{node.name}.offset"] * max(self.levels.values())
         return replace(node, steps=None)
 

@@ -2,11 +2,13 @@
 
 from bitspike.layers.encoder import Encoder
 from bitspike.layers.paths import PathBatchNorm1d, PathBatchNorm2d, per_path
+from bitspike.layers.pixels import Normalization
 from bitspike.layers.release import Release, ReleasedAffine
 from bitspike.layers.time import OverTime, SqueezeTime, mean_over_time, merge_time, split_time
 
 __all__ = [
     "Encoder",
+    "Normalization",
     "OverTime",
     "PathBatchNorm1d",
     "PathBatchNorm2d",

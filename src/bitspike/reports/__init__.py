@@ -1,6 +1,12 @@
 """Reports: tables of what was trained and what it costs."""
 
-from bitspike.reports.conversion import conversion_figure, conversion_lines, conversion_table
+from bitspike.reports.conversion import (
+    conversion_figure,
+    conversion_lines,
+    conversion_table,
+    source_lines,
+    source_warnings,
+)
 from bitspike.reports.datasets import checks_table, datasets_table
 from bitspike.reports.energy import energy_table
 from bitspike.reports.pareto import budget_table, pareto_table, save_pareto
@@ -37,5 +43,7 @@ __all__ = [
     "save_pareto",
     "save_picture",
     "si",
+    "source_lines",
+    "source_warnings",
     "total_table",
 ]

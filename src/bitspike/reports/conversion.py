@@ -14,7 +14,10 @@ from bitspike.reports.tables import si
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["conversion_figure", "conversion_lines", "conversion_table"]
+__all__ = ["conversion_figure", "conversion_lines", "conversion_table", "source_lines", "source_warnings"]
+
+FAR = 2.0
+"""Points of accuracy that a change may cost without more words; times what guessing gives, what is no better."""
 
 
 def conversion_table(found: Mapping[str, Any]) -> Table:
@@ -29,6 +32,33 @@ def conversion_table(found: Mapping[str, Any]) -> Table:
         cells = (si(layer["elements"]), f"{layer['unequal']:,}", str(layer["settled_at"]), si(per_image), back)
         table.add_row(escape(name), str(found["levels"][name]), *cells)
     return table
+
+
+def source_lines(found: Mapping[str, Any]) -> Iterator[str]:
+    """What a network computes as it was read, beside its own forward, before it is fine-tuned (``source``)."""
+    own = found["own_accuracy"]
+    if own is not None:
+        yield (
+            f"your network: {own:.2f} % of {found['images']:,} validation images; "
+            f"as it was read: {found['accuracy']:.2f} %, "
+            f"logits to {found['largest_logit']:.4g} differ by {found['difference']:.2g} at most"
+        )
+
+
+def source_warnings(found: Mapping[str, Any]) -> Iterator[str]:
+    """What is amiss with a network that is to be converted, or will change (``source``)."""
+    read, of = found["accuracy"], f"of {found['images']:,} validation images"
+    if better := found["better"]:
+        mean, std = (",".join(f"{part:.4g}" for part in better[key]) for key in ("mean", "std"))
+        yield f"far off: with --mean {mean} --std {std} your network is right on {better['accuracy']:.2f} %; say yours"
+    elif read < FAR * found["chance"]:
+        yield f"far off: {read:.2f} % is what guessing gives; is it trained, and on images of this --mean and --std?"
+    if found["max_pools"]:
+        cost = "the fine-tuning has to make up for it" if found["mean_pools_accuracy"] < read - FAR else "that is close"
+        yield (
+            f"max pools become mean pools: {', '.join(found['max_pools'])}; before {read:.2f} %, "
+            f"with mean pools {found['mean_pools_accuracy']:.2f} % {of}: {cost}"
+        )
 
 
 def conversion_lines(found: Mapping[str, Any], rounded_to: int) -> Iterator[str]:

@@ -12,7 +12,7 @@ from bitspike.neurons import MultiBitSettings, NeuronSettings
 from bitspike.quant import PerChannelLSQSettings, QuantizerSettings
 from bitspike.training.budget import BudgetConfig
 from bitspike.training.methods import MethodSettings, settings_of
-from bitspike.training.sections import Section, words
+from bitspike.training.sections import Section, each, words
 
 __all__ = ["BudgetConfig", "LossConfig", "OptimizerConfig", "TrainConfig"]
 
@@ -32,6 +32,8 @@ def _methods(value: Any) -> Any:
 Neuron = Annotated[SerializeAsAny[NeuronSettings], BeforeValidator(NeuronSettings.read)]
 Quantizer = Annotated[SerializeAsAny[QuantizerSettings], BeforeValidator(QuantizerSettings.read)]
 """Settings of any kind that is registered, each written with the fields of its own class."""
+Channels = Annotated[tuple[float, ...] | None, BeforeValidator(each)]
+"""A number for each channel, or one for all."""
 Methods = Annotated[dict[str, SerializeAsAny[MethodSettings]], BeforeValidator(_methods)]
 
 
@@ -76,6 +78,8 @@ class TrainConfig(Section):
         neuron: settings of a kind of `bitspike.neurons.NEURONS`.
         quantizer: of the weights, a kind of `bitspike.quant.QUANTIZERS`; its name alone is its usual settings.
         methods: what papers add to training, settings by name (`bitspike.training.methods`).
+        mean, std: how images are normalised, of pixels/255, as `bitspike.layers.Encoder` takes them; ``None`` of both
+            for (pixel - 128)/64.
         precision: ``bf16`` runs the forward pass in bfloat16 and keeps float32 weights.
         checkpoint_every: optimizer steps between checkpoints; 0 writes one at the end of each epoch.
     """
@@ -88,6 +92,8 @@ class TrainConfig(Section):
     channels: Annotated[tuple[int, ...] | None, BeforeValidator(words)] = None
     neuron: Neuron = MultiBitSettings()
     quantizer: Quantizer = PerChannelLSQSettings()
+    mean: Channels = None
+    std: Channels = None
     augment: Annotated[tuple[str, ...], BeforeValidator(words)] = ()
     train_size: int | None = Field(None, ge=1)
     validation_size: int = Field(ge=1)

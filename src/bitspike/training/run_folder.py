@@ -38,9 +38,13 @@ class RunFolder:
 
     def create(self, config: TrainConfig) -> None:
         """Starts a fresh run; refuses a folder that holds one."""
+        self.check_free()
+        write_json(self.config_file, config.model_dump(mode="json"))
+
+    def check_free(self) -> None:
+        """Refuses a folder that holds a run."""
         if self.config_file.exists():
             raise UserError("run folder", str(self.path), "it holds a run; give --resume, or another --name")
-        write_json(self.config_file, config.model_dump(mode="json"))
 
     def read_config(self) -> TrainConfig:
         """The config that the run was started with; one of an earlier version in the keys of this one."""

@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-__all__ = ["Section", "numbers", "words"]
+__all__ = ["Section", "each", "numbers", "words"]
 
 
 class Section(BaseModel):
@@ -23,3 +23,8 @@ def words(value: Any) -> Any:
 def numbers(value: Any) -> Any:
     """``2/2/1`` on the command line is three numbers."""
     return value.split("/") if isinstance(value, str) else value
+
+
+def each(value: Any) -> Any:
+    """``0.5`` is that for all channels; ``0.5,0.4,0.4`` on the command line is one for each."""
+    return (value,) if isinstance(value, int | float) else words(value)

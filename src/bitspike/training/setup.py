@@ -11,12 +11,13 @@ from torch import nn
 from bitspike.data import ImageSet, find_dataset, load, split_validation
 from bitspike.errors import UserError
 from bitspike.ir import Graph
+from bitspike.layers import Encoder
 from bitspike.lowering import lower
 from bitspike.models import build_model
 from bitspike.training.config import TrainConfig
 from bitspike.training.methods import METHODS, methods_of
 
-__all__ = ["Images", "graph_of", "load_images", "make_model", "prepared"]
+__all__ = ["Images", "encoder_of", "graph_of", "load_images", "make_model", "prepared"]
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,20 @@ def make_model(config: TrainConfig) -> nn.Module:
         quantizer=config.quantizer,
         channels=config.channels,
     )
+    if encoder := encoder_of(config):
+        for path in [path for path, module in model.named_modules() if isinstance(module, Encoder)]:
+            model.set_submodule(path, encoder)
     return prepared(model, config)
+
+
+def encoder_of(config: TrainConfig) -> Encoder | None:
+    """What makes images levels, where the config says how they are normalised.
+
+    Raises:
+        UserError: a mean or std that no pixels have.
+    """
+    given = config.mean is not None or config.std is not None
+    return Encoder(mean=config.mean, std=config.std) if given else None
 
 
 def prepared(model: nn.Module, config: TrainConfig) -> nn.Module:

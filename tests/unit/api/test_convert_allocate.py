@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -124,3 +125,18 @@ def test_budgets_that_are_none(tmp_path: Path) -> None:
         sweep(asked[0], ADAPTIVE, budget_of(max_energy=5e3), trials=2, runs_dir=tmp_path)
     assert folder_of(asked[0], None, tmp_path) == tmp_path / f"{asked[0]}-allocated"
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_is_amiss_is_a_python_warning_unless_somebody_is_told(tmp_path: Path) -> None:
+    edits = ("epochs=1", "train_size=64", "validation_size=50", "batch_size=32")
+    model = nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(36, 10))
+    call = {"dataset": "digits", "images": 10, "runs_dir": tmp_path, "mean": [0.3], "std": 0.3}
+    with pytest.warns(UserWarning, match="max pools become mean pools: 2; before"):
+        found = bitspike.convert(model, *edits, **call, name="warned")
+    assert found.run.config.mean == found.run.config.std == (0.3,)
+    told: list[str] = []
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        again = bitspike.convert(model, *edits, **call, name="told", say=told.append)
+    assert told[0].startswith("your network: ")
+    assert again.record["source"] == found.record["source"] == found.to_dict()["source"]

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
 from bitspike.frontend import Images
-from bitspike.ir import Edge, Input, Node, Release
+from bitspike.ir import Affine, Edge, Input, Node, Release
 from bitspike.layers import Encoder
 from bitspike.layers import Release as ReleaseLayer
 from bitspike.lowering.freezer import Freezer
@@ -17,6 +22,8 @@ def _images(module: Images, at: Place) -> Node:
 
 
 def _encoder(m: Encoder, at: Place) -> Node:
+    if m.levels is not None and at.edge.shape[0] != len(m.levels.multiplier) != 1:
+        raise at.refuse("encoder", f"{at.edge.shape[0]} channels", f"has mean and std of {len(m.levels.multiplier)}")
     edge = Edge(shape=at.edge.shape, T=1, lo=m.lo, hi=m.hi, scale=m.scale)
     return Input(name=at.name, inputs=(), edge=edge)
 
@@ -25,8 +32,17 @@ def _freeze_input(freezer: Freezer, node: Input) -> Integers:
     edge = freezer.edge(node)
     if edge.lo is None or edge.hi is None or edge.scale is None:
         raise node.refuse("unquantized images", "wants an Encoder as the first layer")
-    freezer.emit(node)
-    return Integers(node.name, edge.scale, max(edge.hi, -edge.lo))
+    encoder: Any = freezer.modules[node.name]
+    reach, levels = max(edge.hi, -edge.lo), encoder.levels
+    if levels is None or levels.plain:
+        freezer.emit(node)
+        return Integers(node.name, edge.scale, reach)
+    freezer.emit(replace(node, edge=replace(edge, lo=0, hi=255, scale=1 / 255)))
+    name, channels = f"{node.name}.levels", edge.shape[0]
+    freezer.tensors[f"{name}.multiplier"] = np.resize(np.array(levels.multiplier, dtype=np.int64), channels)
+    freezer.tensors[f"{name}.offset"] = np.resize(np.array(levels.offset, dtype=np.int64), channels)
+    freezer.emit(Affine(name=name, inputs=(), fraction_bits=0), node.name)
+    return Integers(name, edge.scale, reach)
 
 
 def _release(m: ReleaseLayer, at: Place) -> Node:

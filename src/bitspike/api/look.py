@@ -1,0 +1,53 @@
+"""What `bitspike.convert` says of a network before any work is spent on it."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bitspike.api.images import images_of
+from bitspike.api.run import Run
+from bitspike.files import read_json
+from bitspike.reports import source_lines, source_warnings
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from bitspike.training import TrainConfig
+
+__all__ = ["Look"]
+
+
+@dataclass
+class Look:
+    """Compares a network of ReLUs with the user's own that it was read from, on validation images, and says it.
+
+    Attributes:
+        data_dir: of the data sets.
+        say: is told all lines; without it, what is amiss is a Python warning.
+        found: what was seen (`bitspike.conversion.Seen`); ``None`` before.
+    """
+
+    data_dir: Path | None
+    say: Callable[[str], None] | None
+    found: dict[str, Any] | None = None
+
+    def __call__(self, config: TrainConfig, model: nn.Module, own: nn.Module | None) -> None:
+        from bitspike import conversion
+
+        images = images_of(config, "validation", None, self.data_dir)
+        self.found = conversion.seen(model, images, own).to_dict()
+        if self.say:
+            for line in source_lines(self.found):
+                self.say(line)
+        for line in source_warnings(self.found):
+            (self.say or warnings.warn)(line)
+
+    def of(self, run: Run) -> dict[str, Any] | None:
+        """What was seen of the network that a fine-tuned run came from, now or when it was first converted."""
+        file = run.folder / "conversion.json"
+        before = read_json(file) if self.found is None and file.exists() else {}
+        return self.found or before.get("source")
