@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bitspike.api.images import Split, images_of
-from bitspike.api.quantized import FineTuning, Observers
+from bitspike.api.quantized import FineTuning, Observers, Quantized
 from bitspike.api.run import Run
 from bitspike.api.sources import path_of
 from bitspike.errors import UserError, closest
+from bitspike.places import checked_name, checked_place
+from bitspike.stopping import kept
 
 if TYPE_CHECKING:
     from torch import nn
@@ -124,7 +126,11 @@ def convert(
     """
     from bitspike import conversion
     from bitspike.data import find_dataset
+    from bitspike.training.lock import locked
 
+    checked_place("--runs-dir", runs_dir)
+    if name is not None:
+        checked_name(name)
     _check(method, steps, stop_when_settled)
     data = path_of(data_dir) or (source.data_dir if isinstance(source, Run) else None)
 
@@ -140,6 +146,17 @@ def convert(
 
     tuning = FineTuning(edits, path_of(ann), dataset, name, Path(runs_dir), data, resume, observers, check)
     quantized = tuning.of(source)
+    with kept(quantized.run.folder), locked(quantized.run.folder):
+        return _converted(quantized, method, steps, images, split, stop_when_settled)
+
+
+def _converted(
+    quantized: Quantized, method: str, steps: int | None, images: int | None, split: Split, stop_when_settled: bool
+) -> Conversion:
+    """The spiking network of a fine-tuned one, checked, with its files in the run's folder."""
+    from bitspike import conversion
+    from bitspike.data import find_dataset
+
     run, config = quantized.run, quantized.run.config
     made = conversion.convert(
         quantized.qann,

@@ -14,6 +14,7 @@ from bitspike.api.run import Run, load_run
 from bitspike.api.sources import is_run
 from bitspike.api.train import configured, run_name
 from bitspike.errors import UserError
+from bitspike.places import refuse_taken, run_folder
 
 if TYPE_CHECKING:
     from torch import nn
@@ -83,7 +84,7 @@ class FineTuning:
 
         if self.ann is not None:
             raise UserError("--ann", str(self.ann), "it is for recipes; your own network brings its weights")
-        config = configured(self._own_config(label), self.edits)
+        config = self._new(configured(self._own_config(label), self.edits))
         with users_code():
             model = own_network(source) if isinstance(source, str) else source
             quantized = conversion.adopt(model, lambda: make_node(config.neuron, config.bits))
@@ -117,7 +118,7 @@ class FineTuning:
         twin = ann.recipe.removesuffix("-ann")
         known = ann.recipe.endswith("-ann") and twin in recipes.RECIPES
         tuned = recipes.recipe(twin) if known else conversion.finetune_config(ann)
-        config = configured(tuned.model_copy(update={key: getattr(ann, key) for key in SAME}), self.edits)
+        config = self._new(configured(tuned.model_copy(update={key: getattr(ann, key) for key in SAME}), self.edits))
         self.check(config, make_model(config))
         return self._with_weights_of(run, config)
 
@@ -129,6 +130,7 @@ class FineTuning:
         config = configured(recipe, self.edits)
         if config.neuron.kind != "q-relu":
             raise UserError("recipe", recipe, "want one of q-relu neurons: spikezip-...")
+        self._new(config)
         path = self.ann or self.runs_dir / f"{recipe}-ann-seed{config.seed}"
         self.check(config, make_model(config))
         tuned, ann = self._run(config).files, training.RunFolder(path)
@@ -184,7 +186,15 @@ class FineTuning:
 
     def _run(self, config: TrainConfig) -> Run:
         """Of the fine-tuning."""
-        return Run(self.runs_dir / (self.name or run_name(config)), config, self.data_dir)
+        name = run_name(config) if self.name is None else self.name
+        return Run(run_folder(self.runs_dir, name), config, self.data_dir)
+
+    def _new(self, config: TrainConfig) -> TrainConfig:
+        """The config, if its run can go where it is to go: before images are read and networks are made."""
+        place = self._run(config).folder
+        if not self.resume:
+            refuse_taken(place)
+        return config
 
     def _observed(self, path: Path) -> AbstractContextManager[Observer | None]:
         return nullcontext() if self.observers is None else self.observers(path.name)

@@ -8,13 +8,14 @@ from typing import Annotated, Any
 import typer
 
 from bitspike.cli.options import DataDir, Json, print_json
+from bitspike.cli.verb import Verb
 
 __all__ = ["app"]
 
 app = typer.Typer(no_args_is_help=True)
 
 
-@app.command("list")
+@app.command("list", cls=Verb)
 def list_datasets(data_dir: DataDir = None, as_json: Json = False) -> None:
     """Print every data set, where it is, and how to get it if it is not here.
 
@@ -38,7 +39,7 @@ def list_datasets(data_dir: DataDir = None, as_json: Json = False) -> None:
             console.print(f"{row['name']}: {row['how_to_get']}.", highlight=False, markup=False)
 
 
-@app.command("check")
+@app.command("check", cls=Verb)
 def check_datasets(
     names: Annotated[list[str] | None, typer.Argument(metavar="NAME", help="Data sets to check. Default: all.")] = None,
     data_dir: DataDir = None,

@@ -8,6 +8,7 @@ import typer
 
 import bitspike
 from bitspike.cli.options import Json, RunsDir, print_json
+from bitspike.places import checked_place
 
 __all__ = ["quickstart"]
 
@@ -25,6 +26,7 @@ def quickstart(runs_dir: RunsDir = Path("runs"), as_json: Json = False) -> None:
     from bitspike import reports
     from bitspike.cli.progress import ProgressBar
 
+    checked_place("--runs-dir", runs_dir)
     parent = _fresh(runs_dir / "quickstart")
     results = []
     for bits in TWINS:

@@ -11,6 +11,7 @@ from typing import Any
 from bitspike.bits import BitPlan
 from bitspike.errors import UserError
 from bitspike.files import read_json, write_atomically, write_json
+from bitspike.places import refuse_taken
 from bitspike.training.config import TrainConfig
 from bitspike.training.migrate import migrate
 from bitspike.training.overrides import parse_config
@@ -38,8 +39,7 @@ class RunFolder:
 
     def create(self, config: TrainConfig) -> None:
         """Starts a fresh run; refuses a folder that holds one."""
-        if self.config_file.exists():
-            raise UserError("run folder", str(self.path), "it holds a run; give --resume, or another --name")
+        refuse_taken(self.path)
         write_json(self.config_file, config.model_dump(mode="json"))
 
     def read_config(self) -> TrainConfig:
@@ -47,6 +47,13 @@ class RunFolder:
         if not self.config_file.exists():
             raise UserError("run folder", str(self.path), "no config.json in it; want a folder that train made")
         return parse_config(migrate(read_json(self.config_file)))
+
+    def check(self, config: TrainConfig, resume: bool) -> None:
+        """Refuses what `create`, or `resume`, will refuse: before images are read."""
+        if resume:
+            self.resume(config)
+        else:
+            refuse_taken(self.path)
 
     def resume(self, config: TrainConfig) -> None:
         """Checks that the run in the folder is the one that ``config`` describes."""
