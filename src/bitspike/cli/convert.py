@@ -9,6 +9,7 @@ import typer
 import bitspike
 from bitspike.cli import convert_options as options
 from bitspike.cli.options import DataDir, Json, Resume, RunsDir, print_json
+from bitspike.cli.tables import print_tables
 from bitspike.errors import require
 
 __all__ = ["convert"]
@@ -40,8 +41,6 @@ def convert(
     Examples: bitspike convert spikezip-resnet8-thin-fashion --data-dir ~/data;
     bitspike convert runs/my-ann --set neuron.levels=4; bitspike convert examples.plain:make_net --dataset digits
     """
-    from rich.console import Console
-
     from bitspike import reports
     from bitspike.cli.progress import ProgressBar
     from bitspike.conversion import EXACT_BITS
@@ -70,8 +69,7 @@ def convert(
     if as_json:
         print_json(found.to_dict())
     else:
-        Console().print(reports.conversion_table(found.record))
-        Console().print(reports.total_table(found.cost))
+        print_tables(reports.conversion_table(found.record), reports.total_table(found.cost))
         for line in reports.conversion_lines(found.record, EXACT_BITS):
             typer.echo(line)
         typer.echo(f"run folder: {found.run.folder}")

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from bitspike.cli.options import DataDir, Json, print_json
+from bitspike.cli.tables import print_tables
 from bitspike.cli.verb import Verb
 
 __all__ = ["app"]
@@ -33,7 +34,7 @@ def list_datasets(data_dir: DataDir = None, as_json: Json = False) -> None:
     from bitspike import reports
 
     console = Console()
-    console.print(reports.datasets_table(rows, directory))
+    print_tables(reports.datasets_table(rows, directory))
     for row in rows:
         if len(row["here"]) < 2:
             console.print(f"{row['name']}: {row['how_to_get']}.", highlight=False, markup=False)
@@ -69,7 +70,7 @@ def _print_checks(rows: list[dict[str, Any]]) -> None:
     from bitspike.data import DATASETS
 
     console = Console()
-    console.print(reports.checks_table(rows))
+    print_tables(reports.checks_table(rows))
     lines = [f"{row['dataset']} {row['split']}: {row['problem']}" for row in rows if row["problem"]]
     lines += [
         f"{name}: {DATASETS[name].how_to_get}." for name in sorted({row["dataset"] for row in rows if not row["ok"]})

@@ -36,7 +36,7 @@ def main() -> None:
 
     with handled(stop):
         try:
-            status = app(standalone_mode=False)
+            status = app(prog_name="bitspike", standalone_mode=False)
         except Interrupted as by:
             _stopped(by.stopped)
         except UserError as wrong:

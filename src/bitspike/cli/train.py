@@ -9,6 +9,7 @@ import typer
 
 import bitspike
 from bitspike.cli.options import DataDir, Json, Resume, RunsDir, print_json
+from bitspike.cli.tables import print_tables
 from bitspike.cli.verb import print_list
 
 __all__ = ["train"]
@@ -45,8 +46,6 @@ def train(
 
     Example: bitspike train fashion-convnet --set bits=2/2/1 --data-dir ~/data
     """
-    from rich.console import Console
-
     from bitspike import reports
     from bitspike.api.train import check_folder, configured, is_main_process, run_name
     from bitspike.cli.progress import ProgressBar
@@ -61,5 +60,5 @@ def train(
     if as_json:
         print_json({**run.result, "folder": str(run.folder)})
         return
-    Console().print(reports.results_table([run.result], title))
+    print_tables(reports.results_table([run.result], title))
     typer.echo(f"run folder: {run.folder}")
