@@ -7,14 +7,11 @@ The door: what the commands do, each as a function (docs/api.md).
     run = bitspike.train("digits-convnet", "bits=2/2/1", "epochs=5")
     print(run.evaluate())
 
-Importing the package loads nothing heavy: a function of the door loads what it needs when it is first asked for.
+Importing the package loads nothing: a name of the door loads what it needs when it is first asked for.
 """
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
-
-from bitspike.bits import BitPlan, Bits
-from bitspike.errors import UserError
 
 if TYPE_CHECKING:
     from bitspike.api.allocate import allocate
@@ -25,6 +22,8 @@ if TYPE_CHECKING:
     from bitspike.api.freeze import freeze
     from bitspike.api.run import Run, load_run
     from bitspike.api.train import train
+    from bitspike.bits import BitPlan, Bits
+    from bitspike.errors import UserError
 
 __version__ = "0.1.0"
 
@@ -45,23 +44,26 @@ __all__ = [
 ]
 
 _ROOMS = {
-    "Run": "run",
-    "allocate": "allocate",
-    "convert": "convert",
-    "cost": "cost",
-    "evaluate": "evaluate",
-    "export": "export",
-    "freeze": "freeze",
-    "load_run": "run",
-    "train": "train",
+    "BitPlan": "bits",
+    "Bits": "bits",
+    "Run": "api.run",
+    "UserError": "errors",
+    "allocate": "api.allocate",
+    "convert": "api.convert",
+    "cost": "api.cost",
+    "evaluate": "api.evaluate",
+    "export": "api.export",
+    "freeze": "api.freeze",
+    "load_run": "api.run",
+    "train": "api.train",
 }
-"""The file of `bitspike.api` that has a name of the door."""
+"""The module that has a name of the door."""
 
 
 def __getattr__(name: str) -> Any:
     if name not in _ROOMS:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.api.{_ROOMS[name]}"), name)
+    return getattr(import_module(f"{__name__}.{_ROOMS[name]}"), name)
 
 
 def __dir__() -> list[str]:

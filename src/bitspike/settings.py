@@ -3,17 +3,43 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Self, get_args
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, ValidationInfo, field_validator
 
 from bitspike.errors import UserError
 from bitspike.registry import Registry
 
-__all__ = ["Settings", "first_mistake"]
+__all__ = ["Settings", "Strict", "first_mistake"]
 
 
-class Settings(BaseModel):
+class Strict(BaseModel):
+    """A part of a config: it cannot be changed, takes no key that it does not know, and no yes for a number."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _no_yes_for_a_number(cls, value: Any, info: ValidationInfo) -> Any:
+        """Pydantic takes true as 1. (A section in the field, or settings, look at their own fields.)"""
+        if not _takes_yes(cls.model_fields[info.field_name or ""].annotation) and _has_yes(value):
+            raise ValueError("want a value, not true or false")
+        return value
+
+
+def _takes_yes(kind: Any) -> bool:
+    """Whether a field of that type has booleans, or parts with fields of their own."""
+    own = isinstance(kind, type) and issubclass(kind, bool | BaseModel)
+    return own or kind is Any or any(map(_takes_yes, get_args(kind)))
+
+
+def _has_yes(value: Any, below: int = 3) -> bool:
+    """Whether there is a boolean in it, as deep as plain fields go."""
+    parts = value.values() if isinstance(value, Mapping) else value if isinstance(value, list | tuple) else ()
+    return isinstance(value, bool) or (below > 0 and any(_has_yes(part, below - 1) for part in parts))
+
+
+class Settings(Strict):
     """What one kind reads. A room has a subclass with its registry, a kind a subclass of that with its fields.
 
     A config has the room's subclass as the type of a field, with `read` before validation and ``SerializeAsAny``: it
@@ -25,8 +51,6 @@ class Settings(BaseModel):
         usual: the kind where none is named.
         kind: which one these are of; a subclass has its one name as a ``Literal``, and as the default.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     thing: ClassVar[str]
     kinds: ClassVar[Registry[Any]]

@@ -16,7 +16,7 @@ import pytest
 
 PACKAGE = Path(__file__).parents[2] / "src" / "bitspike"
 
-GROUND = {"__init__", "bits", "intmath", "files", "errors", "registry", "settings"}
+GROUND = {"__init__", "bits", "intmath", "files", "errors", "places", "registry", "settings", "stopping"}
 BELOW_MODELS = GROUND | {"neurons", "quant", "layers", "frontend"}
 BELOW_TRAINING = BELOW_MODELS | {"models", "data", "ir", "costs", "lowering"}
 BELOW_RECIPES = BELOW_TRAINING | {"training", "conversion"}
@@ -24,6 +24,8 @@ BELOW_RECIPES = BELOW_TRAINING | {"training", "conversion"}
 MAY_IMPORT: dict[str, set[str]] = {
     # ground
     "errors": set(),
+    "stopping": set(),
+    "places": {"errors"},
     "intmath": {"errors"},
     "files": {"errors"},
     "registry": {"errors"},

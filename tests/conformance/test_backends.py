@@ -10,6 +10,7 @@ from typing import ClassVar
 
 import numpy as np
 import pytest
+import torch
 from numpy.typing import NDArray
 from random_graphs import differences, images, random_graph
 
@@ -72,6 +73,10 @@ def test_images_of_another_kind_are_refused(name: str) -> None:
     for wrong in (shown[:, :, 1:], shown[0], shown.astype(np.int64)):
         for way in (engine.run, engine.trace):
             with pytest.raises(UserError, match=r"^images: got .*want uint8"):
+                way(net, wrong)
+    for wrong, kind in ((torch.from_numpy(shown), "torch.Tensor"), (shown.tolist(), "builtins.list")):
+        for way in (engine.run, engine.trace):
+            with pytest.raises(UserError, match=f"^images: got '{kind}'; want a numpy.ndarray"):
                 way(net, wrong)
 
 

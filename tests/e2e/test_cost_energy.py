@@ -144,7 +144,7 @@ def test_a_network_that_does_not_spike(bitspike, tmp_path):
     [
         (("--energy", "lemaire"), ["energy: got 'lemaire'", "energy needs measured spikes"]),
         (("--energy", "lemair"), ["energy: got 'lemair'", "did you mean 'lemaire'?", "sop-77fj"]),
-        (("--energy", ""), ["energy: got ''", "known: horowitz"]),
+        (("--energy", ""), ["--energy: got ''", "want a value"]),
         (("--fifo", 10), ["--fifo: got 10", "only --energy lemaire reads it"]),
         (("--leak",), ["--leak: got True", "only --energy lemaire reads it"]),
         (("--energy", "horowitz", "--memory-width", 8), ["memory width: got 8", "horowitz counts operations alone"]),

@@ -142,6 +142,17 @@ def test_freeze_compares_on_test_images_when_asked(bitspike: Command, made: Made
 
 
 @needs_cc
+@pytest.mark.parametrize("verb", [["evaluate", "--engine", "c"], ["export", "--to", "c", "-o", "fw"]])
+def test_what_a_compiler_says_is_told(bitspike: Command, made: Made, verb: list[str]) -> None:
+    status, out, err = bitspike(verb[0], made.file, *verb[1:], "--cc", f"{compiler()} -zzz")
+    assert (status, bool(out)) == (0, True)
+    assert err.startswith(f"{compiler()} says: ")
+    assert "zz" in err
+    assert err.count("\n") == 1
+    assert bitspike(verb[0], made.file, *verb[1:], "--cc", compiler())[2] == ""
+
+
+@needs_cc
 def test_both_engines_count_the_same(bitspike: Command, made: Made) -> None:
     results = {}
     for engine in ("oracle", "c"):
@@ -269,12 +280,11 @@ def test_an_output_that_cannot_be_written(
     bitspike: Command, made: Made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "file").write_text("mine")
-    refused(
-        bitspike("freeze", made.run, "-o", tmp_path / "file" / "net", "--images", "1"), "write", "nothing was written"
-    )
-    refused(bitspike("export", made.file, "--to", "c", "-o", tmp_path / "file"), "write", "nothing was written")
+    outcome = bitspike("freeze", made.run, "-o", tmp_path / "file" / "net", "--images", "1")
+    refused(outcome, "--output: got", "net", "is no folder")
+    refused(bitspike("export", made.file, "--to", "c", "-o", tmp_path / "file"), "--output: got", "is no folder")
     (tmp_path / "folder").mkdir()
-    refused(bitspike("freeze", made.run, "-o", tmp_path / "folder", "--images", "1"), "write", "Is a directory")
+    refused(bitspike("freeze", made.run, "-o", tmp_path / "folder", "--images", "1"), "--output", "name of a file")
 
     def full_disk(*_: object) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
@@ -369,6 +379,8 @@ def test_images_of_another_shape_are_refused(
         (["evaluate", "FILE", "--engine", "c", "--cc", "nonsense"], ["C compiler", "nonsense"]),
         (["evaluate", "FILE", "--engine", "c", "--cc", 'gcc "'], ["C compiler"]),
         (["evaluate", "FILE", "--engine", "c", "--cc", "false"], ["false"]),
+        (["evaluate", "FILE", "--engine", "c", "--cc", "gcc --zzz"], ["gcc: got 'status", "--zzz"]),
+        (["export", "FILE", "--to", "c", "-o", "out", "--cc", "gcc -fno-such"], ["gcc: got 'status", "-fno-such"]),
         (["evaluate", "FILE", "--engine", "c", "--cc", "true"], ["run: got", "--cc wants a C compiler"]),
         (["export", "FILE", "--to", "c", "-o", "fw", "--cc", "true"], ["C compiler: got 'true'", "size"]),
         (["export", "FILE", "-o", "out"], ["--to"]),

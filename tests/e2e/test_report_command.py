@@ -123,4 +123,4 @@ def test_no_output_and_no_run(report: Command, runs: tuple[Path, Path], tmp_path
 
 def test_a_place_that_cannot_be_written_to(report: Command, runs: tuple[Path, Path], tmp_path: Path) -> None:
     outcome = report("information", runs[0], "-o", runs[0] / "config.json" / "x.png")
-    refused(outcome, tmp_path, "write: got", "x.png")
+    refused(outcome, tmp_path, "--output: got", "x.png", "is no folder")

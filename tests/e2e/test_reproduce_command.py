@@ -92,7 +92,7 @@ def test_what_cannot_be_reproduced_is_shown(reproduce, monkeypatch):
     [
         (["002/tabel2"], ["table: got '002/tabel2'", "did you mean '002/table2'?"]),
         (["2"], ["table: got '2'", "known: 000/table1"]),
-        ([""], ["table: got ''", "known: 000/table1"]),
+        ([""], ["table: got ''", "want a value"]),
         (["002/table2", "001/table1"], ["001/table1"]),
         (["002/table2", "--jsno"], ["--jsno"]),
     ],

@@ -28,8 +28,10 @@ from bitspike.files import read_json, write_json
 from bitspike.ir import Graph
 from bitspike.neurons import AdaptiveSettings
 from bitspike.quant import AdaptiveWeightsSettings
+from bitspike.stopping import kept
 from bitspike.training import BudgetConfig, Observer, RunFolder, TrainConfig, train
 from bitspike.training.checkpoint import Progress, load_model, save_training
+from bitspike.training.lock import locked
 from bitspike.training.methods.learned_bits import adaptive_neurons, adaptive_weights
 from bitspike.training.optimizer import make_optimizer
 from bitspike.training.setup import graph_of, load_images, make_model
@@ -74,11 +76,28 @@ def allocate(
     check_budget(config, budget)
     epochs = max(1, config.epochs // 2) if fine_tune_epochs is None else fine_tune_epochs
     asked = {"recipe": config.recipe, "budget": budget.model_dump(mode="json"), "fine_tune_epochs": epochs}
-    _claim(path, asked)
+    _check_claim(path, asked)
+    with kept(path), locked(path):
+        return _allocated(config, budget, path, data_dir, asked, observer)
+
+
+def _allocated(
+    config: TrainConfig,
+    budget: BudgetConfig,
+    path: Path,
+    data_dir: Path | None,
+    asked: Mapping[str, Any],
+    observer: Observer | None,
+) -> Allocation:
+    """`allocate`, in a folder that is this process's alone: what was asked for, ``asked``, fits what is there."""
     search = _adapted(config, target=None, budget=budget)
     searched, delivered = RunFolder(path / "search"), path / "allocation.json"
     if searched.config_file.exists():
         searched.resume(search)  # refuses another config
+    else:
+        load_images(config, data_dir)  # refuses data that are not there, before anything is written
+    if not (path / "request.json").exists():
+        write_json(path / "request.json", dict(asked))
     if delivered.exists():
         return read_json(delivered) | {"result": read_json(RunFolder(path).result_file)}
     if not searched.result_file.exists():
@@ -87,14 +106,14 @@ def allocate(
     limits = dict(budget.limits())
     for attempt in range(ROUNDS):
         chosen = solve(options, _for_layers(limits, graph_of(search, make_model(search))))
-        final = _fixed(config, budget, chosen, epochs, searched)
+        final = _fixed(config, budget, chosen, asked["fine_tune_epochs"], searched)
         folder = RunFolder(path / f"fine-tune{attempt}")
         result = _fine_tune(final, folder, searched, data_dir, observer)
         costs = _costs(result)
         over = {name: costs[name] / limit for name, limit in budget.limits().items() if costs[name] > limit}
         if not over:
             _move_up(folder)
-            found = asked | {"folder": str(path), "costs": costs, "plan": final.plan.to_dict()}
+            found = {**asked, "folder": str(path), "costs": costs, "plan": final.plan.to_dict()}
             write_json(delivered, found)
             return found | {"result": result}
         limits = {name: limit * 0.98 / over[name] if name in over else limit for name, limit in limits.items()}
@@ -144,13 +163,12 @@ def _costs(result: Mapping[str, Any]) -> dict[str, float]:
     }
 
 
-def _claim(path: Path, asked: Mapping[str, Any]) -> None:
-    """Writes what was asked for, or compares it with what the folder was started with."""
+def _check_claim(path: Path, asked: Mapping[str, Any]) -> None:
+    """Compares what is asked for with what the folder was started with."""
     file = path / "request.json"
     if not file.exists():
         if (path / "config.json").exists():
             raise UserError("run folder", str(path), "it holds a run; give another --name")
-        write_json(file, dict(asked))
     elif (started := read_json(file)) != asked:
         raise UserError("run folder", str(path), f"it was started with {started}; give another --name")
 

@@ -6,9 +6,11 @@ import math
 import multiprocessing
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
+from signal import SIGTERM
 from typing import Any
 
 import torch
@@ -16,7 +18,10 @@ import torch
 from bitspike.allocation.allocate import _least, allocate, check_budget
 from bitspike.errors import UserError, require
 from bitspike.files import read_json, write_json
+from bitspike.stopping import Stopped, kept
 from bitspike.training import BudgetConfig, TrainConfig
+from bitspike.training.lock import locked
+from bitspike.training.setup import load_images
 
 __all__ = ["Point", "pareto", "sweep"]
 
@@ -63,27 +68,42 @@ def sweep(
             "--max-energy", budget.max_energy, "a sweep cannot tell the smallest one; want --max-size or --max-s-ace"
         )
     optuna = require("optuna", "tune")
-    path.mkdir(parents=True, exist_ok=True)
     request = path / "sweep-request.json"
     asked = {"recipe": config.recipe, "budget": budget.model_dump(mode="json")}
     if request.exists() and (started := read_json(request)) != asked:
         raise UserError("sweep folder", str(path), f"it was started with {started}; give another --name")
-    write_json(request, asked)
+    if not request.exists():
+        load_images(config, data_dir)  # refuses data that are not there, before anything is written
+    raw, limits = config.model_dump(mode="json"), budget.model_dump(mode="json")
+    work = partial(_worker, raw, limits, path, data_dir, trials, fine_tune_epochs)
+    with kept(path), locked(path):
+        write_json(request, asked)
+        return _swept(optuna, budget, path, work, jobs)
+
+
+def _swept(optuna: Any, budget: BudgetConfig, path: Path, work: Callable[[int], None], jobs: int) -> list[Point]:
+    """The trials that are left, in so many processes, and the points of all."""
     study = _study(optuna, path, len(budget.limits()))
     for trial in study.get_trials(states=[optuna.trial.TrialState.RUNNING]):  # of a sweep that was killed
         study.tell(trial.number, state=optuna.trial.TrialState.FAIL)
         study.enqueue_trial(trial.params)
-    work = (config.model_dump(mode="json"), budget.model_dump(mode="json"), path, data_dir, trials, fine_tune_epochs)
     threads = max(1, (os.cpu_count() or 1) // jobs)
     if jobs == 1:
-        _worker(*work, threads)
+        work(threads)
     else:
         context = multiprocessing.get_context("spawn")
-        workers = [context.Process(target=_worker, args=(*work, threads)) for _ in range(jobs)]
+        workers = [context.Process(target=work, args=(threads,)) for _ in range(jobs)]
         for worker in workers:
             worker.start()
-        for worker in workers:
-            worker.join()
+        try:
+            for worker in workers:
+                worker.join()
+        except Stopped as stopped:
+            for worker in workers:
+                if stopped.number == SIGTERM:  # SIGINT came to them too, from the terminal
+                    worker.terminate()
+                worker.join()  # each keeps its run first
+            raise
         if failed := [worker.exitcode for worker in workers if worker.exitcode]:
             raise UserError("sweep", f"{len(failed)} of {jobs} processes failed", "see above; the same command goes on")
     points = _points(optuna, _study(optuna, path, len(budget.limits())))
@@ -138,7 +158,12 @@ def _worker(
         }
         own = BudgetConfig(**{f"max_{name}": value for name, value in drawn.items()})
         folder = path / "-".join(f"{name}-{value:g}" for name, value in drawn.items())
-        found = allocate(config, own, folder, data_dir, fine_tune_epochs=fine_tune_epochs)
+        try:
+            found = allocate(config, own, folder, data_dir, fine_tune_epochs=fine_tune_epochs)
+        except Stopped as stopped:
+            if multiprocessing.parent_process() is None:
+                raise
+            sys.exit(128 + stopped.number)  # the first process says it
         accuracies = {key: found["result"][key] for key in ("validation_accuracy", "test_accuracy")}
         point = {"folder": folder.name, "budget": drawn, "costs": found["costs"], **accuracies}
         trial.set_user_attr("point", point)

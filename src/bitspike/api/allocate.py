@@ -10,6 +10,7 @@ from bitspike.api.run import Run, load_run
 from bitspike.api.sources import path_of
 from bitspike.api.train import configured
 from bitspike.bits import BitPlan
+from bitspike.places import run_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -159,6 +160,10 @@ def budget_of(
 
 
 def folder_of(recipe: str | TrainConfig, name: str | None, runs_dir: str | Path) -> Path:
-    """Where a search goes."""
+    """Where a search goes.
+
+    Raises:
+        UserError: the name or the place will not do.
+    """
     called = recipe if isinstance(recipe, str) else recipe.recipe
-    return Path(runs_dir) / (name or f"{called}-allocated")
+    return run_folder(runs_dir, f"{called}-allocated" if name is None else name)

@@ -4,83 +4,25 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from bitspike.api.converted import Conversion, converted
 from bitspike.api.images import Split, images_of
 from bitspike.api.look import Look
 from bitspike.api.quantized import FineTuning, Observers
 from bitspike.api.run import Run
 from bitspike.api.sources import path_of
 from bitspike.errors import UserError, closest
+from bitspike.places import checked_name, checked_place
+from bitspike.stopping import kept
 
 if TYPE_CHECKING:
     from torch import nn
 
-    from bitspike.conversion import Converted, Equivalence
-    from bitspike.costs import CostReport
-    from bitspike.ir import FrozenGraph
     from bitspike.training import TrainConfig
 
 __all__ = ["Conversion", "convert"]
-
-
-@dataclass(frozen=True)
-class Conversion:
-    """A converted network beside the quantized one.
-
-    Attributes:
-        run: of the fine-tuning. Its folder has ``snn.bitspike``, ``snn_cost.json`` and ``conversion.json`` now.
-        converted: the spiking network, in floats (``snn``) and in integers (``net``), and the quantized one (``qann``).
-        equivalence: what the comparison of the two found, in integers and without tolerance.
-        cost: of the spiking network, its spikes counted on validation images.
-        record: all that was found, as ``conversion.json`` has it.
-    """
-
-    run: Run
-    converted: Converted
-    equivalence: Equivalence
-    cost: CostReport
-    record: dict[str, Any]
-
-    @property
-    def net(self) -> FrozenGraph:
-        """The spiking network in integers."""
-        return self.converted.net
-
-    @property
-    def snn(self) -> nn.Module:
-        """The spiking network in floats: images ``[N, C, H, W]`` to logits ``[T, N, K]``."""
-        return self.converted.snn
-
-    @property
-    def equal(self) -> bool:
-        """Whether all logits of all images, and all neurons, are the quantized network's."""
-        return self.equivalence.equal
-
-    @property
-    def is_wrong(self) -> bool:
-        """Whether a network that has settled is not equal: a bug, of ours or in the network."""
-        from bitspike.conversion import METHODS
-
-        return METHODS[self.converted.method].ends and self.equivalence.settled and not self.equal
-
-    def to_dict(self) -> dict[str, Any]:
-        """The result of the fine-tuning with what the conversion adds.
-
-        Cost and spikes are the spiking network's; the quantized one's, at one step, are there as ``qann_``.
-        """
-        trained, found, total = self.run.result, self.record, self.cost.to_dict()["total"]
-        accuracy = found["accuracy"]
-        at = {f"accuracy_at_{t}": accuracy[min(t, len(accuracy)) - 1] for t in (1, 2, 4, 8, 16, 32)}
-        keys = ("method", "images", "equal", "logits_equal", "T", "T_eq", "bound", "settled", "qann_accuracy")
-        counted = ("s_ace", "ns_ace", "sops", "spikes", "size_bytes")
-        costs = {**{f"qann_{key}": trained[key] for key in counted}, **{key: total[key] for key in counted}}
-        last = [layer["distance"][-1] for layer in found["layers"].values()]
-        curve = {"accuracy": accuracy, "final_distance": sum(last) / len(last), "source": found["source"]}
-        folder = {"folder": str(self.run.folder)}
-        return {**trained, **costs, **{key: found[key] for key in keys}, **at, **curve, **folder}
 
 
 def convert(
@@ -134,7 +76,11 @@ def convert(
     """
     from bitspike import conversion
     from bitspike.data import find_dataset
+    from bitspike.training.lock import locked
 
+    checked_place("--runs-dir", runs_dir)
+    if name is not None:
+        checked_name(name)
     _check(method, steps, stop_when_settled)
     data = path_of(data_dir) or (source.data_dir if isinstance(source, Run) else None)
 
@@ -152,24 +98,8 @@ def convert(
     edits = (*edits, *_normalized(mean=mean, std=std))
     tuning = FineTuning(edits, path_of(ann), dataset, name, Path(runs_dir), data, resume, observers, check, look)
     quantized = tuning.of(source)
-    run, config = quantized.run, quantized.run.config
-    made = conversion.convert(
-        quantized.qann,
-        find_dataset(config.dataset).image_shape,
-        T=steps,
-        method=method,
-        name=config.model,
-        dataset=config.dataset,
-    )
-    shown = run.images(split, images)
-    agreement, equivalence = made.floats_and_integers(shown), made.check(shown, stop_when_settled)
-    activity, cost = made.cost(run.images("validation"), f"validation images of {config.dataset}")
-    about = {"network": config.model, "method": method, "dataset": config.dataset, "split": split}
-    record = {**about, **equivalence.to_dict(), "levels": made.levels, "float_weights_rounded": made.rounded}
-    record["floats_and_integers"] = agreement.to_dict()
-    record["source"] = look.of(run)
-    made.save(run.folder, record, activity, cost)
-    return Conversion(run, made, equivalence, cost, record)
+    with kept(quantized.run.folder), locked(quantized.run.folder):
+        return converted(quantized, look, method, steps, images, split, stop_when_settled)
 
 
 def _normalized(**given: float | Sequence[float] | str | None) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from copy import deepcopy
+from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +25,8 @@ __all__ = ["DEFAULT_BITS", "cost"]
 
 DEFAULT_BITS = "16/1/4"
 DEFAULT_SHAPE = (3, 32, 32)
+MOST_VALUES = 100_000_000
+"""Of one image: 5,000 by 5,000 pixels of three channels are three quarters of it."""
 LARGE_IMAGE = 64
 """Images with a longer side have 1000 classes, where none are given."""
 
@@ -81,7 +84,7 @@ def cost(
         _refuse({"--activity": activity}, label)
         return found.cost(counting, batch=batch, energy=energy)
     measured = Activity.from_dict(read_json(activity)) if isinstance(activity, str | Path) else activity
-    shape = image_shape or DEFAULT_SHAPE
+    shape = _checked_shape(image_shape)
     if isinstance(found, FrozenGraph | Graph):
         graph = found if isinstance(found, Graph) else found.graph
     elif isinstance(found, str) and ":" not in found:
@@ -97,6 +100,15 @@ def _found(path: str) -> Run | FrozenGraph | str:
     if is_run(path):
         return load_run(path)
     return load(path) if is_file(path) else path
+
+
+def _checked_shape(shape: tuple[int, int, int] | None) -> tuple[int, int, int]:
+    if shape is None:
+        return DEFAULT_SHAPE
+    if len(shape) != 3 or min(shape) < 1 or prod(shape) > MOST_VALUES:
+        seen = "x".join(map(str, shape))
+        raise UserError("--input", seen, f"want an image of channels, height and width, up to {MOST_VALUES:,} values")
+    return shape
 
 
 def _label(source: object) -> str:
@@ -118,7 +130,7 @@ def _refuse(arguments: dict[str, Any], label: str) -> None:
 def _plan(bits: Bits | str | None, plan: BitPlan | str | Path | None) -> BitPlan:
     if plan is not None:
         return plan if isinstance(plan, BitPlan) else BitPlan.load(plan)
-    return BitPlan(bits if isinstance(bits, Bits) else Bits.parse(bits or DEFAULT_BITS))
+    return BitPlan(bits if isinstance(bits, Bits) else Bits.parse(DEFAULT_BITS if bits is None else bits))
 
 
 def _of_registry(

@@ -48,7 +48,10 @@ def export(
     from bitspike.backends import exporters
     from bitspike.costs import cost
     from bitspike.files import write_atomically
+    from bitspike.places import checked_name, checked_place
 
+    checked_place("--output", output)
+    checked_name(name)
     writer = chosen("to", to, exporters(), options)
     net = as_net(source)
     made = writer.export(net, name)

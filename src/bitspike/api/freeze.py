@@ -11,6 +11,7 @@ from bitspike.api.results import Comparison, Frozen
 from bitspike.api.run import Run
 from bitspike.api.sources import as_run
 from bitspike.errors import UserError
+from bitspike.places import checked_file
 
 if TYPE_CHECKING:
     from torch import nn
@@ -52,6 +53,8 @@ def freeze(
         UserError: no run, a network that cannot be frozen (the line names the layer), fewer images than asked for, or a
             file that cannot be written; an earlier one is untouched.
     """
+    if output is not None:
+        checked_file("--output", output)
     if not isinstance(source, Run | str | Path):
         return _written(_of_module(source, image_shape, images), output)
     if image_shape is not None:

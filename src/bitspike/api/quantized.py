@@ -9,32 +9,26 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bitspike.api.converted import Quantized
 from bitspike.api.own import own_config, own_network, users_code
 from bitspike.api.run import Run, load_run
 from bitspike.api.sources import is_run
 from bitspike.api.train import configured, run_name
 from bitspike.errors import UserError
+from bitspike.places import run_folder
 
 if TYPE_CHECKING:
     from torch import nn
 
     from bitspike.training import Observer, RunFolder, TrainConfig
 
-__all__ = ["FineTuning", "Observers", "Quantized"]
+__all__ = ["FineTuning", "Observers"]
 
 Observers = Callable[[str], "AbstractContextManager[Observer | None]"]
 """Makes what is told of each step and epoch of the run that has that name."""
 
 SAME = ("model", "channels", "dataset", "mean", "std", "train_size", "seed")
 """What a network of ReLUs and the one that it becomes have in common."""
-
-
-@dataclass(frozen=True)
-class Quantized:
-    """A fine-tuned network of Q-ReLUs with its run."""
-
-    run: Run
-    qann: nn.Module
 
 
 @dataclass(frozen=True)
@@ -87,14 +81,12 @@ class FineTuning:
 
         if self.ann is not None:
             raise UserError("--ann", str(self.ann), "it is for recipes; your own network brings its weights")
-        config = configured(own_config(label, self.dataset), self.edits)
+        config = self._new(configured(own_config(label, self.dataset), self.edits))
         with users_code():
             model = own_network(source) if isinstance(source, str) else source
             quantized = conversion.adopt(model, lambda: make_node(config.neuron, config.bits), encoder_of(config))
-            teacher, student = (
-                conversion.adopt(model, nn.ReLU, encoder_of(config)),
-                conversion.with_weights_of(quantized, config),
-            )
+            teacher = conversion.adopt(model, nn.ReLU, encoder_of(config))
+            student = conversion.with_weights_of(quantized, config)
         self.check(config, student)
         return self._finetuned(config, teacher, student, model)
 
@@ -109,19 +101,18 @@ class FineTuning:
         ann = run.config
         if ann.neuron.kind == "q-relu":
             if self.edits or self.name or self.resume:
-                raise UserError(
-                    "run folder", str(path), "it is fine-tuned; leave out --set, --mean, --std, --name and --resume"
-                )
+                wanted = "it is fine-tuned; leave out --set, --mean, --std, --name and --resume"
+                raise UserError("run folder", str(path), wanted)
             return Quantized(run, run.ended().model())
         if ann.neuron.kind != "relu":
             raise UserError("neuron.kind", ann.neuron.kind, "want a run of relu or q-relu; others spike already")
         twin = ann.recipe.removesuffix("-ann")
         known = ann.recipe.endswith("-ann") and twin in recipes.RECIPES
         tuned = recipes.recipe(twin) if known else conversion.finetune_config(ann)
-        config = configured(tuned.model_copy(update={key: getattr(ann, key) for key in SAME}), self.edits)
-        for key in ("mean", "std"):
-            if getattr(config, key) != getattr(ann, key):
-                raise UserError(key, getattr(config, key), f"{path} was trained with {getattr(ann, key)}")
+        same = {key: getattr(ann, key) for key in SAME}
+        config = self._new(configured(tuned.model_copy(update=same), self.edits))
+        if (config.mean, config.std) != (pixels := (ann.mean, ann.std)):
+            raise UserError("mean and std", (config.mean, config.std), f"{path} was trained with {pixels}")
         self.check(config, make_model(config))
         return self._with_weights_of(run, config)
 
@@ -133,6 +124,7 @@ class FineTuning:
         config = configured(recipe, self.edits)
         if config.neuron.kind != "q-relu":
             raise UserError("recipe", recipe, "want one of q-relu neurons: spikezip-...")
+        self._new(config)
         path = self.ann or self.runs_dir / f"{recipe}-ann-seed{config.seed}"
         self.check(config, make_model(config))
         tuned, ann = self._run(config).files, training.RunFolder(path)
@@ -186,13 +178,20 @@ class FineTuning:
             load_model(run.files.checkpoint_file, student)
             return Quantized(run, student)
         with self._observed(run.folder) as observer:
-            going_on: dict[str, Any] = {"resume": self.resume, "observer": observer}
-            training.train(config, run.files, self.data_dir, **going_on, model=student, teacher=teacher)
+            given: dict[str, Any] = {"resume": self.resume, "observer": observer, "model": student, "teacher": teacher}
+            training.train(config, run.files, self.data_dir, **given)
         return Quantized(run, student)
 
     def _run(self, config: TrainConfig) -> Run:
         """Of the fine-tuning."""
-        return Run(self.runs_dir / (self.name or run_name(config)), config, self.data_dir)
+        name = run_name(config) if self.name is None else self.name
+        return Run(run_folder(self.runs_dir, name), config, self.data_dir)
+
+    def _new(self, config: TrainConfig) -> TrainConfig:
+        """The config, if its run can go where it is to go: before images are read and networks are made."""
+        if not self.resume:
+            self._run(config).files.check_free()
+        return config
 
     def _observed(self, path: Path) -> AbstractContextManager[Observer | None]:
         return nullcontext() if self.observers is None else self.observers(path.name)

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 
 from bitspike.api.run import Run
 from bitspike.api.sources import path_of
+from bitspike.places import checked_place, refuse_taken, run_folder
 
 if TYPE_CHECKING:
     from bitspike.training import Observer, TrainConfig
 
-__all__ = ["configured", "is_main_process", "run_name", "train"]
+__all__ = ["check_folder", "configured", "is_main_process", "run_name", "train"]
 
 
 def train(
@@ -43,12 +44,27 @@ def train(
         UserError: unknown recipe or key, a config that does not fit, a folder that holds a run already, missing or
             broken data, a full disk, a loss that is no number.
     """
+    check_folder(name, runs_dir, resume)
     from bitspike import training
 
     config = configured(recipe, edits)
-    folder = training.RunFolder(Path(runs_dir) / (name or run_name(config)))
+    folder = training.RunFolder(run_folder(runs_dir, run_name(config) if name is None else name))
     training.train(config, folder, path_of(data_dir), resume=resume, observer=observer)
     return Run(folder.path, config, path_of(data_dir))
+
+
+def check_folder(name: str | None, runs_dir: str | Path, resume: bool = False) -> None:
+    """Refuses, before anything is loaded, a place that will not do or, where a new run is to start, holds one.
+
+    Raises:
+        UserError: see above.
+    """
+    if name is None:
+        checked_place("--runs-dir", runs_dir)
+    elif not resume:
+        refuse_taken(run_folder(runs_dir, name))
+    else:
+        run_folder(runs_dir, name)
 
 
 def configured(recipe: str | TrainConfig, edits: Iterable[str] = ()) -> TrainConfig:

@@ -87,6 +87,8 @@ def checked(net: FrozenGraph, images: Images) -> Images:
         UserError: they are not uint8, or of another shape.
     """
     shape = net.graph.edges[net.graph.nodes[0].name].shape
+    if not isinstance(images, np.ndarray):
+        raise UserError("images", f"{type(images).__module__}.{type(images).__name__}", "want a numpy.ndarray")
     if images.dtype != np.uint8 or images.ndim != 4 or images.shape[1:] != shape:
         raise UserError("images", (images.dtype.name, images.shape), f"want uint8 [N, {shape}]")
     return images

@@ -1,6 +1,6 @@
 """``python -m bitspike.cli``: the command, for launchers that start modules."""
 
-from bitspike.cli.ending import main
+from bitspike.cli import main
 
 if __name__ == "__main__":
     main()

@@ -11,6 +11,7 @@ import typer
 import bitspike
 from bitspike.cli import allocate_options as options
 from bitspike.cli.options import DataDir, Json, RunsDir, amount, given, print_json
+from bitspike.cli.tables import print_tables
 from bitspike.errors import UserError
 
 __all__ = ["allocate"]
@@ -37,8 +38,6 @@ def allocate(
 
     Example: bitspike allocate adaptive-resnet8-thin-fashion --max-size 20k --max-s-ace 30M
     """
-    from rich.console import Console
-
     from bitspike import reports
     from bitspike.api.allocate import budget_of, folder_of, sweep
     from bitspike.cli.progress import ProgressBar
@@ -60,8 +59,8 @@ def allocate(
         if as_json:
             print_json(found.record)
             return
-        Console().print(reports.results_table([found.run.result], path.name))
-        Console().print(reports.budget_table(found.budget, found.costs))
+        print_tables(reports.results_table([found.run.result], path.name))
+        print_tables(reports.budget_table(found.budget, found.costs))
         typer.echo(f"run folder: {found.run.folder}")
         return
     points = sweep(recipe, edits or [], budget_of(**budget), trials=trials, jobs=jobs, **how)
@@ -70,5 +69,5 @@ def allocate(
     if as_json:
         print_json(rows)
         return
-    Console().print(reports.pareto_table(rows))
+    print_tables(reports.pareto_table(rows))
     typer.echo(f"sweep: {path}")

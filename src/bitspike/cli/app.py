@@ -20,24 +20,25 @@ from bitspike.cli import (
     reproduce,
     train,
 )
+from bitspike.cli.verb import Verb
 
 __all__ = ["app"]
 
 app = typer.Typer(
     no_args_is_help=True,
-    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
     help="Low-bit spiking neural networks: train them, see what they cost in bits, and ship them as integers.",
 )
-app.command("quickstart")(quickstart.quickstart)
-app.command("train")(train.train)
-app.command("evaluate")(evaluate.evaluate)
-app.command("allocate")(allocate.allocate)
-app.command("convert")(convert.convert)
-app.command("cost")(cost.cost)
-app.command("report")(report.report)
-app.command("reproduce")(reproduce.reproduce)
-app.command("freeze")(freeze.freeze)
-app.command("export")(export.export)
+app.command("quickstart", cls=Verb)(quickstart.quickstart)
+app.command("train", cls=Verb)(train.train)
+app.command("evaluate", cls=Verb)(evaluate.evaluate)
+app.command("allocate", cls=Verb)(allocate.allocate)
+app.command("convert", cls=Verb)(convert.convert)
+app.command("cost", cls=Verb)(cost.cost)
+app.command("report", cls=Verb)(report.report)
+app.command("reproduce", cls=Verb)(reproduce.reproduce)
+app.command("freeze", cls=Verb)(freeze.freeze)
+app.command("export", cls=Verb)(export.export)
 app.add_typer(data.app, name="data", help="The data sets: what is there, whether it is whole, how to get it.")
 
 

@@ -11,6 +11,7 @@ import typer
 import bitspike
 from bitspike.cli import convert_options as options
 from bitspike.cli.options import DataDir, Json, Resume, RunsDir, print_json
+from bitspike.cli.tables import print_tables
 from bitspike.errors import require
 
 __all__ = ["convert"]
@@ -46,8 +47,6 @@ def convert(
     Examples: bitspike convert runs/my-ann --set neuron.levels=4;
     bitspike convert package.module:function --dataset cifar10 --mean 0.5 --std 0.5
     """
-    from rich.console import Console
-
     from bitspike import reports
     from bitspike.cli.progress import ProgressBar
     from bitspike.conversion import EXACT_BITS
@@ -65,8 +64,7 @@ def convert(
     if as_json:
         print_json(found.to_dict())
     else:
-        Console().print(reports.conversion_table(found.record))
-        Console().print(reports.total_table(found.cost))
+        print_tables(reports.conversion_table(found.record), reports.total_table(found.cost))
         lines = reports.conversion_lines(found.record, EXACT_BITS)
         typer.echo("\n".join((*lines, f"run folder: {found.run.folder}")))
     if found.is_wrong:

@@ -8,6 +8,7 @@ import bitspike
 from bitspike.cli import cost_options as options
 from bitspike.cli.collector import without_collector
 from bitspike.cli.options import Json, given, image_shape, numbers, print_json
+from bitspike.cli.tables import print_tables
 from bitspike.errors import UserError
 
 if TYPE_CHECKING:
@@ -55,15 +56,11 @@ def cost(
     if as_json:
         print_json(report.to_dict())
         return
-    from rich.console import Console
-
     from bitspike import reports
 
-    console = Console()
-    for table in reports.cost_tables(report):
-        console.print(table)
+    print_tables(*reports.cost_tables(report))
     if report.energy is not None:
-        console.print(reports.energy_table(report.energy))
+        print_tables(reports.energy_table(report.energy))
 
 
 def _energy_model(name: str | None, constants: dict[str, Any]) -> EnergyModel | None:

@@ -8,13 +8,15 @@ from typing import Annotated, Any
 import typer
 
 from bitspike.cli.options import DataDir, Json, print_json
+from bitspike.cli.tables import print_tables
+from bitspike.cli.verb import Verb
 
 __all__ = ["app"]
 
 app = typer.Typer(no_args_is_help=True)
 
 
-@app.command("list")
+@app.command("list", cls=Verb)
 def list_datasets(data_dir: DataDir = None, as_json: Json = False) -> None:
     """Print every data set, where it is, and how to get it if it is not here.
 
@@ -32,13 +34,13 @@ def list_datasets(data_dir: DataDir = None, as_json: Json = False) -> None:
     from bitspike import reports
 
     console = Console()
-    console.print(reports.datasets_table(rows, directory))
+    print_tables(reports.datasets_table(rows, directory))
     for row in rows:
         if len(row["here"]) < 2:
             console.print(f"{row['name']}: {row['how_to_get']}.", highlight=False, markup=False)
 
 
-@app.command("check")
+@app.command("check", cls=Verb)
 def check_datasets(
     names: Annotated[list[str] | None, typer.Argument(metavar="NAME", help="Data sets to check. Default: all.")] = None,
     data_dir: DataDir = None,
@@ -68,7 +70,7 @@ def _print_checks(rows: list[dict[str, Any]]) -> None:
     from bitspike.data import DATASETS
 
     console = Console()
-    console.print(reports.checks_table(rows))
+    print_tables(reports.checks_table(rows))
     lines = [f"{row['dataset']} {row['split']}: {row['problem']}" for row in rows if row["problem"]]
     lines += [
         f"{name}: {DATASETS[name].how_to_get}." for name in sorted({row["dataset"] for row in rows if not row["ok"]})

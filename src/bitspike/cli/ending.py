@@ -1,14 +1,19 @@
-"""How the command ends: exit status 0, 2 with one line for bad input, 130 when interrupted."""
+"""How the command ends: status 0; 2 with one line for bad input; 128 and its number with one line for a signal."""
 
 from __future__ import annotations
 
+import shlex
+import signal
 import sys
+from types import FrameType
 
 import typer
 
 from bitspike.cli import threads
 from bitspike.cli.app import app
+from bitspike.cli.verb import Interrupted
 from bitspike.errors import UserError
+from bitspike.stopping import SIGNALS, Stopped, handled
 
 __all__ = ["main"]
 
@@ -16,26 +21,57 @@ __all__ = ["main"]
 CLICK_ERROR: type[Exception] = next(
     kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException" and issubclass(kind, Exception)
 )
+GOES_ON = {"allocate": [], "convert": ["--resume"], "train": ["--resume"]}
+"""Verbs whose runs are gone on with, and what their command needs for it."""
 
 
 def main() -> None:
-    """Runs the command; exits 0, 2 with one line for bad input, 130 when interrupted."""
+    """Runs the command; exits 0, 2 with one line for bad input, 130 or 143 with one line for a signal."""
     threads.share_cores()
-    try:
-        status = app(standalone_mode=False)
-    except UserError as wrong:
-        _refuse(str(wrong))
-    except CLICK_ERROR as wrong:
-        _refuse(f"{wrong.format_message()} (see bitspike --help)")  # type: ignore[attr-defined]
-    except MemoryError as wrong:
-        _refuse(f"memory: it does not hold this; {wrong or 'a smaller network or batch may do'}")
-    except (KeyboardInterrupt, typer.Abort):
-        print("bitspike: interrupted", file=sys.stderr)
-        sys.exit(130)
-    except BrokenPipeError:  # the reader of our output has gone, as `| head` does
-        sys.stderr.close()
-        sys.exit(0)
+    came: list[int] = []
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        came.append(number)
+        raise Stopped(number)
+
+    with handled(stop):
+        try:
+            status = app(prog_name="bitspike", standalone_mode=False)
+        except Interrupted as by:
+            _stopped(by.stopped)
+        except UserError as wrong:
+            _refuse(str(wrong))
+        except CLICK_ERROR as wrong:
+            _refuse(f"{wrong.format_message()} (see bitspike --help)")  # type: ignore[attr-defined]
+        except MemoryError as wrong:
+            _refuse(f"memory: it does not hold this; {wrong or 'a smaller network or batch may do'}")
+        except BrokenPipeError:  # the reader of our output has gone, as `| head` does
+            sys.stderr.close()
+            sys.exit(0)
+        except Exception:
+            if not came:
+                raise
+            _stopped(Stopped(came[0]))  # some library made another error of it
+        if came:  # outside of the verb, typer makes a status of it
+            _stopped(Stopped(came[0]))
     sys.exit(status if isinstance(status, int) else 0)
+
+
+def _stopped(by: KeyboardInterrupt) -> None:
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_IGN)  # one line is enough
+    folder = getattr(by, "folder", None)
+    told = _going_on(sys.argv[1:]) if folder is not None and folder.is_dir() else ""  # one without files was taken away
+    print(f"bitspike: interrupted{told}", file=sys.stderr)
+    sys.exit(128 + getattr(by, "number", signal.SIGINT))
+
+
+def _going_on(arguments: list[str]) -> str:
+    """The command that goes on with a run that is kept."""
+    if arguments[0] not in GOES_ON:
+        return ""
+    more = [option for option in GOES_ON[arguments[0]] if option not in arguments]
+    return f"; to go on: bitspike {shlex.join([*arguments, *more])}"
 
 
 def _refuse(line: str) -> None:

@@ -9,6 +9,7 @@ import typer
 
 import bitspike
 from bitspike.cli.options import CCompiler, Json, given, print_json
+from bitspike.cli.tables import print_tables
 
 __all__ = ["export"]
 
@@ -35,8 +36,6 @@ def export(
     for path in found.files:
         typer.echo(path)
     if "flash_bytes_of_data" in found.facts:
-        from rich.console import Console
-
         from bitspike import reports
 
-        Console().print(reports.footprint_table(found.facts))
+        print_tables(reports.footprint_table(found.facts))

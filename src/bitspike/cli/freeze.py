@@ -9,6 +9,7 @@ import typer
 
 import bitspike
 from bitspike.cli.options import DataDir, Json, print_json
+from bitspike.cli.tables import print_tables
 
 __all__ = ["freeze"]
 
@@ -37,11 +38,9 @@ def freeze(
     if as_json:
         print_json(result)
         return
-    from rich.console import Console
-
     from bitspike import reports
 
     if "layers" in result:
-        Console().print(reports.agreement_table(result))
+        print_tables(reports.agreement_table(result))
     for line in reports.frozen_lines(result):
         typer.echo(line)

@@ -8,6 +8,8 @@ import typer
 
 import bitspike
 from bitspike.cli.options import Json, RunsDir, print_json
+from bitspike.cli.tables import print_tables
+from bitspike.places import checked_place
 
 __all__ = ["quickstart"]
 
@@ -20,11 +22,10 @@ def quickstart(runs_dir: RunsDir = Path("runs"), as_json: Json = False) -> None:
 
     Takes a minute or two on two cores and needs no download.
     """
-    from rich.console import Console
-
     from bitspike import reports
     from bitspike.cli.progress import ProgressBar
 
+    checked_place("--runs-dir", runs_dir)
     parent = _fresh(runs_dir / "quickstart")
     results = []
     for bits in TWINS:
@@ -35,7 +36,7 @@ def quickstart(runs_dir: RunsDir = Path("runs"), as_json: Json = False) -> None:
     if as_json:
         print_json({"results": results, "folder": str(parent)})
         return
-    Console().print(reports.results_table(results, "Digits: the same network, full precision and low-bit"))
+    print_tables(reports.results_table(results, "Digits: the same network, full precision and low-bit"))
     typer.echo(f"run folder: {parent}")
 
 

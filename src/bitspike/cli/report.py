@@ -8,17 +8,17 @@ from typing import Annotated
 import typer
 
 import bitspike
+from bitspike.cli.options import Json, print_json
+from bitspike.cli.verb import print_list
 
 __all__ = ["report"]
 
 
-def _print_figures(wanted: bool) -> None:
+def _print_figures(ctx: typer.Context, wanted: bool) -> None:
     if wanted:
         from bitspike.reports.figures import FIGURES
 
-        for name, make in FIGURES.items():
-            typer.echo(f"{name:16}{(make.__doc__ or '').splitlines()[0]}")
-        raise typer.Exit
+        print_list(ctx, "figure", {name: make.__doc__ for name, make in FIGURES.items()})
 
 
 def report(
@@ -28,18 +28,23 @@ def report(
     show: Annotated[
         bool, typer.Option("--list", callback=_print_figures, is_eager=True, help="Print the pictures and exit.")
     ] = False,
+    as_json: Json = False,
 ) -> None:
     """Draw what was measured in finished runs, layer by layer, run beside run.
 
     Example: bitspike report information runs/with runs/without -o information.png
     """
     from bitspike.reports import check_picture, save_picture
-    from bitspike.reports.figures import figure
+    from bitspike.reports.figures import check_figure, figure
 
     check_picture("--output", output)
+    check_figure(name)
     reports = {}
     for run in runs:
         label = run.resolve().name if run.resolve().name not in reports else str(run)
         reports[label] = bitspike.load_run(run).cost()
     save_picture(figure(name, reports), output)
-    typer.echo(f"wrote {output}")
+    if as_json:
+        print_json({"figure": name, "runs": [str(run) for run in runs], "file": str(output)})
+    else:
+        typer.echo(f"wrote {output}")

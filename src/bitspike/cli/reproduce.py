@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bitspike.cli.options import Json, print_json
+from bitspike.cli.tables import print_tables
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -42,12 +43,11 @@ def reproduce(
         return
     from rich.console import Console
 
-    console = Console()
     notes = {note: number for number, note in enumerate(dict.fromkeys(row.note for row in rows if row.note), 1)}
     for unit in dict.fromkeys(row.unit for row in rows):
-        console.print(_table(titles[table], [row for row in rows if row.unit == unit], notes))
+        print_tables(_table(titles[table], [row for row in rows if row.unit == unit], notes))
     for note, number in notes.items():
-        console.print(f"[{number}] {note}.", highlight=False, markup=False)
+        Console().print(f"[{number}] {note}.", highlight=False, markup=False)
 
 
 def _list(titles: dict[str, str], as_json: bool) -> None:

@@ -9,18 +9,17 @@ import typer
 
 import bitspike
 from bitspike.cli.options import DataDir, Json, Resume, RunsDir, print_json
+from bitspike.cli.tables import print_tables
+from bitspike.cli.verb import print_list
 
 __all__ = ["train"]
 
 
-def _print_recipes(wanted: bool) -> None:
+def _print_recipes(ctx: typer.Context, wanted: bool) -> None:
     if wanted:
         from bitspike.recipes import RECIPES
 
-        width = max(map(len, RECIPES)) + 2
-        for name, make in RECIPES.items():
-            typer.echo(f"{name:{width}}{(make.__doc__ or '').splitlines()[0]}")
-        raise typer.Exit
+        print_list(ctx, "recipe", {name: make.__doc__ for name, make in RECIPES.items()})
 
 
 def train(
@@ -47,14 +46,13 @@ def train(
 
     Example: bitspike train fashion-convnet --set bits=2/2/1 --data-dir ~/data
     """
-    from rich.console import Console
-
     from bitspike import reports
-    from bitspike.api.train import configured, is_main_process, run_name
+    from bitspike.api.train import check_folder, configured, is_main_process, run_name
     from bitspike.cli.progress import ProgressBar
 
+    check_folder(name, runs_dir, resume)
     config = configured(recipe, edits or [])
-    title = name or run_name(config)
+    title = run_name(config) if name is None else name
     with ProgressBar(title) as bar:
         run = bitspike.train(config, name=title, runs_dir=runs_dir, data_dir=data_dir, resume=resume, observer=bar)
     if not is_main_process():
@@ -62,5 +60,5 @@ def train(
     if as_json:
         print_json({**run.result, "folder": str(run.folder)})
         return
-    Console().print(reports.results_table([run.result], title))
+    print_tables(reports.results_table([run.result], title))
     typer.echo(f"run folder: {run.folder}")

@@ -30,6 +30,9 @@ class ImageSet:
 
     def __post_init__(self) -> None:
         images, labels, top = self.images, self.labels, len(self.classes) - 1
+        for thing, given in (("images", images), ("labels", labels)):
+            if not isinstance(given, Tensor):
+                raise UserError(thing, f"{type(given).__module__}.{type(given).__name__}", "want a torch.Tensor")
         if images.ndim != 4 or images.dtype != torch.uint8:
             raise UserError("images", _kind(images), "want uint8 [N, C, H, W]")
         if labels.shape != images.shape[:1] or labels.dtype != torch.int64:

@@ -23,7 +23,7 @@ FAR = 2.0
 def conversion_table(found: Mapping[str, Any]) -> Table:
     """Layers of a converted network beside the quantized one (``conversion.json``)."""
     table = Table(title=escape(f"{found['method']}: the SNN and its QANN, {found['images']:,} images"))
-    table.add_column("neurons", overflow="fold")
+    table.add_column("neurons", no_wrap=True)
     for column in ("n", "levels", "unequal", "last\nspike at", "spikes\nper image", "taken\nback"):
         table.add_column(column, justify="right", no_wrap=True)
     for name, layer in found["layers"].items():

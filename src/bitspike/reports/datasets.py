@@ -13,7 +13,8 @@ __all__ = ["checks_table", "datasets_table"]
 
 def datasets_table(rows: Sequence[Mapping[str, Any]], directory: str) -> Table:
     """A row for each data set (`bitspike data list --json`)."""
-    table = Table("name", "image", "classes", "train", "test", "here", title=Text(f"data sets in {directory}"))
+    columns = (Column(name, no_wrap=True) for name in ("name", "image", "classes", "train", "test", "here"))
+    table = Table(*columns, title=Text(f"data sets in {directory}"))
     for row in rows:
         here = {2: "yes", 1: f"{' '.join(row['here'])} only", 0: "no"}[len(row["here"])]
         table.add_row(row["name"], row["image"], *(f"{row[key]:,}" for key in ("classes", "train", "test")), here)
@@ -22,8 +23,11 @@ def datasets_table(rows: Sequence[Mapping[str, Any]], directory: str) -> Table:
 
 def checks_table(rows: Sequence[Mapping[str, Any]]) -> Table:
     """A row for each file (`bitspike data check --json`)."""
-    table = Table("data set", "split", Column("file", overflow="fold"), "bytes", "checksum")
+    file = Column("file", overflow="fold", min_width=20)  # a path; it folds
+    table = Table(*(Column(name, no_wrap=True) for name in ("data set", "split")), file)
+    for name in ("bytes", "checksum"):
+        table.add_column(name, no_wrap=True)
     for row in rows:
-        file = row["path"] if row["present"] else f"missing from {row['path']}"
-        table.add_row(row["dataset"], row["split"], Text(file), f"{row['bytes']:,}", row["checksum"])
+        place = row["path"] if row["present"] else f"missing from {row['path']}"
+        table.add_row(row["dataset"], row["split"], Text(place), f"{row['bytes']:,}", row["checksum"])
     return table

@@ -26,7 +26,7 @@ def energy_table(report: EnergyReport) -> Table:
     """nJ per inference, as an ANN and on the spikes that were measured; an en dash is what the model does not count."""
     about = escape(f"{report.energy}: {report.about}")
     table = Table(title=escape(f"energy of {report.network} in nJ per inference"), caption=about)
-    table.add_column("")
+    table.add_column("", no_wrap=True)
     totals = {"ANN": report.ann.total} | ({"SNN": report.snn.total} if report.snn else {})
     for column in totals:
         table.add_column(column, justify="right", no_wrap=True)

@@ -13,9 +13,20 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["FIGURES", "avalanche", "bits", "figure", "information"]
+__all__ = ["FIGURES", "avalanche", "bits", "check_figure", "figure", "information"]
 
 Reports = Mapping[str, CostReport]
+
+
+def check_figure(name: str) -> None:
+    """Whether there is such a picture, and what draws it: before runs are read.
+
+    Raises:
+        UserError: there is none, or matplotlib is not installed.
+    """
+    if name not in FIGURES:
+        raise UserError("figure", name, closest(name, FIGURES))
+    require("matplotlib", "viz")
 
 
 def figure(name: str, reports: Reports) -> Figure:
@@ -24,8 +35,7 @@ def figure(name: str, reports: Reports) -> Figure:
     Raises:
         UserError: unknown picture, or a run that lacks what it shows.
     """
-    if name not in FIGURES:
-        raise UserError("figure", name, closest(name, FIGURES))
+    check_figure(name)
     for label, report in reports.items():
         if report.activity is None:
             raise UserError(

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from rich.table import Table
+from rich.table import Column, Table
 
 from bitspike.errors import require
 from bitspike.reports.pictures import save_picture
@@ -18,7 +18,7 @@ NAMES = {"size": "bytes", "s_ace": "S-ACE", "bit_budget": "mean Bit Budget", "en
 
 def budget_table(limits: Mapping[str, float], costs: Mapping[str, float]) -> Table:
     """Limits beside costs."""
-    table = Table("budget", "limit", "spent", "share")
+    table = Table(*(Column(name, no_wrap=True) for name in ("budget", "limit", "spent", "share")))
     for name, limit in limits.items():
         table.add_row(NAMES[name], f"{limit:,.10g}", f"{costs[name]:,.10g}", f"{100 * costs[name] / limit:.2f} %")
     return table
@@ -27,7 +27,8 @@ def budget_table(limits: Mapping[str, float], costs: Mapping[str, float]) -> Tab
 def pareto_table(points: Sequence[Mapping[str, Any]]) -> Table:
     """The points of a sweep, a row each; a star marks the front."""
     limited = list(points[0]["budget"]) if points else []
-    table = Table("", "network", *(NAMES[name] for name in limited), "validation", "test", title="Pareto table")
+    columns = ("", "network", *(NAMES[name] for name in limited), "validation", "test")
+    table = Table(*(Column(name, no_wrap=True) for name in columns), title="Pareto table")
     for point in points:
         costs = (f"{point['costs'][name]:,.10g}" for name in limited)
         accuracies = (f"{point['validation_accuracy']:.2f} %", f"{point['test_accuracy']:.2f} %")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from bitspike.errors import UserError
 from bitspike.files import write_atomically
+from bitspike.places import checked_file
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -22,12 +23,11 @@ def check_picture(option: str, path: Path) -> None:
     """Whether a picture can have that name.
 
     Raises:
-        UserError: its ending is of no format that we write, or it is a folder.
+        UserError: its ending is of no format that we write, it is a folder, or its folder is no place to write to.
     """
     if _format(path) not in FORMATS:
         raise UserError(option, str(path), f"want a name that ends in one of {', '.join(FORMATS)}")
-    if path.is_dir():
-        raise UserError(option, str(path), "it is a folder; want the name of a file")
+    checked_file(option, path)
 
 
 def save_picture(figure: Figure, path: Path) -> None:

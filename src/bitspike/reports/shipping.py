@@ -48,6 +48,6 @@ def frozen_lines(result: Mapping[str, Any]) -> Iterator[str]:
     widths = (result["widest_accumulator_bits"], result["widest_membrane_bits"])
     yield f"no overflow is possible: accumulators have up to {widths[0]} bits, membranes up to {widths[1]}"
     yield (
-        f"{result['file']}: {result['bytes']:,} bytes, {result['bytes_per_weight_byte']:.3f} of its "
-        f"{result['weights']:,} weights at their width"
+        f"{result['file']}: {result['bytes']:,} bytes, {result['bytes_per_weight_byte']:.3f} times the "
+        f"{result['weight_bytes']:,.0f} bytes that its {result['weights']:,} weights take at their width"
     )

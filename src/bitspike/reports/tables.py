@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich.markup import escape
-from rich.table import Table
+from rich.table import Column, Table
 
 from bitspike.bits import FULL_PRECISION, Bits
 from bitspike.costs import CostReport
@@ -37,7 +37,7 @@ def results_table(results: Sequence[Mapping[str, Any]], title: str) -> Table:
     """Accuracy and cost of finished runs, a row each (``result.json``)."""
     table = Table(title=title)
     for column in ("network", "bits w/s/T/u", "test accuracy", "Bit Budget", "S-ACE", "NS-ACE", "size"):
-        table.add_column(column, justify="left" if column == "network" else "right")
+        table.add_column(column, justify="left" if column == "network" else "right", no_wrap=True)
     for r in results:
         name = "full precision" if Bits.parse(r["bits"]).w == FULL_PRECISION else "low-bit"
         table.add_row(
@@ -99,9 +99,9 @@ def _bits(value: float | None) -> str:
 
 
 def table_of(title: str, name: str, *columns: str, caption: str | None = None) -> Table:
-    """Names fold where the terminal is narrow; numbers are never cut."""
+    """Neither names nor numbers are ever cut, however narrow the terminal is."""
     table = Table(title=escape(title) or None, caption=caption)
-    table.add_column(name, overflow="fold")
+    table.add_column(name, no_wrap=True)
     for column in columns:
         table.add_column(column, justify="right", no_wrap=True)
     return table
@@ -115,7 +115,7 @@ def cost_tables(report: CostReport) -> list[Table]:
 def total_table(report: CostReport) -> Table:
     """The totals, with their units."""
     total = report.total
-    table = Table(show_header=False, box=None)
+    table = Table(Column(no_wrap=True), Column(overflow="fold"), show_header=False, box=None)
     rows = [
         ("parameters", si(total.params)),
         ("size", f"{total.size_bytes:,.0f} bytes"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -16,10 +17,12 @@ from bitspike.data import EpochBatches, TrainingImages, build_augment
 from bitspike.errors import UserError, require
 from bitspike.files import write_json
 from bitspike.lowering import measure
+from bitspike.stopping import Signals
 from bitspike.training.checkpoint import Progress, load_training, save_training
 from bitspike.training.config import TrainConfig
 from bitspike.training.evaluate import batches, evaluate
 from bitspike.training.guard import first_nonfinite
+from bitspike.training.lock import locked
 from bitspike.training.loss import loss_of
 from bitspike.training.methods import Objective, ParameterGroup, Training, methods_of
 from bitspike.training.optimizer import lr_at, make_optimizer, set_lr
@@ -56,6 +59,9 @@ def train(
     Under ``accelerate launch`` with several processes each one takes its share of every batch; ``batch_size`` is
     the batch of all together. Batch norm keeps statistics per process there.
 
+    SIGINT and SIGTERM end it after the step, with a checkpoint (`bitspike.stopping.Stopped`, a KeyboardInterrupt);
+    a second one, and where several processes train, at once. The folder is this process's alone until the end.
+
     Args:
         config: the run.
         folder: where it goes.
@@ -72,21 +78,28 @@ def train(
         UserError: what the user can mend: data, disk, a config that does not fit, a loss that is no number.
     """
     accelerator = require("accelerate", "train").Accelerator(mixed_precision="no")  # `_one_step` casts by itself
-    images = load_images(config, data_dir)
-    model = (model or make_model(config)).to(accelerator.device)
-    graph = graph_of(config, model)  # refuses a plan that does not fit, before anything is written
-    run = _Run(Training(config, folder, model, graph, teacher), images, accelerator, observer)
-    run.open(resume)
-    run.all_epochs()
-    result = run.finish() if accelerator.is_main_process else {}
+    main = accelerator.is_main_process
+    if main or resume:
+        folder.check(config, resume)  # before images are read
+    with locked(folder.path) if main else nullcontext(), Signals(folder.path) as signals:
+        images = load_images(config, data_dir)
+        model = (model or make_model(config)).to(accelerator.device)
+        graph = graph_of(config, model)  # refuses a plan that does not fit, before anything is written
+        run = _Run(Training(config, folder, model, graph, teacher), images, accelerator, observer, signals)
+        run.open(resume)
+        run.all_epochs()
+        result = run.finish() if main else {}
     accelerator.wait_for_everyone()  # no process leaves while another still talks to it
     accelerator.end_training()
     return result
 
 
 class _Run:
-    def __init__(self, training: Training, images: Images, accelerator: Any, observer: Observer | None) -> None:
+    def __init__(
+        self, training: Training, images: Images, accelerator: Any, observer: Observer | None, signals: Signals
+    ) -> None:
         config, model = training.config, training.model
+        self.signals = signals
         self.config, self.folder, self.images, self.observer = config, training.folder, images, observer
         self.accelerator, self.model = accelerator, model
         self.main = accelerator.is_main_process
@@ -111,7 +124,6 @@ class _Run:
     def open(self, resume: bool) -> None:
         """Starts the folder, or takes up the run that is in it."""
         if resume:
-            self.folder.resume(self.config)
             if self.folder.checkpoint_file.exists():
                 self.progress = load_training(self.folder.checkpoint_file, self.model, self.optimizer, self.methods)
             if self.main:
@@ -127,8 +139,12 @@ class _Run:
         for line in self.folder.metrics():
             self.last_epoch = line if "epoch" in line else self.last_epoch
         self.started = time.perf_counter() - self.progress.seconds
+        self.signals.hold(self.accelerator.num_processes == 1)  # several could not agree on a step
         for epoch in range(self.progress.step // self.steps_per_epoch, self.config.epochs):
             self._one_epoch(epoch)
+            self.signals.end()
+        self.signals.hold(False)
+        self.signals.end()  # came between the two lines above
         if self.board:
             self.board.close()
 
@@ -145,6 +161,7 @@ class _Run:
             self._one_step(epoch, indices)
             if self._checkpoint_due():
                 self._save()
+                self.signals.end()
         told = [method.after_epoch(epoch) for method in self.methods.values()]
         if self.main:
             self._watch(epoch, told)
@@ -183,7 +200,8 @@ class _Run:
 
     def _checkpoint_due(self) -> bool:
         every = self.config.checkpoint_every
-        return every > 0 and self.progress.step % every == 0 and self.progress.step % self.steps_per_epoch != 0
+        due = self.signals.came is not None or (every > 0 and self.progress.step % every == 0)
+        return due and self.progress.step % self.steps_per_epoch != 0  # at the end of an epoch it comes anyhow
 
     def _watch(self, epoch: int, told: list[dict[str, Any]]) -> None:
         """After an epoch: accuracy on the validation images, what the methods tell, and the checkpoint."""

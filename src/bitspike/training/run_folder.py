@@ -11,6 +11,7 @@ from typing import Any
 from bitspike.bits import BitPlan
 from bitspike.errors import UserError
 from bitspike.files import read_json, write_atomically, write_json
+from bitspike.places import refuse_taken
 from bitspike.training.config import TrainConfig
 from bitspike.training.migrate import migrate
 from bitspike.training.overrides import parse_config
@@ -43,14 +44,20 @@ class RunFolder:
 
     def check_free(self) -> None:
         """Refuses a folder that holds a run."""
-        if self.config_file.exists():
-            raise UserError("run folder", str(self.path), "it holds a run; give --resume, or another --name")
+        refuse_taken(self.path)
 
     def read_config(self) -> TrainConfig:
         """The config that the run was started with; one of an earlier version in the keys of this one."""
         if not self.config_file.exists():
             raise UserError("run folder", str(self.path), "no config.json in it; want a folder that train made")
         return parse_config(migrate(read_json(self.config_file)))
+
+    def check(self, config: TrainConfig, resume: bool) -> None:
+        """Refuses what `create`, or `resume`, will refuse: before images are read."""
+        if resume:
+            self.resume(config)
+        else:
+            refuse_taken(self.path)
 
     def resume(self, config: TrainConfig) -> None:
         """Checks that the run in the folder is the one that ``config`` describes."""

@@ -1,18 +1,16 @@
-"""What the parts of a config have in common: strict pydantic sections, and lists as the command writes them."""
+"""What the parts of a config have in common: strict sections, and lists as the command writes them."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
+from bitspike.settings import Strict
 
 __all__ = ["Section", "each", "numbers", "words"]
 
 
-class Section(BaseModel):
-    """A part of a config: it cannot be changed, and takes no key that it does not know."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+class Section(Strict):
+    """A part of a config that comes in one kind."""
 
 
 def words(value: Any) -> Any:

@@ -16,7 +16,7 @@ from torch import nn
 import bitspike
 from bitspike import UserError
 from bitspike.api.allocate import budget_of, folder_of, sweep
-from bitspike.api.convert import Conversion
+from bitspike.api.converted import Conversion
 
 TINY = ("train_size=256", "validation_size=100", "channels=4,4,6", "epochs=1")
 RECIPE = "spikezip-convnet-digits"

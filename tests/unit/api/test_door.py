@@ -71,8 +71,8 @@ def test_type_checkers_and_the_interpreter_see_the_same_names() -> None:
     seen = {
         alias.name: node.module for node in guarded.body if isinstance(node, ast.ImportFrom) for alias in node.names
     }
-    assert seen == {name: f"bitspike.api.{room}" for name, room in bitspike._ROOMS.items()}
-    assert seen.keys() == FUNCTIONS | {"Run"}
+    assert seen == {name: f"bitspike.{room}" for name, room in bitspike._ROOMS.items()}
+    assert seen.keys() == FUNCTIONS | {"BitPlan", "Bits", "Run", "UserError"}
 
 
 @pytest.mark.parametrize("name", sorted(FUNCTIONS))

@@ -279,6 +279,11 @@ def test_arguments_that_do_not_go_together(run: Run, tmp_path: Path) -> None:
         bitspike.export(net, "onnx", tmp_path, cc="gcc")
     with refused("--bits: got '2/2/1'", "one of --bits and --plan"):
         bitspike.cost("convnet", bits="2/2/1", plan=bitspike.BitPlan(bitspike.Bits(2, 2, 1)))
+    with refused("bits: got ''", "want weight/spike/steps"):
+        bitspike.cost("convnet", bits="")
+    for shape in ((3, 99999, 99999), (3, 32), (3, 0, 32)):
+        with refused("--input: got", "100,000,000 values"):
+            bitspike.cost("convnet", image_shape=shape)
     with refused("--input: got '1x8x8'", "has its own"):
         bitspike.cost(run, image_shape=IMAGE)
     with refused("--channels: got '4,4'", "FrozenGraph has its own"):

@@ -1,5 +1,6 @@
 """Image sets and their stratified split."""
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
@@ -53,6 +54,10 @@ def test_a_split_that_leaves_nothing_is_refused(size: int) -> None:
     [
         (torch.zeros(2, 1, 1), torch.zeros(2).long(), "images: got 'float32 .2, 1, 1.'; want uint8"),
         (torch.zeros(2, 1, 1, 1), torch.zeros(2).long(), "want uint8"),
+        (np.zeros((2, 1, 1, 1), np.uint8), torch.zeros(2).long(), "images: got 'numpy.ndarray'; want a torch.Tensor"),
+        ([[[[0]]]], torch.zeros(1).long(), "images: got 'builtins.list'; want a torch.Tensor"),
+        (torch.zeros(2, 1, 1, 1).byte(), [0, 1], "labels: got 'builtins.list'; want a torch.Tensor"),
+        (torch.zeros(2, 1, 1, 1).byte(), np.zeros(2, np.int64), "labels: got 'numpy.ndarray'; want a torch.Tensor"),
         (torch.zeros(2, 1, 1, 1).byte(), torch.zeros(3).long(), "labels: got 'int64 .3.'; want int64 .2."),
         (torch.zeros(2, 1, 1, 1).byte(), torch.zeros(2), "want int64"),
         (torch.zeros(2, 1, 1, 1).byte(), torch.tensor([0, 4]), r"got \(0, 4\); want 0 to 3"),

@@ -263,3 +263,24 @@ def test_what_changed_nothing_is_dropped_and_what_was_refused_still_is() -> None
         parse_config(migrate(earlier({"kind": "lif", "levels": 4})))
     with pytest.raises(UserError, match=r"neuron\.kind: got 'lief'"):
         parse_config(migrate(earlier({"kind": "lief"})))
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        "epochs=true", "seed=false", "optimizer.lr=true", "loss.label_smoothing=false", "train_size=true",
+        "channels=[true,4,8]", 'layers={"neuron1":{"s":true}}', "optimizer.step_decay=[0.1,true]",
+        "neuron.v_threshold=true", "methods.learned-bits.target=[true,1,1]",
+    ],
+)  # fmt: skip
+def test_yes_is_no_number(edit: str) -> None:
+    key = edit.partition("=")[0].replace(".", r"\.")
+    with pytest.raises(UserError, match=f"^{key}: got .*; want a value, not true or false$"):
+        override(recipe("digits-convnet"), [edit])
+
+
+@pytest.mark.parametrize(
+    "edit", ["tensorboard=true", "neuron.detach_reset=true", "methods.paths-ensemble.reroute=true"]
+)
+def test_yes_is_taken_where_it_is_asked(edit: str) -> None:
+    assert override(recipe("digits-convnet"), [edit])

@@ -6,6 +6,7 @@ import os
 import shlex
 import shutil
 import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -90,7 +91,7 @@ def footprint(program: Program, cc: Sequence[str]) -> Footprint:
         network = Path(folder, "network.elf")
         alone = ["-Os", "-static", "-nostartfiles", "-ffunction-sections", "-fdata-sections"]
         alone += [f"-Wl,-e,{program.name}_run", "-Wl,--gc-sections", "-Wl,--build-id=none"]
-        _run([*cc, *STRICT, *alone, str(Path(folder, f"{program.name}.c")), "-o", str(network)])
+        _compile([*cc, *STRICT, *alone, str(Path(folder, f"{program.name}.c")), "-o", str(network)])
         size = _run([*cc, "-print-prog-name=size"]).decode().strip()
         if not shutil.which(size):
             raise UserError(
@@ -106,7 +107,7 @@ def _built(program: Program, cc: Sequence[str], *flags: str) -> Iterator[Path]:
         _write(program, Path(folder))
         sources = [str(Path(folder, name)) for name in program.files if name.endswith(".c")]
         binary = Path(folder, "program")
-        _run([*cc, *STRICT, *flags, *sources, "-o", str(binary)])
+        _compile([*cc, *STRICT, *flags, *sources, "-o", str(binary)])
         yield binary
 
 
@@ -115,8 +116,19 @@ def _write(program: Program, folder: Path) -> None:
         (folder / name).write_text(text, encoding="utf-8")
 
 
+def _compile(command: Sequence[str]) -> None:
+    """Runs a compiler. What it says of options that it or its linker passes over is told, although it succeeds."""
+    said = _finished(command).stderr.decode(errors="replace").split()
+    if said:
+        print(f"{command[0]} says: {' '.join(said)}", file=sys.stderr)
+
+
 def _run(command: Sequence[str], given: bytes = b"") -> bytes:
     """Standard output of a command that must succeed."""
+    return _finished(command, given).stdout
+
+
+def _finished(command: Sequence[str], given: bytes = b"") -> subprocess.CompletedProcess[bytes]:
     try:
         done = subprocess.run(command, input=given, capture_output=True, env={**os.environ, "LC_ALL": "C"})
     except OSError as wrong:  # what should have been built is not there, or is no program
@@ -124,7 +136,7 @@ def _run(command: Sequence[str], given: bytes = b"") -> bytes:
     if done.returncode:
         said = done.stderr.decode(errors="replace").strip()
         raise UserError(command[0], f"status {done.returncode}", said or "it said nothing")
-    return done.stdout
+    return done
 
 
 def _logits(printed: bytes, images: int) -> NDArray[np.int64]:

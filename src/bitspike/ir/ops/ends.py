@@ -46,6 +46,8 @@ class Input(Node):
 
     def step(self, tensors: Tensors, proven: Range, *x: Int) -> Int:
         (images,) = x
+        if not isinstance(images, np.ndarray):
+            raise UserError("images", f"{type(images).__module__}.{type(images).__name__}", "want a numpy.ndarray")
         if images.dtype != np.uint8 or images.ndim != 4 or images.shape[1:] != self.edge.shape or self.edge.lo is None:
             raise UserError("images", (images.dtype.name, images.shape), f"want uint8 [N, {self.edge.shape}]")
         return images[None].astype(np.int64) + self.edge.lo

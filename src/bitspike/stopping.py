@@ -1,0 +1,101 @@
+"""SIGINT and SIGTERM: what a run has is kept first, and whoever stops it learns where.
+
+The command loads this before all else, so that it answers a signal early: it imports next to nothing.
+"""
+
+from __future__ import annotations
+
+import signal
+from contextlib import contextmanager
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+    from types import FrameType, TracebackType
+    from typing import Self
+
+__all__ = ["SIGNALS", "Signals", "Stopped", "handled", "kept"]
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+class Stopped(KeyboardInterrupt):
+    """A signal asked for the end.
+
+    Attributes:
+        number: of the signal.
+        folder: of the run that goes on from there; None where there is none.
+    """
+
+    def __init__(self, number: int = signal.SIGINT, folder: Path | None = None) -> None:
+        super().__init__(f"stopped by {signal.Signals(number).name}")
+        self.number, self.folder = number, folder
+
+
+@contextmanager
+def handled(handler: Callable[[int, FrameType | None], None]) -> Iterator[None]:
+    """Gives both signals to ``handler``. One that is ignored, as below nohup, stays so; a thread has none to give."""
+    before = {}
+    try:
+        for number in SIGNALS:
+            if signal.getsignal(number) is not signal.SIG_IGN:
+                before[number] = signal.signal(number, handler)
+    except ValueError:  # not the main thread
+        pass
+    try:
+        yield
+    finally:
+        for number, earlier in before.items():
+            signal.signal(number, earlier)
+
+
+@contextmanager
+def kept(folder: Path) -> Iterator[None]:
+    """Says of what is stopped in here that it goes on in ``folder``."""
+    try:
+        yield
+    except KeyboardInterrupt as stopped:
+        if isinstance(stopped, Stopped) and stopped.folder is not None:
+            raise
+        raise Stopped(getattr(stopped, "number", signal.SIGINT), folder) from None
+
+
+class Signals:
+    """The signals of one run. `hold` lets a first one wait for `end`; without, and a second one, end it at once.
+
+    Args:
+        folder: of the run.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.holding = folder, False
+        self.came: int | None = None
+
+    def __enter__(self) -> Self:
+        self.handling = handled(self._take)
+        self.handling.__enter__()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.handling.__exit__(None, None, None)
+
+    def hold(self, holding: bool = True) -> None:
+        """From now on a signal waits for `end`, or ends the run at once."""
+        self.holding = holding
+
+    def end(self) -> None:
+        """Ends the run if a signal has come; to be called where all is kept.
+
+        Raises:
+            Stopped: one has.
+        """
+        if self.came is not None:
+            raise Stopped(self.came, self.folder)
+
+    def _take(self, number: int, frame: FrameType | None) -> None:
+        if not self.holding or self.came is not None:
+            raise Stopped(number, self.folder)
+        self.came = number
