@@ -9,9 +9,11 @@ from typing import Any
 
 from torch import nn
 
+from bitspike.conversion.linear import check_spikes_read, with_spikes_read
 from bitspike.errors import UserError
 from bitspike.frontend import Call, Sum, View, check_hooks, network, read, unused
 from bitspike.layers import Encoder, OverTime
+from bitspike.neurons import BaseNode
 from bitspike.quant import weight_quantizer
 
 __all__ = ["adopt"]
@@ -22,7 +24,8 @@ WANTED = "want conv, linear, batch norm, ReLU, pools, flatten and sums"
 def adopt(model: nn.Module, neuron: Callable[[], nn.Module], encoder: Encoder | None = None) -> nn.Module:
     """The network ``model``, a copy with its weights: images ``[N, C, H, W]`` (0..255) to logits ``[1, N, K]``.
 
-    Every ReLU, module or function, becomes a neuron of its own; other layers keep their names. Dropout goes. Weights
+    Every ReLU, module or function, becomes a neuron of its own; other layers keep their names. Linear maps in a row
+    are one where they can be, and ReLUs go before max pools (`bitspike.conversion.linear`). Dropout goes. Weights
     are taken in float32, which holds those of half and bfloat16 as they are. A network that starts with an `Encoder`
     is of the house already, and is returned as it is.
 
@@ -32,7 +35,8 @@ def adopt(model: nn.Module, neuron: Callable[[], nn.Module], encoder: Encoder | 
         encoder: how it sees pixels; ``(pixel - 128)/64`` unless told otherwise. It was trained on that.
 
     Raises:
-        UserError: a layer or an operator that cannot be converted, with its path in the model.
+        UserError: a layer or an operator that cannot be converted, with its path in the model; and for a neuron that
+            spikes, a layer that would read none.
     """
     if any(isinstance(module, Encoder) for module in model.modules()):
         if encoder is not None:
@@ -46,6 +50,11 @@ def adopt(model: nn.Module, neuron: Callable[[], nn.Module], encoder: Encoder | 
         raise UserError("model", type(model).__name__, f"cannot be copied: {wrong}") from wrong
     calls = read(copy)
     taken = {path.split(".")[0] for path in (*dict(model.named_modules()), *(call.path for call in calls))}
+    for call in calls[1:]:
+        _house(call, nn.ReLU)  # what cannot be converted is named before anything is moved
+    calls = with_spikes_read(calls)
+    if isinstance(neuron(), BaseNode):
+        check_spikes_read(calls)
     images, made = calls[0], {}
     made[images] = Call(unused("encoder", taken), encoder or Encoder(), (images,), ("1", "N"), "encoder")
     for call in calls[1:]:

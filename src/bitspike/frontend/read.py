@@ -99,7 +99,9 @@ class _Reader:
         module = self._made(node, word, arguments)
         writes = node.target in word.writes or bool(arguments.get("inplace"))
         read = [arguments[key] for key in word.reads]
-        self._call(node, module, f"{parent(node)}.{name}".lstrip("."), written, read, writes)
+        for part in module if isinstance(module, nn.Sequential) else [module]:
+            self._call(node, part, f"{parent(node)}.{name}".lstrip("."), written, read, writes)
+            read = [node]
 
     def _made(self, node: torch.fx.Node, word: Word, arguments: Mapping[str, Any]) -> nn.Module:
         options = {key: value for key, value in arguments.items() if key not in word.reads}

@@ -145,7 +145,8 @@ class Word:
     """What is written as a function or a method, and equals a module.
 
     Attributes:
-        make: the module, of the arguments as the function names them; raises ValueError with what would do.
+        make: the module, or an ``nn.Sequential`` of some, of the arguments as the function names them; raises
+            ValueError with what would do.
         functions, methods: by which it is called.
         writes: those of them that write their result into what they read first.
         reads: names of the arguments that are tensors.
@@ -199,6 +200,14 @@ def _global_pool(input: Any, output_size: Any) -> nn.Module:  # noqa: A002
     return nn.AdaptiveAvgPool2d(output_size)
 
 
+def _mean(input: Any, dim: Any = None, keepdim: bool = False) -> nn.Module:  # noqa: A002
+    axes = sorted(dim) if isinstance(dim, tuple | list) else dim
+    if axes not in ([2, 3], [-2, -1]):
+        raise ValueError("want the mean over rows and columns: dim=(2, 3)")
+    mean = nn.AdaptiveAvgPool2d(1)
+    return mean if keepdim else nn.Sequential(mean, nn.Flatten())
+
+
 def _flatten(input: Any, start_dim: int = 0, end_dim: int = -1) -> nn.Module:  # noqa: A002
     return nn.Flatten(start_dim, end_dim)
 
@@ -227,6 +236,7 @@ for _name, _word in {
     "max_pool2d": Word(_max_pool, (F.max_pool2d, torch.max_pool2d)),
     "avg_pool2d": Word(_avg_pool, (F.avg_pool2d,)),
     "adaptive_avg_pool2d": Word(_global_pool, (F.adaptive_avg_pool2d,)),
+    "mean": Word(_mean, (torch.mean,), ("mean",)),
     "flatten": Word(_flatten, (torch.flatten,), ("flatten",)),
     "dropout": Word(_dropout, (F.dropout, F.dropout1d, F.dropout2d, F.dropout3d, F.alpha_dropout)),
     "contiguous": Word(_contiguous, (), ("contiguous",)),

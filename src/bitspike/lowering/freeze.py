@@ -45,7 +45,7 @@ def freeze(model: nn.Module, image_shape: tuple[int, int, int], name: str = "net
     values: dict[str, Value] = {}
     for node in graph.nodes:
         inputs = [values[before] for before in node.inputs]
-        _check(node, [value.kind for value in inputs])
+        _check(graph, node, [value.kind for value in inputs])
         made = rules[node.name].freeze(freezer, node, *inputs)  # type: ignore[misc]
         if made is not None:
             values[node.name] = made
@@ -61,13 +61,13 @@ def check_freezable(graph: Graph) -> None:
     kinds: dict[str, Kind] = {}
     for node in graph.nodes:
         inputs = [kinds[before] for before in node.inputs]
-        _check(node, inputs)
+        _check(graph, node, inputs)
         kinds[node.name] = rule_of(node).kind(*inputs)
 
 
-def _check(node: Node, kinds: list[Kind]) -> None:
+def _check(graph: Graph, node: Node, kinds: list[Kind]) -> None:
     rule = rule_of(node)
     if rule.freeze is None:
         raise node.refuse(type(node).__name__.lower(), "cannot be frozen: it has no integer meaning")
-    if any(kind > rule.reads for kind in kinds):
+    if any(kind > rule.furthest(node, graph.edges[name]) for name, kind in zip(node.inputs, kinds, strict=True)):
         raise node.refuse("a current", "wants spikes: put a neuron before it")

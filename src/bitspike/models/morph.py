@@ -31,8 +31,12 @@ def morph(model: nn.Module, reroute: bool = False) -> nn.Module:
         The model, or where it was re-routed another with its modules.
 
     Raises:
-        UserError: a max pool of which there is no mean pool.
+        UserError: a max pool of which there is no mean pool, or one of currents, which is near no mean.
     """
+    if any(isinstance(module, nn.MaxPool2d) for module in model.modules()):
+        for call in read(model):
+            if isinstance(call.module, nn.MaxPool2d) and _reads_current(call):
+                raise UserError(f"max pool {call.path}", "a current", "wants spikes: put a neuron before it")
     for name, module in list(model.named_modules()):
         if isinstance(module, nn.MaxPool2d):
             if module.ceil_mode or module.dilation not in (1, (1, 1)):
@@ -62,6 +66,13 @@ def _is_current(module: nn.Module) -> bool:
     """Whether its output is no spikes even where its input is."""
     norms = any(isinstance(part, nn.BatchNorm1d | nn.BatchNorm2d) for part in module.modules())
     return norms or bool(synapses(module)) or isinstance(module, Encoder)
+
+
+def _reads_current(call: Call) -> bool:
+    """Whether a layer with weights or a batch norm is before it, with no neuron between."""
+    kinds = (nn.Conv2d, nn.Linear, nn.BatchNorm1d, nn.BatchNorm2d)
+    through = (before for before in call.inputs if not isinstance(before.module, QReLU))
+    return any(isinstance(before.module, kinds) or _reads_current(before) for before in through)
 
 
 def _rerouted(calls: Calls) -> Calls:

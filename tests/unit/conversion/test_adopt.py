@@ -9,7 +9,8 @@ from torch.nn import functional as F
 
 from bitspike import UserError
 from bitspike.conversion import adopt, check_convertible, convert, equivalence, to_snn
-from bitspike.layers import Encoder
+from bitspike.frontend import View
+from bitspike.layers import Encoder, OverTime
 from bitspike.models import morph
 from bitspike.neurons import QReLU
 
@@ -163,15 +164,15 @@ def test_a_network_that_cannot_be_copied_is_refused():
 
 
 def test_what_freezing_would_refuse_is_refused_before_training():
-    """A synapse or a pool that reads a current; each has a neuron somewhere, so that nothing else is wrong."""
-    ends = [nn.ReLU(), nn.Flatten(), nn.Linear(256, 5)]
+    """In a network of the house, a layer that reads a current; it has a neuron, so that nothing else is wrong."""
+    ends = [QReLU(4), OverTime(nn.Flatten(), nn.Linear(256, 5))]
     between = {
-        "sumpool 1.0": (nn.Conv2d(3, 4, 3, padding=1), nn.AvgPool2d(1)),
-        "conv 1.0": (nn.Conv2d(3, 3, 1), nn.Conv2d(3, 4, 3, padding=1)),
-        "reshape 1.0": (nn.Conv2d(3, 4, 3, padding=1), nn.Flatten(1)),
+        "sumpool 1.1": (nn.Conv2d(3, 4, 3, padding=1), nn.AvgPool2d(3, 1, 1)),
+        "conv 1.1": (nn.Conv2d(3, 3, 1), nn.Conv2d(3, 4, 3, padding=1)),
+        "reshape 1.1": (nn.Conv2d(3, 4, 3, padding=1), View(1, (2, 16, 8))),
     }
     for layer, layers in between.items():
-        model = morph(adopt(nn.Sequential(*layers, *ends), lambda: QReLU(4)))
+        model = morph(nn.Sequential(Encoder(), OverTime(*layers), *ends))
         with pytest.raises(UserError, match=f"{layer}: got 'a current'; wants spikes"):
             check_convertible(model, SHAPE)
 

@@ -137,7 +137,9 @@ BETWEEN = {
     "relu": ((nn.ReLU(),), False),
     "conv": ((OverTime(nn.Conv2d(3, 3, 1)),), False),
     "norm": ((OverTime(nn.BatchNorm2d(3)),), False),
-    "pool of a current": ((OverTime(nn.BatchNorm2d(3), nn.AvgPool2d(1)),), False),
+    "pool of a sum": ((OverTime(nn.BatchNorm2d(3), nn.AvgPool2d(1)), MultiBitLIFNode(T=2, spike_bits=1)), True),
+    "padded pool of a sum": ((OverTime(nn.BatchNorm2d(3), nn.AvgPool2d(3, 1, 1)),), False),
+    "maximum of a sum": ((OverTime(nn.BatchNorm2d(3), nn.MaxPool2d(1)),), False),
     "neuron": ((OverTime(nn.BatchNorm2d(3)), MultiBitLIFNode(T=2, spike_bits=1)), True),
 }
 

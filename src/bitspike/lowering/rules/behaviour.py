@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
+
+import numpy as np
 
 from bitspike.lowering.freezer import Freezer
 from bitspike.lowering.values import Integers, Sum, Value
 
-__all__ = ["joins_terms", "passes_integers"]
+__all__ = ["joins_terms", "passes_integers", "passes_terms"]
 
 
 def passes_integers(terms: Callable[[Freezer, Any], int] = lambda freezer, node: 1) -> Callable[..., Value]:
@@ -22,6 +25,25 @@ def passes_integers(terms: Callable[[Freezer, Any], int] = lambda freezer, node:
         count = terms(freezer, node)
         freezer.emit(node, read.name)
         return Integers(node.name, read.scale / count, read.reach * count, read.current)
+
+    return freeze
+
+
+def passes_terms(terms: Callable[[Freezer, Any], int] = lambda freezer, node: 1) -> Callable[..., Value]:
+    """`passes_integers`; of a sum, it reads each term by itself. Channels of the result are runs of those it reads."""
+    of_integers = passes_integers(terms)
+
+    def freeze(freezer: Freezer, node: Any, read: Value) -> Value:
+        if isinstance(read, Integers):
+            return of_integers(freezer, node, read)
+        count = terms(freezer, node)
+        run = freezer.edge(node).shape[0] // len(read.beta)
+        parts = []
+        for index, (source, alpha, reach) in enumerate(read.parts):
+            part = replace(node, name=f"{node.name}.term{index}" if index else node.name)
+            freezer.emit(part, source)
+            parts.append((part.name, np.repeat(alpha, run) / count, reach * count))
+        return Sum(tuple(parts), np.repeat(read.beta, run))
 
     return freeze
 

@@ -77,7 +77,7 @@ class Rule:
         op: its class.
         modules: what becomes it, by the class of the module; a subclass goes by the nearest of its bases.
         freeze: writes its integers and says what its edge is then; ``None`` where it has no integer meaning.
-        reads: the furthest from spikes that it can read.
+        reads: the furthest from spikes that it can read; a function where that depends on the op and what it reads.
         sends: what its edge is once frozen; ``None`` for the furthest of what it reads.
         linear: whether it commutes with sums over time: what it makes of a train adds up to what it makes of the sum.
         ends: whether it is the network's answer.
@@ -87,11 +87,15 @@ class Rule:
     op: type[Node]
     modules: Mapping[type[nn.Module], Maker] = field(default_factory=dict)
     freeze: Callable[..., Value | None] | None = None
-    reads: Kind = Kind.SUM
+    reads: Kind | Callable[[Any, Edge], Kind] = Kind.SUM
     sends: Kind | None = None
     linear: bool = False
     ends: bool = False
     announce: Callable[[Freezer, Any], None] | None = None
+
+    def furthest(self, node: Node, edge: Edge) -> Kind:
+        """The furthest from spikes that an op of it can read on an edge."""
+        return self.reads if isinstance(self.reads, Kind) else self.reads(node, edge)
 
     def kind(self, *inputs: Kind) -> Kind:
         """What its edge is once frozen, of what it reads."""

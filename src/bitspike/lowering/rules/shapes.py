@@ -14,7 +14,7 @@ from bitspike.frontend import Sum as SumOf
 from bitspike.ir import Add, Affine, Edge, MaxPool, Node, Readout, Reshape, SumPool, SumTime
 from bitspike.layers import SqueezeTime
 from bitspike.lowering.freezer import Freezer
-from bitspike.lowering.rules.behaviour import joins_terms, passes_integers
+from bitspike.lowering.rules.behaviour import joins_terms, passes_integers, passes_terms
 from bitspike.lowering.rules.rule import RULES, Maker, Place, Reads, Rule
 from bitspike.lowering.rules.synapses import pair
 from bitspike.lowering.values import Integers, Kind, Value
@@ -120,6 +120,16 @@ def _window(freezer: Freezer, node: SumPool) -> int:
     return math.prod(node.kernel_size)
 
 
+def _pooled(node: SumPool, edge: Edge) -> Kind:
+    """A sum has an offset, of which there is none in the padding."""
+    return Kind.CURRENT if any(node.padding) else Kind.SUM
+
+
+def _reshaped(node: Reshape, edge: Edge) -> Kind:
+    """A sum has a factor for each channel, which may be divided but not mixed."""
+    return Kind.CURRENT if node.shape[0] % edge.shape[0] else Kind.SUM
+
+
 def _steps(freezer: Freezer, node: SumTime) -> int:
     return freezer.graph.input_edge(node).T
 
@@ -130,8 +140,8 @@ for _name, _rule in {
     "sum_pool": Rule(
         SumPool,
         {nn.AvgPool2d: Maker(_avg_pool), nn.AdaptiveAvgPool2d: Maker(_global_pool)},
-        passes_integers(_window),
-        reads=Kind.CURRENT,
+        passes_terms(_window),
+        reads=_pooled,
         linear=True,
     ),
     "sum_time": Rule(
@@ -141,8 +151,8 @@ for _name, _rule in {
     "reshape": Rule(
         Reshape,
         {nn.Flatten: Maker(_flatten, Reads.EITHER), View: Maker(_view, Reads.EITHER)},
-        passes_integers(),
-        reads=Kind.CURRENT,
+        passes_terms(),
+        reads=_reshaped,
         linear=True,
     ),
     "readout": Rule(Readout, {MeanOverTime: Maker(_readout, Reads.STEPS)}, _freeze_readout, linear=True, ends=True),
