@@ -16,7 +16,7 @@ import pytest
 
 PACKAGE = Path(__file__).parents[2] / "src" / "bitspike"
 
-GROUND = {"__init__", "bits", "intmath", "files", "errors", "registry", "settings"}
+GROUND = {"__init__", "bits", "intmath", "files", "errors", "importing", "registry", "settings"}
 BELOW_MODELS = GROUND | {"neurons", "quant", "layers", "frontend"}
 BELOW_TRAINING = BELOW_MODELS | {"models", "data", "ir", "costs", "lowering"}
 BELOW_RECIPES = BELOW_TRAINING | {"training", "conversion"}
@@ -26,8 +26,9 @@ MAY_IMPORT: dict[str, set[str]] = {
     "errors": set(),
     "intmath": {"errors"},
     "files": {"errors"},
-    "registry": {"errors"},
-    "settings": {"errors", "registry"},
+    "importing": {"errors"},
+    "registry": {"errors", "importing"},
+    "settings": {"errors", "importing", "registry"},
     "bits": {"errors", "files"},
     "__init__": {"bits", "errors"},
     # learning wing

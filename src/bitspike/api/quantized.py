@@ -9,11 +9,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bitspike.api.own import own_network, users_code
+from bitspike.api.own import network_of
 from bitspike.api.run import Run, load_run
 from bitspike.api.sources import is_run
 from bitspike.api.train import configured, run_name
 from bitspike.errors import UserError
+from bitspike.importing import is_import_path, users_code
 
 if TYPE_CHECKING:
     from torch import nn
@@ -69,7 +70,7 @@ class FineTuning:
         if not isinstance(source, str | Path):
             return self._of_own(source, type(source).__name__)
         text = str(source)
-        if ":" in text and not is_run(text):
+        if is_import_path(text) and not is_run(text):
             return self._of_own(text, text)
         if is_run(text) or os.sep in text or (os.path.isdir(text) and text not in recipes.RECIPES):
             return self._of_run(Path(text))
@@ -79,6 +80,7 @@ class FineTuning:
         from torch import nn
 
         from bitspike import conversion
+        from bitspike.models import own_network
         from bitspike.neurons import make_node
 
         if self.ann is not None:
@@ -101,7 +103,6 @@ class FineTuning:
 
     def _of_run(self, path: Path) -> Quantized:
         from bitspike import conversion, recipes
-        from bitspike.training.setup import make_model
 
         self._no_dataset(path)
         if self.ann is not None:
@@ -118,19 +119,18 @@ class FineTuning:
         known = ann.recipe.endswith("-ann") and twin in recipes.RECIPES
         tuned = recipes.recipe(twin) if known else conversion.finetune_config(ann)
         config = configured(tuned.model_copy(update={key: getattr(ann, key) for key in SAME}), self.edits)
-        self.check(config, make_model(config))
+        self.check(config, network_of(config))
         return self._with_weights_of(run, config)
 
     def _of_recipe(self, recipe: str) -> Quantized:
         from bitspike import training
-        from bitspike.training.setup import make_model
 
         self._no_dataset(recipe)
         config = configured(recipe, self.edits)
         if config.neuron.kind != "q-relu":
             raise UserError("recipe", recipe, "want one of q-relu neurons: spikezip-...")
         path = self.ann or self.runs_dir / f"{recipe}-ann-seed{config.seed}"
-        self.check(config, make_model(config))
+        self.check(config, network_of(config))
         tuned, ann = self._run(config).files, training.RunFolder(path)
         interrupted = ann.config_file.exists() and not ann.result_file.exists()
         first = interrupted and not tuned.config_file.exists()
@@ -165,7 +165,7 @@ class FineTuning:
         from bitspike import conversion
 
         teacher = ann.ended().model()
-        student = conversion.with_weights_of(teacher.state_dict(), config)
+        student = conversion.with_weights_of(teacher.state_dict(), config, network_of)
         return self._finetuned(config, teacher, student)
 
     def _finetuned(self, config: TrainConfig, teacher: nn.Module, student: nn.Module) -> Quantized:
