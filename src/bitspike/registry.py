@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from bitspike.errors import UserError, closest
+from bitspike.importing import imported, is_import_path
 
 __all__ = ["Registry"]
 
@@ -26,10 +27,12 @@ class Registry(Mapping[str, T]):
 
     Args:
         thing: what they are, in the word that a refusal uses.
+        own: says the class that one of the user's own is a subclass of. `find` then takes its import path too,
+            ``package.module:Class``, which runs the user's code.
     """
 
-    def __init__(self, thing: str) -> None:
-        self.thing = thing
+    def __init__(self, thing: str, own: Callable[[], type[Any]] | None = None) -> None:
+        self.thing, self._own = thing, own
         self._known: dict[str, T] = {}
 
     def register(self, name: str, value: T) -> T:
@@ -44,14 +47,21 @@ class Registry(Mapping[str, T]):
         return value
 
     def find(self, name: str) -> T:
-        """What is known as ``name``.
+        """What is known as ``name``, or lies there.
 
         Raises:
             UserError: nothing is; the line names what there is.
         """
-        if name not in self._known:
+        if name in self._known:
+            return self._known[name]
+        if self._own is None:
             raise UserError(self.thing, name, closest(str(name), self._known))
-        return self._known[name]
+        if not is_import_path(name):
+            raise UserError(self.thing, name, f"{closest(name, self._known)}; or package.module:Class of your own")
+        base, found = self._own(), imported(self.thing, name)
+        if not (isinstance(found, type) and issubclass(found, base)):
+            raise UserError(self.thing, name, f"want a subclass of {base.__module__}.{base.__name__}")
+        return found  # type: ignore[return-value]  # a registry that says its class holds such classes
 
     @contextmanager
     def added(self, name: str, value: T) -> Iterator[T]:

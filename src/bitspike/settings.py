@@ -5,9 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar, Self, get_args
 
-from pydantic import BaseModel, ConfigDict, ValidationError, ValidationInfo, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_serializer,
+)
 
 from bitspike.errors import UserError
+from bitspike.importing import import_path
 from bitspike.registry import Registry
 
 __all__ = ["Settings", "Strict", "first_mistake"]
@@ -62,9 +71,13 @@ class Settings(Strict):
         """Settings from what a config says: settings, the name of a kind, or a mapping of its ``kind`` and fields.
 
         Raises:
-            UserError: an unknown kind, a setting that the kind does not read, or a value that does not fit.
+            UserError: an unknown kind, a setting that the kind does not read, a value that does not fit, or settings of
+                a class that no config can name.
         """
         if isinstance(raw, cls):
+            if raw.named is None:
+                wanted = f"want a class that can be imported, or one that is registered as {cls.thing}.kind"
+                raise UserError(cls.thing, type(raw).__qualname__, wanted)
             return raw
         if isinstance(raw, str):
             raw = {"kind": raw}
@@ -75,12 +88,32 @@ class Settings(Strict):
         for name, value in given.items():
             if name not in chosen.model_fields:
                 reads = ", ".join(chosen.names()) or "no settings"
-                wanted = f"{cls.thing}.kind={given['kind']} does not read it; it reads {reads}"
+                own = chosen.model_fields["kind"]
+                kind = given["kind"] if own.is_required() else own.default
+                wanted = f"{cls.thing}.kind={kind} does not read it; it reads {reads}"
                 raise UserError(f"{cls.thing}.{name}", value, wanted)
+        if not chosen.model_fields["kind"].is_required():
+            del given["kind"]  # the class was found by it, maybe by its import path
         try:
             return chosen.model_validate(given)
         except ValidationError as wrong:
             raise first_mistake(wrong, cls.thing) from wrong
+
+    @property
+    def named(self) -> str | None:
+        """How a config names the kind: a class of the user's own by its import path, so that every command finds it.
+
+        ``None`` where it cannot be imported and is not registered.
+        """
+        registered = self.kind if self.kinds.get(self.kind) is type(self) else None
+        if registered and type(self).__module__.startswith("bitspike."):
+            return registered
+        return import_path(type(self)) or registered
+
+    @model_serializer(mode="wrap")
+    def _as_named(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        written: dict[str, Any] = write(self)
+        return written | {"kind": self.named} if "kind" in written else written
 
     @classmethod
     def names(cls) -> list[str]:

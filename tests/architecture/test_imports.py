@@ -16,7 +16,7 @@ import pytest
 
 PACKAGE = Path(__file__).parents[2] / "src" / "bitspike"
 
-GROUND = {"__init__", "bits", "intmath", "files", "errors", "places", "registry", "settings", "stopping"}
+GROUND = {"__init__", "bits", "errors", "files", "importing", "intmath", "places", "registry", "settings", "stopping"}
 BELOW_MODELS = GROUND | {"neurons", "quant", "layers", "frontend"}
 BELOW_TRAINING = BELOW_MODELS | {"models", "data", "ir", "costs", "lowering"}
 BELOW_RECIPES = BELOW_TRAINING | {"training", "conversion"}
@@ -28,8 +28,9 @@ MAY_IMPORT: dict[str, set[str]] = {
     "places": {"errors"},
     "intmath": {"errors"},
     "files": {"errors"},
-    "registry": {"errors"},
-    "settings": {"errors", "registry"},
+    "importing": {"errors"},
+    "registry": {"errors", "importing"},
+    "settings": {"errors", "importing", "registry"},
     "bits": {"errors", "files"},
     "__init__": {"bits", "errors"},
     # learning wing

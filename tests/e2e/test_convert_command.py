@@ -247,7 +247,7 @@ def test_a_network_of_ones_own(bitspike: Command, tmp_path: Path) -> None:
     refused(bitspike("convert", "own_nets:ceiled", "--dataset", "digits", *edits), "max pool 2", "ceil_mode")
     refused(bitspike("convert", "own_nets:make"), "--dataset")
     refused(bitspike("convert", "own_nets:make", "--dataset", "nope"), "nope")
-    refused(bitspike("convert", "own_nets:none", "--dataset", "digits"), "cannot be made")
+    refused(bitspike("convert", "own_nets:none", "--dataset", "digits"), "cannot be imported", "none")
     assert [path.name for path in Path("runs").iterdir()] == [Path(found["folder"]).name]
 
 

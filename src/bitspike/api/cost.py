@@ -8,7 +8,6 @@ from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bitspike.api.own import own_network, users_code
 from bitspike.api.run import Run, load_run
 from bitspike.api.sources import is_file, is_run
 from bitspike.bits import BitPlan, Bits
@@ -16,6 +15,7 @@ from bitspike.costs import Activity, CostReport, EnergyModel
 from bitspike.costs import cost as cost_of
 from bitspike.errors import UserError, closest
 from bitspike.files import read_json
+from bitspike.importing import is_import_path, users_code
 from bitspike.ir import FrozenGraph, Graph, load
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ def cost(
     shape = _checked_shape(image_shape)
     if isinstance(found, FrozenGraph | Graph):
         graph = found if isinstance(found, Graph) else found.graph
-    elif isinstance(found, str) and ":" not in found:
+    elif isinstance(found, str) and not is_import_path(found):
         graph = _of_registry(found, _plan(bits, plan), shape, classes, channels)
     else:
         _refuse(made, label)
@@ -155,7 +155,7 @@ def _of_registry(
 def _of_own(source: str | nn.Module, plan: BitPlan | None, shape: tuple[int, int, int]) -> Graph:
     """Of the user's network, which stays as it is."""
     from bitspike.lowering import lower
-    from bitspike.models import apply_weight_bits
+    from bitspike.models import apply_weight_bits, own_network
 
     with users_code():
         model = own_network(source) if isinstance(source, str) else deepcopy(source)

@@ -1,54 +1,51 @@
-"""A network of one's own, as ``package.module:function``: the user's code, run by design."""
+"""The network that a config names, where it may be one of the user's own."""
 
 from __future__ import annotations
 
-import importlib
-import os
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stdout
 from typing import TYPE_CHECKING
 
-from bitspike.api.train import configured
 from bitspike.errors import UserError
+from bitspike.importing import is_import_path, users_code
 
 if TYPE_CHECKING:
     from torch import nn
 
     from bitspike.training import TrainConfig
 
-__all__ = ["own_config", "own_network", "users_code"]
+__all__ = ["adopted", "network_of", "own_config"]
 
 
-@contextmanager
-def users_code() -> Iterator[None]:
-    """While it runs, modules of the working folder can be imported, and what is printed goes to stderr: it is no part
-    of a result."""
-    here = os.getcwd()
-    sys.path.insert(0, here)
-    try:
-        with redirect_stdout(sys.stderr):
-            yield
-    finally:
-        sys.path.remove(here)
-
-
-def own_network(target: str) -> nn.Module:
-    """What ``package.module:function`` returns, called without arguments (within `users_code`).
+def network_of(config: TrainConfig) -> nn.Module:
+    """A fresh network of the config, initialised from its seed.
 
     Raises:
-        UserError: there is no such module or function, it fails, or it returns no network.
+        UserError: no such network, one that was given as an object, or a config that does not fit it.
     """
-    from torch import nn
+    import torch
 
-    module, _, function = target.partition(":")
-    try:
-        model = getattr(importlib.import_module(module), function)()
-    except (Exception, SystemExit) as wrong:
-        raise UserError("model", target, f"cannot be made: {type(wrong).__name__}: {wrong}") from wrong
-    if not isinstance(model, nn.Module):
-        raise UserError("model", target, f"it returned {type(model).__name__}; want an nn.Module")
-    return model
+    from bitspike.models import own_network
+    from bitspike.training.setup import fitted, make_model
+
+    if not is_import_path(config.model):
+        return make_model(config)
+    torch.manual_seed(config.seed)
+    return fitted(adopted(own_network(config.model), config), config)
+
+
+def adopted(model: nn.Module, config: TrainConfig) -> nn.Module:
+    """A network of the house: a plain one is copied, with the config's neurons in place of its ReLUs.
+
+    Raises:
+        UserError: a layer or an operator that has no counterpart, with its path in the model.
+    """
+    from bitspike import conversion
+    from bitspike.neurons import BaseNode, make_node
+    from bitspike.training.setup import encoder_of
+
+    if any(isinstance(module, BaseNode) for module in model.modules()):
+        return model
+    with users_code():
+        return conversion.adopt(model, lambda: make_node(config.neuron, config.bits), encoder_of(config))
 
 
 def own_config(label: str, dataset: str | None) -> TrainConfig:
@@ -58,6 +55,7 @@ def own_config(label: str, dataset: str | None) -> TrainConfig:
         UserError: no data set is named.
     """
     from bitspike import conversion
+    from bitspike.api.train import configured
 
     if dataset is None:
         raise UserError("--dataset", None, "want what your network classifies; see `bitspike data list`")

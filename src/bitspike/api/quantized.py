@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bitspike.api.converted import Quantized
-from bitspike.api.own import own_config, own_network, users_code
+from bitspike.api.own import network_of, own_config
 from bitspike.api.run import Run, load_run
 from bitspike.api.sources import is_run
 from bitspike.api.train import configured, run_name
 from bitspike.errors import UserError
+from bitspike.importing import is_import_path, users_code
 from bitspike.places import run_folder
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ class FineTuning:
         if not isinstance(source, str | Path):
             return self._of_own(source, type(source).__name__)
         text = str(source)
-        if ":" in text and not is_run(text):
+        if is_import_path(text) and not is_run(text):
             return self._of_own(text, text)
         if is_run(text) or os.sep in text or (os.path.isdir(text) and text not in recipes.RECIPES):
             return self._of_run(Path(text))
@@ -76,6 +77,7 @@ class FineTuning:
         from torch import nn
 
         from bitspike import conversion
+        from bitspike.models import own_network
         from bitspike.neurons import make_node
         from bitspike.training.setup import encoder_of
 
@@ -92,7 +94,6 @@ class FineTuning:
 
     def _of_run(self, path: Path) -> Quantized:
         from bitspike import conversion, recipes
-        from bitspike.training.setup import make_model
 
         self._no_dataset(path)
         if self.ann is not None:
@@ -113,12 +114,11 @@ class FineTuning:
         config = self._new(configured(tuned.model_copy(update=same), self.edits))
         if (config.mean, config.std) != (pixels := (ann.mean, ann.std)):
             raise UserError("mean and std", (config.mean, config.std), f"{path} was trained with {pixels}")
-        self.check(config, make_model(config))
+        self.check(config, network_of(config))
         return self._with_weights_of(run, config)
 
     def _of_recipe(self, recipe: str) -> Quantized:
         from bitspike import training
-        from bitspike.training.setup import make_model
 
         self._no_dataset(recipe)
         config = configured(recipe, self.edits)
@@ -126,7 +126,7 @@ class FineTuning:
             raise UserError("recipe", recipe, "want one of q-relu neurons: spikezip-...")
         self._new(config)
         path = self.ann or self.runs_dir / f"{recipe}-ann-seed{config.seed}"
-        self.check(config, make_model(config))
+        self.check(config, network_of(config))
         tuned, ann = self._run(config).files, training.RunFolder(path)
         interrupted = ann.config_file.exists() and not ann.result_file.exists()
         first = interrupted and not tuned.config_file.exists()
@@ -161,7 +161,7 @@ class FineTuning:
         from bitspike import conversion
 
         teacher = ann.ended().model()
-        student = conversion.with_weights_of(teacher.state_dict(), config)
+        student = conversion.with_weights_of(teacher.state_dict(), config, network_of)
         return self._finetuned(config, teacher, student)
 
     def _finetuned(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from bitspike.api.images import Split, images_of
 from bitspike.errors import UserError
 from bitspike.files import read_json
+from bitspike.importing import is_import_path
 
 if TYPE_CHECKING:
     from torch import nn
@@ -82,19 +84,21 @@ class Run:
         Raises:
             UserError: no checkpoint, or one that is broken or of another network.
         """
+        from bitspike.api.own import network_of
         from bitspike.training.trained import trained_model
 
-        return trained_model(self.files)
+        return trained_model(self.files, network_of)
 
     def graph(self) -> Graph:
         """The structural graph: shapes, steps and bits of every layer, those that were learned where they were."""
         import torch
 
-        from bitspike.training.setup import graph_of, make_model
+        from bitspike.api.own import network_of
+        from bitspike.training.setup import graph_of
 
         config = self.files.read_learned()
-        with torch.device("meta"):  # shapes are enough
-            return graph_of(config, make_model(config))
+        with nullcontext() if is_import_path(config.model) else torch.device("meta"):  # where shapes are enough
+            return graph_of(config, network_of(config))
 
     def activity(self) -> Activity | None:
         """Spikes and synaptic operations as they were counted after training; ``None`` while it has not ended.

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bitspike.api.own import network_of
 from bitspike.api.run import Run
 from bitspike.api.sources import path_of
+from bitspike.importing import is_import_path, users_code
 from bitspike.places import checked_place, refuse_taken, run_folder
 
 if TYPE_CHECKING:
@@ -48,8 +51,11 @@ def train(
     from bitspike import training
 
     config = configured(recipe, edits)
+    own = is_import_path(config.model)
     folder = training.RunFolder(run_folder(runs_dir, run_name(config) if name is None else name))
-    training.train(config, folder, path_of(data_dir), resume=resume, observer=observer)
+    with users_code() if own else nullcontext():
+        model = network_of(config) if own else None
+        training.train(config, folder, path_of(data_dir), resume=resume, observer=observer, model=model)
     return Run(folder.path, config, path_of(data_dir))
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from torch import Tensor, nn
@@ -34,13 +34,18 @@ def finetune_config(ann: TrainConfig) -> TrainConfig:
     return ann.model_copy(update=changes)
 
 
-def with_weights_of(ann: Mapping[str, Tensor] | nn.Module, config: TrainConfig) -> nn.Module:
+def with_weights_of(
+    ann: Mapping[str, Tensor] | nn.Module,
+    config: TrainConfig,
+    network: Callable[[TrainConfig], nn.Module] = make_model,
+) -> nn.Module:
     """The config's network of Q-ReLUs with the weights of a trained network of ReLUs.
 
     Args:
         ann: the state of a network of the same config but for its neurons, or a network of one's own, made of
             `bitspike.neurons.QReLU` already (`bitspike.conversion.adopt`).
         config: of the fine-tuning. Step sizes, of weights that it quantizes and of Q-ReLUs, start anew.
+        network: makes a fresh one of a config.
 
     Raises:
         UserError: the state is of another network.
@@ -52,7 +57,7 @@ def with_weights_of(ann: Mapping[str, Tensor] | nn.Module, config: TrainConfig) 
     else:
         layers = {name: {k: v for k, v in widths.items() if k != "w"} for name, widths in config.layers.items()}
         in_floats = {"bits": replace(config.bits, w=FULL_PRECISION), "layers": {n: w for n, w in layers.items() if w}}
-        model = make_model(config.model_copy(update=in_floats))
+        model = network(config.model_copy(update=in_floats))
         fresh = {name for name in model.state_dict() if name.endswith(".step_size")}
         for name in sorted((model.state_dict().keys() ^ ann.keys()) - fresh):
             raise UserError("network of ReLUs", name, f"is not in both it and {config.model}, which it is to become")

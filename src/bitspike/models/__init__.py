@@ -2,6 +2,7 @@
 
 from bitspike.models.blocks import MSBasicBlock, SEWBasicBlock, SEWBottleneck, SparseBasicBlock, SpikingBasicBlock
 from bitspike.models.morph import morph
+from bitspike.models.own import own_network
 from bitspike.models.registry import MODELS, apply_plan, apply_weight_bits, build_model
 from bitspike.models.resnet import ResNet
 from bitspike.models.vgg import VGG
@@ -19,4 +20,5 @@ __all__ = [
     "apply_weight_bits",
     "build_model",
     "morph",
+    "own_network",
 ]

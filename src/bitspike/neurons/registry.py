@@ -25,7 +25,7 @@ __all__ = [
     "one_bit",
 ]
 
-NEURONS: Registry[type[NeuronSettings]] = Registry("neuron.kind")
+NEURONS: Registry[type[NeuronSettings]] = Registry("neuron.kind", own=lambda: NeuronSettings)
 
 
 class NeuronSettings(Settings):
@@ -74,7 +74,7 @@ class FiringSettings(SpikingSettings):
 
     Attributes:
         v_threshold: height of one level; ``None`` is the kind's own.
-        surrogate_function: name of the gradient; ``None`` is the neuron's own.
+        surrogate_function: name of the gradient, or ``package.module:Class`` of your own; ``None`` is the neuron's.
         detach_reset: keep the gradient out of the reset.
     """
 
@@ -87,7 +87,7 @@ class FiringSettings(SpikingSettings):
         """The surrogate that is named.
 
         Raises:
-            UserError: there is none of that name.
+            UserError: there is none of that name or import path.
         """
         return None if self.surrogate_function is None else surrogate(self.surrogate_function)
 

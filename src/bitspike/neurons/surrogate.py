@@ -133,7 +133,7 @@ class PassThrough(Surrogate):
         return grad * (staircase.scale / staircase.v_threshold)
 
 
-SURROGATES: Registry[type[Surrogate]] = Registry("surrogate_function")
+SURROGATES: Registry[type[Surrogate]] = Registry("surrogate_function", own=lambda: Surrogate)
 SURROGATES.register("atan", ATan)
 SURROGATES.register("sigmoid", Sigmoid)
 SURROGATES.register("triangle", Triangle)
@@ -144,8 +144,16 @@ SURROGATES.register("pass-through", PassThrough)
 
 
 def surrogate(name: str) -> Surrogate:
-    """The surrogate called ``name``, with its default shape."""
-    return SURROGATES.find(name)()
+    """The surrogate called ``name``, or of that import path, with its default shape.
+
+    Raises:
+        UserError: there is none, or it cannot be made without arguments.
+    """
+    kind = SURROGATES.find(name)
+    try:
+        return kind()
+    except Exception as wrong:
+        raise UserError(SURROGATES.thing, name, f"cannot be made: {type(wrong).__name__}: {wrong}") from wrong
 
 
 def _positive(name: str, value: float) -> float:

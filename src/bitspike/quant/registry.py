@@ -12,7 +12,7 @@ from bitspike.settings import Settings
 
 __all__ = ["QUANTIZERS", "QuantizerSettings", "quantizer_settings"]
 
-QUANTIZERS: Registry[type[QuantizerSettings]] = Registry("quantizer.kind")
+QUANTIZERS: Registry[type[QuantizerSettings]] = Registry("quantizer.kind", own=lambda: QuantizerSettings)
 
 
 class QuantizerSettings(Settings):

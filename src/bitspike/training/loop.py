@@ -28,7 +28,7 @@ from bitspike.training.methods import Objective, ParameterGroup, Training, metho
 from bitspike.training.optimizer import lr_at, make_optimizer, set_lr
 from bitspike.training.result import describe_run
 from bitspike.training.run_folder import RunFolder
-from bitspike.training.setup import Images, graph_of, load_images, make_model
+from bitspike.training.setup import Images, as_named, graph_of, load_images, make_model
 
 __all__ = ["Observer", "train"]
 
@@ -68,7 +68,8 @@ def train(
         data_dir: of the data sets; see `bitspike.data.load`.
         resume: go on from the checkpoint in ``folder``.
         observer: is told of each step and epoch.
-        model: what to train, where it is not a fresh network of the config (`bitspike.training.setup.prepared`).
+        model: what to train, where it is not a fresh network of the config (`bitspike.training.setup.prepared`). The
+            run names the class of one that is not the config's; give its import path as ``config.model`` instead.
         teacher: a trained network, for the methods that learn from one.
 
     Returns:
@@ -78,6 +79,7 @@ def train(
         UserError: what the user can mend: data, disk, a config that does not fit, a loss that is no number.
     """
     accelerator = require("accelerate", "train").Accelerator(mixed_precision="no")  # `_one_step` casts by itself
+    config = config if model is None else as_named(config, model)
     main = accelerator.is_main_process
     if main or resume:
         folder.check(config, resume)  # before images are read

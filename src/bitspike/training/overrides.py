@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import difflib
 import json
-from collections.abc import Iterable, Iterator
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
 from bitspike.errors import UserError, closest
+from bitspike.importing import is_import_path
+from bitspike.neurons import NEURONS
+from bitspike.quant import QUANTIZERS
 from bitspike.settings import Settings, first_mistake
 from bitspike.training.config import TrainConfig
 from bitspike.training.methods import METHODS
 from bitspike.training.migrate import MOVED
 
-__all__ = ["override", "parse_config"]
+__all__ = ["edits_of", "override", "parse_config"]
 
 
 def override(config: TrainConfig, edits: Iterable[str]) -> TrainConfig:
@@ -23,7 +28,7 @@ def override(config: TrainConfig, edits: Iterable[str]) -> TrainConfig:
     Of a section that comes in kinds (``neuron``, ``quantizer``) the kind is taken first: another one keeps those of the
     config's settings that it reads too, and what is set and not read by it is refused. A key of a training method that
     the config has not (``methods.annealed-sign.last=5``) adds it with its defaults; ``methods.annealed-sign=null``
-    leaves it out.
+    leaves it out. A ``model`` of one's own leaves out the ``channels`` of the config's.
 
     Raises:
         UserError: an unknown key, or a value that does not fit it.
@@ -32,17 +37,20 @@ def override(config: TrainConfig, edits: Iterable[str]) -> TrainConfig:
     raw, known = config.model_dump(mode="json"), [*_keys(config), *_method_keys()]
     chosen = {name: value for name, value in config if isinstance(value, Settings)}
     for name, settings in chosen.items():
-        kinds = [value for key, value in split if key in (name, f"{name}.kind")]
-        if kinds and kinds[-1] != settings.kind:
+        kinds = [value for key, value in split if key in ((name,), (name, "kind"))]
+        if kinds and kinds[-1] != settings.named:
             raw[name] = settings.turned_into(str(kinds[-1]))
+    if any(key == ("model",) and is_import_path(str(value)) for key, value in split):
+        raw["channels"] = None
     for key, value in split:
-        if key in MOVED:
-            raise UserError("--set key", key, f"it is {MOVED[key]} now")
-        *sections, last = key.split(".")
-        if key in chosen or (last == "kind" and ".".join(sections) in chosen):
+        dotted, (*sections, last) = ".".join(key), key
+        if dotted in MOVED:
+            raise UserError("--set key", dotted, f"it is {MOVED[dotted]} now")
+        if dotted in chosen or (last == "kind" and ".".join(sections) in chosen):
             continue
-        if key not in known and ".".join(sections) not in chosen:  # what a kind does not read it refuses itself
-            raise UserError("--set key", key, closest(key, known))
+        own = key[0] == "methods" and len(key) > 1 and is_import_path(key[1])
+        if dotted not in known and not own and ".".join(sections) not in chosen:  # what a kind does not read it refuses
+            raise UserError("--set key", dotted, _meant(dotted, known))
         section = raw
         for name in sections:
             if not isinstance(section.get(name), dict):
@@ -52,6 +60,37 @@ def override(config: TrainConfig, edits: Iterable[str]) -> TrainConfig:
         if section is raw["methods"] and value is None:
             del section[last]
     return parse_config(raw)
+
+
+def edits_of(config: TrainConfig) -> list[str]:
+    """Every key with its value, as `override` takes them: any recipe that is edited by all of them is this config."""
+    return [f"{key}={_text(value)}" for key, value in _flat(config.model_dump(mode="json"))]
+
+
+def _flat(raw: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Keys with dots; the names of ``layers`` have dots of their own, so that they stay together."""
+    for key, value in raw.items():
+        if prefix == "" and key == "methods":
+            yield key, {}  # none of those that are there, then these
+        if isinstance(value, dict) and value and prefix + key != "layers" and not _is_leaf(prefix):
+            yield from _flat(value, f"{prefix}{key}.")
+        elif prefix + key != "methods":
+            yield prefix + key, value
+
+
+def _is_leaf(prefix: str) -> bool:
+    """Whether keys below are those of a method, whose values are written as they are."""
+    return prefix.startswith("methods.") and prefix != "methods."
+
+
+def _text(value: Any) -> str:
+    """A value as `_split` reads it."""
+    if isinstance(value, str):
+        try:
+            json.loads(value)
+        except ValueError:
+            return value
+    return json.dumps(value)
 
 
 def parse_config(raw: Any) -> TrainConfig:
@@ -79,11 +118,32 @@ def _method_keys() -> Iterator[str]:
         yield from (f"methods.{name}.{key}" for key in method.settings_type.model_fields)
 
 
-def _split(edit: str) -> tuple[str, Any]:
-    """Key and value: JSON where it is JSON (numbers, true, null, lists), else the text itself."""
-    key, equals, text = edit.partition("=")
+def _meant(key: str, known: Sequence[str]) -> str:
+    """What may have been meant: of a bare word every key that ends in it, else the key that is most like it."""
+    rooms = (("neuron", NEURONS), ("quantizer", QUANTIZERS))
+    settings = [f"{name}.{read}" for name, kinds in rooms for kind in kinds.values() for read in kind.names()]
+    ends: dict[str, list[str]] = {}
+    for other in dict.fromkeys([*known, *settings]):
+        ends.setdefault(other.rsplit(".", 1)[-1], []).append(other)
+    like = difflib.get_close_matches(key, known, n=1)
+    word = next(iter(difflib.get_close_matches(key, ends, n=1)), "")
+    found = ends.get(key) or like or ends.get(word)
+    return f"did you mean {' or '.join(map(repr, found))}? {_NEXT}" if found else f"{closest(key, known)}; {_NEXT}"
+
+
+_NEXT = "train RECIPE --show prints all keys"
+
+
+def _split(edit: str) -> tuple[tuple[str, ...], Any]:
+    """Key, at its dots, and value: JSON where it is JSON (numbers, true, null, lists), else the text itself.
+
+    The import path of a method has dots of its own, and is one word of the key.
+    """
+    typed, equals, text = edit.partition("=")
     if not equals:
         raise UserError("--set", edit, "want key=value, for example epochs=5")
+    own = re.fullmatch(r"(methods)\.([\w.]*:\w*)(?:\.(.*))?", typed)
+    key = tuple(part for part in own.groups() if part is not None) if own else tuple(typed.split("."))
     try:
         return key, json.loads(text)
     except ValueError:

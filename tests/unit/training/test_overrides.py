@@ -24,7 +24,7 @@ from bitspike.recipes import RECIPES, recipe
 from bitspike.training import override
 from bitspike.training.methods import AnnealedSignSettings, SpikeRegulationSettings
 from bitspike.training.migrate import migrate
-from bitspike.training.overrides import parse_config
+from bitspike.training.overrides import edits_of, parse_config
 from bitspike.training.setup import make_model
 
 
@@ -91,6 +91,14 @@ def test_edits_reach_every_kind_of_value() -> None:
         ("methods=5", "methods: got 5"),
         ("reroute=true", "--set key: got 'reroute'; it is methods.paths-ensemble.reroute now"),
         ("loss.spike_lambda=1", "it is methods.spike-regulation.weight now"),
+        ("lr=1", "did you mean 'optimizer.lr'?"),
+        ("label_smoothing=0.1", "did you mean 'loss.label_smoothing'?"),
+        ("momentm=1", "did you mean 'optimizer.momentum'?"),
+        ("kind=sgd", "did you mean 'neuron.kind' or 'quantizer.kind' or 'optimizer.kind' or 'loss.kind'?"),
+        ("levels=4", "did you mean 'neuron.levels'?"),
+        ("weight=1", "'methods.spike-regulation.weight'?"),
+        ("zzz=1", "known: augment, "),
+        ("zzz=1", "train RECIPE --show prints all keys"),
     ],
 )
 def test_a_wrong_edit_is_one_line_that_names_it(edit: str, named: str) -> None:
@@ -115,6 +123,38 @@ def test_a_method_is_added_edited_and_left_out() -> None:
     again = override(added, ["methods.annealed-sign=null", "methods.annealed-sign.first=1"])
     assert again.methods == {"annealed-sign": AnnealedSignSettings(first=1)}
     assert override(config, ["methods={}"]).methods == {}
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_what_is_shown_makes_the_config_of_any_other(name: str) -> None:
+    shown = edits_of(recipe(name))
+    for other in ("digits-convnet", "qsnn-vggsnn-thin-fashion", "spikezip-convnet-digits"):
+        assert override(recipe(other), shown) == recipe(name)
+
+
+@pytest.mark.parametrize(
+    "edits",
+    [
+        ['layers={"features.0.0": {"w": 8}, "features.1": {"t": 1}}', "train_size=100"],
+        ["methods.annealed-sign.last=5", "optimizer.step_decay=[0.1, 3]", "optimizer.kind=sgd"],
+        ["dataset=1e3", "neuron.surrogate_function=true", "augment=crop4,flip"],
+        ["model=here:net", "channels=null", "neuron.v_reset=null"],
+    ],
+)
+def test_what_is_shown_is_what_was_edited(edits: list[str]) -> None:
+    try:
+        config = override(recipe("digits-convnet"), edits)
+    except UserError:  # true is no name, 1e3 is no text: only quoted they are
+        config = override(recipe("digits-convnet"), ['dataset="1e3"', 'neuron.surrogate_function="true"'])
+    assert override(recipe("adaptive-resnet8-thin-fashion"), edits_of(config)) == config
+
+
+def test_a_network_of_ones_own_has_no_channels_of_the_recipe() -> None:
+    config = recipe("fashion-convnet")
+    assert config.channels is not None
+    assert override(config, ["model=here:net"]).channels is None
+    assert override(config, ["channels=4,4,4", "model=here:net"]).channels == (4, 4, 4)
+    assert override(config, ["model=vgg9"]).channels == config.channels
 
 
 def test_an_unknown_recipe_is_refused() -> None:
@@ -200,7 +240,8 @@ def test_a_kind_from_outside_is_set_as_any_other() -> None:
         with pytest.raises(UserError, match=r"neuron\.kind=mine does not read it; it reads .*, detach_reset, foo"):
             override(config, ["neuron.tau=2"])
     with pytest.raises(UserError, match=r"neuron\.kind: got 'mine'"):
-        parse_config(config.model_dump(mode="json"))
+        override(recipe("digits-convnet"), ["neuron.kind=mine"])
+    assert parse_config(config.model_dump(mode="json")) == config, "it is written by its import path"
 
 
 # What earlier versions wrote

@@ -1,7 +1,8 @@
 """What a paper adds to training, behind one protocol: the loop calls it, and knows none by name.
 
 A method is one file: its settings, a class, and one line that registers it. A config names it under ``methods``, the
-command edits it with ``--set methods.NAME.KEY=VALUE``, and leaves it out with ``--set methods.NAME=null``.
+command edits it with ``--set methods.NAME.KEY=VALUE``, and leaves it out with ``--set methods.NAME=null``. One that is
+not registered is named by its import path, ``methods.package.module:Class.KEY=VALUE``.
 """
 
 from __future__ import annotations
@@ -149,8 +150,8 @@ class Method(Generic[S]):
         """Takes up the `state` of a checkpoint."""
 
 
-METHODS: Registry[type[Method[Any]]] = Registry("method")
-"""The training methods by name."""
+METHODS: Registry[type[Method[Any]]] = Registry("method", own=lambda: Method)
+"""The training methods by name; `find` takes the import path of one's own too."""
 
 
 def methods_of(config: TrainConfig) -> dict[str, Method[Any]]:
@@ -164,7 +165,10 @@ def settings_of(name: str, given: Any) -> MethodSettings:
     Raises:
         UserError: an unknown method or key, or a value that does not fit it.
     """
-    wanted: type[MethodSettings] = METHODS.find(name).settings_type
+    method = METHODS.find(name)
+    wanted: type[MethodSettings] | None = getattr(method, "settings_type", None)
+    if wanted is None:
+        raise UserError(METHODS.thing, name, f"{method.__name__} must say its settings_type")
     if isinstance(given, wanted):
         return given
     if not isinstance(given, Mapping):
