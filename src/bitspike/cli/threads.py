@@ -1,12 +1,9 @@
 """The command's threads on a machine that it shares.
 
-Torch starts a thread for each core, and a thread that waits for the others spins, for milliseconds. Where other work
-holds a core, the thread that it belongs to comes late and all others spin for nothing: training took three times as
-long and more. So threads of this process sleep after a short wait, which costs nothing where the cores are free
-(docs/adr/0015-threads.md has the times). Fewer threads would not be faster, but where a container's quota gives fewer
-cores than it shows: there, a thread for each core of the quota.
-
-What the user has set is left as it is: ``OMP_NUM_THREADS``, ``GOMP_SPINCOUNT``, ``OMP_WAIT_POLICY``.
+Torch starts a thread for each core, and one that waits for the others spins, for milliseconds. Where other work holds a
+core, its thread comes late and all others spin for nothing: training took three times as long. So threads sleep after a
+short wait, which costs nothing where the cores are free (docs/adr/0015-threads.md has the times). Only where a quota
+gives fewer cores than it shows are there fewer threads. OMP_NUM_THREADS, GOMP_SPINCOUNT and OMP_WAIT_POLICY stay.
 """
 
 from __future__ import annotations
