@@ -79,6 +79,8 @@ def train(
     run.open(resume)
     run.all_epochs()
     result = run.finish() if accelerator.is_main_process else {}
+    del run  # it holds the wrapper of the network, and that the group of processes, whose threads abort a late exit
+    accelerator.free_memory()
     accelerator.wait_for_everyone()  # no process leaves while another still talks to it
     accelerator.end_training()
     return result
