@@ -82,6 +82,11 @@ KINDS = (  # files, what they hold, the command that writes such a file
         "python -m claims.gradients_004",
     ),
     ("benchmarks/train_step.json", "time of a training step beside SpikingJelly's and the ANN's", "make bench"),
+    (
+        "benchmarks/threads.json",
+        "time of a training by how its waiting threads wait, beside other work",
+        "python benchmarks/threads.py",
+    ),
 )
 RECORDS = ("command", "seed", "machine", "commit", "versions")
 ALSO = {"seeds": "seed", "bitspike": "versions", "version": "versions"}

@@ -1,7 +1,7 @@
 """The command's threads on a machine that it shares.
 
 Torch starts a thread for each core, and one that waits for the others spins, for milliseconds. Where other work holds a
-core, its thread comes late and all others spin for nothing: training took three times as long. So threads sleep after a
+core, its thread comes late and all others spin for nothing: some runs took many times as long. So threads sleep after a
 short wait, which costs nothing where the cores are free (docs/adr/0015-threads.md has the times). Only where a quota
 gives fewer cores than it shows are there fewer threads. OMP_NUM_THREADS, GOMP_SPINCOUNT and OMP_WAIT_POLICY stay.
 """

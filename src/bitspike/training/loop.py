@@ -91,6 +91,8 @@ def train(
         run.open(resume)
         run.all_epochs()
         result = run.finish() if main else {}
+        del run  # it holds the wrapper of the network, and that the group of processes, whose threads abort a late exit
+        accelerator.free_memory()
     accelerator.wait_for_everyone()  # no process leaves while another still talks to it
     accelerator.end_training()
     return result

@@ -1,9 +1,9 @@
 """Two processes give what one gives at the same global batch.
 
 Without batch norm, gradients and losses agree to 1e-6 (the sums run in another order; the networks compute in double,
-where that moves no current across a threshold). Batch norm keeps its statistics
-per process, as everywhere in PyTorch: there, two processes equal one process that runs the two halves apart and
-averages their gradients. Both statements are tested.
+where that moves no current across a threshold). Batch norm keeps its statistics per process, as everywhere in PyTorch:
+there, two processes equal one process that runs the two halves apart and averages their gradients. Both statements are
+tested.
 """
 
 from __future__ import annotations
@@ -40,6 +40,8 @@ if accelerator.is_main_process:
     from safetensors.torch import save_file
     grads = {n: p.grad for n, p in accelerator.unwrap_model(model).named_parameters()}
     save_file({**grads, "loss": value}, sys.argv[2])
+del model, loss  # as `bitspike.training.train` does: the group of processes must not outlive its end
+accelerator.free_memory()
 accelerator.wait_for_everyone()
 accelerator.end_training()
 """
