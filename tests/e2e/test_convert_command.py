@@ -22,6 +22,9 @@ OWN = """
 import torch
 from torch import nn
 
+from bitspike.layers import Encoder, OverTime
+from bitspike.neurons import QReLU
+
 
 def make():
     torch.manual_seed(0)
@@ -54,6 +57,11 @@ def ceiled():
     return nn.Sequential(
         nn.Conv2d(1, 4, 3), nn.ReLU(), nn.MaxPool2d(3, 2, ceil_mode=True), nn.Flatten(), nn.Linear(36, 10)
     )
+
+
+def encoded():
+    conv, head = OverTime(nn.Conv2d(1, 4, 3)), OverTime(nn.Flatten(), nn.Linear(144, 10))
+    return nn.Sequential(Encoder(mean=0.5), conv, QReLU(8), head)
 
 
 def number():
@@ -339,6 +347,14 @@ def test_a_mean_that_no_pixels_have_is_one_line(
 ) -> None:
     (tmp_path / "own_nets.py").write_text(OWN)
     refused(bitspike("convert", "own_nets:make", "--dataset", "digits", *SMALL, *options), *named)
+    assert not Path("runs").exists()
+
+
+def test_a_network_with_an_encoder_says_its_mean_itself(bitspike: Command, tmp_path: Path) -> None:
+    (tmp_path / "own_nets.py").write_text(OWN)
+    own = ("convert", "own_nets:encoded", "--dataset", "digits", *SMALL)
+    refused(bitspike(*own, "--mean", "0.5"), "mean and std", "an Encoder of its own")
+    refused(bitspike(*own), "step size of a q-relu", "train first")
     assert not Path("runs").exists()
 
 
