@@ -5,6 +5,7 @@ import torch
 from torch import nn
 
 from bitspike import BitPlan, Bits, UserError
+from bitspike.layers import Encoder, OverTime
 from bitspike.lowering import lower
 from bitspike.models import build_model, morph
 from bitspike.neurons import QReLU, neuron_settings
@@ -102,3 +103,12 @@ def test_a_new_neuron_has_the_paths_of_its_sum():
 def test_max_pools_without_a_mean_pool_are_refused(pool):
     with pytest.raises(UserError, match="max pool 1"):
         morph(nn.Sequential(nn.Identity(), pool))
+
+
+@pytest.mark.parametrize("between", [(), (nn.BatchNorm2d(4),), (nn.Identity(), nn.AvgPool2d(1))])
+def test_a_max_pool_of_a_current_becomes_no_mean(between):
+    """The mean of a current is far from its maximum; that of spikes is near."""
+    layers = nn.Conv2d(3, 4, 3), *between, nn.MaxPool2d(2)
+    with pytest.raises(UserError, match=f"max pool 1.{1 + len(between)}: got 'a current'; wants spikes"):
+        morph(nn.Sequential(Encoder(), OverTime(*layers), QReLU(4)))
+    morph(nn.Sequential(Encoder(), OverTime(*layers[:-1]), QReLU(4), OverTime(nn.MaxPool2d(2))))
