@@ -93,11 +93,12 @@ class FineTuning:
         return self._finetuned(config, teacher, student)
 
     def _own_config(self, label: str) -> TrainConfig:
-        from bitspike import conversion
+        from bitspike import conversion, data
 
         if self.dataset is None:
             raise UserError("--dataset", None, "want what your network classifies; see `bitspike data list`")
-        own = {"recipe": label.replace(":", "-"), "model": label, "dataset": self.dataset, "channels": None}
+        shown = data.find_dataset(self.dataset).name
+        own = {"recipe": label.replace(":", "-"), "model": label, "dataset": shown, "channels": None}
         return conversion.finetune_config(configured("spikezip-convnet-digits-ann").model_copy(update=own))
 
     def _of_run(self, path: Path) -> Quantized:
@@ -191,9 +192,8 @@ class FineTuning:
 
     def _new(self, config: TrainConfig) -> TrainConfig:
         """The config, if its run can go where it is to go: before images are read and networks are made."""
-        place = self._run(config).folder
         if not self.resume:
-            refuse_taken(place)
+            refuse_taken(self._run(config).folder)
         return config
 
     def _observed(self, path: Path) -> AbstractContextManager[Observer | None]:
