@@ -51,9 +51,11 @@ def checked_file(option: str, path: str | Path) -> Path:
         UserError: it is a folder, or its folder is no place to write to.
     """
     text = os.fspath(path)
-    if not text or os.path.isdir(text):
+    if not text:
         raise UserError(option, text, "want the name of a file")
     _check_text(option, text)
+    if os.path.isdir(text):
+        raise UserError(option, text, "it is a folder; want the name of a file")
     _check_above(option, text, Path(text).parent)
     return Path(text)
 

@@ -52,12 +52,12 @@ def own_config(label: str, dataset: str | None) -> TrainConfig:
     """How a network of one's own is fine-tuned, where nothing else is said.
 
     Raises:
-        UserError: no data set is named.
+        UserError: no data set is named, or one that is unknown.
     """
-    from bitspike import conversion
+    from bitspike import conversion, data
     from bitspike.api.train import configured
 
     if dataset is None:
         raise UserError("--dataset", None, "want what your network classifies; see `bitspike data list`")
-    own = {"recipe": label.replace(":", "-"), "model": label, "dataset": dataset, "channels": None}
+    own = {"recipe": label.replace(":", "-"), "model": label, "dataset": data.find_dataset(dataset).name, "channels": None}
     return conversion.finetune_config(configured("spikezip-convnet-digits-ann").model_copy(update=own))
