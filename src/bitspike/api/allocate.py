@@ -10,6 +10,7 @@ from bitspike.api.run import Run, load_run
 from bitspike.api.sources import path_of
 from bitspike.api.train import configured
 from bitspike.bits import BitPlan
+from bitspike.files import at_home
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -161,4 +162,4 @@ def budget_of(
 def folder_of(recipe: str | TrainConfig, name: str | None, runs_dir: str | Path) -> Path:
     """Where a search goes."""
     called = recipe if isinstance(recipe, str) else recipe.recipe
-    return Path(runs_dir) / (name or f"{called}-allocated")
+    return at_home(runs_dir) / (name or f"{called}-allocated")

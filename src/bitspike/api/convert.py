@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 from bitspike.api.images import Split, images_of
 from bitspike.api.quantized import FineTuning, Observers
 from bitspike.api.run import Run
-from bitspike.api.sources import path_of
+from bitspike.api.sources import data_dir_of, path_of
 from bitspike.errors import UserError, closest
+from bitspike.files import at_home
 
 if TYPE_CHECKING:
     from torch import nn
@@ -126,7 +127,7 @@ def convert(
     from bitspike.data import find_dataset
 
     _check(method, steps, stop_when_settled)
-    data = path_of(data_dir) or (source.data_dir if isinstance(source, Run) else None)
+    data = path_of(data_dir) or data_dir_of(source)
 
     def check(config: TrainConfig, network: nn.Module) -> None:
         """Refuses what could not be converted, or checked, once it is trained."""
@@ -138,7 +139,7 @@ def convert(
             raise UserError("logits", logits, f"want {shown.num_classes}, one for each class of {config.dataset}")
         images_of(config, split, images, data)
 
-    tuning = FineTuning(edits, path_of(ann), dataset, name, Path(runs_dir), data, resume, observers, check)
+    tuning = FineTuning(edits, path_of(ann), dataset, name, at_home(runs_dir), data, resume, observers, check)
     quantized = tuning.of(source)
     run, config = quantized.run, quantized.run.config
     made = conversion.convert(

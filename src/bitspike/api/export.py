@@ -47,7 +47,7 @@ def export(
     from bitspike.api.backends import chosen
     from bitspike.backends import exporters
     from bitspike.costs import cost
-    from bitspike.files import write_atomically
+    from bitspike.files import at_home, write_atomically
 
     writer = chosen("to", to, exporters(), options)
     net = as_net(source)
@@ -55,6 +55,7 @@ def export(
     facts = dict(made.facts)
     if "flash_bytes_of_data" in facts:  # beside what the cost model counts
         facts = {"flash_bytes_counted": cost(net.graph).total.size_bytes, **facts}
+    folder = at_home(output)
     for file_name, content in made.files.items():
-        write_atomically(Path(output) / file_name, content)
-    return Exported(tuple(Path(output) / file_name for file_name in made.files), facts)
+        write_atomically(folder / file_name, content)
+    return Exported(tuple(folder / file_name for file_name in made.files), facts)

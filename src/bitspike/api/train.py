@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING
 from bitspike.api.own import network_of
 from bitspike.api.run import Run
 from bitspike.api.sources import path_of
+from bitspike.errors import UserError
+from bitspike.files import at_home, read_json
 from bitspike.importing import is_import_path, users_code
 
 if TYPE_CHECKING:
     from bitspike.training import Observer, TrainConfig
 
-__all__ = ["configured", "is_main_process", "run_name", "train"]
+__all__ = ["chosen", "config_of", "configured", "is_main_process", "run_name", "train"]
 
 
 def train(
@@ -38,7 +40,8 @@ def train(
         edits: ``key=value``, as ``--set`` has them: ``"bits=1/4/1"``, ``"optimizer.lr=0.01"``.
         name: of the run folder; by default recipe, bits and seed.
         runs_dir: where run folders go.
-        data_dir: where the data sets lie; ``None`` for ``$BITSPIKE_DATA``, else what `bitspike data list` says.
+        data_dir: where the data sets lie; ``None`` for ``$BITSPIKE_DATA``, else what `bitspike data list` says. The run
+            remembers it.
         resume: go on from the folder's last checkpoint; a run that was killed ends as if it had never stopped.
         observer: is told of each step and epoch (`bitspike.training.Observer`).
 
@@ -50,11 +53,12 @@ def train(
 
     config = configured(recipe, edits)
     own = is_import_path(config.model)
-    folder = training.RunFolder(Path(runs_dir) / (name or run_name(config)))
+    folder = training.RunFolder(at_home(runs_dir) / (name or run_name(config)))
+    data = path_of(data_dir) or (folder.data_dir() if resume else None)
     with users_code() if own else nullcontext():
         model = network_of(config) if own else None
-        training.train(config, folder, path_of(data_dir), resume=resume, observer=observer, model=model)
-    return Run(folder.path, config, path_of(data_dir))
+        training.train(config, folder, data, resume=resume, observer=observer, model=model)
+    return Run(folder.path, config, data)
 
 
 def configured(recipe: str | TrainConfig, edits: Iterable[str] = ()) -> TrainConfig:
@@ -66,6 +70,30 @@ def configured(recipe: str | TrainConfig, edits: Iterable[str] = ()) -> TrainCon
     from bitspike import recipes, training
 
     return training.override(recipes.recipe(recipe) if isinstance(recipe, str) else recipe, edits)
+
+
+def chosen(recipe: str | None, file: str | Path | None, edits: Iterable[str] = ()) -> TrainConfig:
+    """The config of a recipe or of a file (`config_of`), edited.
+
+    Raises:
+        UserError: both or none, or see `configured`.
+    """
+    if (recipe is None) == (file is None):
+        seen = None if recipe is None else recipe
+        raise UserError("recipe", seen, "want the name of a recipe (--list prints them) or --config FILE, one of them")
+    return configured(recipe if file is None else config_of(file), edits)  # type: ignore[arg-type]  # one is given
+
+
+def config_of(file: str | Path) -> TrainConfig:
+    """The config in a JSON file, as ``--show --json`` wrote it, or a run has it.
+
+    Raises:
+        UserError: it cannot be read, is no JSON, or no config; the line names the key.
+    """
+    from bitspike.training.migrate import migrate
+    from bitspike.training.overrides import parse_config
+
+    return parse_config(migrate(read_json(at_home(file))))
 
 
 def run_name(config: TrainConfig) -> str:

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 import bitspike
+from bitspike.cli import train_options as options
 from bitspike.cli.options import DataDir, Json, Resume, RunsDir, print_json
 
 __all__ = ["train"]
@@ -24,18 +25,15 @@ def _print_recipes(wanted: bool) -> None:
 
 
 def train(
-    recipe: Annotated[str, typer.Argument(help="Name of the recipe; --list prints them.")],
-    edits: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="Edit the recipe: bits=1/4/1, epochs=5, optimizer.lr=0.01."),
-    ] = None,
-    name: Annotated[
-        str | None, typer.Option("--name", help="Name of the run folder. Default: recipe, bits and seed.")
-    ] = None,
+    recipe: options.Recipe = None,
+    edits: options.Edits = None,
+    config: options.Config = None,
+    show: options.Show = False,
+    name: options.Name = None,
     runs_dir: RunsDir = Path("runs"),
     data_dir: DataDir = None,
     resume: Resume = False,
-    show: Annotated[
+    listed: Annotated[
         bool, typer.Option("--list", callback=_print_recipes, is_eager=True, help="Print the recipes and exit.")
     ] = False,
     as_json: Json = False,
@@ -43,20 +41,27 @@ def train(
     """Train a network, then print its test accuracy and its cost.
 
     The run folder receives config, metrics, checkpoint, activity, cost and result. A run that was killed goes on with
-    the same command and --resume, and ends as if it had never stopped.
+    the same command and --resume, and ends as if it had never stopped. docs/keys.md says what each key means. A value
+    package.module:name (a model, neuron, quantizer, surrogate or method of your own) runs your code, here and wherever
+    the run is used.
 
-    Example: bitspike train fashion-convnet --set bits=2/2/1 --data-dir ~/data
+    Examples: bitspike train fashion-convnet --set bits=2/2/1 --data-dir ~/data;
+    bitspike train digits-convnet --set model=examples.own_network:make_net --set bits=4/2/2
     """
     from rich.console import Console
 
     from bitspike import reports
-    from bitspike.api.train import configured, is_main_process, run_name
+    from bitspike.api.train import chosen, is_main_process, run_name
     from bitspike.cli.progress import ProgressBar
+    from bitspike.training import edits_of
 
-    config = configured(recipe, edits or [])
-    title = name or run_name(config)
+    made = chosen(recipe, config, edits or [])
+    if show:
+        print_json(made.model_dump(mode="json")) if as_json else typer.echo("\n".join(edits_of(made)))
+        return
+    title = name or run_name(made)
     with ProgressBar(title) as bar:
-        run = bitspike.train(config, name=title, runs_dir=runs_dir, data_dir=data_dir, resume=resume, observer=bar)
+        run = bitspike.train(made, name=title, runs_dir=runs_dir, data_dir=data_dir, resume=resume, observer=bar)
     if not is_main_process():
         return
     if as_json:

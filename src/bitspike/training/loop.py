@@ -73,12 +73,14 @@ def train(
         UserError: what the user can mend: data, disk, a config that does not fit, a loss that is no number.
     """
     accelerator = require("accelerate", "train").Accelerator(mixed_precision="no")  # `_one_step` casts by itself
-    images = load_images(config, data_dir)
     config = config if model is None else as_named(config, model)
+    images = load_images(config, data_dir)
     model = (model or make_model(config)).to(accelerator.device)
     graph = graph_of(config, model)  # refuses a plan that does not fit, before anything is written
     run = _Run(Training(config, folder, model, graph, teacher), images, accelerator, observer)
     run.open(resume)
+    if run.main:
+        folder.remember(data_dir)
     run.all_epochs()
     result = run.finish() if accelerator.is_main_process else {}
     accelerator.wait_for_everyone()  # no process leaves while another still talks to it

@@ -54,6 +54,7 @@ def describe_run(
         "counting": report.counting,
         "seconds": round(seconds, 1),
         "machine": machine_class(),
+        "threads": torch.get_num_threads(),
         "versions": {"bitspike": __version__, "torch": torch.__version__, "python": platform.python_version()},
     }
 
