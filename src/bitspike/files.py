@@ -10,7 +10,12 @@ from typing import Any
 
 from bitspike.errors import UserError
 
-__all__ = ["read_json", "safetensors_metadata", "write_atomically", "write_json"]
+__all__ = ["at_home", "read_json", "safetensors_metadata", "write_atomically", "write_json"]
+
+
+def at_home(path: str | Path) -> Path:
+    """``~`` is the user's home, and ``~name`` that of ``name``, as in a shell; where there is none the path stays."""
+    return Path(os.path.expanduser(path))
 
 
 def write_atomically(path: str | Path, content: bytes) -> None:

@@ -31,12 +31,12 @@ def checked_name(name: str) -> str:
 
 
 def checked_place(option: str, path: str | Path) -> Path:
-    """``path``, if there is a folder or one could be made.
+    """``path``, ``~`` as the user's home, if there is a folder or one could be made.
 
     Raises:
         UserError: it is empty or too long, has a control character in it, lies below a file, or may not be written to.
     """
-    text = os.fspath(path)
+    text = os.path.expanduser(path)
     if not text:
         raise UserError(option, text, "want a folder; . is the current one")
     _check_text(option, text)
@@ -45,12 +45,12 @@ def checked_place(option: str, path: str | Path) -> Path:
 
 
 def checked_file(option: str, path: str | Path) -> Path:
-    """``path``, if a file could be written there.
+    """``path``, ``~`` as the user's home, if a file could be written there.
 
     Raises:
         UserError: it is a folder, or its folder is no place to write to.
     """
-    text = os.fspath(path)
+    text = os.path.expanduser(path)
     if not text:
         raise UserError(option, text, "want the name of a file")
     _check_text(option, text)

@@ -12,7 +12,7 @@ from bitspike.api.images import Split, images_of
 from bitspike.api.look import Look
 from bitspike.api.quantized import FineTuning, Observers
 from bitspike.api.run import Run
-from bitspike.api.sources import path_of
+from bitspike.api.sources import data_dir_of, path_of
 from bitspike.errors import UserError, closest
 from bitspike.places import checked_name, checked_place
 from bitspike.stopping import kept
@@ -78,11 +78,11 @@ def convert(
     from bitspike.data import find_dataset
     from bitspike.training.lock import locked
 
-    checked_place("--runs-dir", runs_dir)
+    runs_dir = checked_place("--runs-dir", runs_dir)
     if name is not None:
         checked_name(name)
     _check(method, steps, stop_when_settled)
-    data = path_of(data_dir) or (source.data_dir if isinstance(source, Run) else None)
+    data = path_of(data_dir) or data_dir_of(source)
 
     def check(config: TrainConfig, network: nn.Module) -> None:
         """Refuses what could not be converted, or checked, once it is trained."""
@@ -96,7 +96,7 @@ def convert(
 
     look = Look(data, say)
     edits = (*edits, *_normalized(mean=mean, std=std))
-    tuning = FineTuning(edits, path_of(ann), dataset, name, Path(runs_dir), data, resume, observers, check, look)
+    tuning = FineTuning(edits, path_of(ann), dataset, name, runs_dir, data, resume, observers, check, look)
     quantized = tuning.of(source)
     with kept(quantized.run.folder), locked(quantized.run.folder):
         return converted(quantized, look, method, steps, images, split, stop_when_settled)

@@ -14,7 +14,7 @@ from bitspike.bits import BitPlan, Bits
 from bitspike.costs import Activity, CostReport, EnergyModel
 from bitspike.costs import cost as cost_of
 from bitspike.errors import UserError, closest
-from bitspike.files import read_json
+from bitspike.files import at_home, read_json
 from bitspike.importing import is_import_path, users_code
 from bitspike.ir import FrozenGraph, Graph, load
 
@@ -83,7 +83,7 @@ def cost(
     if isinstance(found, Run):
         _refuse({"--activity": activity}, label)
         return found.cost(counting, batch=batch, energy=energy)
-    measured = Activity.from_dict(read_json(activity)) if isinstance(activity, str | Path) else activity
+    measured = Activity.from_dict(read_json(at_home(activity))) if isinstance(activity, str | Path) else activity
     shape = _checked_shape(image_shape)
     if isinstance(found, FrozenGraph | Graph):
         graph = found if isinstance(found, Graph) else found.graph
@@ -99,7 +99,7 @@ def _found(path: str) -> Run | FrozenGraph | str:
     """The run or the network in integers that lies there, else the name itself."""
     if is_run(path):
         return load_run(path)
-    return load(path) if is_file(path) else path
+    return load(at_home(path)) if is_file(path) else path
 
 
 def _checked_shape(shape: tuple[int, int, int] | None) -> tuple[int, int, int]:
@@ -129,7 +129,7 @@ def _refuse(arguments: dict[str, Any], label: str) -> None:
 
 def _plan(bits: Bits | str | None, plan: BitPlan | str | Path | None) -> BitPlan:
     if plan is not None:
-        return plan if isinstance(plan, BitPlan) else BitPlan.load(plan)
+        return plan if isinstance(plan, BitPlan) else BitPlan.load(at_home(plan))
     return BitPlan(bits if isinstance(bits, Bits) else Bits.parse(DEFAULT_BITS if bits is None else bits))
 
 

@@ -10,6 +10,7 @@ from bitspike.api.results import Evaluation
 from bitspike.api.run import Run
 from bitspike.api.sources import as_run, is_file, path_of
 from bitspike.errors import UserError
+from bitspike.files import at_home
 
 if TYPE_CHECKING:
     from bitspike.ir import FrozenGraph
@@ -62,7 +63,7 @@ def _of_net(
     from bitspike.data import load
 
     runner = chosen("engine", engine, engines(), options)
-    net = ir.load(source) if isinstance(source, str | Path) else source
+    net = ir.load(at_home(source)) if isinstance(source, str | Path) else source
     images = load(net.dataset, data_dir)[1]
     pixels, wanted = images.images.numpy(), net.graph.edges[net.graph.nodes[0].name].shape
     if pixels.shape[1:] != wanted:

@@ -50,7 +50,7 @@ def export(
     from bitspike.files import write_atomically
     from bitspike.places import checked_name, checked_place
 
-    checked_place("--output", output)
+    folder = checked_place("--output", output)
     checked_name(name)
     writer = chosen("to", to, exporters(), options)
     net = as_net(source)
@@ -59,5 +59,5 @@ def export(
     if "flash_bytes_of_data" in facts:  # beside what the cost model counts
         facts = {"flash_bytes_counted": cost(net.graph).total.size_bytes, **facts}
     for file_name, content in made.files.items():
-        write_atomically(Path(output) / file_name, content)
-    return Exported(tuple(Path(output) / file_name for file_name in made.files), facts)
+        write_atomically(folder / file_name, content)
+    return Exported(tuple(folder / file_name for file_name in made.files), facts)

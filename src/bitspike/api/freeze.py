@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from bitspike.api.images import Split
 from bitspike.api.results import Comparison, Frozen
 from bitspike.api.run import Run
-from bitspike.api.sources import as_run
+from bitspike.api.sources import as_run, path_of
 from bitspike.errors import UserError
 from bitspike.places import checked_file
 
@@ -91,7 +91,8 @@ def _shape_of(dataset: str) -> tuple[int, int, int]:
 def _written(net: FrozenGraph, output: str | Path | None) -> Frozen:
     from bitspike import ir
 
-    return Frozen(net) if output is None else Frozen(net, Path(output), ir.save(net, output))
+    path = path_of(output)
+    return Frozen(net) if path is None else Frozen(net, path, ir.save(net, path))
 
 
 def _compared(model: nn.Module, net: FrozenGraph, shown: ImageSet, split: Split) -> Comparison:

@@ -59,5 +59,10 @@ def own_config(label: str, dataset: str | None) -> TrainConfig:
 
     if dataset is None:
         raise UserError("--dataset", None, "want what your network classifies; see `bitspike data list`")
-    own = {"recipe": label.replace(":", "-"), "model": label, "dataset": data.find_dataset(dataset).name, "channels": None}
+    own = {
+        "recipe": label.replace(":", "-"),
+        "model": label,
+        "dataset": data.find_dataset(dataset).name,
+        "channels": None,
+    }
     return conversion.finetune_config(configured("spikezip-convnet-digits-ann").model_copy(update=own))

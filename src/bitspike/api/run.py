@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from bitspike.api.images import Split, images_of
 from bitspike.errors import UserError
-from bitspike.files import read_json
+from bitspike.files import at_home, read_json
 from bitspike.importing import is_import_path
 
 if TYPE_CHECKING:
@@ -170,12 +170,12 @@ def load_run(folder: str | Path, data_dir: str | Path | None = None) -> Run:
 
     Args:
         folder: the run folder.
-        data_dir: where the data sets lie; see `Run`.
+        data_dir: where the data sets lie; by default where they lay when it was trained.
 
     Raises:
         UserError: there is no run in it, or its ``config.json`` is damaged.
     """
     from bitspike.training import RunFolder
 
-    path = Path(folder)
-    return Run(path, RunFolder(path).read_config(), None if data_dir is None else Path(data_dir))
+    files = RunFolder(at_home(folder))
+    return Run(files.path, files.read_config(), files.data_dir() if data_dir is None else at_home(data_dir))

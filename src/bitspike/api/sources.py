@@ -8,26 +8,34 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bitspike.api.run import Run, load_run
+from bitspike.files import at_home
 
 if TYPE_CHECKING:
     from bitspike.ir import FrozenGraph
 
-__all__ = ["as_net", "as_run", "is_file", "is_run", "path_of"]
+__all__ = ["as_net", "as_run", "data_dir_of", "is_file", "is_run", "path_of"]
 
 
 def is_run(path: str | Path) -> bool:
     """Whether there is a run folder."""
-    return os.path.isfile(os.path.join(path, "config.json"))
+    return os.path.isfile(at_home(path) / "config.json")
 
 
 def is_file(path: str | Path) -> bool:
     """Whether there is a file, as of a frozen network."""
-    return os.path.isfile(path)
+    return os.path.isfile(at_home(path))
 
 
 def path_of(path: str | Path | None) -> Path | None:
-    """``None`` stays ``None``."""
-    return None if path is None else Path(path)
+    """``~`` is the user's home; ``None`` stays ``None``."""
+    return None if path is None else at_home(path)
+
+
+def data_dir_of(source: object) -> Path | None:
+    """Where the data of a run, or of the run in a folder, lie, if that was said; of anything else ``None``."""
+    if isinstance(source, str | Path) and is_run(source):
+        source = load_run(source)
+    return source.data_dir if isinstance(source, Run) else None
 
 
 def as_run(source: Run | str | Path, data_dir: str | Path | None = None) -> Run:
@@ -38,7 +46,7 @@ def as_run(source: Run | str | Path, data_dir: str | Path | None = None) -> Run:
     """
     if not isinstance(source, Run):
         return load_run(source, data_dir)
-    return source if data_dir is None else replace(source, data_dir=Path(data_dir))
+    return source if data_dir is None else replace(source, data_dir=at_home(data_dir))
 
 
 def as_net(source: FrozenGraph | Run | str | Path) -> FrozenGraph:
@@ -51,4 +59,4 @@ def as_net(source: FrozenGraph | Run | str | Path) -> FrozenGraph:
 
     if isinstance(source, Run):
         return source.freeze()
-    return ir.load(source) if isinstance(source, str | Path) else source
+    return ir.load(at_home(source)) if isinstance(source, str | Path) else source

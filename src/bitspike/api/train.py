@@ -10,13 +10,15 @@ from typing import TYPE_CHECKING
 from bitspike.api.own import network_of
 from bitspike.api.run import Run
 from bitspike.api.sources import path_of
+from bitspike.errors import UserError
+from bitspike.files import at_home, read_json
 from bitspike.importing import is_import_path, users_code
 from bitspike.places import checked_place, refuse_taken, run_folder
 
 if TYPE_CHECKING:
     from bitspike.training import Observer, TrainConfig
 
-__all__ = ["check_folder", "configured", "is_main_process", "run_name", "train"]
+__all__ = ["check_folder", "chosen", "config_of", "configured", "is_main_process", "run_name", "train"]
 
 
 def train(
@@ -39,7 +41,8 @@ def train(
         edits: ``key=value``, as ``--set`` has them: ``"bits=1/4/1"``, ``"optimizer.lr=0.01"``.
         name: of the run folder; by default recipe, bits and seed.
         runs_dir: where run folders go.
-        data_dir: where the data sets lie; ``None`` for ``$BITSPIKE_DATA``, else what `bitspike data list` says.
+        data_dir: where the data sets lie; ``None`` for ``$BITSPIKE_DATA``, else what `bitspike data list` says. The run
+            remembers it.
         resume: go on from the folder's last checkpoint; a run that was killed ends as if it had never stopped.
         observer: is told of each step and epoch (`bitspike.training.Observer`).
 
@@ -53,10 +56,11 @@ def train(
     config = configured(recipe, edits)
     own = is_import_path(config.model)
     folder = training.RunFolder(run_folder(runs_dir, run_name(config) if name is None else name))
+    data = path_of(data_dir) or (folder.data_dir() if resume else None)
     with users_code() if own else nullcontext():
         model = network_of(config) if own else None
-        training.train(config, folder, path_of(data_dir), resume=resume, observer=observer, model=model)
-    return Run(folder.path, config, path_of(data_dir))
+        training.train(config, folder, data, resume=resume, observer=observer, model=model)
+    return Run(folder.path, config, data)
 
 
 def check_folder(name: str | None, runs_dir: str | Path, resume: bool = False) -> None:
@@ -82,6 +86,30 @@ def configured(recipe: str | TrainConfig, edits: Iterable[str] = ()) -> TrainCon
     from bitspike import recipes, training
 
     return training.override(recipes.recipe(recipe) if isinstance(recipe, str) else recipe, edits)
+
+
+def chosen(recipe: str | None, file: str | Path | None, edits: Iterable[str] = ()) -> TrainConfig:
+    """The config of a recipe or of a file (`config_of`), edited.
+
+    Raises:
+        UserError: both or none, or see `configured`.
+    """
+    if (recipe is None) == (file is None):
+        seen = None if recipe is None else recipe
+        raise UserError("recipe", seen, "want the name of a recipe (--list prints them) or --config FILE, one of them")
+    return configured(recipe if file is None else config_of(file), edits)  # type: ignore[arg-type]  # one is given
+
+
+def config_of(file: str | Path) -> TrainConfig:
+    """The config in a JSON file, as ``--show --json`` wrote it, or a run has it.
+
+    Raises:
+        UserError: it cannot be read, is no JSON, or no config; the line names the key.
+    """
+    from bitspike.training.migrate import migrate
+    from bitspike.training.overrides import parse_config
+
+    return parse_config(migrate(read_json(at_home(file))))
 
 
 def run_name(config: TrainConfig) -> str:

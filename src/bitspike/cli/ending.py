@@ -12,6 +12,7 @@ import typer
 from bitspike.cli import threads
 from bitspike.cli.app import app
 from bitspike.cli.verb import Interrupted
+from bitspike.cli.words import usage, words
 from bitspike.errors import UserError
 from bitspike.stopping import SIGNALS, Stopped, handled
 
@@ -36,13 +37,13 @@ def main() -> None:
 
     with handled(stop):
         try:
-            status = app(prog_name="bitspike", standalone_mode=False)
+            status = app(args=words(sys.argv[1:]), prog_name="bitspike", standalone_mode=False)
         except Interrupted as by:
             _stopped(by.stopped)
         except UserError as wrong:
             _refuse(str(wrong))
         except CLICK_ERROR as wrong:
-            _refuse(f"{wrong.format_message()} (see bitspike --help)")  # type: ignore[attr-defined]
+            _refuse(usage(wrong.format_message()))  # type: ignore[attr-defined]
         except MemoryError as wrong:
             _refuse(f"memory: it does not hold this; {wrong or 'a smaller network or batch may do'}")
         except BrokenPipeError:  # the reader of our output has gone, as `| head` does

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 import bitspike
+from bitspike.cli import train_options as options
 from bitspike.cli.options import DataDir, Json, Resume, RunsDir, print_json
 from bitspike.cli.tables import print_tables
 from bitspike.cli.verb import print_list
@@ -23,18 +24,15 @@ def _print_recipes(ctx: typer.Context, wanted: bool) -> None:
 
 
 def train(
-    recipe: Annotated[str, typer.Argument(help="Name of the recipe; --list prints them.")],
-    edits: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="Edit the recipe: bits=1/4/1, epochs=5, optimizer.lr=0.01."),
-    ] = None,
-    name: Annotated[
-        str | None, typer.Option("--name", help="Name of the run folder. Default: recipe, bits and seed.")
-    ] = None,
+    recipe: options.Recipe = None,
+    edits: options.Edits = None,
+    config: options.Config = None,
+    show: options.Show = False,
+    name: options.Name = None,
     runs_dir: RunsDir = Path("runs"),
     data_dir: DataDir = None,
     resume: Resume = False,
-    show: Annotated[
+    listed: Annotated[
         bool, typer.Option("--list", callback=_print_recipes, is_eager=True, help="Print the recipes and exit.")
     ] = False,
     as_json: Json = False,
@@ -42,19 +40,26 @@ def train(
     """Train a network, then print its test accuracy and its cost.
 
     The run folder receives config, metrics, checkpoint, activity, cost and result. A run that was killed goes on with
-    the same command and --resume, and ends as if it had never stopped.
+    the same command and --resume, and ends as if it had never stopped. docs/keys.md says what each key means. A value
+    package.module:name (a model, neuron, quantizer, surrogate or method of your own) runs your code, here and wherever
+    the run is used.
 
-    Example: bitspike train fashion-convnet --set bits=2/2/1 --data-dir ~/data
+    Examples: bitspike train fashion-convnet --set bits=2/2/1 --data-dir ~/data;
+    bitspike train digits-convnet --set model=examples.own_network:make_net --set bits=4/2/2
     """
     from bitspike import reports
-    from bitspike.api.train import check_folder, configured, is_main_process, run_name
+    from bitspike.api.train import check_folder, chosen, is_main_process, run_name
     from bitspike.cli.progress import ProgressBar
+    from bitspike.training import edits_of
 
+    made = chosen(recipe, config, edits or [])
+    if show:
+        print_json(made.model_dump(mode="json")) if as_json else typer.echo("\n".join(edits_of(made)))
+        return
     check_folder(name, runs_dir, resume)
-    config = configured(recipe, edits or [])
-    title = run_name(config) if name is None else name
+    title = run_name(made) if name is None else name
     with ProgressBar(title) as bar:
-        run = bitspike.train(config, name=title, runs_dir=runs_dir, data_dir=data_dir, resume=resume, observer=bar)
+        run = bitspike.train(made, name=title, runs_dir=runs_dir, data_dir=data_dir, resume=resume, observer=bar)
     if not is_main_process():
         return
     if as_json:

@@ -29,7 +29,7 @@ def data_directory(data_dir: Path | None) -> Path:
     Raises:
         UserError: a directory was named and is not there.
     """
-    named = data_dir or os.environ.get(ENVIRONMENT)
+    named = os.path.expanduser(data_dir or os.environ.get(ENVIRONMENT) or "")
     if named and not os.path.isdir(named):
         raise UserError("data directory", str(named), f"no such directory; give another, or set {ENVIRONMENT}")
     return Path(named or "data")

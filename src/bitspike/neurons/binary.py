@@ -126,7 +126,13 @@ class LIFSettings(_LeakySettings):
 
 
 class ParametricLIFSettings(_LeakySettings):
-    """Says how ``plif`` is made, as `LIFSettings` do; ``tau`` is where the learned time constant starts."""
+    """Says how ``plif`` is made. ``v_threshold=None`` is 1.
+
+    Attributes:
+        v_reset: potential after a spike; ``None`` is the soft reset.
+        tau: where the membrane time constant, which is learned, starts.
+        decay_input: whether the input decays too.
+    """
 
     kind: Literal["plif"] = "plif"
 

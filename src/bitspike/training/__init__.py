@@ -4,7 +4,7 @@ from bitspike.training.config import BudgetConfig, LossConfig, OptimizerConfig, 
 from bitspike.training.evaluate import Accuracy, evaluate
 from bitspike.training.loop import Observer, train
 from bitspike.training.methods import METHODS, Method, MethodSettings, Objective
-from bitspike.training.overrides import override
+from bitspike.training.overrides import edits_of, override
 from bitspike.training.run_folder import RunFolder
 
 __all__ = [
@@ -19,6 +19,7 @@ __all__ = [
     "OptimizerConfig",
     "RunFolder",
     "TrainConfig",
+    "edits_of",
     "evaluate",
     "override",
     "train",

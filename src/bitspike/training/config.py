@@ -40,8 +40,13 @@ Methods = Annotated[dict[str, SerializeAsAny[MethodSettings]], BeforeValidator(_
 class OptimizerConfig(Section):
     """Optimizer and its schedule: linear warm-up, then cosine to zero, step by step.
 
-    Weight decay acts on weights only: not on batch norm, biases, step sizes or neuron parameters. ``step_decay=(f, n)``
-    multiplies the rate by ``f`` every ``n`` epochs in place of the cosine.
+    Attributes:
+        kind: which one.
+        lr: the learning rate, after the warm-up.
+        momentum: of ``sgd``.
+        weight_decay: of weights only: not of batch norm, biases, step sizes or neuron parameters.
+        warmup_epochs: over which the rate rises from 0; parts of an epoch too.
+        step_decay: ``(f, n)`` multiplies the rate by ``f`` every ``n`` epochs, in place of the cosine.
     """
 
     kind: Literal["sgd", "adamw"] = "adamw"
@@ -70,18 +75,30 @@ class TrainConfig(Section):
     """Everything that decides the outcome of a training run.
 
     Attributes:
+        recipe: what it is called, in the names of runs and in results.
         dataset: a name of `bitspike data list`.
         train_size: images to train on, from the front of the shuffled training set; ``None`` for all.
         validation_size: images kept out of training to watch it; the test set is read once, at the end.
-        model: a network of the registry; ``channels`` of each stage where the usual ones are not wanted.
-        bits: ``w/s/t`` of every layer; ``layers`` are exceptions by layer name (see `bitspike.BitPlan`).
+        model: a network of the registry, or ``package.module:function`` that makes one of your own: with neurons of the
+            house, which stay as they are, or a plain one, whose ReLUs become ``neuron``.
+        bits: ``w/s/t`` or ``w/s/t/u`` of every layer.
+        layers: exceptions from ``bits`` by layer name (see `bitspike.BitPlan`).
+        channels: of each stage, where the usual ones are not wanted; a network of your own has none.
         neuron: settings of a kind of `bitspike.neurons.NEURONS`.
         quantizer: of the weights, a kind of `bitspike.quant.QUANTIZERS`; its name alone is its usual settings.
+        augment: what happens to training images, in order, as ``crop4,flip``.
+        epochs: how often all images are seen.
+        batch_size: images of one optimizer step.
+        optimizer: the optimizer and its schedule.
+        loss: what is minimised.
         methods: what papers add to training, settings by name (`bitspike.training.methods`).
-        mean, std: how images are normalised, of pixels/255, as `bitspike.layers.Encoder` takes them; ``None`` of both
-            for (pixel - 128)/64.
+        mean: how images are normalised, of pixels/255, as `bitspike.layers.Encoder` takes it; ``None`` of it and of
+            ``std`` for (pixel - 128)/64.
+        std: see ``mean``.
+        seed: of weights, batches and augmentation.
         precision: ``bf16`` runs the forward pass in bfloat16 and keeps float32 weights.
         checkpoint_every: optimizer steps between checkpoints; 0 writes one at the end of each epoch.
+        tensorboard: write scalars for TensorBoard into the run folder (docs/training.md).
     """
 
     recipe: str

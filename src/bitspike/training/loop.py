@@ -18,6 +18,7 @@ from bitspike.errors import UserError, require
 from bitspike.files import write_json
 from bitspike.lowering import measure
 from bitspike.stopping import Signals
+from bitspike.training.board import Board
 from bitspike.training.checkpoint import Progress, load_training, save_training
 from bitspike.training.config import TrainConfig
 from bitspike.training.evaluate import batches, evaluate
@@ -89,6 +90,8 @@ def train(
         graph = graph_of(config, model)  # refuses a plan that does not fit, before anything is written
         run = _Run(Training(config, folder, model, graph, teacher), images, accelerator, observer, signals)
         run.open(resume)
+        if main:
+            folder.remember(data_dir)
         run.all_epochs()
         result = run.finish() if main else {}
         del run  # it holds the wrapper of the network, and that the group of processes, whose threads abort a late exit
@@ -123,7 +126,7 @@ class _Run:
         self.optimizer = make_optimizer(model, config.optimizer, own)
         self.progress = Progress(step=0, seconds=0.0)
         self.last_epoch: dict[str, Any] = {}
-        self.board: Any = None
+        self.board: Board | None = None
 
     def open(self, resume: bool) -> None:
         """Starts the folder, or takes up the run that is in it."""
@@ -136,8 +139,7 @@ class _Run:
             self.folder.create(self.config)
         self.trained, self.prepared_optimizer = self.accelerator.prepare(self.model, self.optimizer)
         if self.config.tensorboard and self.main:
-            writer = require("torch.utils.tensorboard", "train").SummaryWriter
-            self.board = writer(str(self.folder.path / "tensorboard"), purge_step=self.progress.step)
+            self.board = Board(self.folder.path, self.progress.step)
 
     def all_epochs(self) -> None:
         for line in self.folder.metrics():
@@ -175,7 +177,8 @@ class _Run:
         rank, world = self.accelerator.process_index, self.accelerator.num_processes
         x, y = (part.to(self.accelerator.device) for part in self.data.__getitems__(indices[rank::world]))
         step = self.progress.step
-        set_lr(self.optimizer, lr_at(step, self.steps_per_epoch, self.config.epochs, self.config.optimizer))
+        lr = lr_at(step, self.steps_per_epoch, self.config.epochs, self.config.optimizer)
+        set_lr(self.optimizer, lr)
         with torch.autocast(x.device.type, torch.bfloat16, enabled=self.config.precision == "bf16"):
             loss = self.objective(self.trained, x, y)
         value = float(self.accelerator.reduce(loss.detach(), reduction="mean"))
@@ -194,7 +197,7 @@ class _Run:
         if self.main:
             self.folder.append({"step": step + 1, "loss": value})
             if self.board:
-                self.board.add_scalar("loss/train", value, step + 1)
+                self.board.step(step + 1, value, lr)
             if self.observer:
                 speed = (step + 1) * self.config.batch_size / seconds
                 self.observer.step(step + 1, self.total, epoch + 1, speed, value)
@@ -222,8 +225,7 @@ class _Run:
         self.folder.append(line)
         self.last_epoch = line
         if self.board:
-            self.board.add_scalar("accuracy/validation", seen.percent, self.progress.step)
-            self.board.add_scalar("loss/validation", seen.loss, self.progress.step)
+            self.board.epoch(self.progress.step, seen, self.config, self.model, self.images.validation)
         self._save()
         if self.observer:
             self.observer.epoch(line)

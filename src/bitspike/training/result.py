@@ -14,7 +14,7 @@ from bitspike.training.config import TrainConfig
 from bitspike.training.evaluate import Accuracy
 from bitspike.training.setup import Images
 
-__all__ = ["describe_run", "machine_class"]
+__all__ = ["describe_run", "machine_class", "mean_widths"]
 
 
 def describe_run(
@@ -54,17 +54,26 @@ def describe_run(
         "counting": report.counting,
         "seconds": round(seconds, 1),
         "machine": machine_class(),
+        "threads": torch.get_num_threads(),
         "versions": {"bitspike": __version__, "torch": torch.__version__, "python": platform.python_version()},
     }
 
 
-def _widths(report: CostReport) -> dict[str, float]:
-    """``w`` over the weights, ``s`` and ``t`` over the neurons; ``w`` of the first, last and largest layer."""
+def mean_widths(report: CostReport) -> dict[str, float]:
+    """``w`` over the weights, ``s`` and ``t`` over the neurons."""
     neurons, layers = max(1, report.total.neurons), report.layers
     return {
         "mean_w": sum(layer.w * layer.weights for layer in layers) / report.total.weights,
         "mean_s": sum(n.s * n.neurons for n in report.neurons) / neurons,
         "mean_t": sum(n.t * n.neurons for n in report.neurons) / neurons,
+    }
+
+
+def _widths(report: CostReport) -> dict[str, float]:
+    """The means, and ``w`` of the first, last and largest layer."""
+    layers = report.layers
+    return {
+        **mean_widths(report),
         "first_w": layers[0].w,
         "last_w": layers[-1].w,
         "largest_w": max(layers, key=lambda layer: layer.weights).w,

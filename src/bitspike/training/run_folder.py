@@ -24,7 +24,7 @@ class RunFolder:
 
     Files: ``config.json``, ``metrics.jsonl`` (a line for each step and each epoch), ``checkpoint.safetensors``,
     ``activity.json`` and ``cost.json`` (measured after training), ``bits.json`` (the plan that was learned, if any),
-    ``result.json`` (last: its presence means finished).
+    ``data.json`` (where its data lay, if that was said), ``result.json`` (last: its presence means finished).
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -36,6 +36,7 @@ class RunFolder:
         self.cost_file = self.path / "cost.json"
         self.bits_file = self.path / "bits.json"
         self.result_file = self.path / "result.json"
+        self.data_file = self.path / "data.json"
 
     def create(self, config: TrainConfig) -> None:
         """Starts a fresh run; refuses a folder that holds one."""
@@ -65,6 +66,24 @@ class RunFolder:
         for key in (*ours, *theirs):
             if ours.get(key) != theirs.get(key):
                 raise UserError(f"--resume with {key}", ours.get(key), f"the run was started with {theirs.get(key)!r}")
+
+    def remember(self, data_dir: Path | None) -> None:
+        """Keeps where the data lie, if that was said; it is no part of what decides the outcome."""
+        if data_dir is not None:
+            write_json(self.data_file, {"data_dir": str(data_dir.resolve())})
+
+    def data_dir(self) -> Path | None:
+        """Where the data lay, if that was said and is still there."""
+        if not self.data_file.exists():
+            return None
+        kept = read_json(self.data_file)
+        place = kept.get("data_dir") if isinstance(kept, dict) else None
+        if not isinstance(place, str):
+            raise UserError("read", str(self.data_file), "want a data_dir in it; without the file --data-dir says it")
+        try:
+            return Path(place) if os.path.isdir(place) else None
+        except ValueError:  # a text that no path can be
+            return None
 
     def read_learned(self) -> TrainConfig:
         """`read_config`, with the bits that the run learned in place of those it started from."""

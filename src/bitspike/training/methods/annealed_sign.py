@@ -18,7 +18,12 @@ __all__ = ["AnnealedSign", "AnnealedSignSettings", "set_temperature", "temperatu
 
 
 class AnnealedSignSettings(MethodSettings):
-    """The temperatures of the first and of the last epoch, with equal ratios between."""
+    """The temperatures of signs, with equal ratios from epoch to epoch.
+
+    Attributes:
+        first: of the first epoch.
+        last: of the last.
+    """
 
     first: float = Field(0.1, gt=0)
     last: float = Field(10.0, gt=0)

@@ -40,7 +40,8 @@ class LearnedBitsSettings(MethodSettings):
         learns: which widths: weight bits ``w``, spike bits ``s``, time steps ``t``; the others stay as they start.
         target: of the mean ``w``, ``s`` and ``t`` (Eq. 21); ``None`` is none.
         penalty: ``l_w``, ``l_s``, ``l_T`` of its terms.
-        budget: limits instead of a target; what exceeds one is penalised, by its share times ``budget_penalty``.
+        budget: limits instead of a target; what exceeds one is penalised.
+        budget_penalty: of what exceeds a limit, times its share.
         renewal: quantizers whose step is renewed when their bits change: of weights ``w``, of spikes ``s``.
         renewal_epochs: epochs after which it may stop, near the target.
         time_steps_lr: learning rate of the time steps, with the schedule of all; ``None`` is that of all.
