@@ -14,8 +14,8 @@ from typing import Any
 import torch
 
 from bitspike.allocation.allocate import _least, allocate, check_budget
-from bitspike.errors import UserError, require
-from bitspike.files import read_json, write_json
+from bitspike.errors import UserError, require, shown
+from bitspike.files import is_there, read_json, write_json
 from bitspike.training import BudgetConfig, TrainConfig
 
 __all__ = ["Point", "pareto", "sweep"]
@@ -63,12 +63,11 @@ def sweep(
             "--max-energy", budget.max_energy, "a sweep cannot tell the smallest one; want --max-size or --max-s-ace"
         )
     optuna = require("optuna", "tune")
-    path.mkdir(parents=True, exist_ok=True)
     request = path / "sweep-request.json"
     asked = {"recipe": config.recipe, "budget": budget.model_dump(mode="json")}
-    if request.exists() and (started := read_json(request)) != asked:
-        raise UserError("sweep folder", str(path), f"it was started with {started}; give another --name")
-    write_json(request, asked)
+    if is_there(request) and (started := read_json(request)) != asked:
+        raise UserError("sweep folder", str(path), f"it was started with {shown(started)}; give another --name")
+    write_json(request, asked)  # makes the folder
     study = _study(optuna, path, len(budget.limits()))
     for trial in study.get_trials(states=[optuna.trial.TrialState.RUNNING]):  # of a sweep that was killed
         study.tell(trial.number, state=optuna.trial.TrialState.FAIL)
@@ -106,14 +105,19 @@ def _beats(a: Point, b: Point) -> bool:
 
 def _study(optuna: Any, path: Path, limits: int) -> Any:
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    journal = optuna.storages.journal
-    return optuna.create_study(
-        study_name="sweep",
-        storage=optuna.storages.JournalStorage(journal.JournalFileBackend(str(path / "study.jsonl"))),
-        sampler=optuna.samplers.TPESampler(constant_liar=True),
-        directions=["maximize", *["minimize"] * limits],
-        load_if_exists=True,
-    )
+    journal, file = optuna.storages.journal, path / "study.jsonl"
+    try:
+        return optuna.create_study(
+            study_name="sweep",
+            storage=optuna.storages.JournalStorage(journal.JournalFileBackend(str(file))),
+            sampler=optuna.samplers.TPESampler(constant_liar=True),
+            directions=["maximize", *["minimize"] * limits],
+            load_if_exists=True,
+        )
+    except OSError as wrong:
+        raise UserError("read", str(file), f"{wrong.strerror}") from wrong
+    except (ValueError, KeyError, TypeError, RecursionError) as wrong:
+        raise UserError("sweep", str(file), f"damaged: {wrong}; give another --name") from wrong
 
 
 def _worker(

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bitspike.api.run import Run, load_run
+from bitspike.files import is_there
 
 if TYPE_CHECKING:
     from bitspike.ir import FrozenGraph
@@ -16,13 +17,17 @@ __all__ = ["as_net", "as_run", "is_file", "is_run", "path_of"]
 
 
 def is_run(path: str | Path) -> bool:
-    """Whether there is a run folder."""
-    return os.path.isfile(os.path.join(path, "config.json"))
+    """Whether there is a run folder; refuses what may not be looked into."""
+    return _is_file(os.path.join(path, "config.json"))
 
 
 def is_file(path: str | Path) -> bool:
-    """Whether there is a file, as of a frozen network."""
-    return os.path.isfile(path)
+    """Whether there is a file, as of a frozen network; refuses what may not be looked into."""
+    return _is_file(path)
+
+
+def _is_file(path: str | Path) -> bool:
+    return is_there(path) and os.path.isfile(path)
 
 
 def path_of(path: str | Path | None) -> Path | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,7 +27,7 @@ def check_picture(option: str, path: Path) -> None:
     """
     if _format(path) not in FORMATS:
         raise UserError(option, str(path), f"want a name that ends in one of {', '.join(FORMATS)}")
-    if path.is_dir():
+    if os.path.isdir(path):
         raise UserError(option, str(path), "it is a folder; want the name of a file")
 
 
