@@ -122,7 +122,7 @@ PAPER = Paper(
     "004: All in one timestep (multi-level spikes, Sparse-ResNet)",
     CLAIMS,
     ("spikes", "events", "energy_nj"),
-    """Energy is `bitspike cost --energy lemaire`, spikes and events are per image, measured on validation images.
+    """Energy is `bitspike cost RUN --energy lemaire`, spikes and events are per image, measured on validation images.
 Figures 2, 6 and 7 are redrawn by `python -m claims.figures_004`, Figure 8 by `python -m claims.gradients_004`, both
 into `docs/figures/`; Figure 10 is `figures/004-avalanche-fashion.png` and `-cifar10.png`, one run of each
 (`bitspike report avalanche`): 46 % fewer events at its second sum on Fashion-MNIST, 37 % on CIFAR-10, where the paper
