@@ -7,7 +7,10 @@ from dataclasses import dataclass
 from statistics import mean, stdev
 from typing import Any
 
-__all__ = ["METRICS", "SCALES", "Claim", "Measured", "Outcome", "Paper", "Run", "Scores", "beats", "scores_of"]
+__all__ = [
+    "BELOW_0", "METRICS", "SCALES", "Claim", "Measured", "Outcome", "Paper", "Run", "Scores", "at_most", "beats",
+    "best", "opposite", "ratio_at_most", "scores_of", "worst",
+]  # fmt: skip
 
 SEEDS = (0, 1, 2)
 
@@ -131,8 +134,56 @@ def scores_of(claim: Claim, results: Mapping[str, Mapping[str, Any]], metric: st
     return scores
 
 
+VERDICTS = ("not confirmed", "within the spread", "confirmed")
+BELOW_0 = -5e-324
+"""The limit of what must be less than 0."""
+
+
+def at_most(values: Sequence[float], than: Sequence[float], limit: float) -> str:
+    """Whether ``values`` are on average at most ``limit`` above ``than``: surely, surely not, or who knows."""
+    return _verdict(*_difference(values, than), limit)
+
+
+def ratio_at_most(values: Sequence[float], to: Sequence[float], limit: float) -> str:
+    """The same of the ratio of their means."""
+    ratio = mean(values) / mean(to)
+    return _verdict(
+        ratio, ratio * (_error(values) ** 2 / mean(values) ** 2 + _error(to) ** 2 / mean(to) ** 2) ** 0.5, limit
+    )
+
+
+def worst(*verdicts: str) -> str:
+    """Of a rule of several parts: confirmed where all are; not confirmed where one is contradicted."""
+    return min(verdicts, key=VERDICTS.index)
+
+
+def best(*verdicts: str) -> str:
+    """Of a rule of which one part is enough."""
+    return max(verdicts, key=VERDICTS.index)
+
+
+def opposite(verdict: str) -> str:
+    """Of the contrary."""
+    return VERDICTS[-1 - VERDICTS.index(verdict)]
+
+
+def _verdict(value: float, error: float, limit: float) -> str:
+    if value + 2 * error <= limit:
+        return "confirmed"
+    return "not confirmed" if value - 2 * error > limit else "within the spread"
+
+
+def _difference(values: Sequence[float], than: Sequence[float]) -> tuple[float, float]:
+    """Of the means, with its standard error."""
+    return mean(values) - mean(than), (_error(values) ** 2 + _error(than) ** 2) ** 0.5
+
+
+def _error(values: Sequence[float]) -> float:
+    """The standard error of the mean."""
+    return stdev(values) / len(values) ** 0.5 if len(values) > 1 else 0.0
+
+
 def beats(better: Sequence[float], worse: Sequence[float]) -> tuple[float, bool, str]:
     """Difference of means, whether it exceeds twice its standard error, and both as text."""
-    difference = mean(better) - mean(worse)
-    error = (stdev(better) ** 2 / len(better) + stdev(worse) ** 2 / len(worse)) ** 0.5
+    difference, error = _difference(better, worse)
     return difference, abs(difference) > 2 * error, f"{difference:+.2f} points (standard error {error:.2f})"

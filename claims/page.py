@@ -16,6 +16,10 @@ What the papers claim and what our runs say. This page is written by `make claim
 edit it. Each line there holds the command, data, seed, machine class and commit of one run. "Small" is a shortened
 training on part of the training set; accuracies are on the full test set, read once per run. A difference counts as
 clear when it exceeds twice its standard error over the seeds.
+
+Each claim has its rule. A limit in it (3 points, 1.1 times) is met, and the claim confirmed, if what was measured keeps
+it with twice the standard error added; it is not confirmed if it exceeds it with as much taken off; between the two the
+verdict is "within the spread". A rule of several parts is as good as the worst of them.
 """
 
 
@@ -48,12 +52,18 @@ def page(papers: Sequence[Paper], results: Mapping[str, Mapping[str, Mapping[str
         parts += [f"{paper.note}\n"] if paper.note else []
         for claim in paper.claims:
             parts += [f"### {claim.name} {claim.statement}\n", f"Paper: {claim.where}.\n"]
+            if claim.judge is not None:
+                parts.append(f"Rule: {_rule(claim)}\n")
             if claim.judge is None:
                 parts.append(f"**Not tested**: {claim.untested}.\n")
                 continue
             tested = [line for scale, found in results.items() for line in _tested(claim, paper.shows, scale, found)]
             parts += tested or ["**Not run yet**: `make claims` does it.\n"]
     return "\n".join(parts)
+
+
+def _rule(claim: Claim) -> str:
+    return " ".join((claim.judge.__doc__ or "").split())
 
 
 def _tested(claim: Claim, shows: Sequence[str], scale: str, results: Mapping[str, Mapping[str, Any]]) -> list[str]:

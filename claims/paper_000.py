@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-from claims.claim import Claim, Measured, Outcome, Paper, beats
+from claims.claim import BELOW_0, Claim, Measured, Outcome, Paper, at_most, beats, worst
 
 __all__ = ["CLAIMS", "PAPER"]
 
@@ -29,13 +29,13 @@ def judge_spike_bits_beat_steps(measured: Measured) -> Outcome:
 
 
 def judge_one_bit_weights(measured: Measured) -> Outcome:
-    """Usable: at most 3 points below full precision. Saturated: 4 to 16 bits add less than 1 to 4, and under 0.5."""
+    """1 bit is at most 3 points below 16; 4 to 16 bits add at most 0.5 points, and less than 1 to 4."""
     scores = measured["test_accuracy"]
-    loss, _, loss_text = beats(scores["bits=16/2/1"], scores["bits=1/2/1"])
-    early, _, early_text = beats(scores["bits=4/2/1"], scores["bits=1/2/1"])
-    late, _, late_text = beats(scores["bits=16/2/1"], scores["bits=4/2/1"])
+    one, four, full = (scores[f"bits={w}/2/1"] for w in (1, 4, 16))
+    loss_text, early_text, late_text = (beats(*pair)[2] for pair in ((full, one), (four, one), (full, four)))
     why = f"16 over 1 bit: {loss_text}; 4 over 1 bit: {early_text}; 16 over 4 bits: {late_text}"
-    return Outcome("confirmed" if loss <= 3 and late < min(early, 0.5) else "not confirmed", why)
+    middle = [(low + high) / 2 for low, high in zip(one, full, strict=True)]  # of a seed; below 4 bits if they saturate
+    return Outcome(worst(at_most(full, one, 3), at_most(full, four, 0.5), at_most(middle, four, BELOW_0)), why)
 
 
 CLAIMS = (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from claims.claim import Claim, Measured, Outcome, Paper, beats
+from claims.claim import Claim, Measured, Outcome, Paper, at_most, beats
 
 __all__ = ["CLAIMS", "PAPER"]
 
@@ -28,8 +28,8 @@ def _label(edits: tuple[str, ...]) -> str:
 def judge_near_full_precision(measured: Measured) -> Outcome:
     """With WS-DR, 1w-2u is at most 3 points below full precision (published: 1.16)."""
     accuracy = measured["test_accuracy"]
-    loss, _, text = beats(accuracy[_label(FULL)], accuracy[_label(_with(2))])
-    return Outcome("confirmed" if loss <= 3 else "not confirmed", f"full precision over 1w-2u: {text}")
+    full, low = accuracy[_label(FULL)], accuracy[_label(_with(2))]
+    return Outcome(at_most(full, low, 3), f"full precision over 1w-2u: {beats(full, low)[2]}")
 
 
 def judge_regulation_lifts(measured: Measured) -> Outcome:
@@ -58,8 +58,8 @@ def judge_regulation_lifts(measured: Measured) -> Outcome:
 def judge_narrow_membranes(measured: Measured) -> Outcome:
     """With WS-DR, 8u to 2u costs at most 1 point (published: 0.34)."""
     accuracy = measured["test_accuracy"]
-    loss, _, text = beats(accuracy[_label(_with(8))], accuracy[_label(_with(2))])
-    return Outcome("confirmed" if loss <= 1 else "not confirmed", f"8u over 2u: {text}")
+    wide, narrow = accuracy[_label(_with(8))], accuracy[_label(_with(2))]
+    return Outcome(at_most(wide, narrow, 1), f"8u over 2u: {beats(wide, narrow)[2]}")
 
 
 MEMORYLESS = (*_with(2), "neuron.tau=1e9")

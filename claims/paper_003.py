@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import nextafter
 from statistics import mean
 
-from claims.claim import Claim, Measured, Outcome, Paper, beats
+from claims.claim import Claim, Measured, Outcome, Paper, at_most, beats, best, opposite, ratio_at_most, worst
 
 __all__ = ["CLAIMS", "PAPER"]
 
@@ -89,16 +90,18 @@ DIRECT = (
 
 
 def judge_cheaper(measured: Measured) -> Outcome:
-    """Fewer NS-ACE than its own QANN, and than the directly trained one if that is within a point, or better."""
+    """Fewer NS-ACE than its own QANN, and than the directly trained one, if that is at most a point less accurate."""
     accuracy, ns_ace = measured["test_accuracy"], measured["ns_ace"]
     ours, direct = _label(VARIANTS["PR"]), _label(DIRECT[1])
     over_qann = mean(ns_ace[ours]) / mean(measured["qann_ns_ace"][ours])
     over_direct = mean(ns_ace[ours]) / mean(ns_ace[direct])
     _, _, text = beats(accuracy[direct], accuracy[ours])
-    equal = mean(accuracy[direct]) >= mean(accuracy[ours]) - 1
-    cheaper = over_qann < 1 and (over_direct < 1 or not equal)
+    below = nextafter(1, 0)
+    than_qann = ratio_at_most(ns_ace[ours], measured["qann_ns_ace"][ours], below)
+    than_direct = ratio_at_most(ns_ace[ours], ns_ace[direct], below)
+    equal = at_most(accuracy[ours], accuracy[direct], 1)
     why = f"{over_qann:.2f} times the NS-ACE of its QANN, {over_direct:.2f} times that of the direct one ({text})"
-    return Outcome("confirmed" if cheaper else "not confirmed", why)
+    return Outcome(worst(than_qann, best(than_direct, opposite(equal))), why)
 
 
 def _on(data: str, recipe: str) -> tuple[Claim, ...]:

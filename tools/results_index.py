@@ -58,6 +58,11 @@ KINDS = (  # files, what they hold, the command that writes such a file
         "python benchmarks/frozen_families.py",
     ),
     (
+        "freeze/fashion-tiny-predictions.json",
+        "classes of all test images, by the oracle and as C",
+        "python benchmarks/tiny_predictions.py",
+    ),
+    (
         "conversion/*.json",
         "a converted network beside its quantized one, image by image and step by step",
         "bitspike convert RUN --stop-when-settled --json",

@@ -79,6 +79,7 @@ def trainings() -> str:
 def tiny() -> str:
     """The smallest network: as it was trained, frozen and linked."""
     frozen, linked = read("freeze/fashion-tiny-freeze.json"), read("freeze/fashion-tiny-cortex-m4.json")
+    predicted = read("freeze/fashion-tiny-predictions.json")
     runs = [(engine, read(f"freeze/fashion-tiny-{engine}.json")) for engine in ("oracle", "c")]
     rows = [
         ("file, packed", f"{frozen['bytes']:,} bytes", link("freeze/fashion-tiny-freeze.json")),
@@ -94,6 +95,11 @@ def tiny() -> str:
                 link(f"freeze/fashion-tiny-{engine}.json"),
             )
             for engine, run in runs
+        ),
+        (
+            "same logits, oracle and C",
+            f"{predicted['logits_equal']:,} of {predicted['images']:,}",
+            link("freeze/fashion-tiny-predictions.json"),
         ),
         (
             "flash on a Cortex-M4, with code",
@@ -175,12 +181,16 @@ def reproduced() -> str:
 
 def train_step() -> str:
     """A training step, in steps of the same-shaped ANN."""
-    rows = []
+    rows, medians = [], []
     for case in read("benchmarks/train_step.json")["cases"]:
-        ratios = (case["ratio_to_ann_x_T"][name] for name in ("bitspike", "bitspike_repeated", "spikingjelly"))
+        ratios = [case["ratio_to_ann_x_T"][name] for name in ("bitspike", "bitspike_repeated", "spikingjelly")]
+        medians.append([ratio["median"] for ratio in ratios])
         cells = (f"{ratio['median']:.2f} ({ratio['q1']:.2f} to {ratio['q3']:.2f})" for ratio in ratios)
         rows.append((case["net"], case["T"], case["precision"], *cells))
-    return table(("network", "T", "precision", "bitspike", "bitspike, image repeated", "SpikingJelly 2.0"), rows)
+    head = ("bitspike", "bitspike, image repeated", "SpikingJelly 2.0")
+    ranges = (f"{min(column):.2f} to {max(column):.2f}" for column in zip(*medians, strict=True))
+    rows.append(("all, medians", "", "", *ranges))
+    return table(("network", "T", "precision", *head), rows)
 
 
 PARTS = {

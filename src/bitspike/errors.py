@@ -7,9 +7,10 @@ import importlib
 from collections.abc import Iterable
 from types import ModuleType
 
-__all__ = ["UserError", "closest", "require"]
+__all__ = ["UserError", "closest", "require", "shown"]
 
 _LONGEST = 300  # characters of a value that are shown
+_LONGEST_ADVICE = 2000  # of what would do: all known words fit, another library's listing of a file does not
 
 
 class UserError(ValueError):
@@ -26,15 +27,20 @@ class UserError(ValueError):
         self.thing, self.seen, self.would_do = thing, seen, would_do
 
     def __str__(self) -> str:
-        try:
-            seen = repr(self.seen)
-        except ValueError:  # an integer of more digits than Python likes to print
-            seen = f"a {type(self.seen).__name__} too long to print"
-        return " ".join(f"{_cut(self.thing)}: got {_cut(seen)}; {self.would_do}".split())  # one line, whatever is in it
+        line = f"{_cut(self.thing)}: got {shown(self.seen)}; {_cut(self.would_do, _LONGEST_ADVICE)}"
+        return " ".join(line.split())  # one line, whatever is in it
 
 
-def _cut(text: str) -> str:
-    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
+def shown(value: object) -> str:
+    """A value as a message quotes it: no longer than a line holds."""
+    try:
+        return _cut(repr(value))
+    except (ValueError, RecursionError):  # an integer of more digits than Python likes to print, or a list too deep
+        return f"a {type(value).__name__} too long to print"
+
+
+def _cut(text: str, longest: int = _LONGEST) -> str:
+    return text if len(text) <= longest else f"{text[:longest]}..."
 
 
 def closest(word: str, known: Iterable[str]) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 
 from bitspike.errors import UserError
 
-__all__ = ["at_home", "read_json", "safetensors_metadata", "write_atomically", "write_json"]
+__all__ = ["at_home", "is_there", "read_json", "safetensors_metadata", "write_atomically", "write_json"]
 
 
 def at_home(path: str | Path) -> Path:
@@ -40,7 +40,7 @@ def write_atomically(path: str | Path, content: bytes) -> None:
     except BaseException as wrong:
         os.unlink(temporary)
         if isinstance(wrong, OSError):
-            before = "; the earlier file is untouched" if path.exists() else "; nothing was written"
+            before = "; the earlier file is untouched" if os.path.exists(path) else "; nothing was written"
             raise UserError("write", str(path), f"{wrong.strerror}{before}") from wrong
         raise
 
@@ -48,6 +48,23 @@ def write_atomically(path: str | Path, content: bytes) -> None:
 def write_json(path: str | Path, value: Any) -> None:
     """`write_atomically` of ``value`` as indented JSON."""
     write_atomically(path, (json.dumps(value, indent=2, allow_nan=False) + "\n").encode())
+
+
+def is_there(path: str | Path) -> bool:
+    """Whether a file or folder is there.
+
+    Raises:
+        UserError: nobody may tell, as in a folder that may not be looked into.
+    """
+    try:
+        os.stat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError as wrong:
+        raise UserError("read", str(path), f"{wrong.strerror}") from wrong
+    except ValueError as wrong:  # a NUL in the name
+        raise UserError("read", str(path), f"{wrong}") from wrong
+    return True
 
 
 def read_json(path: str | Path) -> Any:

@@ -7,6 +7,7 @@ import unicodedata
 from pathlib import Path
 
 from bitspike.errors import UserError
+from bitspike.files import is_there
 
 __all__ = ["checked_file", "checked_name", "checked_place", "refuse_taken", "run_folder"]
 
@@ -75,7 +76,7 @@ def refuse_taken(path: Path) -> None:
     Raises:
         UserError: there is a run in it.
     """
-    if os.path.exists(path / "config.json"):
+    if is_there(path / "config.json"):
         raise UserError("run folder", str(path), "it holds a run; give --resume, or another --name")
 
 

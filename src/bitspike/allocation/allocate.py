@@ -23,8 +23,8 @@ from bitspike.bits import BitPlan
 from bitspike.costs import CostReport, cost
 from bitspike.costs.counting import CONSTANT_BITS, biases, norm_constants
 from bitspike.data import ImageSet, find_dataset
-from bitspike.errors import UserError
-from bitspike.files import read_json, write_json
+from bitspike.errors import UserError, shown
+from bitspike.files import is_there, read_json, write_json
 from bitspike.ir import Graph
 from bitspike.neurons import AdaptiveSettings
 from bitspike.quant import AdaptiveWeightsSettings
@@ -92,16 +92,16 @@ def _allocated(
     """`allocate`, in a folder that is this process's alone: what was asked for, ``asked``, fits what is there."""
     search = _adapted(config, target=None, budget=budget)
     searched, delivered = RunFolder(path / "search"), path / "allocation.json"
-    if searched.config_file.exists():
+    if is_there(searched.config_file):
         searched.resume(search)  # refuses another config
     else:
         load_images(config, data_dir)  # refuses data that are not there, before anything is written
-    if not (path / "request.json").exists():
+    if not is_there(path / "request.json"):
         write_json(path / "request.json", dict(asked))
-    if delivered.exists():
+    if is_there(delivered):
         return read_json(delivered) | {"result": read_json(RunFolder(path).result_file)}
-    if not searched.result_file.exists():
-        train(search, searched, data_dir, resume=searched.config_file.exists(), observer=observer)
+    if not is_there(searched.result_file):
+        train(search, searched, data_dir, resume=is_there(searched.config_file), observer=observer)
     options = _options(search, searched, data_dir, "energy" in budget.limits())
     limits = dict(budget.limits())
     for attempt in range(ROUNDS):
@@ -166,11 +166,11 @@ def _costs(result: Mapping[str, Any]) -> dict[str, float]:
 def _check_claim(path: Path, asked: Mapping[str, Any]) -> None:
     """Compares what is asked for with what the folder was started with."""
     file = path / "request.json"
-    if not file.exists():
-        if (path / "config.json").exists():
+    if not is_there(file):
+        if is_there(path / "config.json"):
             raise UserError("run folder", str(path), "it holds a run; give another --name")
     elif (started := read_json(file)) != asked:
-        raise UserError("run folder", str(path), f"it was started with {started}; give another --name")
+        raise UserError("run folder", str(path), f"it was started with {shown(started)}; give another --name")
 
 
 def _adapted(config: TrainConfig, **changes: Any) -> TrainConfig:
@@ -220,15 +220,15 @@ def _fine_tune(
     config: TrainConfig, folder: RunFolder, searched: RunFolder, data_dir: Path | None, observer: Observer | None
 ) -> dict[str, Any]:
     """Trains from the weights of the search; steps that no longer fit their bits are renewed with the first batch."""
-    if folder.result_file.exists():
+    if is_there(folder.result_file):
         result: dict[str, Any] = read_json(folder.result_file)
         return result
-    if not folder.checkpoint_file.exists():
+    if not is_there(folder.checkpoint_file):
         model = make_model(config)
         _take_weights(model, config, searched)
         folder.path.mkdir(parents=True, exist_ok=True)
         save_training(folder.checkpoint_file, model, make_optimizer(model, config.optimizer), Progress(0, 0.0))
-    if not folder.config_file.exists():
+    if not is_there(folder.config_file):
         folder.create(config)
     return train(config, folder, data_dir, resume=True, observer=observer)
 

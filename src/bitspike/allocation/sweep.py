@@ -16,8 +16,8 @@ from typing import Any
 import torch
 
 from bitspike.allocation.allocate import _least, allocate, check_budget
-from bitspike.errors import UserError, require
-from bitspike.files import read_json, write_json
+from bitspike.errors import UserError, require, shown
+from bitspike.files import is_there, read_json, write_json
 from bitspike.stopping import Stopped, kept
 from bitspike.training import BudgetConfig, TrainConfig
 from bitspike.training.lock import locked
@@ -70,9 +70,9 @@ def sweep(
     optuna = require("optuna", "tune")
     request = path / "sweep-request.json"
     asked = {"recipe": config.recipe, "budget": budget.model_dump(mode="json")}
-    if request.exists() and (started := read_json(request)) != asked:
-        raise UserError("sweep folder", str(path), f"it was started with {started}; give another --name")
-    if not request.exists():
+    if is_there(request) and (started := read_json(request)) != asked:
+        raise UserError("sweep folder", str(path), f"it was started with {shown(started)}; give another --name")
+    if not is_there(request):
         load_images(config, data_dir)  # refuses data that are not there, before anything is written
     raw, limits = config.model_dump(mode="json"), budget.model_dump(mode="json")
     work = partial(_worker, raw, limits, path, data_dir, trials, fine_tune_epochs)
@@ -126,14 +126,19 @@ def _beats(a: Point, b: Point) -> bool:
 
 def _study(optuna: Any, path: Path, limits: int) -> Any:
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    journal = optuna.storages.journal
-    return optuna.create_study(
-        study_name="sweep",
-        storage=optuna.storages.JournalStorage(journal.JournalFileBackend(str(path / "study.jsonl"))),
-        sampler=optuna.samplers.TPESampler(constant_liar=True),
-        directions=["maximize", *["minimize"] * limits],
-        load_if_exists=True,
-    )
+    journal, file = optuna.storages.journal, path / "study.jsonl"
+    try:
+        return optuna.create_study(
+            study_name="sweep",
+            storage=optuna.storages.JournalStorage(journal.JournalFileBackend(str(file))),
+            sampler=optuna.samplers.TPESampler(constant_liar=True),
+            directions=["maximize", *["minimize"] * limits],
+            load_if_exists=True,
+        )
+    except OSError as wrong:
+        raise UserError("read", str(file), f"{wrong.strerror}") from wrong
+    except (ValueError, KeyError, TypeError, RecursionError) as wrong:
+        raise UserError("sweep", str(file), f"damaged: {wrong}; give another --name") from wrong
 
 
 def _worker(

@@ -15,6 +15,7 @@ from bitspike.api.run import Run, load_run
 from bitspike.api.sources import is_run
 from bitspike.api.train import configured, run_name
 from bitspike.errors import UserError
+from bitspike.files import is_there
 from bitspike.importing import is_import_path, users_code
 from bitspike.places import run_folder
 
@@ -128,8 +129,8 @@ class FineTuning:
         path = self.ann or self.runs_dir / f"{recipe}-ann-seed{config.seed}"
         self.check(config, network_of(config))
         tuned, ann = self._run(config).files, training.RunFolder(path)
-        interrupted = ann.config_file.exists() and not ann.result_file.exists()
-        first = interrupted and not tuned.config_file.exists()
+        interrupted = is_there(ann.config_file) and not is_there(ann.result_file)
+        first = interrupted and not is_there(tuned.config_file)
         going_on = replace(self, resume=False) if first else self  # the network of ReLUs goes on, as it does anyhow
         if going_on.resume:
             tuned.resume(config)  # refuses another run, or none, before anything is trained for it
@@ -144,7 +145,7 @@ class FineTuning:
         """Trains the recipe's network of ReLUs, as far as it is not there."""
         from bitspike import training
 
-        path, started = folder.path, folder.config_file.exists()
+        path, started = folder.path, is_there(folder.config_file)
         same = {key: getattr(config, key) for key in (*SAME, "precision")}
         ann = folder.read_config() if started else configured(f"{recipe}-ann").model_copy(update=same)
         if ann.neuron.kind != "relu":
@@ -153,7 +154,7 @@ class FineTuning:
             if getattr(ann, key) != same[key]:
                 wanted = f"want {same[key]!r}; name another folder with --ann"
                 raise UserError(f"{key} of {path}", getattr(ann, key), wanted)
-        if not folder.result_file.exists():
+        if not is_there(folder.result_file):
             with self._observed(path) as observer:
                 training.train(ann, folder, self.data_dir, resume=started, observer=observer)
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from bitspike.api.images import Split, images_of
 from bitspike.errors import UserError
-from bitspike.files import at_home, read_json
+from bitspike.files import at_home, is_there, read_json
 from bitspike.importing import is_import_path
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ class Run:
     @property
     def finished(self) -> bool:
         """Whether its training has ended."""
-        return self.files.result_file.exists()
+        return is_there(self.files.result_file)
 
     @property
     def result(self) -> dict[str, Any]:
@@ -109,7 +109,7 @@ class Run:
         from bitspike.costs import Activity
 
         file = self.files.activity_file
-        return Activity.from_dict(read_json(file)) if file.exists() else None
+        return Activity.from_dict(read_json(file)) if is_there(file) else None
 
     def images(self, split: Split = "test", first: int | None = None) -> ImageSet:
         """The run's images: those of the test set, or those that were kept out of training to watch it.

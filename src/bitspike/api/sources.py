@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bitspike.api.run import Run, load_run
-from bitspike.files import at_home
+from bitspike.files import at_home, is_there
 
 if TYPE_CHECKING:
     from bitspike.ir import FrozenGraph
@@ -17,13 +16,14 @@ __all__ = ["as_net", "as_run", "data_dir_of", "is_file", "is_run", "path_of"]
 
 
 def is_run(path: str | Path) -> bool:
-    """Whether there is a run folder."""
-    return os.path.isfile(at_home(path) / "config.json")
+    """Whether there is a run folder; refuses what may not be looked into."""
+    return is_file(at_home(path) / "config.json")
 
 
 def is_file(path: str | Path) -> bool:
-    """Whether there is a file, as of a frozen network."""
-    return os.path.isfile(at_home(path))
+    """Whether there is a file, as of a frozen network; refuses what may not be looked into."""
+    there = at_home(path)
+    return is_there(there) and there.is_file()
 
 
 def path_of(path: str | Path | None) -> Path | None:

@@ -37,7 +37,7 @@ def list_datasets(data_dir: DataDir = None, as_json: Json = False) -> None:
     print_tables(reports.datasets_table(rows, directory))
     for row in rows:
         if len(row["here"]) < 2:
-            console.print(f"{row['name']}: {row['how_to_get']}.", highlight=False, markup=False)
+            console.print(f"{row['name']}: {row['problem'] or row['how_to_get']}.", highlight=False, markup=False)
 
 
 @app.command("check", cls=Verb)
@@ -59,7 +59,8 @@ def check_datasets(
         print_json(rows)
     else:
         _print_checks(rows)
-    if any(not result.ok and (result.present or names) for result in results):
+    if wrong := [result for result in results if not result.ok and (result.present or names)]:
+        typer.echo(f"bitspike: {wrong[0].refusal}", err=True)
         raise typer.Exit(2)
 
 

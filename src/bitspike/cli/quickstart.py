@@ -9,6 +9,7 @@ import typer
 import bitspike
 from bitspike.cli.options import Json, RunsDir, print_json
 from bitspike.cli.tables import print_tables
+from bitspike.files import is_there
 from bitspike.places import checked_place
 
 __all__ = ["quickstart"]
@@ -25,8 +26,7 @@ def quickstart(runs_dir: RunsDir = Path("runs"), as_json: Json = False) -> None:
     from bitspike import reports
     from bitspike.cli.progress import ProgressBar
 
-    checked_place("--runs-dir", runs_dir)
-    parent = _fresh(runs_dir / "quickstart")
+    parent = _fresh(checked_place("--runs-dir", runs_dir) / "quickstart")
     results = []
     for bits in TWINS:
         name = bits.replace("/", "-")
@@ -42,9 +42,9 @@ def quickstart(runs_dir: RunsDir = Path("runs"), as_json: Json = False) -> None:
 
 def _fresh(path: Path) -> Path:
     """``path``, or the first of ``path-2``, ``path-3``... that does not exist: an earlier run is never lost."""
-    if not path.exists():
+    if not is_there(path):
         return path
     number = 2
-    while (candidate := path.with_name(f"{path.name}-{number}")).exists():
+    while is_there(candidate := path.with_name(f"{path.name}-{number}")):
         number += 1
     return candidate

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -41,7 +42,8 @@ def report(
     check_figure(name)
     reports = {}
     for run in runs:
-        label = run.resolve().name if run.resolve().name not in reports else str(run)
+        name_of = Path(os.path.realpath(run)).name
+        label = name_of if name_of not in reports else str(run)
         reports[label] = bitspike.load_run(run).cost()
     save_picture(figure(name, reports), output)
     if as_json:

@@ -6,12 +6,11 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from os.path import isfile
 from pathlib import Path
 
 import numpy as np
 
-from bitspike.data.files import read_bytes, read_members
+from bitspike.data.files import is_file, read_bytes, read_members
 from bitspike.data.pickled import parse_batch
 from bitspike.data.records import parse_records
 from bitspike.data.sheets import read_sheets
@@ -62,16 +61,16 @@ class CifarSource:
         for version in (self.binary, self.python):
             files = version.files[split]
             for folder in (homes[0] / version.folder, homes[0], homes[1] / version.folder):
-                lacking = [file for file in files if not isfile(folder / file)]
+                lacking = [file for file in files if not is_file(folder / file)]
                 if not lacking:
                     return Found(str(folder), partial(self._read_files, folder, split, files))
                 if len(lacking) < len(files):
                     missing = missing or f"no {lacking[0]} in {folder}"
         for home in homes:
-            if isfile(path := home / self.sheets[split]):
+            if is_file(path := home / self.sheets[split]):
                 return Found(str(path), partial(self._read_sheets, path, split))
             for version in (self.binary, self.python):
-                if isfile(path := home / version.archive):
+                if is_file(path := home / version.archive):
                     return Found(str(path), partial(self._read_archive, path, split, version))
         kinds = [kind for v in (self.binary, self.python) for kind in (f"{v.folder}/", v.archive)]
         raise FileNotFoundError(missing or f"no {', '.join(kinds)} or {self.sheets[split]}")

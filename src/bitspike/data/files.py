@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import IO, Any, cast
 
 from bitspike.errors import UserError
+from bitspike.files import is_there
 
-__all__ = ["ENVIRONMENT", "data_directory", "read_bytes", "read_members"]
+__all__ = ["ENVIRONMENT", "data_directory", "is_file", "read_bytes", "read_members"]
 
 ENVIRONMENT = "BITSPIKE_DATA"
 
@@ -27,12 +28,29 @@ def data_directory(data_dir: Path | None) -> Path:
     """The argument, else the directory in ``$BITSPIKE_DATA``, else ``./data`` (which need not exist).
 
     Raises:
-        UserError: a directory was named and is not there.
+        UserError: a directory was named and is not there, or may not be looked into.
     """
     named = os.path.expanduser(data_dir or os.environ.get(ENVIRONMENT) or "")
+    if named and is_there(named):
+        is_there(os.path.join(named, "."))  # what may not be looked into is refused here
     if named and not os.path.isdir(named):
         raise UserError("data directory", str(named), f"no such directory; give another, or set {ENVIRONMENT}")
     return Path(named or "data")
+
+
+def is_file(path: Path) -> bool:
+    """Whether a file is there.
+
+    Raises:
+        UserError: it may not be read, or nobody may tell.
+    """
+    if not is_there(path) or not os.path.isfile(path):
+        return False
+    try:
+        path.open("rb").close()
+    except OSError as wrong:
+        raise UserError(str(path), wrong.strerror, "cannot be read") from wrong
+    return True
 
 
 def read_bytes(path: Path, limit: int) -> bytes:

@@ -11,14 +11,13 @@ import struct
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from os.path import isfile
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bitspike.data.checksums import md5
-from bitspike.data.files import read_bytes
+from bitspike.data.files import is_file, read_bytes
 from bitspike.data.sources import Arrays, Found, Split, Stored
 from bitspike.errors import UserError
 
@@ -95,7 +94,7 @@ class IdxSource:
 
 def _stored_as(folder: Path, name: str) -> Path | None:
     paths = (folder / (name + suffix) for suffix in ("", ".gz", ".xz"))
-    return next((path for path in paths if isfile(path)), None)
+    return next((path for path in paths if is_file(path)), None)
 
 
 def _read(paths: Mapping[str, Path]) -> Iterator[Stored]:

@@ -109,7 +109,7 @@ def find_split(dataset: Dataset, split: Split, data_dir: Path | None) -> Found:
 
     Raises:
         FileNotFoundError: it is not there; says which file is missing.
-        UserError: no such data directory.
+        UserError: no such data directory, or what may not be read.
     """
     return dataset.source.find(split, data_directory(data_dir) if dataset.source.on_disk else Path())
 

@@ -38,6 +38,11 @@ class FileCheck:
     def ok(self) -> bool:
         return self.present and not self.problem
 
+    @property
+    def refusal(self) -> UserError:
+        """The line that says what is wrong with it."""
+        return UserError(f"{self.dataset} {self.split} split", self.path, self.problem)
+
 
 def check(name: str, data_dir: Path | None = None) -> list[FileCheck]:
     """Reads a dataset file by file: one entry a file, and one more for a split that cannot be used.
@@ -55,6 +60,9 @@ def _check_split(dataset: Dataset, split: Split, data_dir: Path | None) -> list[
     except FileNotFoundError as missing:
         directory = str(data_directory(data_dir))
         return [FileCheck(dataset.name, split, directory, False, 0, "unknown", str(missing))]
+    except UserError as wrong:
+        directory = str(data_directory(data_dir))
+        return [FileCheck(dataset.name, split, directory, True, 0, "unknown", str(wrong))]
     files: list[Stored] = []
     results: list[FileCheck] = []
     try:

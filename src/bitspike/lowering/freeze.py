@@ -8,9 +8,12 @@ them, then `Fire`. At a relu it is written so in units of 1; what the relu lets 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
 from torch import nn
 
+from bitspike.errors import UserError
 from bitspike.frontend import check_hooks
 from bitspike.ir import FrozenGraph, Graph, Node
 from bitspike.lowering.freezer import Freezer
@@ -32,11 +35,12 @@ def freeze(model: nn.Module, image_shape: tuple[int, int, int], name: str = "net
 
     Raises:
         UserError: what cannot be frozen, by name: float weights, a layer without integers, a current where spikes
-            are needed.
+            are needed, a weight that is no number.
     """
     graph, modules = structure(model, image_shape, name)
     for path, module in modules.items():
         check_hooks(module, path)
+    _check_numbers(model, modules)
     freezer = Freezer(graph, modules)
     rules = {node.name: rule_of(node) for node in graph.nodes}
     for node in graph.nodes:
@@ -50,6 +54,22 @@ def freeze(model: nn.Module, image_shape: tuple[int, int, int], name: str = "net
         if made is not None:
             values[node.name] = made
     return FrozenGraph(Graph(name, tuple(freezer.nodes)), freezer.tensors)
+
+
+def _check_numbers(model: nn.Module, modules: Mapping[str, nn.Module]) -> None:
+    """Refuses NaN and infinity: an infinite weight would saturate at the largest code, and freeze without a word.
+
+    Of buffers the ops' own count; a quantizer keeps infinity where nothing was measured yet.
+    """
+    ops = set(modules.values())
+    for path, module in model.named_modules():
+        held = [*module.named_parameters(recurse=False)]
+        held += module.named_buffers(recurse=False) if module in ops else []
+        for name, value in held:
+            wrong = value[~value.isfinite()]
+            if len(wrong):
+                wanted = "want a number; its training went astray, or its file is damaged"
+                raise UserError(f"{path}.{name}".removeprefix("."), float(wrong[0]), wanted)
 
 
 def check_freezable(graph: Graph) -> None:

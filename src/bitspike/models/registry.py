@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from types import MappingProxyType
 from typing import Any
 
+import torch
 from torch import nn
 
 from bitspike.bits import FULL_PRECISION, BitPlan, alphabet_width
@@ -41,6 +43,8 @@ from bitspike.quant.attach import QuantizerFactory
 __all__ = ["MODELS", "Architecture", "apply_plan", "apply_weight_bits", "build_model"]
 
 ImageShape = tuple[int, int, int]
+MOST_CHANNELS = 1 << 16
+"""Of one stage: far above any network, and low enough that no count of weights overflows."""
 
 
 @dataclass(frozen=True)
@@ -127,14 +131,26 @@ def build_model(
     """
     if name not in MODELS:
         raise UserError("model", name, closest(name, MODELS))
-    if channels is not None and (not channels or min(channels) < 1):
-        raise UserError("channels", tuple(channels), "want whole numbers of at least 1")
     architecture = MODELS[name]
     settings = neuron or architecture.neuron
     make = partial(make_node, settings, plan.default)
     layer = partial(squeezed, make) if isinstance(settings, SpikingSettings) and settings.squeeze else make
+    if channels is not None:
+        _check_size(lambda: architecture.make(image_shape, num_classes, layer, channels), channels)
     model = architecture.make(image_shape, num_classes, layer, channels or architecture.channels)
     return apply_plan(model, plan, settings, quantizer)
+
+
+def _check_size(make: Callable[[], nn.Module], channels: Sequence[int]) -> None:
+    """Refuses what cannot be allocated, before anything is."""
+    if not channels or not all(1 <= width <= MOST_CHANNELS for width in channels):
+        raise UserError("channels", tuple(channels), f"want whole numbers from 1 to {MOST_CHANNELS:,}")
+    if torch.get_default_device().type == "meta":
+        return
+    with torch.device("meta"):  # shapes are enough
+        count = sum(parameter.numel() for parameter in make().parameters())
+    if count * torch.float32.itemsize > os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"):
+        raise UserError("channels", tuple(channels), f"{count:,} weights are more than the memory holds")
 
 
 def squeezed(neuron: Callable[..., nn.Module], **options: Any) -> nn.Module:

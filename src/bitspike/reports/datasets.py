@@ -16,7 +16,11 @@ def datasets_table(rows: Sequence[Mapping[str, Any]], directory: str) -> Table:
     columns = (Column(name, no_wrap=True) for name in ("name", "image", "classes", "train", "test", "here"))
     table = Table(*columns, title=Text(f"data sets in {directory}"))
     for row in rows:
-        here = {2: "yes", 1: f"{' '.join(row['here'])} only", 0: "no"}[len(row["here"])]
+        here = (
+            "cannot be read"
+            if row["problem"]
+            else {2: "yes", 1: f"{' '.join(row['here'])} only", 0: "no"}[len(row["here"])]
+        )
         table.add_row(row["name"], row["image"], *(f"{row[key]:,}" for key in ("classes", "train", "test")), here)
     return table
 

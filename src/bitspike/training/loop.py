@@ -15,7 +15,7 @@ from torch.nn.utils import get_total_norm
 from bitspike.costs import cost
 from bitspike.data import EpochBatches, TrainingImages, build_augment
 from bitspike.errors import UserError, require
-from bitspike.files import write_json
+from bitspike.files import is_there, write_json
 from bitspike.lowering import measure
 from bitspike.stopping import Signals
 from bitspike.training.board import Board
@@ -131,8 +131,11 @@ class _Run:
     def open(self, resume: bool) -> None:
         """Starts the folder, or takes up the run that is in it."""
         if resume:
-            if self.folder.checkpoint_file.exists():
+            if is_there(self.folder.checkpoint_file):
                 self.progress = load_training(self.folder.checkpoint_file, self.model, self.optimizer, self.methods)
+            if self.progress.step > self.total:
+                seen = f"step {self.progress.step} of {self.total}"
+                raise UserError("checkpoint", str(self.folder.checkpoint_file), f"damaged: it is at {seen}")
             if self.main:
                 self.folder.rewind(self.progress.step)
         elif self.main:

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from bitspike.bits import BitPlan
-from bitspike.errors import UserError
-from bitspike.files import read_json, write_atomically, write_json
+from bitspike.errors import UserError, shown
+from bitspike.files import is_there, read_json, write_atomically, write_json
 from bitspike.places import refuse_taken
 from bitspike.training.config import TrainConfig
 from bitspike.training.migrate import migrate
@@ -49,7 +49,7 @@ class RunFolder:
 
     def read_config(self) -> TrainConfig:
         """The config that the run was started with; one of an earlier version in the keys of this one."""
-        if not self.config_file.exists():
+        if not is_there(self.config_file):
             raise UserError("run folder", str(self.path), "no config.json in it; want a folder that train made")
         return parse_config(migrate(read_json(self.config_file)))
 
@@ -65,7 +65,9 @@ class RunFolder:
         ours, theirs = (dict(_flat(c.model_dump(mode="json"))) for c in (config, self.read_config()))
         for key in (*ours, *theirs):
             if ours.get(key) != theirs.get(key):
-                raise UserError(f"--resume with {key}", ours.get(key), f"the run was started with {theirs.get(key)!r}")
+                raise UserError(
+                    f"--resume with {key}", ours.get(key), f"the run was started with {shown(theirs.get(key))}"
+                )
 
     def remember(self, data_dir: Path | None) -> None:
         """Keeps where the data lie, if that was said; it is no part of what decides the outcome."""
@@ -74,7 +76,7 @@ class RunFolder:
 
     def data_dir(self) -> Path | None:
         """Where the data lay, if that was said and is still there."""
-        if not self.data_file.exists():
+        if not is_there(self.data_file):
             return None
         kept = read_json(self.data_file)
         place = kept.get("data_dir") if isinstance(kept, dict) else None
@@ -88,7 +90,7 @@ class RunFolder:
     def read_learned(self) -> TrainConfig:
         """`read_config`, with the bits that the run learned in place of those it started from."""
         config = self.read_config()
-        if not self.bits_file.exists():
+        if not is_there(self.bits_file):
             return config
         return config.model_copy(update={"layers": BitPlan.load(self.bits_file).layers})
 
@@ -108,14 +110,32 @@ class RunFolder:
             raise UserError("write", str(self.metrics_file), f"{wrong.strerror}") from wrong
 
     def metrics(self) -> Iterator[dict[str, Any]]:
-        """The lines of the metrics; a last line that a crash cut short is passed over."""
-        if not self.metrics_file.exists():
+        """The lines of the metrics; a last line that a crash cut short is passed over.
+
+        Raises:
+            UserError: the file cannot be read, or another line is damaged: going on would lose those behind it.
+        """
+        if not is_there(self.metrics_file):
             return
-        for line in self.metrics_file.read_text().splitlines():
-            try:
-                yield json.loads(line)
-            except ValueError:
-                return
+        try:
+            lines = self.metrics_file.read_bytes().splitlines()
+        except OSError as wrong:
+            raise UserError("read", str(self.metrics_file), f"{wrong.strerror}") from wrong
+        for number, text in enumerate(lines, 1):
+            line = _metrics_line(text)
+            if line is not None:
+                yield line
+            elif number < len(lines):
+                where = f"line {number} of {self.metrics_file}"
+                raise UserError(where, text.decode(errors="replace"), "want an object with a step, as train wrote it")
+
+
+def _metrics_line(text: bytes) -> dict[str, Any] | None:
+    try:
+        line = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    return line if isinstance(line, dict) and type(line.get("step")) is int else None
 
 
 def _flat(section: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

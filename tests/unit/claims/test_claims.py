@@ -13,7 +13,23 @@ from bitspike.recipes import RECIPES
 from bitspike.training import override
 from claims import paper_000, paper_002
 from claims.__main__ import PAPERS, ROOT
-from claims.claim import METRICS, SCALES, Claim, Measured, Outcome, Paper, Run, beats, scores_of
+from claims.claim import (
+    BELOW_0,
+    METRICS,
+    SCALES,
+    Claim,
+    Measured,
+    Outcome,
+    Paper,
+    Run,
+    at_most,
+    beats,
+    best,
+    opposite,
+    ratio_at_most,
+    scores_of,
+    worst,
+)
 from claims.page import page
 from claims.runner import read_results, run_all
 
@@ -66,16 +82,51 @@ def qsnn(full: float = 93, u2: float = 92, u4: float = 92.1, u8: float = 92.2) -
     ("judge", "measured", "verdict"),
     [
         (paper_002.judge_near_full_precision, qsnn(), "confirmed"),
-        (paper_002.judge_near_full_precision, qsnn(u2=89.99), "not confirmed"),
+        (paper_002.judge_near_full_precision, qsnn(u2=89.99), "within the spread"),
+        (paper_002.judge_near_full_precision, qsnn(u2=90.01), "within the spread"),
+        (paper_002.judge_near_full_precision, qsnn(u2=89.8), "not confirmed"),
         (paper_002.judge_near_full_precision, qsnn(u2=95), "confirmed"),  # better than floats
         (paper_002.judge_narrow_membranes, qsnn(), "confirmed"),
-        (paper_002.judge_narrow_membranes, qsnn(u8=93.01), "not confirmed"),
+        (paper_002.judge_narrow_membranes, qsnn(u8=93.01), "within the spread"),
+        (paper_002.judge_narrow_membranes, qsnn(u8=93.2), "not confirmed"),
         (paper_002.judge_narrow_membranes, qsnn(u8=90), "confirmed"),
     ],
 )
 def test_a_loss_is_judged_by_its_points(judge: Callable[[Measured], Outcome], measured: Measured, verdict: str) -> None:
     assert judge(measured).verdict == verdict
     assert "standard error" in judge(measured).why
+
+
+def test_a_limit_is_judged_with_twice_the_standard_error() -> None:
+    """Three seeds, 0.1 apart: the error of their mean is 0.1 / sqrt(3), of a difference sqrt(2) times that."""
+    error = 0.1 * (2 / 3) ** 0.5
+    for above, verdict in ((-2.01, "confirmed"), (-1.99, "within the spread"), (1.99, "within the spread"),
+                           (2.01, "not confirmed")):  # fmt: skip
+        assert at_most(around(11 + above * error), around(10), 1) == verdict
+    assert at_most([10.0] * 3, [10.0] * 3, 0) == "confirmed"
+    assert at_most([10.0] * 3, [10.0] * 3, BELOW_0) == "not confirmed"
+
+
+def test_the_limit_of_a_ratio_is_judged_so_too() -> None:
+    assert ratio_at_most([11.0] * 3, [10.0] * 3, 1.1) == "confirmed"
+    assert ratio_at_most([11.01] * 3, [10.0] * 3, 1.1) == "not confirmed"
+    error = 0.5 * 2**0.5 * 0.01 / 3**0.5  # both are 1 % apart from seed to seed
+    for above, verdict in ((-2.1, "confirmed"), (1.9, "within the spread"), (2.1, "not confirmed")):
+        assert ratio_at_most(around(50, 0.5), around(100, 1), 0.5 - above * error) == verdict
+
+
+def test_a_rule_of_parts_is_as_good_as_its_worst() -> None:
+    assert worst("confirmed", "within the spread") == "within the spread"
+    assert worst("confirmed", "within the spread", "not confirmed") == "not confirmed"
+    assert best("not confirmed", opposite("not confirmed")) == "confirmed"
+    assert opposite("within the spread") == "within the spread"
+
+
+def test_the_page_tells_every_rule() -> None:
+    text = page(PAPERS, {})
+    for claim in (claim for paper in PAPERS for claim in paper.claims if claim.judge):
+        assert f"Rule: {' '.join((claim.judge.__doc__ or '').split())}\n" in text
+        assert claim.judge.__doc__
 
 
 def regulated(gain: float = 1.8, weights: float = 0.01, spikes: float = 0.1, step: float = 0.1) -> Measured:

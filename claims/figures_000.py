@@ -1,0 +1,49 @@
+"""``python -m claims.figures_000``: accuracy against cost of paper 000's runs, the README's picture."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from statistics import mean, stdev
+from typing import Any
+
+from claims.claim import SEEDS, Run
+from claims.figures_004 import ROOT, figure, save
+from claims.paper_000 import BUDGET_4, WEIGHT_BITS
+from claims.runner import read_results
+
+ALLOCATIONS = tuple(dict.fromkeys((*BUDGET_4, *WEIGHT_BITS)))
+LOOKS = {1: ("o", "C0"), 2: ("s", "C1"), 4: ("^", "C2")}
+"""Marker and colour, by time steps."""
+LEFT = ("1/4/1", "1/2/2", "1/1/4")
+"""Those whose label is left of the point, because the next point is at its right."""
+
+
+def against_cost(results: Mapping[str, Mapping[str, Any]]) -> Any:
+    """Test accuracy over bit operations, a point for each allocation, mean and spread of the seeds."""
+    made = figure(8, 4.5)
+    axes = made.subplots()
+    named: set[int] = set()
+    for bits in ALLOCATIONS:
+        found = [results[Run("fashion-convnet", (f"bits={bits}",), seed).key] for seed in SEEDS]
+        accuracy, cost = [run["test_accuracy"] for run in found], mean(run["s_ace"] for run in found) / 1e6
+        steps = int(bits.rpartition("/")[2])
+        marker, colour = LOOKS[steps]
+        label = None if steps in named else f"T = {steps}"
+        named.add(steps)
+        axes.errorbar(cost, mean(accuracy), stdev(accuracy), fmt=marker, color=colour, capsize=3, label=label)
+        beside: dict[str, Any] = {"xytext": (-9, -4), "ha": "right"} if bits in LEFT else {"xytext": (9, -4)}
+        axes.annotate(bits, (cost, mean(accuracy)), textcoords="offset points", fontsize=9, **beside)
+    axes.set_xscale("log")
+    ticks = (10, 20, 50, 100, 200)
+    axes.set_xticks(ticks, [str(tick) for tick in ticks])
+    axes.minorticks_off()
+    axes.set_xlim(9, 260)
+    axes.set(xlabel="S-ACE: bit operations of an image (millions)", ylabel="test accuracy (%)")
+    axes.set_title("Fashion-MNIST, w/s/T: weight bits, spike bits, time steps T", fontsize=11)
+    axes.grid(alpha=0.3)
+    axes.legend(loc="lower right", frameon=False)
+    return made
+
+
+if __name__ == "__main__":
+    save("000-accuracy-against-cost", against_cost(read_results(ROOT / "results" / "claims", "small")))
