@@ -71,7 +71,7 @@ def _is_current(module: nn.Module) -> bool:
 def _reads_current(call: Call) -> bool:
     """Whether a layer with weights or a batch norm is before it, with no neuron between."""
     kinds = (nn.Conv2d, nn.Linear, nn.BatchNorm1d, nn.BatchNorm2d)
-    through = (before for before in call.inputs if not isinstance(before.module, QReLU))
+    through = (before for before in call.inputs if not isinstance(before.module, QReLU | nn.ReLU))  # either rectifies
     return any(isinstance(before.module, kinds) or _reads_current(before) for before in through)
 
 
