@@ -16,7 +16,19 @@ import pytest
 
 PACKAGE = Path(__file__).parents[2] / "src" / "bitspike"
 
-GROUND = {"__init__", "bits", "errors", "files", "importing", "intmath", "places", "registry", "settings", "stopping"}
+GROUND = {
+    "__init__",
+    "bits",
+    "errors",
+    "files",
+    "importing",
+    "intmath",
+    "native",
+    "places",
+    "registry",
+    "settings",
+    "stopping",
+}
 BELOW_MODELS = GROUND | {"neurons", "quant", "layers", "frontend"}
 BELOW_TRAINING = BELOW_MODELS | {"models", "data", "ir", "costs", "lowering"}
 BELOW_RECIPES = BELOW_TRAINING | {"training", "conversion"}
@@ -28,6 +40,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "places": {"errors"},
     "intmath": {"errors"},
     "files": {"errors"},
+    "native": {"errors"},
     "importing": {"errors"},
     "registry": {"errors", "importing"},
     "settings": {"errors", "importing", "registry"},

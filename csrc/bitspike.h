@@ -1,0 +1,28 @@
+/* bitspike's C library: integers of frozen networks, and neurons that learn. Plain C ABI, called through ctypes. */
+#ifndef BITSPIKE_H
+#define BITSPIKE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#if defined(_WIN32)
+#define BS_API __declspec(dllexport)
+#else
+#define BS_API __attribute__((visibility("default")))
+#endif
+
+/* Instruction sets, each with those below it of the same processor family. */
+enum bs_level { BS_SCALAR = 0, BS_AVX2 = 1, BS_AVX512 = 2, BS_AMX = 3, BS_NEON = 4 };
+
+/* The highest level that this processor and its operating system have. */
+BS_API int bs_detect(void);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,151 @@
+"""Builds the C library, where there is a compiler; without one the package is pure Python and as exact.
+
+Run as a script it builds the library into this checkout. ``csrc/NAME_LEVEL.c`` is compiled for that instruction set,
+every other file for any processor of the machine's kind: which of them runs is decided when it runs.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import shlex
+import shutil
+import subprocess
+import sys
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+ROOT = Path(__file__).parent
+SOURCES, PLACE = ROOT / "csrc", Path("src/bitspike/native")
+LIBRARY = "libbitspike.so"
+FLAGS = [
+    "-std=gnu11",
+    "-O3",
+    "-fPIC",
+    "-fvisibility=hidden",
+    "-ffp-contract=off",
+    "-Wall",
+    "-Wextra",
+    "-Werror",
+]
+X86_64 = {
+    "avx2": ["-mavx2", "-mfma", "-mpopcnt", "-mbmi2"],
+    "avx512": [
+        *(
+            "-mavx2",
+            "-mfma",
+            "-mpopcnt",
+            "-mbmi2",
+            "-mavx512f",
+            "-mavx512dq",
+            "-mavx512bw",
+            "-mavx512vl",
+        ),
+        *(
+            "-mavx512vbmi",
+            "-mavx512vnni",
+            "-mavx512bitalg",
+            "-mavx512vpopcntdq",
+            "-mprefer-vector-width=512",
+        ),
+    ],
+}
+X86_64["amx"] = [*X86_64["avx512"], "-mamx-tile", "-mamx-int8"]
+LEVELS = {
+    "x86_64": X86_64,
+    "AMD64": X86_64,
+    "aarch64": {"neon": []},
+    "arm64": {"neon": []},
+}
+
+
+def build(folder: Path) -> Path | None:
+    """The library in ``folder``; ``None``, and a line that says why, where it cannot be built."""
+    compiler = shlex.split(os.environ.get("CC", "")) or next(
+        ([c] for c in ("cc", "gcc", "clang") if shutil.which(c)), []
+    )
+    if not compiler:
+        return _told("no C compiler: networks run by NumPy and torch, slower and as exact")
+    flags, all_levels = (
+        LEVELS.get(platform.machine(), {}),
+        {level for kind in LEVELS.values() for level in kind},
+    )
+
+    with tempfile.TemporaryDirectory() as objects:
+
+        def compiled(source: Path) -> Path:
+            level = source.stem.rpartition("_")[2]
+            made = Path(objects, f"{source.stem}.o")
+            _run(
+                [
+                    *compiler,
+                    *FLAGS,
+                    *flags.get(level, []),
+                    "-c",
+                    str(source),
+                    "-o",
+                    str(made),
+                ]
+            )
+            return made
+
+        mine = [
+            source
+            for source in sorted(SOURCES.glob("*.c"))
+            if (level := source.stem.rpartition("_")[2]) in flags or level not in all_levels
+        ]
+        folder.mkdir(parents=True, exist_ok=True)
+        made = Path(objects, LIBRARY)
+        try:
+            with ThreadPoolExecutor(os.cpu_count()) as pool:
+                parts = list(pool.map(compiled, mine))
+            _run(
+                [
+                    *compiler,
+                    "-shared",
+                    "-o",
+                    str(made),
+                    *map(str, parts),
+                    "-lm",
+                    "-lpthread",
+                ]
+            )
+        except (OSError, subprocess.CalledProcessError) as wrong:
+            said = (getattr(wrong, "stderr", None) or str(wrong)).strip().splitlines()
+            return _told(
+                f"the C library was not built ({said[0]}): networks run by NumPy and torch, slower and as exact"
+            )
+        shutil.copy(made, folder / f".{LIBRARY}")
+        os.replace(folder / f".{LIBRARY}", folder / LIBRARY)  # a process that has the old one keeps it
+    return folder / LIBRARY
+
+
+def _run(command: list[str]) -> None:
+    subprocess.run(command, check=True, capture_output=True, text=True)
+
+
+def _told(line: str) -> None:
+    print(f"bitspike: {line}", file=sys.stderr)
+
+
+try:
+    from hatchling.builders.hooks.plugin.interface import BuildHookInterface
+except ImportError:  # run as a script, where hatchling need not be
+    pass
+else:
+
+    class NativeLibrary(BuildHookInterface):
+        """Puts the library into the wheel; one wheel serves every Python of the machine's kind."""
+
+        def initialize(self, version: str, build_data: dict[str, object]) -> None:
+            if build(ROOT / PLACE) is not None:
+                from packaging.tags import platform_tags
+
+                build_data["pure_python"] = False
+                build_data["tag"] = f"py3-none-{next(iter(platform_tags()))}"
+                build_data["artifacts"].append(f"{PLACE}/{LIBRARY}")  # type: ignore[attr-defined]
+
+
+if __name__ == "__main__":
+    sys.exit(0 if build(ROOT / PLACE) else 1)
