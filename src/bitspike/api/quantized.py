@@ -181,7 +181,7 @@ class FineTuning:
         with self._observed(run.folder) as observer:
             given: dict[str, Any] = {"resume": self.resume, "observer": observer, "model": student, "teacher": teacher}
             training.train(config, run.files, self.data_dir, **given)
-        return Quantized(run, student)
+        return Quantized(replace(run, config=run.files.read_config()), student)
 
     def _run(self, config: TrainConfig) -> Run:
         """Of the fine-tuning."""

@@ -133,7 +133,7 @@ class Run:
         from bitspike.api.results import Evaluation
 
         model, config = self.model(), self.config
-        seen = training.evaluate(model, self.images(split), bf16=config.precision == "bf16")
+        seen = training.evaluate(model, self.images(split), precision=config.precision)
         return Evaluation(config.dataset, split, seen.correct, seen.total, bits=str(config.bits), loss=seen.loss)
 
     def cost(self, counting: str = "exact", *, batch: int = 1, energy: EnergyModel | str | None = None) -> CostReport:

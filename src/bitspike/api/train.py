@@ -60,7 +60,7 @@ def train(
     with users_code() if own else nullcontext():
         model = network_of(config) if own else None
         training.train(config, folder, data, resume=resume, observer=observer, model=model)
-    return Run(folder.path, config, data)
+    return Run(folder.path, folder.read_config(), data)
 
 
 def check_folder(name: str | None, runs_dir: str | Path, resume: bool = False) -> None:

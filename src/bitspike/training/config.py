@@ -96,7 +96,9 @@ class TrainConfig(Section):
             ``std`` for (pixel - 128)/64.
         std: see ``mean``.
         seed: of weights, batches and augmentation.
-        precision: ``bf16`` runs the forward pass in bfloat16 and keeps float32 weights.
+        precision: ``bf16`` runs the forward pass in bfloat16, channels last, and keeps float32 weights; ``auto`` is
+            that where the device multiplies bfloat16 and the network is large enough to gain, else ``float32``. The
+            run says which.
         checkpoint_every: optimizer steps between checkpoints; 0 writes one at the end of each epoch.
         tensorboard: write scalars for TensorBoard into the run folder (docs/training.md).
     """
@@ -120,7 +122,7 @@ class TrainConfig(Section):
     loss: LossConfig = LossConfig()
     methods: Methods = Field(default_factory=dict)
     seed: int = Field(0, ge=0, lt=2**32)
-    precision: Literal["float32", "bf16"] = "float32"
+    precision: Literal["auto", "float32", "bf16"] = "auto"
     checkpoint_every: int = Field(0, ge=0)
     tensorboard: bool = False
 

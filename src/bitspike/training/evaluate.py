@@ -11,6 +11,7 @@ from torch.nn import functional as F
 
 from bitspike.data import ImageSet
 from bitspike.layers import mean_over_time
+from bitspike.training.precision import laid_out
 
 __all__ = ["Accuracy", "batches", "evaluate"]
 
@@ -34,17 +35,17 @@ def batches(images: Tensor, size: int = 256, device: torch.device | str = "cpu")
 
 
 @torch.no_grad()
-def evaluate(model: nn.Module, images: ImageSet, *, batch_size: int = 256, bf16: bool = False) -> Accuracy:
-    """Runs ``model`` in evaluation mode; leaves it in the mode it had."""
+def evaluate(model: nn.Module, images: ImageSet, *, batch_size: int = 256, precision: str = "float32") -> Accuracy:
+    """Runs ``model`` in evaluation mode, as it was trained; leaves it in the mode it had."""
     device = next(model.parameters()).device
     was_training = model.training
-    model.eval()
+    model = laid_out(model.eval(), precision)
     correct, loss = 0, 0.0
     labels = images.labels.split(batch_size)
     for x, y in zip(batches(images.images, batch_size, device), labels, strict=True):
         y = y.to(device)
-        with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
-            logits = mean_over_time(model(x).float())
+        with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
+            logits = mean_over_time(model(laid_out(x, precision)).float())
         correct += int((logits.argmax(1) == y).sum())
         loss += float(F.cross_entropy(logits, y, reduction="sum"))
     model.train(was_training)

@@ -27,6 +27,7 @@ from bitspike.training.lock import locked
 from bitspike.training.loss import loss_of
 from bitspike.training.methods import Objective, ParameterGroup, Training, methods_of
 from bitspike.training.optimizer import lr_at, make_optimizer, set_lr
+from bitspike.training.precision import laid_out, settled
 from bitspike.training.result import describe_run
 from bitspike.training.run_folder import RunFolder
 from bitspike.training.setup import Images, as_named, graph_of, load_images, make_model
@@ -84,16 +85,21 @@ def train(
     main = accelerator.is_main_process
     if main or resume:
         folder.check(config, resume)  # before images are read
+    if resume:
+        config = config.model_copy(update={"precision": folder.read_config().precision})
     with locked(folder.path) if main else nullcontext(), Signals(folder.path) as signals:
         images = load_images(config, data_dir)
         model = (model or make_model(config)).to(accelerator.device)
         graph = graph_of(config, model)  # refuses a plan that does not fit, before anything is written
+        config = settled(config, graph, accelerator.device)
+        model = laid_out(model, config.precision)
         run = _Run(Training(config, folder, model, graph, teacher), images, accelerator, observer, signals)
         run.open(resume)
         if main:
             folder.remember(data_dir)
         run.all_epochs()
         result = run.finish() if main else {}
+        laid_out(model, "float32")  # as whoever gave it has it
         del run  # it holds the wrapper of the network, and that the group of processes, whose threads abort a late exit
         accelerator.free_memory()
     accelerator.wait_for_everyone()  # no process leaves while another still talks to it
@@ -182,6 +188,7 @@ class _Run:
         step = self.progress.step
         lr = lr_at(step, self.steps_per_epoch, self.config.epochs, self.config.optimizer)
         set_lr(self.optimizer, lr)
+        x = laid_out(x, self.config.precision)
         with torch.autocast(x.device.type, torch.bfloat16, enabled=self.config.precision == "bf16"):
             loss = self.objective(self.trained, x, y)
         value = float(self.accelerator.reduce(loss.detach(), reduction="mean"))
@@ -215,7 +222,7 @@ class _Run:
 
     def _watch(self, epoch: int, told: list[dict[str, Any]]) -> None:
         """After an epoch: accuracy on the validation images, what the methods tell, and the checkpoint."""
-        seen = evaluate(self.model, self.images.validation, bf16=self.config.precision == "bf16")
+        seen = evaluate(self.model, self.images.validation, precision=self.config.precision)
         line: dict[str, Any] = {
             "step": self.progress.step,
             "epoch": epoch + 1,
@@ -244,7 +251,7 @@ class _Run:
         sample = images.validation.images[:ACTIVITY_IMAGES]
         source = f"the first {len(sample)} validation images of {config.dataset}"
         activity = measure(self.model, graph, batches(sample, device=self.accelerator.device), source)
-        test = evaluate(self.model, images.test, bf16=config.precision == "bf16")
+        test = evaluate(self.model, images.test, precision=config.precision)
         report = cost(graph, "exact", activity, energy_model="lemaire")
         write_json(folder.activity_file, activity.to_dict())
         write_json(folder.cost_file, report.to_dict())

@@ -61,7 +61,9 @@ class RunFolder:
             refuse_taken(self.path)
 
     def resume(self, config: TrainConfig) -> None:
-        """Checks that the run in the folder is the one that ``config`` describes."""
+        """Checks that the run in the folder is the one that ``config`` describes; ``auto`` is what it settled on."""
+        if config.precision == "auto":
+            config = config.model_copy(update={"precision": self.read_config().precision})
         ours, theirs = (dict(_flat(c.model_dump(mode="json"))) for c in (config, self.read_config()))
         for key in (*ours, *theirs):
             if ours.get(key) != theirs.get(key):
