@@ -339,7 +339,7 @@ def test_a_recipe_and_its_run_say_their_max_pools(runs: Path) -> None:
         (("--mean", "nan"), ("mean", "nan")),
         (("--mean", "0.1,0.2,0.3"), ("1 channels", "mean and std of 3")),
         (("--mean", "0.1,0.2", "--std", "1,2,3"), ("mean and std", "as channels")),
-        (("--mean", ""), ("mean", "0 to 1")),
+        (("--mean", ""), ("mean", "want a value")),
     ],
 )
 def test_a_mean_that_no_pixels_have_is_one_line(
