@@ -1,13 +1,14 @@
 """Networks: the registry, the VGG and ResNet families, and their blocks."""
 
 from bitspike.models.blocks import MSBasicBlock, SEWBasicBlock, SEWBottleneck, SparseBasicBlock, SpikingBasicBlock
-from bitspike.models.morph import morph
+from bitspike.models.morph import MaxPools, morph
 from bitspike.models.own import own_network
 from bitspike.models.registry import MODELS, apply_plan, apply_weight_bits, build_model
 from bitspike.models.resnet import ResNet
 from bitspike.models.vgg import VGG
 
 __all__ = [
+    "MaxPools",
     "MODELS",
     "VGG",
     "MSBasicBlock",
