@@ -8,10 +8,10 @@ from bitspike.models.resnet import ResNet
 from bitspike.models.vgg import VGG
 
 __all__ = [
-    "MaxPools",
     "MODELS",
     "VGG",
     "MSBasicBlock",
+    "MaxPools",
     "ResNet",
     "SEWBasicBlock",
     "SEWBottleneck",

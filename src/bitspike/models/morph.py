@@ -17,7 +17,7 @@ __all__ = ["MaxPools", "morph"]
 
 
 MaxPools = Literal["mean", "spiking"]
-"""What a max pool becomes: a mean pool, or one that stays and is a `bitspike.layers.SpikingMaxPool2d` once converted."""
+"""What a max pool becomes: a mean pool; or it stays, and is a `bitspike.layers.SpikingMaxPool2d` once converted."""
 
 
 def morph(model: nn.Module, reroute: bool = False, max_pool: MaxPools = "mean") -> nn.Module:
