@@ -131,6 +131,10 @@ def test_engines_equal_the_oracle_at_every_step(engine: str, data: st.DataObject
     ]
     for net in nets:
         assert not differences(net, pictures(seed), engine)
+        for name, values in oracle.run(net, pictures(seed)).items():
+            lo, hi = net.totals[name]  # proven of the first steps, however many
+            assert lo <= values.cumsum(0).min()
+            assert values.cumsum(0).max() <= hi
 
 
 @pytest.mark.parametrize("engine", ENGINES)
