@@ -103,7 +103,7 @@ class FineTuning:
         ann = run.config
         if ann.neuron.kind == "q-relu":
             if self.edits or self.name or self.resume:
-                wanted = "it is fine-tuned; leave out --set, --mean, --std, --name and --resume"
+                wanted = "it is fine-tuned; leave out --set, --mean, --std, --max-pool, --name and --resume"
                 raise UserError("run folder", str(path), wanted)
             return Quantized(run, run.ended().model())
         if ann.neuron.kind != "relu":

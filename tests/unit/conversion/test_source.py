@@ -103,6 +103,10 @@ def test_max_pools_are_named_with_both_accuracies(digits: ImageSet) -> None:
             f"max pools become mean pools: {paths[0]}; before {found.accuracy:.2f} %, with mean pools "
         )
         assert any(isinstance(module, nn.MaxPool2d) for module in adopted.modules())  # it was only looked at
+        kept = seen(adopted, digits, model, "spiking").to_dict()
+        assert (kept["max_pools"], kept["mean_pools_accuracy"]) == (paths, None)
+        assert not list(source_warnings(kept))
+        assert [*source_lines(kept)][1:] == [f"max pools stay, and are spiking ones in the SNN: {paths[0]}"]
 
 
 class Doubled(nn.Module):
