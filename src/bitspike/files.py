@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import tempfile
+from errno import ENAMETOOLONG
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +62,8 @@ def is_there(path: str | Path) -> bool:
     except (FileNotFoundError, NotADirectoryError):
         return False
     except OSError as wrong:
+        if wrong.errno == ENAMETOOLONG:
+            return False
         raise UserError("read", str(path), f"{wrong.strerror}") from wrong
     except ValueError as wrong:  # a NUL in the name
         raise UserError("read", str(path), f"{wrong}") from wrong

@@ -37,7 +37,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     # ground
     "errors": set(),
     "stopping": set(),
-    "places": {"errors"},
+    "places": {"errors", "files"},
     "intmath": {"errors"},
     "files": {"errors"},
     "native": {"errors"},

@@ -25,10 +25,12 @@ from bitspike.ir import (
     Linear,
     MaxPool,
     Node,
+    Pool,
     Readout,
     Release,
     Relu,
     Reshape,
+    SpikingMaxPool,
     Store,
     SumPool,
     SumTime,
@@ -344,7 +346,7 @@ class _Sampler:
         tiled = self.chance(0.5)
         rows, columns = (self.tile(side) if tiled else self.window(side) for side in self.edges[x].shape[1:])
         return self.add(
-            self.choice([SumPool, MaxPool])(
+            self.choice([SumPool, MaxPool, SpikingMaxPool])(
                 name=self.fresh("pool"),
                 inputs=(x,),
                 kernel_size=(rows[0], columns[0]),
@@ -507,7 +509,7 @@ def _features(net: FrozenGraph) -> Iterator[str]:
     for node in net.graph.nodes:
         yield type(node).__name__
         sources = [by_name[name] for name in node.inputs]
-        current = any(not isinstance(n, Input | Fire | Reshape | SumPool | MaxPool | SumTime) for n in sources)
+        current = any(not isinstance(n, Input | Fire | Reshape | Pool | SumTime) for n in sources)
         yield f"{_storage(ranges[node.name])} edge"
         if len(readers[node.name]) > 1:
             yield "several readers"
@@ -523,9 +525,12 @@ def _features(net: FrozenGraph) -> Iterator[str]:
                 yield from _named(max(node.padding) > 0, "conv padding")
                 yield from _named(isinstance(sources[0], Synapse), "conv of an accumulator")
                 yield from _named(node.kernel_size[0] != node.kernel_size[1], "oblong kernel")
-            case SumPool() | MaxPool():
+            case SumPool() | MaxPool() | SpikingMaxPool():
                 yield from _named(max(node.padding) > 0, f"{type(node).__name__} padding")
                 yield from _named(current, f"{type(node).__name__} of a current")
+                lo, hi = ranges[node.inputs[0]]
+                steps = isinstance(node, SpikingMaxPool) and edges[node.name].T > 1
+                yield from _named(steps and lo < 0 < hi, "SpikingMaxPool of steps of both signs")
                 sides = zip(edges[node.inputs[0]].shape[1:], node.kernel_size, node.stride, node.padding, strict=True)
                 tiled = all(k == stride and (side + 2 * pad) % k == 0 for side, k, stride, pad in sides)
                 alone = isinstance(sources[0], Fire) and len(readers[sources[0].name]) == 1
@@ -595,15 +600,20 @@ def _storage(held: Range) -> str:
 
 
 FEATURES = (
-    *("Input", "Conv", "Linear", "Affine", "Fire", "Add", "SumPool", "MaxPool", "Reshape", "Readout"),
+    *("Input", "Conv", "Linear", "Affine", "Fire", "Add", "SumPool", "MaxPool", "Reshape", "Readout", "SpikingMaxPool"),
     *("Relu", "SumTime", "SumTime of spikes, as they are sent", "SumTime of spikes in memory", "SumTime of a current"),
     *("SumTime of a held edge", "Relu in memory", "Relu of both signs", "unequal steps"),
     *(f"{kind} edge" for kind in ("int8", "uint8", "int16", "uint16", "int32", "int64")),
     *("several readers", "no reader", "int64 constants", "int64 membrane"),
     *("groups", "depthwise", "dilation", "stride 3", "conv padding", "oblong kernel", "conv of an accumulator"),
-    *("SumPool padding", "MaxPool padding", "SumPool of a current", "MaxPool of a current"),
+    *(f"{pool} {how}" for pool in ("SumPool", "MaxPool", "SpikingMaxPool") for how in ("padding", "of a current")),
+    "SpikingMaxPool of steps of both signs",
     *("held add", "add of spikes", "add of currents", "reshape to 3-D", "reshape to flat", "reshape to 2-D or 4-D"),
-    *(f"{pool} of spikes, {how}" for pool in ("SumPool", "MaxPool") for how in ("each taken once", "otherwise")),
+    *(
+        f"{pool} of spikes, {how}"
+        for pool in ("SumPool", "MaxPool", "SpikingMaxPool")
+        for how in ("each taken once", "otherwise")
+    ),
     *(f"T={steps}" for steps in range(1, 9)),
     *("soft reset", "hard reset", "negative v_reset", "v_init", "leak", "no memory", "rounds", "threshold 1"),
     *("Release", "Release that ends", "offset that ends", "tracer", "spikes taken back"),

@@ -15,7 +15,7 @@ from bitspike import BitPlan, Bits
 from bitspike.backends import backend, c, oracle
 from bitspike.conversion import Converted, convert
 from bitspike.lowering import agreement, freeze, lower, measure
-from bitspike.models import build_model, morph
+from bitspike.models import MaxPools, build_model, morph
 from bitspike.neurons import neuron_settings
 
 SHAPE = (3, 8, 8)
@@ -24,12 +24,14 @@ SANITIZED = ("-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
 
 
 @cache
-def converted(name: str, levels: int, reroute: bool, bits: int = 8, T: int | None = None) -> Converted:
+def converted(
+    name: str, levels: int, reroute: bool, bits: int = 8, max_pool: MaxPools = "mean", T: int | None = None
+) -> Converted:
     torch.manual_seed(1)
     neuron = neuron_settings(kind="q-relu", levels=levels)
     plan = BitPlan(Bits(bits, levels.bit_length(), 1))
     model = build_model(name, plan, image_shape=SHAPE, num_classes=5, neuron=neuron, channels=FAMILIES[name])
-    model = morph(model, reroute)
+    model = morph(model, reroute, max_pool)
     for module in model.modules():
         if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
             module.momentum = 1.0
@@ -40,39 +42,44 @@ def converted(name: str, levels: int, reroute: bool, bits: int = 8, T: int | Non
 
 
 NETWORKS = [
-    ("convnet", 4, False, 8),
-    ("vgg9", 2, False, 2),
-    ("resnet8-thin", 8, True, 4),
-    ("resnet8-thin", 3, False, 1),
+    ("convnet", 4, False, 8, "mean"),
+    ("convnet", 4, False, 8, "spiking"),
+    ("vgg9", 2, False, 2, "mean"),
+    ("resnet8-thin", 8, True, 4, "mean"),
+    ("resnet8-thin", 3, False, 1, "mean"),
 ]
 
 
-@pytest.mark.parametrize(("name", "levels", "reroute", "bits"), NETWORKS)
+@pytest.mark.parametrize(("name", "levels", "reroute", "bits", "max_pool"), NETWORKS)
 @pytest.mark.parametrize("flags", [("-O2",), SANITIZED], ids=["O2", "sanitized"])
-def test_c_sends_the_same_spikes(name: str, levels: int, reroute: bool, bits: int, flags: tuple[str, ...]) -> None:
+def test_c_sends_the_same_spikes(
+    name: str, levels: int, reroute: bool, bits: int, max_pool: MaxPools, flags: tuple[str, ...]
+) -> None:
     compiler = next((cc for cc in ("gcc", "clang") if shutil.which(cc)), None)
     if compiler is None:
         pytest.skip("no C compiler")
-    net = converted(name, levels, reroute, bits).net
+    net = converted(name, levels, reroute, bits, max_pool).net
     wanted = oracle.run(net, IMAGES)
     assert not differences(net, wanted, *c.traced(net, IMAGES, [compiler], *flags))
     assert all((wanted[node.name] > 0).any() for node in net.graph.neurons())
     assert any((wanted[node.name] < 0).any() for node in net.graph.neurons())
 
 
-@pytest.mark.parametrize(("name", "levels", "reroute", "bits"), NETWORKS)
-def test_onnx_sends_the_same_spikes(name: str, levels: int, reroute: bool, bits: int) -> None:
+@pytest.mark.parametrize(("name", "levels", "reroute", "bits", "max_pool"), NETWORKS)
+def test_onnx_sends_the_same_spikes(name: str, levels: int, reroute: bool, bits: int, max_pool: MaxPools) -> None:
     pytest.importorskip("onnxruntime")
-    net, onnx = converted(name, levels, reroute, bits, T=6).net, backend("onnx")
+    net, onnx = converted(name, levels, reroute, bits, max_pool, T=6).net, backend("onnx")
     logits, edges = onnx.trace(net, IMAGES)
     assert edges.keys() == net.graph.edges.keys()
     assert not differences(net, oracle.run(net, IMAGES), logits, edges)
     assert np.array_equal(onnx.run(net, IMAGES), logits)
 
 
-@pytest.mark.parametrize(("name", "levels", "reroute", "bits"), NETWORKS)
-def test_the_floats_send_the_same_spikes_but_for_ties(name: str, levels: int, reroute: bool, bits: int) -> None:
-    made = converted(name, levels, reroute, bits)
+@pytest.mark.parametrize(("name", "levels", "reroute", "bits", "max_pool"), NETWORKS)
+def test_the_floats_send_the_same_spikes_but_for_ties(
+    name: str, levels: int, reroute: bool, bits: int, max_pool: MaxPools
+) -> None:
+    made = converted(name, levels, reroute, bits, max_pool)
     found = agreement(made.snn, made.net, [torch.from_numpy(IMAGES)])
     assert all(layer.rate <= 1e-2 for layer in found.layers), found
     assert all(layer.farthest_own < 1e-4 for layer in found.layers)

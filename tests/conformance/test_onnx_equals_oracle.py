@@ -33,6 +33,7 @@ from bitspike.ir import (
     Release,
     Relu,
     Reshape,
+    SpikingMaxPool,
     Store,
     SumPool,
     SumTime,
@@ -253,6 +254,14 @@ HAND_MADE = {
         MaxPool(name="n", inputs=("s",), kernel_size=(3, 3), stride=(3, 2), padding=(2, 2)),
         SumPool(name="q", inputs=("n",), kernel_size=(2, 2), stride=(1, 1), padding=(1, 0)),
         fire("r", "q", d=IF),
+    ),
+    "spiking max pools": (
+        SpikingMaxPool(name="h", inputs=("images",), kernel_size=(2, 2), stride=(1, 1), padding=(1, 1)),
+        fire("s", "h", T=8, lo=-2, hi=3, d=replace(IF, v_init=2, tracer=9)),
+        SpikingMaxPool(name="m", inputs=("s",), kernel_size=(3, 2), stride=(2, 1), padding=(2, 1)),
+        Affine(name="e", inputs=("m",), fraction_bits=4),
+        SpikingMaxPool(name="n", inputs=("e",), kernel_size=(2, 2), stride=(2, 2)),
+        fire("r", "n", T=8, lo=-1, hi=1),
     ),
     "levels wider than eight bits": (
         Affine(name="g", inputs=("images",), fraction_bits=0),

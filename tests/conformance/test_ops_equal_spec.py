@@ -12,7 +12,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
-from itertools import product
+from itertools import pairwise, product
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -39,10 +39,12 @@ from bitspike.ir import (
     Linear,
     MaxPool,
     Node,
+    Pool,
     Readout,
     Release,
     Relu,
     Reshape,
+    SpikingMaxPool,
     Store,
     SumPool,
     SumTime,
@@ -238,6 +240,12 @@ def max_pool(case: Case, x: Steps) -> Steps:
     return pool(case, x, lambda window: max(value for value in window if value is not None))
 
 
+def spiking_max_pool(case: Case, x: Steps) -> Steps:
+    so_far = [[sum(values) for values in zip(*x[: t + 1], strict=True)] for t in range(len(x))]
+    largest = max_pool(case, [[0] * len(x[0]), *so_far])
+    return [[b - a for a, b in zip(*pair, strict=True)] for pair in pairwise(largest)]
+
+
 def relu(case: Case, x: Steps) -> Steps:
     return [[0 if value < 0 else value for value in step] for step in x]
 
@@ -262,6 +270,7 @@ REFERENCES: dict[type[Node], Callable[..., Steps]] = {
     SumPool: sum_pool,
     SumTime: sum_over_steps,
     MaxPool: max_pool,
+    SpikingMaxPool: spiking_max_pool,
     Reshape: reshape,
     Readout: sum_over_steps,
 }
@@ -440,7 +449,7 @@ def make_add(draw: Draw) -> Around:
     return Around(draw(shapes), sources, Add(name="op", inputs=draw(st.sampled_from([("x", "y"), ("y", "y")]))))
 
 
-def make_pool(kind: type[SumPool | MaxPool]) -> Callable[[Draw], Around]:
+def make_pool(kind: type[Pool]) -> Callable[[Draw], Around]:
     def make(draw: Draw) -> Around:
         kernel = draw(st.tuples(st.integers(1, 4), st.integers(1, 4)))
         padding = tuple(draw(st.integers(0, k - 1)) for k in kernel)
@@ -482,6 +491,7 @@ CASES: dict[str, Callable[[Draw], Around]] = {
     "sum_pool": make_pool(SumPool),
     "sum_time": make_sum_time,
     "max_pool": make_pool(MaxPool),
+    "spiking_max_pool": make_pool(SpikingMaxPool),
     "reshape": make_reshape,
     "readout": make_readout,
 }
@@ -529,6 +539,15 @@ def test_no_case_is_left_of_an_op_that_is_gone() -> None:
     assert REFERENCES.keys() == set(OPS.values())
 
 
+def _tops(x: np.ndarray) -> np.ndarray:
+    """The largest of each row, which is one window of the spiking max pool below."""
+    return x.max(-1, keepdims=True)
+
+
+def _grown(x: np.ndarray, before: np.ndarray | int) -> np.ndarray:
+    return np.diff(_tops(x.cumsum(0)), axis=0, prepend=before)
+
+
 @pytest.mark.parametrize(
     ("kind", "wrong"),
     [
@@ -537,12 +556,19 @@ def test_no_case_is_left_of_an_op_that_is_gone() -> None:
         pytest.param(SumTime, lambda x: x[:-1].sum(0, keepdims=True), id="sum_time: a step forgotten"),
         pytest.param(SumTime, lambda x: x[:1] * len(x), id="sum_time: the first step held"),
         pytest.param(SumTime, lambda x: x.max(0, keepdims=True), id="sum_time: the largest"),
+        pytest.param(SpikingMaxPool, lambda x: _tops(x), id="spiking_max_pool: the largest of each step"),
+        pytest.param(SpikingMaxPool, lambda x: _tops(x.cumsum(0)), id="spiking_max_pool: the largest sum itself"),
+        pytest.param(
+            SpikingMaxPool, lambda x: _grown(x, _tops(x[:1])), id="spiking_max_pool: the first step forgotten"
+        ),
+        pytest.param(SpikingMaxPool, lambda x: _grown(x, 0).clip(0), id="spiking_max_pool: none taken back"),
     ],
 )
-def test_a_planted_error_of_a_relu_or_a_sum_is_found(
+def test_a_planted_error_of_an_op_without_options_is_found(
     monkeypatch: pytest.MonkeyPatch, kind: type[Node], wrong: Callable[..., np.ndarray]
 ) -> None:
-    case = Around((2, 3, 3), [Source("x", 3, -6, 6)], kind(name="op", inputs=("x",))).case(0)
+    options = {"kernel_size": (1, 3), "stride": (1, 3)} if kind is SpikingMaxPool else {}
+    case = Around((2, 3, 3), [Source("x", 3, -6, 6)], kind(name="op", inputs=("x",), **options)).case(0)
     assert differences(case) == 0
     monkeypatch.setattr(kind, "step", lambda node, tensors, proven, x: wrong(x))
     assert differences(case) > 0

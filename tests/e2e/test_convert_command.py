@@ -12,6 +12,7 @@ import pytest
 
 from bitspike.cli import main
 from bitspike.files import read_json
+from bitspike.ir import load
 from bitspike.neurons import STBIFNode
 
 TINY = ("train_size=256", "validation_size=100", "channels=4,4,6", "epochs=1")
@@ -57,6 +58,15 @@ def ceiled():
     return nn.Sequential(
         nn.Conv2d(1, 4, 3), nn.ReLU(), nn.MaxPool2d(3, 2, ceil_mode=True), nn.Flatten(), nn.Linear(36, 10)
     )
+
+
+def wide_max():
+    return nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.MaxPool2d(2, dilation=2), nn.Flatten(), nn.Linear(36, 10))
+
+
+def current():
+    pooled = nn.Conv2d(1, 4, 3), nn.MaxPool2d(2), nn.Conv2d(4, 4, 1), nn.ReLU()
+    return nn.Sequential(*pooled, nn.Flatten(), nn.Linear(36, 10))
 
 
 def encoded():
@@ -324,6 +334,45 @@ def test_max_pools_are_said_before_the_training_by_path(bitspike: Command, tmp_p
     assert err.index("max pools become mean pools: 2, 5; before ") < err.index(": validation ")
 
 
+def test_max_pools_stay_and_are_spiking_ones_where_that_is_asked(bitspike: Command, tmp_path: Path) -> None:
+    (tmp_path / "elsewhere.py").write_text(ELSEWHERE)
+    command = ("convert", "elsewhere:maxed", "--dataset", "digits", *SMALL, "--name", "m")
+    status, out, err = bitspike(*command, "--max-pool", "spiking", "--json")
+    found = json.loads(out)
+    assert (status, found["equal"], found["images"]) == (0, True, 20)
+    assert found["source"]["max_pools"] == ["2", "5"]
+    assert (found["source"]["max_pool"], found["source"]["mean_pools_accuracy"]) == ("spiking", None)
+    assert err.index("max pools stay, and are spiking ones in the SNN: 2, 5\n") < err.index(": validation ")
+    assert "mean pools" not in err
+    assert read_json("runs/m/config.json")["methods"]["paths-ensemble"]["max_pool"] == "spiking"
+    assert read_json("runs/m/conversion.json")["max_pool"] == "spiking"
+    nodes = load("runs/m/snn.bitspike").graph.nodes
+    assert [type(node).__name__ for node in nodes if "Pool" in type(node).__name__] == ["SpikingMaxPool"] * 2
+    engines = [bitspike("evaluate", "runs/m/snn.bitspike", "--engine", engine, "--json") for engine in ("oracle", "c")]
+    assert [status for status, _, _ in engines] == [0, 0]
+    assert len({json.loads(out)["accuracy"] for _, out, _ in engines}) == 1
+    before = Path("runs/m/snn.bitspike").read_bytes()
+    assert bitspike("convert", "runs/m", "--images", "20")[0] == 0  # as the run has it
+    assert bitspike(*command, "--max-pool", "spiking", "--resume")[0] == 0
+    assert Path("runs/m/snn.bitspike").read_bytes() == before
+    refused(bitspike(*command, "--resume"), "max_pool", "'mean'", "started with 'spiking'")
+    refused(bitspike("convert", "runs/m", "--max-pool", "mean"), "fine-tuned", "--max-pool")
+
+
+def test_a_max_pool_that_cannot_be_is_refused_before_anything_is_trained(bitspike: Command, tmp_path: Path) -> None:
+    (tmp_path / "own_nets.py").write_text(OWN)
+    own = ("--dataset", "digits", "--max-pool", "spiking")
+    refused(bitspike("convert", "own_nets:ceiled", *own), "max pool 2", "ceil_mode")
+    refused(bitspike("convert", "own_nets:wide_max", *own), "max pool 2", "dilation")
+    refused(bitspike("convert", "own_nets:current", *own), "'1'", "MaxPool2d reads what 0 makes", "ReLU before it")
+    without = ("--set", "methods.paths-ensemble=null", "--set", "neuron.paths=")
+    refused(bitspike("convert", "own_nets:make", *own, *without), "--max-pool", "methods.paths-ensemble")
+    status, out, err = bitspike("convert", "own_nets:make", "--dataset", "digits", "--max-pool", "min")
+    assert (status, out) == (2, "")
+    assert "min" in err
+    assert not Path("runs").exists()
+
+
 def test_a_recipe_and_its_run_say_their_max_pools(runs: Path) -> None:
     source = read_json(runs / "made" / "conversion.json")["source"]
     assert source["max_pools"] == ["features.2", "features.5", "features.8"]
@@ -339,7 +388,7 @@ def test_a_recipe_and_its_run_say_their_max_pools(runs: Path) -> None:
         (("--mean", "nan"), ("mean", "nan")),
         (("--mean", "0.1,0.2,0.3"), ("1 channels", "mean and std of 3")),
         (("--mean", "0.1,0.2", "--std", "1,2,3"), ("mean and std", "as channels")),
-        (("--mean", ""), ("mean", "0 to 1")),
+        (("--mean", ""), ("mean", "want a value")),
     ],
 )
 def test_a_mean_that_no_pixels_have_is_one_line(

@@ -202,9 +202,9 @@ def test_what_nobody_may_tell_is_not_called_absent(tmp_path: Path) -> None:
     (tmp_path / "loop").symlink_to("loop")
     (tmp_path / "closed").chmod(0)
     assert not is_there(tmp_path / "none")
+    assert not is_there(tmp_path / ("x" * 300))  # no file has such a name
     with unprivileged():
-        for path, why in (("closed/x", "Permission denied"), ("loop", "symbolic links"), ("x" * 300, "too long"),
-                          ("a\0b", "null byte")):  # fmt: skip
+        for path, why in (("closed/x", "Permission denied"), ("loop", "symbolic links"), ("a\0b", "null byte")):
             with pytest.raises(bitspike.UserError, match=why):
                 is_there(tmp_path / path)
     (tmp_path / "closed").chmod(0o755)

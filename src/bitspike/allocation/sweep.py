@@ -25,6 +25,9 @@ from bitspike.training.setup import load_images
 
 __all__ = ["Point", "pareto", "sweep"]
 
+JOURNAL = "study.jsonl"
+"""Where the trials of a sweep are kept."""
+
 
 @dataclass(frozen=True)
 class Point:
@@ -72,7 +75,7 @@ def sweep(
     asked = {"recipe": config.recipe, "budget": budget.model_dump(mode="json")}
     if is_there(request) and (started := read_json(request)) != asked:
         raise UserError("sweep folder", str(path), f"it was started with {shown(started)}; give another --name")
-    if not is_there(request):
+    if not is_there(path / JOURNAL):
         load_images(config, data_dir)  # refuses data that are not there, before anything is written
     raw, limits = config.model_dump(mode="json"), budget.model_dump(mode="json")
     work = partial(_worker, raw, limits, path, data_dir, trials, fine_tune_epochs)
@@ -126,7 +129,7 @@ def _beats(a: Point, b: Point) -> bool:
 
 def _study(optuna: Any, path: Path, limits: int) -> Any:
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    journal, file = optuna.storages.journal, path / "study.jsonl"
+    journal, file = optuna.storages.journal, path / JOURNAL
     try:
         return optuna.create_study(
             study_name="sweep",

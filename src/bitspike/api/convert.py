@@ -20,6 +20,7 @@ from bitspike.stopping import kept
 if TYPE_CHECKING:
     from torch import nn
 
+    from bitspike.models import MaxPools
     from bitspike.training import TrainConfig
 
 __all__ = ["Conversion", "convert"]
@@ -41,6 +42,7 @@ def convert(
     resume: bool = False,
     mean: float | Sequence[float] | str | None = None,
     std: float | Sequence[float] | str | None = None,
+    max_pool: MaxPools | None = None,
     observers: Observers | None = None,
     say: Callable[[str], None] | None = None,
 ) -> Conversion:
@@ -66,6 +68,8 @@ def convert(
         runs_dir, data_dir, resume: see `bitspike.train`.
         mean, std: how your network's images were normalised, of pixels/255 as torchvision's ``Normalize`` has them: one
             number, or one for each channel; without both, ``(pixel - 128)/64``.
+        max_pool: what max pools become: ``mean`` pools, the default; or ``spiking``: they stay in the fine-tuned
+            network, and are `bitspike.layers.SpikingMaxPool2d` in the spiking one. A fine-tuned run has its own.
         observers: makes the observer of each run that is trained, from the run's name, as a context.
         say: is told, before anything is fine-tuned, what your network computes and what it computes as it was read;
             without it, what is amiss is a Python warning.
@@ -81,11 +85,13 @@ def convert(
     runs_dir = checked_place("--runs-dir", runs_dir)
     if name is not None:
         checked_name(name)
-    _check(method, steps, stop_when_settled)
+    _check(method, steps, stop_when_settled, max_pool)
     data = path_of(data_dir) or data_dir_of(source)
 
     def check(config: TrainConfig, network: nn.Module) -> None:
         """Refuses what could not be converted, or checked, once it is trained."""
+        if max_pool not in (None, conversion.max_pool_of(config)):
+            raise UserError("--max-pool", max_pool, "the config says otherwise: see --set methods.paths-ensemble")
         shown = find_dataset(config.dataset)
         graph = conversion.check_convertible(network, shown.image_shape)
         conversion.steps_of(graph, steps)
@@ -95,7 +101,8 @@ def convert(
         images_of(config, split, images, data)
 
     look = Look(data, say)
-    edits = (*edits, *_normalized(mean=mean, std=std))
+    pools = () if max_pool is None else (f"methods.paths-ensemble.max_pool={max_pool}",)
+    edits = (*pools, *edits, *_normalized(mean=mean, std=std))  # what an edit says otherwise is seen by the check
     tuning = FineTuning(edits, path_of(ann), dataset, name, runs_dir, data, resume, observers, check, look)
     quantized = tuning.of(source)
     with kept(quantized.run.folder), locked(quantized.run.folder):
@@ -109,8 +116,11 @@ def _normalized(**given: float | Sequence[float] | str | None) -> list[str]:
     return [f"{key}={text}" for key, text in written.items() if given[key] is not None]
 
 
-def _check(method: str, steps: int | None, stop_when_settled: bool) -> None:
+def _check(method: str, steps: int | None, stop_when_settled: bool, max_pool: str | None) -> None:
     from bitspike.conversion import METHODS, MOST_STEPS
+
+    if max_pool not in (None, "mean", "spiking"):
+        raise UserError("--max-pool", max_pool, "want mean or spiking")
 
     if method not in METHODS:
         raise UserError("--method", method, closest(method, METHODS))

@@ -110,6 +110,7 @@ def converted(
     agreement, equivalence = made.floats_and_integers(shown), made.check(shown, stop_when_settled)
     activity, cost = made.cost(run.images("validation"), f"validation images of {config.dataset}")
     about = {"network": config.model, "method": method, "dataset": config.dataset, "split": split}
+    about["max_pool"] = conversion.max_pool_of(config)
     record = {**about, **equivalence.to_dict(), "levels": made.levels, "float_weights_rounded": made.rounded}
     record["floats_and_integers"] = agreement.to_dict()
     record["source"] = look.of(run)

@@ -26,7 +26,7 @@ __all__ = ["DEFAULT_BITS", "cost"]
 DEFAULT_BITS = "16/1/4"
 DEFAULT_SHAPE = (3, 32, 32)
 MOST_VALUES = 100_000_000
-"""Of one image: 5,000 by 5,000 pixels of three channels are three quarters of it."""
+"""One image has so many: 5,000 by 5,000 pixels of three channels are three quarters of it."""
 LARGE_IMAGE = 64
 """Images with a longer side have 1000 classes, where none are given."""
 

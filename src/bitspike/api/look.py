@@ -39,7 +39,7 @@ class Look:
         from bitspike import conversion
 
         images = images_of(config, "validation", None, self.data_dir)
-        self.found = conversion.seen(model, images, own).to_dict()
+        self.found = conversion.seen(model, images, own, conversion.max_pool_of(config)).to_dict()
         if self.say:
             for line in source_lines(self.found):
                 self.say(line)

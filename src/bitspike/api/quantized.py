@@ -103,7 +103,7 @@ class FineTuning:
         ann = run.config
         if ann.neuron.kind == "q-relu":
             if self.edits or self.name or self.resume:
-                wanted = "it is fine-tuned; leave out --set, --mean, --std, --name and --resume"
+                wanted = "it is fine-tuned; leave out --set, --mean, --std, --max-pool, --name and --resume"
                 raise UserError("run folder", str(path), wanted)
             return Quantized(run, run.ended().model())
         if ann.neuron.kind != "relu":
@@ -113,8 +113,9 @@ class FineTuning:
         tuned = recipes.recipe(twin) if known else conversion.finetune_config(ann)
         same = {key: getattr(ann, key) for key in SAME}
         config = self._new(configured(tuned.model_copy(update=same), self.edits))
-        if (config.mean, config.std) != (pixels := (ann.mean, ann.std)):
-            raise UserError("mean and std", (config.mean, config.std), f"{path} was trained with {pixels}")
+        for key in ("mean", "std"):
+            if getattr(config, key) != getattr(ann, key):
+                raise UserError(key, getattr(config, key), f"{path} was trained with {getattr(ann, key)}")
         self.check(config, network_of(config))
         return self._with_weights_of(run, config)
 

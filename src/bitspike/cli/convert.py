@@ -24,6 +24,7 @@ def convert(
     dataset: options.Dataset = None,
     mean: options.Mean = None,
     std: options.Std = None,
+    max_pool: options.MaxPool = None,
     method: options.Method = "spikezip",
     steps: options.Steps = None,
     images: options.Images = None,
@@ -54,7 +55,7 @@ def convert(
     if picture:
         reports.check_picture("--picture", picture)
         require("matplotlib", "viz")
-    known: dict[str, Any] = {"ann": ann, "dataset": dataset, "mean": mean, "std": std}
+    known: dict[str, Any] = {"ann": ann, "dataset": dataset, "mean": mean, "std": std, "max_pool": max_pool}
     made: dict[str, Any] = {"method": method, "steps": steps, "stop_when_settled": stop_when_settled}
     shown: dict[str, Any] = {"images": images, "split": split, "say": partial(typer.echo, err=True)}
     where: dict[str, Any] = {"name": name, "runs_dir": runs_dir, "data_dir": data_dir, "resume": resume}

@@ -12,6 +12,7 @@ __all__ = [
     "Dataset",
     "Edits",
     "Images",
+    "MaxPool",
     "Mean",
     "Method",
     "Name",
@@ -44,6 +45,10 @@ Mean = Annotated[
 ]
 Std = Annotated[
     str | None, typer.Option(metavar="S[,S...]", help="The same of their deviation. Without both: (pixel - 128)/64.")
+]
+MaxPool = Annotated[
+    Literal["mean", "spiking"] | None,
+    typer.Option(help="What max pools become: mean pools (default), or max pools of spikes, which stay as they are."),
 ]
 Method = Annotated[str, typer.Option("--method", help="spikezip, qcfs or fast-snn.")]
 Steps = Annotated[

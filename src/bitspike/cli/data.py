@@ -73,8 +73,6 @@ def _print_checks(rows: list[dict[str, Any]]) -> None:
     console = Console()
     print_tables(reports.checks_table(rows))
     lines = [f"{row['dataset']} {row['split']}: {row['problem']}" for row in rows if row["problem"]]
-    lines += [
-        f"{name}: {DATASETS[name].how_to_get}." for name in sorted({row["dataset"] for row in rows if not row["ok"]})
-    ]
-    for line in lines:
+    wrong = sorted({row["dataset"] for row in rows if not row["ok"]})
+    for line in [*lines, *(f"{name}: {DATASETS[name].how_to_get}." for name in wrong)]:
         console.print(line, highlight=False, markup=False)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import signal
 import sys
 from types import FrameType
@@ -12,7 +11,7 @@ import typer
 from bitspike.cli import threads
 from bitspike.cli.app import app
 from bitspike.cli.verb import Interrupted
-from bitspike.cli.words import usage, words
+from bitspike.cli.words import going_on, usage, words
 from bitspike.errors import UserError
 from bitspike.stopping import SIGNALS, Stopped, handled
 
@@ -22,8 +21,6 @@ __all__ = ["main"]
 CLICK_ERROR: type[Exception] = next(
     kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException" and issubclass(kind, Exception)
 )
-GOES_ON = {"allocate": [], "convert": ["--resume"], "train": ["--resume"]}
-"""Verbs whose runs are gone on with, and what their command needs for it."""
 
 
 def main() -> None:
@@ -61,18 +58,10 @@ def main() -> None:
 def _stopped(by: KeyboardInterrupt) -> None:
     for number in SIGNALS:
         signal.signal(number, signal.SIG_IGN)  # one line is enough
-    folder = getattr(by, "folder", None)
-    told = _going_on(sys.argv[1:]) if folder is not None and folder.is_dir() else ""  # one without files was taken away
+    kept = (folder := getattr(by, "folder", None)) is not None and folder.is_dir()  # one without files was taken away
+    told = going_on(sys.argv[1:]) if kept else ""
     print(f"bitspike: interrupted{told}", file=sys.stderr)
     sys.exit(128 + getattr(by, "number", signal.SIGINT))
-
-
-def _going_on(arguments: list[str]) -> str:
-    """The command that goes on with a run that is kept."""
-    if arguments[0] not in GOES_ON:
-        return ""
-    more = [option for option in GOES_ON[arguments[0]] if option not in arguments]
-    return f"; to go on: bitspike {shlex.join([*arguments, *more])}"
 
 
 def _refuse(line: str) -> None:

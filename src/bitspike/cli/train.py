@@ -50,13 +50,15 @@ def train(
     from bitspike import reports
     from bitspike.api.train import check_folder, chosen, is_main_process, run_name
     from bitspike.cli.progress import ProgressBar
-    from bitspike.training import edits_of
 
+    if not show:
+        check_folder(name, runs_dir, resume)  # before torch is loaded
     made = chosen(recipe, config, edits or [])
     if show:
+        from bitspike.training import edits_of
+
         print_json(made.model_dump(mode="json")) if as_json else typer.echo("\n".join(edits_of(made)))
         return
-    check_folder(name, runs_dir, resume)
     title = run_name(made) if name is None else name
     with ProgressBar(title) as bar:
         run = bitspike.train(made, name=title, runs_dir=runs_dir, data_dir=data_dir, resume=resume, observer=bar)

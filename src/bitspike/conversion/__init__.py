@@ -4,7 +4,7 @@ from bitspike.conversion.adopt import adopt
 from bitspike.conversion.check import Equivalence, LayerEquivalence, equivalence
 from bitspike.conversion.convert import MOST_STEPS, Converted, convert, steps_of
 from bitspike.conversion.equilibrium import quantized, with_steps
-from bitspike.conversion.finetune import finetune_config, with_weights_of
+from bitspike.conversion.finetune import finetune_config, max_pool_of, with_weights_of
 from bitspike.conversion.source import Seen, seen
 from bitspike.conversion.spiking import (
     EXACT_BITS,
@@ -31,6 +31,7 @@ __all__ = [
     "equivalence",
     "finetune_config",
     "float_weights",
+    "max_pool_of",
     "quantized",
     "seen",
     "settling_bound",

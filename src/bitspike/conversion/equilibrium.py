@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bitspike.errors import UserError
-from bitspike.ir import Affine, Dynamics, Fire, FrozenGraph, Graph, Node, Release
+from bitspike.ir import Affine, Dynamics, Fire, FrozenGraph, Graph, MaxPool, Node, Release, SpikingMaxPool
 
 __all__ = ["quantized", "release_of", "with_steps"]
 
@@ -49,7 +49,8 @@ def quantized(net: FrozenGraph, levels: Mapping[str, int]) -> FrozenGraph:
     """The QANN in the integers of its SNN, as a network of one step: paper 003's Eq. 9.
 
     What is linear is the SNN's. What is not comes from the QANN: images and offsets whole, each neuron
-    ``clip(floor(x/V_thr + 1/2), 0, n)``. An SNN whose neurons or release are wrong does not equal it.
+    ``clip(floor(x/V_thr + 1/2), 0, n)``, each spiking max pool a max pool. An SNN whose neurons, pools or release are
+    wrong does not equal it.
 
     Args:
         net: the frozen SNN.
@@ -83,6 +84,10 @@ class _Whole:
         self.tensors[f"{node.name}.offset"] = self.tensors[f"{node.name}.offset"] * max(self.levels.values())
         return replace(node, steps=None)
 
+    def max_pool(self, node: SpikingMaxPool) -> Node:
+        window: dict[str, Any] = {"kernel_size": node.kernel_size, "stride": node.stride, "padding": node.padding}
+        return MaxPool(name=node.name, inputs=node.inputs, **window)
+
     def fire(self, node: Fire) -> Node:
         if node.name not in self.levels:
             raise UserError("neuron", node.name, f"the QANN has none there; it has {', '.join(self.levels)}")
@@ -93,6 +98,11 @@ class _Whole:
 
 
 AT_ONCE: Mapping[str, Callable[[_Whole, Any], Node]] = MappingProxyType(
-    {Release.op: _Whole.release, Affine.op: _Whole.affine, Fire.op: _Whole.fire}
+    {
+        Release.op: _Whole.release,
+        Affine.op: _Whole.affine,
+        Fire.op: _Whole.fire,
+        SpikingMaxPool.op: _Whole.max_pool,
+    }
 )
 """Ops that are others in the quantized network."""

@@ -9,13 +9,13 @@ from torch import Tensor, nn
 
 from bitspike.bits import FULL_PRECISION, Bits
 from bitspike.errors import UserError
-from bitspike.models import apply_weight_bits
+from bitspike.models import MaxPools, apply_weight_bits
 from bitspike.neurons import QReLUSettings
 from bitspike.training import TrainConfig
 from bitspike.training.methods import PathsEnsembleSettings
 from bitspike.training.setup import make_model, prepared
 
-__all__ = ["finetune_config", "with_weights_of"]
+__all__ = ["finetune_config", "max_pool_of", "with_weights_of"]
 
 
 def finetune_config(ann: TrainConfig) -> TrainConfig:
@@ -32,6 +32,12 @@ def finetune_config(ann: TrainConfig) -> TrainConfig:
         "optimizer": ann.optimizer.model_copy(update={"lr": ann.optimizer.lr / 10, "warmup_epochs": 0}),
     }
     return ann.model_copy(update=changes)
+
+
+def max_pool_of(config: TrainConfig) -> MaxPools:
+    """What max pools become in the config's network of Q-ReLUs."""
+    settings = config.methods.get("paths-ensemble")
+    return settings.max_pool if isinstance(settings, PathsEnsembleSettings) else "mean"
 
 
 def with_weights_of(

@@ -32,7 +32,7 @@ class Kernel:
 
     @classmethod
     def of(cls, module: nn.Module) -> Kernel | None:
-        """Of an ``nn.Conv2d`` or ``nn.Linear``; ``None`` where its padding is another than zeros on both sides."""
+        """Reads an ``nn.Conv2d`` or ``nn.Linear``; ``None`` where its padding is another than zeros on both sides."""
         layer: Any = module
         weight = layer.weight.detach().double()
         bias = weight.new_zeros(len(weight)) if layer.bias is None else layer.bias.detach().double()
@@ -46,7 +46,7 @@ class Kernel:
 
     @classmethod
     def mean(cls, pool: nn.Module, channels: int) -> Kernel | None:
-        """Of an ``nn.AvgPool2d``; ``None`` where it is no plain mean over windows that lie inside."""
+        """Reads an ``nn.AvgPool2d``; ``None`` where it is no plain mean over windows that lie inside."""
         layer: Any = pool
         size, stride, padding = (
             side if isinstance(side, tuple | list) else (side, side)
@@ -63,11 +63,11 @@ class Kernel:
         return self.weight.shape[1] * self.groups
 
     def scaled(self, gain: Tensor, offset: Tensor) -> Kernel:
-        """With a batch norm behind it."""
+        """The kernel with a batch norm behind it."""
         return replace(self, weight=self.weight * gain.view(-1, 1, 1, 1), bias=self.bias * gain + offset)
 
     def reading(self, gain: Tensor, offset: Tensor) -> Kernel | None:
-        """With a batch norm before it; ``None`` where its padding would have to be other than zeros."""
+        """The kernel with a batch norm before it; ``None`` where its padding would have to be other than zeros."""
         if any(self.padding) and offset.any():
             return None
         of_outputs = (len(self.weight) // self.groups, 1)

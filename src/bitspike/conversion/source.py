@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from bitspike.data import ImageSet
 from bitspike.errors import UserError
 from bitspike.layers import Encoder, Normalization, OverTime, mean_over_time
-from bitspike.models import morph
+from bitspike.models import MaxPools, morph
 
 __all__ = ["Seen", "seen"]
 
@@ -51,8 +51,9 @@ class Seen:
         own_accuracy: of its own forward; ``None`` of a network of the house.
         difference: the largest of a logit from that of its own forward.
         largest_logit: of its own forward.
-        max_pools: by path; they become mean pools.
-        mean_pools_accuracy: once they are, before anything has learned.
+        max_pool: what max pools become (`bitspike.models.MaxPools`).
+        max_pools: by path.
+        mean_pools_accuracy: once they are mean pools, before anything has learned; ``None`` where they are none.
         better: mean and std with which its own forward is right more often, by far, and how often.
         chance: what guessing gives.
     """
@@ -62,6 +63,7 @@ class Seen:
     own_accuracy: float | None
     difference: float | None
     largest_logit: float | None
+    max_pool: MaxPools
     max_pools: tuple[str, ...]
     mean_pools_accuracy: float | None
     better: dict[str, Any] | None
@@ -72,13 +74,14 @@ class Seen:
 
 
 @torch.no_grad()
-def seen(model: nn.Module, images: ImageSet, own: nn.Module | None = None) -> Seen:
-    """Looks at the network as it was read, in evaluation mode and with its max pools made mean pools.
+def seen(model: nn.Module, images: ImageSet, own: nn.Module | None = None, max_pool: MaxPools = "mean") -> Seen:
+    """Looks at the network as it was read, in evaluation mode, and with its max pools made mean pools if they will be.
 
     Args:
         model: of ReLUs, with its `Encoder`: images ``[N, C, H, W]`` to logits ``[T, N, K]``.
         images: real ones, that it did not learn from. The first 1000 count.
         own: the network that it was read from, if it is another's: normalised images to logits ``[N, K]``.
+        max_pool: what its max pools will become.
 
     Raises:
         UserError: the network that was given fails on images, or computes something else than was read.
@@ -97,7 +100,7 @@ def seen(model: nn.Module, images: ImageSet, own: nn.Module | None = None) -> Se
         better = _better(own, images.first(min(TRIED, len(images))), whole)
     pools = _max_pools(model)
     meaned = None
-    if pools:
+    if pools and max_pool == "mean":
         morphed = morph(deepcopy(model))
         meaned = _right(_run(morphed, images.images, lambda net, pixels: mean_over_time(net(pixels))), images)
     return Seen(
@@ -106,6 +109,7 @@ def seen(model: nn.Module, images: ImageSet, own: nn.Module | None = None) -> Se
         own_accuracy,
         difference,
         largest,
+        max_pool,
         pools,
         meaned,
         better,

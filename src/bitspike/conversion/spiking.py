@@ -15,8 +15,8 @@ from torch.nn.utils import parametrize
 from bitspike.errors import UserError, closest
 from bitspike.frontend import Call, Known, folded, overridden, read, unused
 from bitspike.ir import Graph
-from bitspike.layers import Encoder, OverTime, Release, ReleasedAffine
-from bitspike.lowering import check_freezable, lower, rule_of
+from bitspike.layers import Encoder, OverTime, Release, ReleasedAffine, SpikingMaxPool2d
+from bitspike.lowering import check_freezable, rule_of, structure
 from bitspike.neurons import BaseNode, QReLU, STBIFNode
 from bitspike.quant import MaxScaled, synapses, weight_quantizer
 
@@ -55,7 +55,8 @@ METHODS: Mapping[str, Method] = MappingProxyType(
 def to_snn(qann: nn.Module, T: int, method: str = "spikezip") -> nn.Module:
     """The spiking network of ``qann``, a copy in evaluation mode: images ``[N, C, H, W]`` to logits ``[T, N, K]``.
 
-    Logits summed over time are the QANN's once all is silent (`settling_bound`). Batch norms are folded with their
+    Logits summed over time are the QANN's once all is silent (`settling_bound`). Max pools that `morph` left are
+    `SpikingMaxPool2d`, which add up to them. Batch norms are folded with their
     running statistics; they and biases are released over time as the images are.
 
     Args:
@@ -124,14 +125,22 @@ def _refused(instead: str) -> Callable[[Call, _Target], nn.Module]:
 
 
 def _over_time(call: Call, to: _Target) -> nn.Module:
-    """Biases and batch norms as affine maps whose offset is released."""
+    """Biases and batch norms as affine maps whose offset is released; a max pool as a spiking one, which has steps."""
     made: OrderedDict[str, nn.Module] = OrderedDict()
-    for name, layer in call.module.named_modules():
-        if isinstance(layer, nn.ReLU | nn.MaxPool2d | BaseNode):
-            instead = "an AvgPool2d" if isinstance(layer, nn.MaxPool2d) else "a QReLU"
-            raise UserError(f"layer {call.path}.{name}", type(layer).__name__, f"cannot be converted; want {instead}")
+    parts: OrderedDict[str, nn.Module] = OrderedDict()
     children = dict(call.module.named_children())
+    for name, layer in call.module.named_modules():
+        inside = isinstance(layer, nn.MaxPool2d) and not (name in children and _is_max_pool(layer))
+        if inside or isinstance(layer, nn.ReLU | BaseNode):
+            instead = DIRECTLY if inside else "a QReLU"
+            raise UserError(f"layer {call.path}.{name}", type(layer).__name__, f"cannot be converted; want {instead}")
     for name, layer in children.items():
+        if isinstance(layer, nn.MaxPool2d):
+            if made:
+                parts[next(iter(made))] = OverTime(made)
+            parts[name] = SpikingMaxPool2d(layer.kernel_size, layer.stride, layer.padding)
+            made = OrderedDict()
+            continue
         if isinstance(layer, nn.BatchNorm1d | nn.BatchNorm2d):
             made[name] = ReleasedAffine(*folded(layer, torch.float32, f"{call.path}.{name}"), to.release)
             continue
@@ -140,7 +149,25 @@ def _over_time(call: Call, to: _Target) -> nn.Module:
         if isinstance(bias, Tensor):
             made[unused(f"{name}_bias", children)] = ReleasedAffine(torch.ones_like(bias), bias, to.release)
             layer.register_parameter("bias", None)
-    return OverTime(made)
+    if not parts:
+        return OverTime(made)
+    if made:
+        parts[next(iter(made))] = OverTime(made)
+    return nn.Sequential(parts)
+
+
+DIRECTLY = "a plain MaxPool2d that stands in an OverTime, or an AvgPool2d"
+
+
+def _is_max_pool(layer: nn.Module) -> bool:
+    """Whether it computes what its class says."""
+    return isinstance(layer, nn.MaxPool2d) and not overridden(layer, Known(nn.MaxPool2d))
+
+
+def _max_pools(qann: nn.Module) -> set[nn.Module]:
+    """Those that `to_snn` makes spiking."""
+    blocks = (call.module for call in read(qann, whole=(OverTime,)) if isinstance(call.module, OverTime))
+    return {layer for block in blocks for layer in block.children() if _is_max_pool(layer)}
 
 
 SPIKING: Mapping[type[nn.Module], Callable[[Call, _Target], nn.Module]] = MappingProxyType(
@@ -149,7 +176,7 @@ SPIKING: Mapping[type[nn.Module], Callable[[Call, _Target], nn.Module]] = Mappin
         QReLU: _neuron,
         OverTime: _over_time,
         nn.ReLU: _refused("a QReLU"),
-        nn.MaxPool2d: _refused("an AvgPool2d"),
+        nn.MaxPool2d: _refused(DIRECTLY),
         BaseNode: _refused("a QReLU"),
     }
 )
@@ -160,10 +187,11 @@ def check_convertible(qann: nn.Module, image_shape: tuple[int, int, int]) -> Gra
     """The structural graph of a QANN.
 
     Raises:
-        UserError: something in it is not linear, and no Q-ReLU; or a synapse or a pool reads no spikes, which could
-            not be frozen; it is named with its path. Or it has no Q-ReLU.
+        UserError: something in it is not linear, and no Q-ReLU or max pool; or a synapse or a pool reads no spikes,
+            which could not be frozen; it is named with its path. Or it has no Q-ReLU.
     """
-    graph, modules = lower(qann, image_shape), dict(qann.named_modules())
+    graph, made_from = structure(qann, image_shape)
+    modules, max_pools = dict(qann.named_modules()), _max_pools(qann)
     neurons = {node.name for node in graph.neurons()}
     if not neurons:
         raise UserError("network", "no neurons", "want at least one ReLU: it becomes a spiking neuron")
@@ -171,8 +199,13 @@ def check_convertible(qann: nn.Module, image_shape: tuple[int, int, int]) -> Gra
         if node.name in neurons:
             if not isinstance(modules[node.name], QReLU):
                 raise node.refuse(type(modules[node.name]).__name__, "cannot be converted; want a QReLU")
+        elif isinstance(made_from[node.name], nn.MaxPool2d):
+            if made_from[node.name] not in max_pools:
+                raise node.refuse(type(made_from[node.name]).__name__, f"cannot be converted; want {DIRECTLY}")
         elif not rule_of(node).linear:
-            raise node.refuse(type(node).__name__, "cannot be converted: only linear maps may lie between Q-ReLUs")
+            raise node.refuse(
+                type(node).__name__, "cannot be converted: only linear maps and max pools may lie between Q-ReLUs"
+            )
     check_freezable(graph)
     return graph
 

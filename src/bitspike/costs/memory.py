@@ -9,7 +9,7 @@ from math import ceil
 from bitspike.bits import FULL_PRECISION
 from bitspike.costs.counting import CONSTANT_BITS, biases, norm_constants
 from bitspike.errors import UserError
-from bitspike.ir import Graph
+from bitspike.ir import Edge, Graph
 
 __all__ = ["Footprint", "footprints"]
 
@@ -23,7 +23,8 @@ class Footprint:
 
     Attributes:
         counting, about: the convention.
-        batch: images at once. membranes, buffers: bytes of all of them.
+        batch: images at once. membranes, buffers: bytes of all of them. Membranes are all that is carried from step to
+            step: potentials of neurons and, counted exactly, the sums of spiking max pools.
         weights, constants: bytes of what the images share.
         total: the sum.
     """
@@ -57,13 +58,14 @@ def footprints(graph: Graph, batch: int = 1) -> tuple[Footprint, Footprint]:
         node.name: graph.edges[node.name].size * (node.membrane_bits or FLOAT_BITS) / 8 for node in graph.neurons()
     }
     carried = sum(layers[node.name] for node in graph.neurons() if node.T > 1)
+    pools = sum(_bytes(edge) for node in graph.nodes if (edge := node.carried(*graph.read(node))))
     exact = Footprint(
         counting="exact",
         about="all that is in memory, running step after step",
         batch=batch,
         weights=weights,
         constants=norms + biases(graph) * CONSTANT_BITS / 8,
-        membranes=float(batch * carried),
+        membranes=float(batch * (carried + pools)),
         buffers=float(batch * _buffers(graph)),
     )
     largest = max(graph.neurons(), key=lambda node: (graph.edges[node.name].size, layers[node.name]), default=None)
@@ -83,6 +85,11 @@ def _float32(weight_bits: int) -> int:
     return FLOAT_BITS if weight_bits == FULL_PRECISION else weight_bits
 
 
+def _bytes(edge: Edge) -> int:
+    """Of the numbers of one step, packed; one that is on no integer grid is a float."""
+    return ceil(edge.size * (FLOAT_BITS if edge.lo is None else edge.bits) / 8)
+
+
 def _buffers(graph: Graph) -> int:
     """Bytes of levels in memory at the op at which they are most, for one image.
 
@@ -99,7 +106,7 @@ def _buffers(graph: Graph) -> int:
         stage[node.name] |= graph.edges[node.name].T > 1
         for source in node.inputs:
             readers[source].append(node.name)
-    stored = {name: ceil(edge.size * edge.bits / 8) for name, edge in graph.edges.items() if edge.lo is not None}
+    stored = {name: _bytes(edge) for name, edge in graph.edges.items() if edge.lo is not None}
     run = sorted((name for name in graph.edges if name in stored or not readers[name]), key=stage.__getitem__)
     at = {name: place for place, name in enumerate(run)}
     begins: dict[int, int] = {}

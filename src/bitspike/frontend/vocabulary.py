@@ -17,6 +17,7 @@ from bitspike.layers import (
     PathBatchNorm2d,
     Release,
     ReleasedAffine,
+    SpikingMaxPool2d,
     SqueezeTime,
     mean_over_time,
     merge_time,
@@ -123,6 +124,7 @@ for _known in (
     Known(ReleasedAffine),
     Known(BaseNode, ()),  # a neuron is read whole whatever it overrides; it is asked for its dynamics
     Known(SqueezeTime, again=True, through=True),
+    Known(SpikingMaxPool2d, again=True, through=True),
     Known(nn.ReLU, again=True, through=True),
     Known(nn.MaxPool2d, again=True, through=True),
     Known(nn.AvgPool2d, again=True, through=True),

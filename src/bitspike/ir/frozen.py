@@ -28,8 +28,9 @@ class FrozenGraph:
         dataset: that the network was trained on, as `bitspike data list` calls it; empty where it is not known.
 
     Attributes:
-        ranges: range of every edge. values: of everything that a step of a layer of neurons makes, by layer and name.
-            membranes: of the potentials of every layer of neurons.
+        ranges: range of every edge. totals: of what its first steps, however many, add up to. values: of everything
+            that a step of a layer of neurons makes, by layer and name. membranes: of the potentials of every layer of
+            neurons.
 
     Raises:
         UserError: a tensor is missing, unknown, of another shape or out of range, or a value could overflow.
@@ -39,6 +40,7 @@ class FrozenGraph:
     tensors: Mapping[str, Int]
     dataset: str = ""
     ranges: Mapping[str, Range] = field(init=False, repr=False)
+    totals: Mapping[str, Range] = field(init=False, repr=False)
     values: Mapping[str, Mapping[str, Range]] = field(init=False, repr=False)
     membranes: Mapping[str, Range] = field(init=False, repr=False)
 
@@ -62,6 +64,7 @@ class FrozenGraph:
         membranes = {node.name: node.program.membrane(values[node.name]) for node in self.graph.neurons()}
         object.__setattr__(self, "tensors", MappingProxyType(own))
         object.__setattr__(self, "ranges", MappingProxyType({name: found.each for name, found in bounds.items()}))
+        object.__setattr__(self, "totals", MappingProxyType({name: found.total for name, found in bounds.items()}))
         object.__setattr__(self, "values", MappingProxyType(values))
         object.__setattr__(self, "membranes", MappingProxyType(membranes))
 

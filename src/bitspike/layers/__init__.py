@@ -1,8 +1,9 @@
-"""Layers between the neurons: encoder, synapses over merged time, means over time."""
+"""Layers between the neurons: encoder, synapses over merged time, means over time, spiking max pools."""
 
 from bitspike.layers.encoder import Encoder
 from bitspike.layers.paths import PathBatchNorm1d, PathBatchNorm2d, per_path
 from bitspike.layers.pixels import Normalization
+from bitspike.layers.pool import SpikingMaxPool2d
 from bitspike.layers.release import Release, ReleasedAffine
 from bitspike.layers.time import OverTime, SqueezeTime, mean_over_time, merge_time, split_time
 
@@ -14,6 +15,7 @@ __all__ = [
     "PathBatchNorm2d",
     "Release",
     "ReleasedAffine",
+    "SpikingMaxPool2d",
     "SqueezeTime",
     "mean_over_time",
     "merge_time",

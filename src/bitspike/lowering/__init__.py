@@ -4,7 +4,7 @@ from bitspike.lowering.agreement import Agreement, LayerAgreement, agreement
 from bitspike.lowering.freeze import check_freezable, freeze
 from bitspike.lowering.measure import measure
 from bitspike.lowering.rules import RULES, Frozen, Maker, Place, Reads, Rule, frozen, makers, rule_of
-from bitspike.lowering.structure import lower
+from bitspike.lowering.structure import lower, structure
 
 __all__ = [
     "RULES",
@@ -23,4 +23,5 @@ __all__ = [
     "makers",
     "measure",
     "rule_of",
+    "structure",
 ]

@@ -1,7 +1,7 @@
 """Networks: the registry, the VGG and ResNet families, and their blocks."""
 
 from bitspike.models.blocks import MSBasicBlock, SEWBasicBlock, SEWBottleneck, SparseBasicBlock, SpikingBasicBlock
-from bitspike.models.morph import morph
+from bitspike.models.morph import MaxPools, morph
 from bitspike.models.own import own_network
 from bitspike.models.registry import MODELS, apply_plan, apply_weight_bits, build_model
 from bitspike.models.resnet import ResNet
@@ -11,6 +11,7 @@ __all__ = [
     "MODELS",
     "VGG",
     "MSBasicBlock",
+    "MaxPools",
     "ResNet",
     "SEWBasicBlock",
     "SEWBottleneck",

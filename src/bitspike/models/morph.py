@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Literal
 
 from torch import nn
 
@@ -12,11 +13,15 @@ from bitspike.layers import Encoder, OverTime
 from bitspike.neurons import QReLU
 from bitspike.quant import synapses
 
-__all__ = ["morph"]
+__all__ = ["MaxPools", "morph"]
 
 
-def morph(model: nn.Module, reroute: bool = False) -> nn.Module:
-    """The network of `QReLU` that can be converted: mean pools for max pools, no dropout, one step for what is added.
+MaxPools = Literal["mean", "spiking"]
+"""What a max pool becomes: a mean pool; or it stays, and is a `bitspike.layers.SpikingMaxPool2d` once converted."""
+
+
+def morph(model: nn.Module, reroute: bool = False, max_pool: MaxPools = "mean") -> nn.Module:
+    """The network of `QReLU` that can be converted: no dropout, one step for what is added, mean pools for max pools.
 
     Where spikes of two layers are added and read by a synapse, the layers share one step size (the same parameter), so
     that the sum is an integer too. Parameters keep their names.
@@ -26,12 +31,13 @@ def morph(model: nn.Module, reroute: bool = False) -> nn.Module:
         reroute: residual connection re-routing: where a Q-ReLU reads a sum, each current of the sum goes through a
             Q-ReLU of its own, and what the Q-ReLU sent is their sum: ``QReLU(main) + x`` at an identity shortcut,
             ``QReLU(main) + QReLU(BN(conv(x)))`` at a convolution (RCR, Fig. 3).
+        max_pool: what max pools become.
 
     Returns:
         The model, or where it was re-routed another with its modules.
 
     Raises:
-        UserError: a max pool of which there is no mean pool, or one of currents, which is near no mean.
+        UserError: a max pool of which there is no other, or one of currents, which is near no mean and is no spikes.
     """
     if any(isinstance(module, nn.MaxPool2d) for module in model.modules()):
         for call in read(model):
@@ -41,7 +47,8 @@ def morph(model: nn.Module, reroute: bool = False) -> nn.Module:
         if isinstance(module, nn.MaxPool2d):
             if module.ceil_mode or module.dilation not in (1, (1, 1)):
                 raise UserError(f"max pool {name}", module, "want plain windows: no ceil_mode or dilation")
-            model.set_submodule(name, nn.AvgPool2d(module.kernel_size, module.stride, module.padding))
+            if max_pool == "mean":
+                model.set_submodule(name, nn.AvgPool2d(module.kernel_size, module.stride, module.padding))
         elif isinstance(module, nn.Dropout | nn.Dropout2d):
             model.set_submodule(name, nn.Identity())
     calls = read(model, whole=(OverTime,))

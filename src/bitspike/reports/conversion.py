@@ -43,6 +43,8 @@ def source_lines(found: Mapping[str, Any]) -> Iterator[str]:
             f"as it was read: {found['accuracy']:.2f} %, "
             f"logits to {found['largest_logit']:.4g} differ by {found['difference']:.2g} at most"
         )
+    if found["max_pools"] and found["max_pool"] == "spiking":
+        yield f"max pools stay, and are spiking ones in the SNN: {', '.join(found['max_pools'])}"
 
 
 def source_warnings(found: Mapping[str, Any]) -> Iterator[str]:
@@ -53,7 +55,7 @@ def source_warnings(found: Mapping[str, Any]) -> Iterator[str]:
         yield f"far off: with --mean {mean} --std {std} your network is right on {better['accuracy']:.2f} %; say yours"
     elif read < FAR * found["chance"]:
         yield f"far off: {read:.2f} % is what guessing gives; is it trained, and on images of this --mean and --std?"
-    if found["max_pools"]:
+    if found["max_pools"] and found["max_pool"] == "mean":
         cost = "the fine-tuning has to make up for it" if found["mean_pools_accuracy"] < read - FAR else "that is close"
         yield (
             f"max pools become mean pools: {', '.join(found['max_pools'])}; before {read:.2f} %, "

@@ -17,6 +17,8 @@ import bitspike
 from bitspike import UserError
 from bitspike.api.allocate import budget_of, folder_of, sweep
 from bitspike.api.converted import Conversion
+from bitspike.ir import SpikingMaxPool
+from bitspike.ir import netfile as ir
 
 TINY = ("train_size=256", "validation_size=100", "channels=4,4,6", "epochs=1")
 RECIPE = "spikezip-convnet-digits"
@@ -40,6 +42,28 @@ def test_a_recipe_is_converted_and_equal(made: Conversion) -> None:
     assert bitspike.evaluate(made.net).accuracy == pytest.approx(made.record["qann_accuracy"], abs=1e-3)
     with torch.no_grad():
         assert made.snn(made.run.images("test", 2).images).shape == (made.equivalence.T, 2, 10)
+
+
+def test_a_recipe_with_its_max_pools_is_equal_on_every_image(tmp_path: Path) -> None:
+    found = bitspike.convert(RECIPE, *TINY, name="made", runs_dir=tmp_path, max_pool="spiking")
+    assert found.equal
+    assert found.equivalence.logits_equal == found.equivalence.images == 360
+    assert any(layer.taken_back for layer in found.equivalence.layers.values())
+    assert sum(isinstance(node, SpikingMaxPool) for node in found.net.graph.nodes) == 3
+    assert found.record["max_pool"] == found.record["source"]["max_pool"] == "spiking"
+    again = bitspike.convert(tmp_path / "made", images=20, stop_when_settled=True)
+    assert again.equal
+    assert again.record["max_pool"] == "spiking"
+    assert ir.to_bytes(again.net) == ir.to_bytes(found.net)
+
+
+def test_max_pools_become_one_of_two(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="--max-pool: got 'max'; want mean or spiking"):
+        bitspike.convert(RECIPE, max_pool="max", runs_dir=tmp_path)  # type: ignore[arg-type]
+    edit = "methods.paths-ensemble.max_pool=mean"
+    with pytest.raises(UserError, match="--max-pool: got 'spiking'; the config says otherwise"):
+        bitspike.convert(RECIPE, *TINY, edit, max_pool="spiking", runs_dir=tmp_path)
+    assert not list(tmp_path.iterdir())
 
 
 def test_the_flat_record_has_both_costs(made: Conversion) -> None:

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from bitspike import BitPlan, Bits
-from bitspike.models import build_model, morph
+from bitspike.models import MaxPools, build_model, morph
 from bitspike.neurons import QReLU, neuron_settings
 from bitspike.quant import LSQ
 
@@ -31,13 +31,14 @@ def qann(
     reroute: bool = False,
     weight_bits: int = 8,
     shape: tuple[int, int, int] = SHAPE,
+    max_pool: MaxPools = "mean",
 ) -> nn.Module:
     """A network as it was initialised, with the statistics and the steps of random images; norms are lively."""
     torch.manual_seed(0)
     plan = BitPlan(Bits(weight_bits, levels.bit_length(), 1))
     neuron = neuron_settings(kind="q-relu", levels=levels)
     model = build_model(name, plan, image_shape=shape, num_classes=5, neuron=neuron, channels=CHANNELS[name])
-    return started(morph(model, reroute), shape)
+    return started(morph(model, reroute, max_pool), shape)
 
 
 def started(model: nn.Module, shape: tuple[int, int, int] = SHAPE) -> nn.Module:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
@@ -42,10 +42,12 @@ from bitspike.ir import (
     Readout,
     Release,
     Reshape,
+    SpikingMaxPool,
     SumPool,
 )
-from bitspike.layers import Encoder, OverTime
+from bitspike.layers import Encoder, OverTime, merge_time, split_time
 from bitspike.lowering import agreement, freeze
+from bitspike.models import morph
 from bitspike.neurons import QReLU, STBIFNode
 from bitspike.quant import LSQ, quantize_weights
 
@@ -106,6 +108,40 @@ def test_the_floats_of_the_spiking_network_add_up_to_the_quantized_ones():
         per_step = made.snn(x)
         assert per_step.shape == (made.bound, len(x), 5)
         assert torch.allclose(per_step.sum(0), made.qann(x)[0], atol=1e-4)
+
+
+@settings(max_examples=20)
+@given(
+    kernel=st.tuples(st.integers(1, 3), st.integers(1, 3)),
+    stride=st.tuples(st.integers(1, 2), st.integers(1, 2)),
+    levels=st.integers(1, 6),
+    before=st.sampled_from([(), (nn.AvgPool2d(2, 1),), (nn.MaxPool2d(2, 1),)]),
+    seed=st.integers(0, 999),
+)
+def test_any_max_pool_of_spikes_settles_on_that_of_the_quantized_network(kernel, stride, levels, before, seed):
+    """Of a sum of spikes too, and of pools of one; a stopped run says the same."""
+
+    class Summed(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.encoder, self.left, self.right = Encoder(), QReLU(levels), QReLU(levels)
+            self.convs = nn.ModuleList(OverTime(nn.Conv2d(2, 3, 3, padding=1)) for _ in range(2))
+            self.pool = OverTime(*before, nn.MaxPool2d(kernel, stride, tuple(side // 2 for side in kernel)))
+            self.behind, self.neurons = OverTime(nn.Conv2d(3, 4, 1), nn.BatchNorm2d(4)), QReLU(levels)
+            self.head = OverTime(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 3))
+
+        def forward(self, images: torch.Tensor) -> torch.Tensor:
+            x = self.encoder(images)
+            x = self.left(self.convs[0](x)) + self.right(self.convs[1](x))
+            return self.head(self.neurons(self.behind(self.pool(x))))
+
+    torch.manual_seed(seed)
+    model, shape = started(morph(Summed(), max_pool="spiking"), (2, 5, 4)), (2, 5, 4)
+    made, some = convert(model, shape), pixels(12, seed, shape)
+    for stop in (False, True):
+        found = equivalence(made.net, made.levels, some, LABELS[:12] % 3, stop_when_settled=stop)
+        assert found.equal
+        assert found.settled
 
 
 @settings(max_examples=25)
@@ -365,11 +401,71 @@ def test_condition_6_a_bias_that_is_not_released_is_refused():
         freeze(snn, SHAPE)
 
 
-def test_condition_7_max_pools_are_refused_by_name():
-    model = qann()
-    model.features[2] = OverTime(nn.MaxPool2d(2))
-    with pytest.raises(UserError, match="maxpool features"):
-        convert(model, SHAPE)
+@pytest.mark.parametrize("method", ["spikezip", "qcfs", "fast-snn"])
+def test_condition_7_max_pools_become_what_adds_up_to_them(method: str):
+    made = convert(started(qann(max_pool="spiking")), SHAPE, method=method)
+    pools = [node for node in made.net.graph.nodes if isinstance(node, SpikingMaxPool)]
+    assert [node.name for node in pools] == ["features.2.0", "features.5.0", "features.8.0"]
+    found = equivalence(made.net, made.levels, IMAGES, LABELS, ends=method == "spikezip")
+    assert found.equal or method != "spikezip"
+    assert 0 < found.images == len(IMAGES)
+
+
+def test_condition_7_the_quantized_network_has_max_pools_of_its_own(monkeypatch: pytest.MonkeyPatch):
+    """A pool that is no max pool, or one that forgets what was taken back, is found in what is behind it."""
+    made = convert(qann(max_pool="spiking"), SHAPE)
+    check_all = partial(equivalence, made.net, made.levels, IMAGES, LABELS)
+    assert check_all().equal
+    for wrong in (
+        lambda node, tensors, proven, x: node._largest(x),
+        lambda node, tensors, proven, x: np.diff(node._largest(x.cumsum(0)), axis=0, prepend=0).clip(0),
+    ):
+        monkeypatch.setattr(SpikingMaxPool, "step", wrong)
+        found = check_all()
+        assert not found.equal
+        first, *behind = found.layers.values()
+        assert first.unequal == 0
+        assert any(layer.unequal for layer in behind)
+
+
+def test_condition_7_a_max_pool_that_no_spiking_one_stands_for_is_refused_by_path():
+    class Other(nn.MaxPool2d):
+        def forward(self, x):
+            return nn.functional.max_pool2d(x, 2)
+
+    class Merged(nn.Module):
+        def forward(self, x):
+            return split_time(nn.functional.max_pool2d(merge_time(x), 2), x)
+
+    for layer, named in (
+        (OverTime(nn.Sequential(nn.MaxPool2d(2))), "maxpool features.2.0.0: got 'MaxPool2d'; .* stands in an OverTime"),
+        (OverTime(Other(2)), "maxpool features.2.0.max_pool2d: got 'MaxPool2d'; .*plain MaxPool2d"),
+        (Merged(), "maxpool features.2.max_pool2d: got 'MaxPool2d'; .* stands in an OverTime"),
+    ):
+        model = qann()
+        model.features[2] = layer
+        with pytest.raises(UserError, match=named):
+            check_convertible(model, SHAPE)
+        with pytest.raises(UserError, match=r"layer features.2.*cannot be converted|maxpool"):
+            convert(model, SHAPE)
+
+
+def test_condition_7_a_max_pool_beside_other_layers_in_one_block_is_equal_too():
+    torch.manual_seed(0)
+    model = nn.Sequential(
+        *(Encoder(), OverTime(nn.Conv2d(3, 4, 3, padding=1), nn.BatchNorm2d(4)), QReLU(4), OverTime(nn.MaxPool2d(2))),
+        *(OverTime(nn.MaxPool2d(3, 1, 1), nn.Conv2d(4, 5, 3, padding=1), nn.BatchNorm2d(5)), QReLU(5)),
+        *(OverTime(nn.AvgPool2d(3, 1, 1), nn.MaxPool2d((2, 1), padding=(1, 0)), nn.Conv2d(5, 4, 1)), QReLU(3)),
+        *(OverTime(nn.MaxPool2d(2), nn.Flatten(), nn.Linear(8, 5)),),
+    )  # of a max pool, and of a mean pool
+    model = started(morph(model, max_pool="spiking"))
+    made = convert(model, SHAPE)
+    assert sum(isinstance(node, SpikingMaxPool) for node in made.net.graph.nodes) == 4
+    assert not any(isinstance(node, MaxPool) for node in made.net.graph.nodes)
+    assert check(made.net, model).equal
+    with torch.no_grad():
+        logits = made.snn(torch.from_numpy(IMAGES)).sum(0)
+        assert torch.allclose(logits, model(torch.from_numpy(IMAGES))[0], atol=1e-4)
 
 
 def test_condition_7_the_largest_spike_is_not_the_spike_of_the_largest():

@@ -26,6 +26,7 @@ from bitspike.ir import (
     Readout,
     Relu,
     Reshape,
+    SpikingMaxPool,
     SumPool,
     SumTime,
 )
@@ -44,7 +45,7 @@ def graph_of(name, bits, **layers):
 
 def brute_force(graph, batch):
     """Both counts, number by number: (weights, constants, membranes, buffers) in bytes."""
-    weights = norms = biases = carried = 0
+    weights = norms = biases = carried = pools = 0
     layers = {}
     for node in graph.nodes:
         shape = graph.edges[node.name].shape
@@ -56,12 +57,17 @@ def brute_force(graph, batch):
                 biases += 32 if node.bias else 0
         if isinstance(node, Affine):
             norms += sum(32 + 32 for _ in range(shape[0]))
+        if isinstance(node, SpikingMaxPool) and (source := graph.edges[node.inputs[0]]).T > 1:
+            so_far = [] if source.lo is None else [source.lo * t for t in range(1, source.T + 1)]
+            so_far += [] if source.hi is None else [source.hi * t for t in range(1, source.T + 1)]
+            width = next(b for b in range(1, 99) if 2**b > max(so_far) - min(so_far)) if so_far else 32
+            pools += -(-prod(source.shape) * width // 8)
         if isinstance(node, Fire):
             width = 32 if node.membrane_bits is None else node.membrane_bits
             layers[node.name] = (prod(shape), prod(shape) * width)
             carried += prod(shape) * width if node.T > 1 else 0
     largest = max(layers.values(), default=(0, 0))[1]
-    exact = (weights / 8, (norms + biases) / 8, batch * carried / 8, batch * most_in_memory(graph))
+    exact = (weights / 8, (norms + biases) / 8, batch * (carried / 8 + pools), batch * most_in_memory(graph))
     return {"exact": exact, "paper-002": (weights / 8, norms / 8, batch * largest / 8, 0)}
 
 
@@ -184,7 +190,9 @@ def _add(draw, name, edges, steps):
 def _pool(draw, name, edges, steps):
     source = _one(draw, edges)
     window = (2, 2) if min(edges[source].shape[1:]) > 1 else (1, 1)
-    return draw(st.sampled_from([MaxPool, SumPool]))(name=name, inputs=(source,), kernel_size=window, stride=window)
+    return draw(st.sampled_from([MaxPool, SpikingMaxPool, SumPool]))(
+        name=name, inputs=(source,), kernel_size=window, stride=window
+    )
 
 
 def _point(draw, name, edges, steps):

@@ -43,6 +43,7 @@ from bitspike.ir import (
     Release,
     Relu,
     Reshape,
+    SpikingMaxPool,
     Store,
     SumPool,
     SumTime,
@@ -152,7 +153,8 @@ def settling_net() -> FrozenGraph:
             scale=0.5,
             dynamics=replace(SOFT, leak_multiplier=4, tracer=3),
         ),
-        Reshape(name="flat", inputs=("neuron1",), shape=(144,)),
+        SpikingMaxPool(name="pool", inputs=("neuron1",), kernel_size=(3, 3), stride=(1, 1), padding=(1, 1)),
+        Reshape(name="flat", inputs=("pool",), shape=(144,)),
         *NODES[-3:],
     )
     return filled(Graph("settling", nodes))

@@ -29,7 +29,7 @@ from hypothesis import strategies as st
 
 from bitspike.backends import oracle
 from bitspike.errors import UserError
-from bitspike.ir import Conv, FrozenGraph, MaxPool, SumPool, load
+from bitspike.ir import Conv, FrozenGraph, Pool, load
 from bitspike.ir.netfile import FORMAT, to_bytes
 
 MOST_SECONDS = 5.0  # of the processor, for one file
@@ -64,9 +64,9 @@ def work(net: FrozenGraph) -> int:
         window = 1
         if isinstance(node, Conv):
             window = prod(node.weight_shape(net.graph.input_edge(node))[1:])
-        elif isinstance(node, MaxPool | SumPool):
+        elif isinstance(node, Pool):
             window = prod(node.kernel_size)
-        if isinstance(node, Conv | MaxPool | SumPool):
+        if isinstance(node, Conv | Pool):
             channels, *sides = net.graph.input_edge(node).shape
             total += channels * prod(side + 2 * pad for side, pad in zip(sides, node.padding, strict=True)) * edge.T
         total += edge.size * edge.T * window

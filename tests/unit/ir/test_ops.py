@@ -19,6 +19,7 @@ from bitspike.ir import (
     Readout,
     Relu,
     Reshape,
+    SpikingMaxPool,
     SumPool,
     SumTime,
 )
@@ -57,6 +58,8 @@ small = st.tuples(st.integers(1, 3), st.integers(1, 3))
         (SumTime(**one), [Edge(shape=(2,), T=4, lo=1, hi=2)], Edge(shape=(2,), T=1, lo=4, hi=8)),
         (SumTime(**one), [currents], Edge(shape=(4, 6, 8), T=1)),
         (MaxPool(**pool), [signed], Edge(shape=(4, 3, 4), T=3, lo=-1, hi=1, scale=0.5)),
+        (SpikingMaxPool(**pool), [signed], Edge(shape=(4, 3, 4), T=3, lo=-1, hi=1, scale=0.5)),
+        (SpikingMaxPool(**pool), [currents], Edge(shape=(4, 3, 4), T=3)),
         (Reshape(**one, shape=(2, 96)), [signed], Edge(shape=(2, 96), T=3, lo=-1, hi=1, scale=0.5)),
         (Readout(**one), [flat], Edge(shape=(5,), T=1)),
     ],
@@ -110,6 +113,7 @@ def test_inputs_that_do_not_fit(op, edges, says):
         (Linear, {**one, "out_channels": 0, "weight_bits": 1}),
         (SumPool, {**pool, "kernel_size": (0, 2)}),
         (MaxPool, {**pool, "stride": (0, 2)}),
+        (SpikingMaxPool, {**pool, "padding": (2, 0)}),
     ],
 )
 def test_constants_that_make_no_op(kind, fields):
@@ -167,6 +171,6 @@ def test_pools_have_the_shape_of_pytorch(side, kernel, stride, data):
     padding = tuple(data.draw(st.integers(0, k // 2)) for k in kernel)
     assume(all(s + 2 * p >= k for s, p, k in zip(side, padding, kernel, strict=True)))
     edge = Edge(shape=(2, *side), T=1)
-    for op, layer in ((SumPool, nn.AvgPool2d), (MaxPool, nn.MaxPool2d)):
+    for op, layer in ((SumPool, nn.AvgPool2d), (MaxPool, nn.MaxPool2d), (SpikingMaxPool, nn.MaxPool2d)):
         shape = op(**one, kernel_size=kernel, stride=stride, padding=padding).infer(edge).shape
         assert shape == layer(kernel, stride, padding)(torch.empty(1, *edge.shape)).shape[1:]

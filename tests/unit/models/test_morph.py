@@ -99,8 +99,16 @@ def test_a_new_neuron_has_the_paths_of_its_sum():
     assert (made.levels, made.paths, made.scaled) == (4, (2, 1), False)
 
 
+def test_max_pools_that_will_spike_stay_as_they_are():
+    model = nn.Sequential(Encoder(), OverTime(nn.Conv2d(3, 4, 3)), QReLU(4), OverTime(nn.MaxPool2d(2), nn.Dropout()))
+    pool = model[3][0]
+    assert morph(model, max_pool="spiking")[3][0] is pool
+    assert not any(isinstance(module, nn.Dropout) for module in model.modules())
+
+
+@pytest.mark.parametrize("max_pool", ["mean", "spiking"])
 @pytest.mark.parametrize("pool", [nn.MaxPool2d(3, 2, ceil_mode=True), nn.MaxPool2d(2, dilation=2)])
-def test_max_pools_without_a_mean_pool_are_refused(pool):
+def test_max_pools_that_no_other_stands_for_are_refused(pool, max_pool):
     with pytest.raises(UserError, match="max pool 1"):
         morph(nn.Sequential(nn.Identity(), pool))
 

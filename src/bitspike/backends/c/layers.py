@@ -8,16 +8,24 @@ from typing import TYPE_CHECKING, TypeVar
 from bitspike.backends.c.memory import CType, number_type
 from bitspike.backends.c.text import memory_order, number
 from bitspike.backends.c.writer import Writer
-from bitspike.ir import Input, MaxPool, Node, Readout, Release, Reshape, SumPool, SumTime
-from bitspike.ir.ranges import Range
+from bitspike.ir import Input, MaxPool, Node, Readout, Release, Reshape, SpikingMaxPool, SumPool, SumTime
 
 if TYPE_CHECKING:
     from bitspike.backends.c.code import Code
     from bitspike.backends.c.plan import Plan
 
-__all__ = ["Answer", "LargestOfWindow", "OverTime", "Pixels", "Rearranged", "SumOfWindow", "Train"]
+__all__ = [
+    "Answer",
+    "GrowthOfWindow",
+    "LargestOfWindow",
+    "OverTime",
+    "Pixels",
+    "Rearranged",
+    "SumOfWindow",
+    "Train",
+]
 
-Pool = TypeVar("Pool", SumPool, MaxPool)
+Pool = TypeVar("Pool", SumPool, MaxPool, SpikingMaxPool)
 Total = TypeVar("Total", SumTime, Readout)
 
 
@@ -70,13 +78,20 @@ class _Window(Writer[Pool]):
     stored = True
     gathers = True
 
-    def start(self, x: Range) -> str:
-        """What a window begins with, where it reads values of that range."""
+    def start(self, plan: Plan, source: Node) -> str:
+        """What a window of the edge of ``source`` begins with."""
         raise NotImplementedError
 
-    def pour(self, into: str, x: str) -> str:
-        """The line that takes one value in."""
+    def pour(self, code: Code, into: str, x: str) -> None:
+        """Writes what takes one value in."""
         raise NotImplementedError
+
+    def element(self, code: Code, root: Pool) -> None:
+        """Writes what comes before the steps of one element of a window, where these are taken in a row."""
+
+    def sent(self, pooled: str) -> str:
+        """What a window sends at step ``t``, of what each of its steps was ``pooled`` to."""
+        return f"{pooled}[t]"
 
     def kind(self, plan: Plan, node: Pool) -> CType:
         return number_type(plan.net.ranges[node.name].including(*plan.net.ranges[node.inputs[0]]))
@@ -93,18 +108,18 @@ class _Window(Writer[Pool]):
 
     def _pool_memory(self, code: Code, root: Pool) -> None:
         (source,) = root.inputs
-        graph, kind, start = code.plan.graph, code.plan.kind(root), self.start(code.plan.net.ranges[source])
+        graph, kind, start = code.plan.graph, code.plan.kind(root), self.start(code.plan, code.plan.graph[source])
         channels, rows, columns = graph.edges[source].shape
         with code.text.loop("t", graph.edges[root.name].T), code.places(root), code.text.loop("c", channels):
             code.text.line(f"{kind.name} pooled = {start};")
             with code.text.window(root.kernel_size, root.stride, (1, 1), root.padding, (rows, columns)):
                 place = f"(t * {rows} + y) * {columns} + x"
                 x = f"{code.plan.symbols[source]}[({place}) * {channels} + c]"
-                code.text.line(self.pour("pooled", x))
+                self.pour(code, "pooled", x)
             code.store(root, "pooled")
 
     def _pool_spikes(self, code: Code, root: Pool, neurons: Node) -> None:
-        plan, kind, start = code.plan, code.plan.kind(root), self.start(code.plan.net.ranges[neurons.name])
+        plan, kind, start = code.plan, code.plan.kind(root), self.start(code.plan, neurons)
         edge, (_, pool_rows, pool_columns) = plan.graph.edges[neurons.name], plan.graph.edges[root.name].shape
         _, rows, columns = edge.shape
         with (
@@ -120,32 +135,69 @@ class _Window(Writer[Pool]):
                 place = f"(row * {columns} + column)"
                 if plan.reads_in_place(neurons):
                     code.text.line(f"const int32_t p = {place};")
+                self.element(code, root)
                 with code.element(neurons) as level:
-                    code.text.line(self.pour("pooled[t]", code.narrowed(neurons, level, kind)))
+                    self.pour(code, "pooled[t]", code.narrowed(neurons, level, kind))
                     code.see(neurons, level, place)
             code.text.line(f"const int32_t p = pool_row * {pool_columns} + pool_column;")
             with code.text.loop("t", edge.T):
-                code.store(root, "pooled[t]")
+                code.store(root, self.sent("pooled"))
 
 
 class SumOfWindow(_Window[SumPool]):
     """The sum of each window."""
 
-    def start(self, x: Range) -> str:
+    def start(self, plan: Plan, source: Node) -> str:
         return "0"
 
-    def pour(self, into: str, x: str) -> str:
-        return f"{into} += {x};"
+    def pour(self, code: Code, into: str, x: str) -> None:
+        code.text.line(f"{into} += {x};")
 
 
 class LargestOfWindow(_Window[MaxPool]):
     """The largest of each window."""
 
-    def start(self, x: Range) -> str:
-        return number(x.lo)
+    def start(self, plan: Plan, source: Node) -> str:
+        return number(plan.net.ranges[source.name].lo)
 
-    def pour(self, into: str, x: str) -> str:
-        return f"{into} = {x} > {into} ? {x} : {into};"
+    def pour(self, code: Code, into: str, x: str) -> None:
+        code.text.line(f"{into} = {x} > {into} ? {x} : {into};")
+
+
+class GrowthOfWindow(_Window[SpikingMaxPool]):
+    """What the largest sum of each window has grown by. An element's steps are taken in a row: one sum is kept."""
+
+    def start(self, plan: Plan, source: Node) -> str:
+        return number(plan.net.totals[source.name].lo)
+
+    def kind(self, plan: Plan, node: SpikingMaxPool) -> CType:
+        return number_type(plan.net.totals[node.inputs[0]].including(*plan.net.ranges[node.inputs[0]]))
+
+    def element(self, code: Code, root: SpikingMaxPool) -> None:
+        code.text.line(f"{code.plan.kind(root).name} so_far = 0;")
+
+    def pour(self, code: Code, into: str, x: str) -> None:
+        code.text.line(f"so_far += {x};")
+        code.text.line(f"{into} = so_far > {into} ? so_far : {into};")
+
+    def sent(self, pooled: str) -> str:
+        return f"t > 0 ? {pooled}[t] - {pooled}[t - 1] : {pooled}[t]"
+
+    def _pool_memory(self, code: Code, root: SpikingMaxPool) -> None:
+        (source,) = root.inputs
+        edge, kind = code.plan.graph.edges[source], code.plan.kind(root)
+        channels, rows, columns = edge.shape
+        with code.places(root), code.text.loop("c", channels):
+            code.text.line(f"{kind.name} pooled[{edge.T}];")
+            with code.text.loop("t", edge.T):
+                code.text.line(f"pooled[t] = {self.start(code.plan, code.plan.graph[source])};")
+            with code.text.window(root.kernel_size, root.stride, (1, 1), root.padding, (rows, columns)):
+                self.element(code, root)
+                with code.text.loop("t", edge.T):
+                    x = f"{code.plan.symbols[source]}[((t * {rows} + y) * {columns} + x) * {channels} + c]"
+                    self.pour(code, "pooled[t]", x)
+            with code.text.loop("t", edge.T):
+                code.store(root, self.sent("pooled"))
 
 
 class _Sum(Writer[Total]):

@@ -6,7 +6,16 @@ from typing import Any
 
 from bitspike.backends.c.elements import ADDED, POSITIVE, FixedPoint
 from bitspike.backends.c.fire import Neurons
-from bitspike.backends.c.layers import Answer, LargestOfWindow, OverTime, Pixels, Rearranged, SumOfWindow, Train
+from bitspike.backends.c.layers import (
+    Answer,
+    GrowthOfWindow,
+    LargestOfWindow,
+    OverTime,
+    Pixels,
+    Rearranged,
+    SumOfWindow,
+    Train,
+)
 from bitspike.backends.c.weights import Convolution, Product
 from bitspike.backends.c.writer import Writer
 from bitspike.registry import Registry
@@ -25,5 +34,6 @@ WRITERS.register("Add", ADDED)
 WRITERS.register("SumPool", SumOfWindow())
 WRITERS.register("SumTime", OverTime())
 WRITERS.register("MaxPool", LargestOfWindow())
+WRITERS.register("SpikingMaxPool", GrowthOfWindow())
 WRITERS.register("Reshape", Rearranged())
 WRITERS.register("Readout", Answer())

@@ -15,10 +15,12 @@ from bitspike.ir import (
     Input,
     Linear,
     MaxPool,
+    Pool,
     Readout,
     Release,
     Relu,
     Reshape,
+    SpikingMaxPool,
     SumPool,
     SumTime,
     Synapse,
@@ -35,6 +37,7 @@ __all__ = [
     "release",
     "relu",
     "reshape",
+    "spiking_max_pool",
     "sum_pool",
     "sum_time",
 ]
@@ -116,6 +119,21 @@ def max_pool(model: Model, node: MaxPool) -> None:
         model.emit(node, t, dtype, "MaxPool", model.step(node.inputs[0], t, dtype), **_window(node))
 
 
+def spiking_max_pool(model: Model, node: SpikingMaxPool) -> None:
+    """The largest sum of each window so far, minus that of the step before."""
+    (read,) = node.inputs
+    reach = model.net.totals[read].reach
+    check(node, reach, FLOAT64)
+    dtype = "float32" if reach <= FLOAT32 else "float64"
+    sums = before = ""
+    for t in model.steps(node):
+        x = model.step(read, t, dtype)
+        sums = model.op("Add", sums, x) if sums else x
+        largest = model.op("MaxPool", sums, **_window(node))
+        model.emit(node, t, dtype, "Sub", largest, before or model.number(0, dtype))
+        before = largest
+
+
 def reshape(model: Model, node: Reshape) -> None:
     """The same elements in another shape."""
     shape = model.tensor(f"{node.name}.shape", np.array([0, *node.shape], dtype=np.int64))  # 0: N as it is
@@ -148,5 +166,5 @@ def _codes(model: Model, node: Synapse) -> str:
     return model.tensor(f"{node.name}.weight", codes.astype(narrowest(codes.min(), codes.max())))
 
 
-def _window(node: Conv | SumPool | MaxPool) -> dict[str, Any]:
+def _window(node: Conv | Pool) -> dict[str, Any]:
     return {"kernel_shape": node.kernel_size, "strides": node.stride, "pads": (*node.padding, *node.padding)}

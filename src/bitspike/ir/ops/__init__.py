@@ -11,7 +11,7 @@ from bitspike.ir.ops.ends import Input, Readout
 from bitspike.ir.ops.linear import Conv, Linear, Synapse
 from bitspike.ir.ops.neurons import Fire
 from bitspike.ir.ops.node import Int, Node
-from bitspike.ir.ops.pooling import MaxPool, Pool, SumPool
+from bitspike.ir.ops.pooling import MaxPool, Pool, SpikingMaxPool, SumPool
 from bitspike.ir.ops.program import Instruction, Operand, Program, Quantizer, Step, Term
 from bitspike.ir.ops.shape import Reshape
 from bitspike.ir.ops.time import Release, SumTime
@@ -40,6 +40,7 @@ __all__ = [
     "Release",
     "Relu",
     "Reshape",
+    "SpikingMaxPool",
     "Step",
     "Store",
     "SumPool",
@@ -62,6 +63,7 @@ for _kind in (
     SumPool,
     SumTime,
     MaxPool,
+    SpikingMaxPool,
     Reshape,
     Readout,
 ):

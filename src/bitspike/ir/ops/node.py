@@ -79,6 +79,10 @@ class Node:
         """
         return None
 
+    def carried(self, *edges: Edge) -> Edge | None:
+        """What it carries from step to step, beside the potentials of neurons, as an edge of one step."""
+        return None
+
     def largest_array(self, *edges: Edge) -> int:
         """Elements of the largest array that it is computed with, for one image over all steps."""
         made = self.infer(*edges)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 from typing import ClassVar
 
@@ -12,10 +12,10 @@ import numpy as np
 from bitspike.ir.edge import Edge
 from bitspike.ir.ops.node import Int, Node
 from bitspike.ir.ops.window import Pair, check_window, padded_size, places, windows
-from bitspike.ir.ranges import Bounds, Range, Tensors
+from bitspike.ir.ranges import INT64, Bounds, Range, Tensors
 from bitspike.ir.stream import Stream
 
-__all__ = ["MaxPool", "Pool", "SumPool"]
+__all__ = ["MaxPool", "Pool", "SpikingMaxPool", "SumPool"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,6 +43,12 @@ class Pool(Node):
 
     def stream(self, edges: Sequence[Edge], spikes: Sequence[Stream], seen: float | None) -> Stream:
         return Stream(seen, self.infer(*edges).highest, None)
+
+    def _largest(self, x: Int) -> Int:
+        """The largest element of each window; what is around the image never is."""
+        never = np.iinfo(np.int64).min
+        largest: Int = windows(x, self.kernel_size, self.stride, self.padding, never).max((-2, -1))
+        return largest
 
     def largest_array(self, *edges: Edge) -> int:
         made = super().largest_array(*edges)
@@ -113,5 +119,44 @@ class MaxPool(Pool):
         return x[0].each
 
     def step(self, tensors: Tensors, proven: Range, *x: Int) -> Int:
-        never = np.iinfo(np.int64).min
-        return windows(x[0], self.kernel_size, self.stride, self.padding, never).max((-2, -1))
+        return self._largest(x[0])
+
+
+@dataclass(frozen=True, kw_only=True)
+class SpikingMaxPool(Pool):
+    """The largest of what each window has sent so far, as spikes: what that has grown by since the step before.
+
+    Equation: ``y[t] = m(a[t]) - m(a[t-1])`` with ``a[t] = x[0] + ... + x[t]``, ``a[-1] = 0`` and ``m`` the maximum of
+    ``max_pool``; from a fresh ``a`` for each image. The steps add up to the maximum of what the input's add up to.
+
+    Units: the input's.
+
+    Range: the input's, at each step and in all: no window's maximum grows by more than its elements do.
+
+    Args:
+        padding: rows and columns that a window may overhang on each side, fewer than it has; they never win.
+    """
+
+    op: ClassVar[str] = "spiking_max_pool"
+
+    def infer(self, *edges: Edge) -> Edge:
+        return edges[0].reshaped(self._shape(edges[0]))
+
+    def carried(self, *edges: Edge) -> Edge | None:
+        (edge,) = edges
+        if edge.T == 1:
+            return None
+        lo, hi = edge.bounds.total if edge.bounds else (None, None)
+        return replace(edge, T=1, lo=lo, hi=hi)
+
+    def range(self, tensors: Tensors, *x: Bounds) -> Range:
+        if x[0].total.reach >= INT64:
+            raise self.refuse(tuple(x[0].total), "what its steps add up to could overflow 64 bits")
+        return x[0].each
+
+    def total(self, tensors: Tensors, *x: Bounds) -> Range:
+        return x[0].total
+
+    def step(self, tensors: Tensors, proven: Range, *x: Int) -> Int:
+        largest = self._largest(x[0].cumsum(0))
+        return np.diff(largest, axis=0, prepend=0)

@@ -11,8 +11,8 @@ from torch import nn
 
 from bitspike.frontend import MeanOverTime, View
 from bitspike.frontend import Sum as SumOf
-from bitspike.ir import Add, Affine, Edge, MaxPool, Node, Readout, Reshape, SumPool, SumTime
-from bitspike.layers import SqueezeTime
+from bitspike.ir import Add, Affine, Edge, MaxPool, Node, Readout, Reshape, SpikingMaxPool, SumPool, SumTime
+from bitspike.layers import SpikingMaxPool2d, SqueezeTime
 from bitspike.lowering.freezer import Freezer
 from bitspike.lowering.rules.behaviour import joins_terms, passes_integers, passes_terms
 from bitspike.lowering.rules.rule import RULES, Maker, Place, Reads, Rule
@@ -44,6 +44,16 @@ def _max_pool(m: Any, at: Place) -> Node:
     if m.ceil_mode or m.return_indices or pair(m.dilation) != (1, 1):
         raise at.refuse("max pool", m, "want plain windows: no ceil_mode, indices or dilation")
     return MaxPool(
+        name=at.name,
+        inputs=at.inputs,
+        kernel_size=pair(m.kernel_size),
+        stride=pair(m.stride),
+        padding=pair(m.padding),
+    )
+
+
+def _spiking_max_pool(m: SpikingMaxPool2d, at: Place) -> Node:
+    return SpikingMaxPool(
         name=at.name,
         inputs=at.inputs,
         kernel_size=pair(m.kernel_size),
@@ -148,6 +158,13 @@ for _name, _rule in {
         SumTime, {SqueezeTime: Maker(_sum_time, Reads.STEPS, _TIME_BEHIND)}, passes_integers(_steps), Kind.CURRENT
     ),
     "max_pool": Rule(MaxPool, {nn.MaxPool2d: Maker(_max_pool)}, passes_integers(), reads=Kind.CURRENT),
+    "spiking_max_pool": Rule(
+        SpikingMaxPool,
+        {SpikingMaxPool2d: Maker(_spiking_max_pool, Reads.STEPS, _TIME_BEHIND)},
+        passes_integers(),
+        reads=Kind.CURRENT,
+        linear=True,
+    ),
     "reshape": Rule(
         Reshape,
         {nn.Flatten: Maker(_flatten, Reads.EITHER), View: Maker(_view, Reads.EITHER)},

@@ -12,7 +12,7 @@ from torch.nn import functional as F
 from bitspike.bits import unsigned_range
 from bitspike.errors import UserError
 from bitspike.layers import mean_over_time, per_path
-from bitspike.models import morph
+from bitspike.models import MaxPools, morph
 from bitspike.neurons import QReLUSettings
 from bitspike.training.methods.method import METHODS, Method, MethodSettings, Objective, Training
 
@@ -27,10 +27,12 @@ class PathsEnsembleSettings(MethodSettings):
 
     Attributes:
         reroute: residual connection re-routing (Section 3.3).
+        max_pool: what max pools become: ``mean`` pools, or ``spiking`` ones once the network is converted.
         weight: ``alpha`` of Eq. 6, of what the sub-paths lose against the teacher.
     """
 
     reroute: bool = False
+    max_pool: MaxPools = "mean"
     weight: float = Field(1, ge=0)
 
 
@@ -48,7 +50,7 @@ class PathsEnsemble(Method[PathsEnsembleSettings]):
 
     def prepare(self, model: nn.Module, config: TrainConfig) -> nn.Module:
         paths = _qrelu(config).paths
-        model = morph(model, self.settings.reroute)
+        model = morph(model, self.settings.reroute, self.settings.max_pool)
         return per_path(model, 1 + len(paths)) if paths else model
 
     @classmethod
