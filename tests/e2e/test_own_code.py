@@ -275,7 +275,7 @@ def test_a_network_given_as_an_object_is_recorded_as_what_it_is(bitspike: Comman
 def test_a_network_of_the_registry_given_as_an_object_is_known(tmp_path: Path) -> None:
     from bitspike.training.setup import make_model
 
-    config = override(recipe("digits-convnet"), (*TINY, "channels=4,4,8"))
+    config = override(recipe("digits-convnet"), (*TINY, "channels=4,4,8", "precision=float32"))
     train(config, RunFolder(tmp_path / "given"), model=make_model(config))
     assert door.load_run(tmp_path / "given").config == config
     assert door.evaluate(tmp_path / "given").total == 360

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from bitspike.cli import threads
+
+if TYPE_CHECKING:
+    from bitspike.training import TrainConfig
 
 __all__ = ["ProgressBar"]
 
@@ -27,6 +30,7 @@ class ProgressBar:
             console=self.console,
             transient=True,
         )
+        self.precision = "float32"
         self.task = self.bar.add_task(title, total=None, speed=0.0, loss=float("nan"))
 
     def __enter__(self) -> Self:
@@ -38,10 +42,15 @@ class ProgressBar:
         if self.bar.live.is_started:
             self.bar.stop()
 
+    def begin(self, config: TrainConfig) -> None:
+        self.precision = config.precision
+
     def step(self, step: int, total: int, epoch: int, images_per_second: float, loss: float) -> None:
         if not self.bar.live.is_started:
-            if said := threads.note():
-                self.console.print(said, highlight=False)
+            numbers = {"bf16": "bfloat16 beside float32 weights, channels last", "float32": "float32"}[self.precision]
+            for said in (f"computes in {numbers}", threads.note()):
+                if said:
+                    self.console.print(said, highlight=False)
             self.bar.start()
         self.bar.update(self.task, completed=step, total=total, speed=images_per_second, loss=loss)
 

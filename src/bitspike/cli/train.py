@@ -12,6 +12,7 @@ from bitspike.cli import train_options as options
 from bitspike.cli.options import DataDir, Json, Resume, RunsDir, print_json
 from bitspike.cli.tables import print_tables
 from bitspike.cli.verb import print_list
+from bitspike.files import is_there, read_json
 
 __all__ = ["train"]
 
@@ -67,5 +68,9 @@ def train(
     if as_json:
         print_json({**run.result, "folder": str(run.folder)})
         return
+    from bitspike.training.pace import pace_line
+
     print_tables(reports.results_table([run.result], title))
+    if is_there(run.files.pace_file):  # a run that was only finished has none
+        typer.echo(pace_line(read_json(run.files.pace_file)))
     typer.echo(f"run folder: {run.folder}")

@@ -53,7 +53,7 @@ class RandomCrop:
         padded = functional.pad(images, (self.padding,) * 4, value=self.fill)
         windows = padded.unfold(2, height, 1).unfold(3, width, 1)  # [B, C, places, places, H, W]
         top, left = drawn["corner"].unbind(1)
-        return windows[torch.arange(len(images)), :, top, left]
+        return windows[torch.arange(len(images), device=images.device), :, top, left]
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,7 @@ class Cutout:
 
     def _covered(self, centre: Tensor, length: int) -> Tensor:
         start = (centre - self.size // 2)[:, None]
-        place = torch.arange(length)
+        place = torch.arange(length, device=centre.device)
         return (place >= start) & (place < start + self.size)
 
 

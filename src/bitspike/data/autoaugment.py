@@ -137,13 +137,17 @@ class AutoAugmentCIFAR10:
         }
 
     def __call__(self, images: Tensor, drawn: Mapping[str, Tensor]) -> Tensor:
-        images = images.clone()
-        names = list(OPERATIONS)
+        images, names, policy = images.clone(), list(OPERATIONS), drawn["policy"]
+
+        def chosen(values: list[float]) -> Tensor:
+            """The value of each image's policy."""
+            return torch.tensor(values, device=policy.device)[policy]
+
         for step in (0, 1):
             column = [pair[step] for pair in POLICY]
-            kind = torch.tensor([names.index(name) for name, _, _ in column])[drawn["policy"]]
-            applied = drawn["chance"][:, step] < torch.tensor([p for _, p, _ in column])[drawn["policy"]]
-            magnitude = torch.tensor([m for _, _, m in column])[drawn["policy"]]
+            kind = chosen([names.index(name) for name, _, _ in column])
+            applied = drawn["chance"][:, step] < chosen([p for _, p, _ in column])
+            magnitude = chosen([m for _, _, m in column])
             for number, operation in enumerate(OPERATIONS.values()):
                 rows = torch.nonzero(applied & (kind == number)).flatten()
                 if len(rows):

@@ -43,6 +43,10 @@ class ImageSet:
     def __len__(self) -> int:
         return len(self.labels)
 
+    def to(self, device: torch.device | str) -> ImageSet:
+        """The same images there."""
+        return ImageSet(self.images.to(device), self.labels.to(device), self.classes)
+
     def first(self, count: int) -> ImageSet:
         """The first ``count`` images."""
         return ImageSet(self.images[:count], self.labels[:count], self.classes)

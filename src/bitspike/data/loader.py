@@ -72,6 +72,8 @@ class EpochBatches(Sampler[list[int]]):
 class TrainingImages(Dataset[tuple[Tensor, Tensor]]):
     """Images and labels, augmented as ``(seed, epoch)`` says: ``uint8 [B, C, H, W]`` and ``int64 [B]``.
 
+    Random numbers are drawn on the processor, the same wherever the images lie; all else is done where they lie.
+
     A whole batch is fetched at once, so `as_is` takes the place of collating, and workers are not needed.
     Call `set_epoch` before each epoch. (A loader prepared by ``accelerate`` calls it too, with a count of its
     own that starts at 0: tell such a loader, ``loader.set_epoch(epoch)``.)
@@ -96,8 +98,9 @@ class TrainingImages(Dataset[tuple[Tensor, Tensor]]):
         return images[0], labels[0]
 
     def __getitems__(self, indices: Sequence[int]) -> tuple[Tensor, Tensor]:
-        rows = torch.as_tensor(indices)
-        drawn = {name: values[rows] for name, values in self.drawn.items()}
+        rows, device = torch.as_tensor(indices), self.images.images.device
+        drawn = {name: values[rows].to(device) for name, values in self.drawn.items()}
+        rows = rows.to(device)
         return self.augment(self.images.images[rows], drawn), self.images.labels[rows]
 
 

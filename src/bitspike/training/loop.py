@@ -27,6 +27,7 @@ from bitspike.training.lock import locked
 from bitspike.training.loss import loss_of
 from bitspike.training.methods import Objective, ParameterGroup, Training, methods_of
 from bitspike.training.optimizer import lr_at, make_optimizer, set_lr
+from bitspike.training.pace import Pace
 from bitspike.training.precision import laid_out, settled
 from bitspike.training.result import describe_run
 from bitspike.training.run_folder import RunFolder
@@ -40,6 +41,8 @@ ACTIVITY_IMAGES = 1000
 
 class Observer(Protocol):
     """Watches a run: the progress bar of the command, or nothing."""
+
+    def begin(self, config: TrainConfig) -> None: ...
 
     def step(self, step: int, total: int, epoch: int, images_per_second: float, loss: float) -> None: ...
 
@@ -95,6 +98,8 @@ def train(
         model = laid_out(model, config.precision)
         run = _Run(Training(config, folder, model, graph, teacher), images, accelerator, observer, signals)
         run.open(resume)
+        if observer:
+            observer.begin(config)
         if main:
             folder.remember(data_dir)
         run.all_epochs()
@@ -119,7 +124,7 @@ class _Run:
         if config.batch_size % accelerator.num_processes:
             wanted = f"want a multiple of the {accelerator.num_processes} processes"
             raise UserError("batch_size", config.batch_size, wanted)
-        self.data = TrainingImages(images.train, build_augment(config.augment), config.seed)
+        self.data = TrainingImages(images.train.to(accelerator.device), build_augment(config.augment), config.seed)
         self.steps_per_epoch = len(EpochBatches(len(images.train), config.batch_size, seed=config.seed, epoch=0))
         self.total = self.steps_per_epoch * config.epochs
         self.methods = methods_of(config)
@@ -132,6 +137,7 @@ class _Run:
         self.optimizer = make_optimizer(model, config.optimizer, own)
         self.progress = Progress(step=0, seconds=0.0)
         self.last_epoch: dict[str, Any] = {}
+        self.pace = Pace()
         self.board: Board | None = None
 
     def open(self, resume: bool) -> None:
@@ -184,24 +190,29 @@ class _Run:
 
     def _one_step(self, epoch: int, indices: list[int]) -> None:
         rank, world = self.accelerator.process_index, self.accelerator.num_processes
-        x, y = (part.to(self.accelerator.device) for part in self.data.__getitems__(indices[rank::world]))
+        with self.pace.of("data"):
+            x, y = self.data.__getitems__(indices[rank::world])
+            x = laid_out(x, self.config.precision)
         step = self.progress.step
         lr = lr_at(step, self.steps_per_epoch, self.config.epochs, self.config.optimizer)
         set_lr(self.optimizer, lr)
-        x = laid_out(x, self.config.precision)
-        with torch.autocast(x.device.type, torch.bfloat16, enabled=self.config.precision == "bf16"):
-            loss = self.objective(self.trained, x, y)
-        value = float(self.accelerator.reduce(loss.detach(), reduction="mean"))
-        self.prepared_optimizer.zero_grad()
-        self.accelerator.backward(loss)
-        norm = float(get_total_norm([p.grad for p in self.model.parameters() if p.grad is not None]))
+        with self.pace.of("forward"):
+            with torch.autocast(x.device.type, torch.bfloat16, enabled=self.config.precision == "bf16"):
+                loss = self.objective(self.trained, x, y)
+            value = float(self.accelerator.reduce(loss.detach(), reduction="mean"))
+        with self.pace.of("backward"):
+            self.prepared_optimizer.zero_grad()
+            self.accelerator.backward(loss)
+            norm = float(get_total_norm([p.grad for p in self.model.parameters() if p.grad is not None]))
         if not math.isfinite(value + norm):  # a binary neuron turns NaN into silence, which the loss does not show
             seen = f"loss {value:.4g}, gradient norm {norm:.4g}"
             where = first_nonfinite(self.model, x)
             raise UserError(f"step {step + 1}", seen, f"first not finite: {where}; a lower optimizer.lr may do")
-        self.prepared_optimizer.step()
-        for method in self.methods.values():
-            method.after_step(step + 1)
+        with self.pace.of("optimizer"):
+            self.prepared_optimizer.step()
+            for method in self.methods.values():
+                method.after_step(step + 1)
+        self.pace.images += self.config.batch_size
         seconds = time.perf_counter() - self.started
         self.progress = Progress(step + 1, seconds)
         if self.main:
@@ -258,5 +269,7 @@ class _Run:
         result = describe_run(config, images, test, report, self.progress.seconds, self.last_epoch)
         for method in self.methods.values():
             result |= method.result(graph, report)
+        if pace := self.pace.to_dict():  # a run that was only finished took no step
+            write_json(folder.pace_file, pace)
         write_json(folder.result_file, result)
         return result

@@ -73,6 +73,8 @@ def test_the_observer_is_told(tmp_path: Path) -> None:
         def step(self, step: int, total: int, epoch: int, images_per_second: float, loss: float) -> None:
             self.steps += 1
 
+        def begin(self, config: object) -> None: ...
+
         def epoch(self, line: dict[str, object]) -> None:
             self.epochs += 1
 

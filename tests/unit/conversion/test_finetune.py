@@ -142,6 +142,8 @@ def test_training_of_paths_resumes_to_the_same_losses(tmp_path):
             if step == 6:
                 raise KeyboardInterrupt
 
+        def begin(self, config): ...
+
         def epoch(self, line): ...
 
     with pytest.raises(KeyboardInterrupt):

@@ -375,6 +375,8 @@ class Killer:
         if step == self.at_step:
             raise KilledError
 
+    def begin(self, config: TrainConfig) -> None: ...
+
     def epoch(self, line: dict[str, Any]) -> None:
         if line["epoch"] == self.at_epoch:
             raise KilledError

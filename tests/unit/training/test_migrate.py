@@ -122,6 +122,8 @@ def test_a_run_of_before_is_taken_up(tmp_path: Path) -> None:
             if step == 5:
                 raise KeyboardInterrupt
 
+        def begin(self, config: TrainConfig) -> None: ...
+
         def epoch(self, line: dict[str, Any]) -> None: ...
 
     with pytest.raises(KeyboardInterrupt):

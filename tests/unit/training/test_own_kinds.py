@@ -64,6 +64,7 @@ def test_they_train_and_freeze(tiny: Callable[..., TrainConfig], tmp_path: Path,
             "quantizer.least=5",
             "bits=4/1/4",
             'layers={"features.0.0": {"w": 6}, "features.1": {"u": 8}}',
+            "precision=float32",
         )
         folder = RunFolder(tmp_path / "run")
         result = train(config, folder)

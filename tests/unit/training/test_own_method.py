@@ -92,14 +92,14 @@ def registered() -> Iterator[None]:
 
 def test_a_name_that_is_not_registered_is_refused(tiny: Tiny) -> None:
     with pytest.raises(UserError, match=r"--set key: got 'methods\.mine\.weight'"):
-        tiny("methods.mine.weight=0.1")
+        tiny("methods.mine.weight=0.1", "precision=float32")
     with pytest.raises(UserError, match="method: got 'mine'"):
         settings_of("mine", {})
 
 
 @pytest.mark.usefixtures("registered")
 def test_it_trains_by_its_name_on_the_command_line(tiny: Tiny, tmp_path: Path) -> None:
-    config = tiny("methods.mine.weight=0.1")
+    config = tiny("methods.mine.weight=0.1", "precision=float32")
     assert config.methods == {"mine": MineSettings(weight=0.1, average=0.9)}
     folder = RunFolder(tmp_path / "run")
     result = train(config, folder)
@@ -145,6 +145,8 @@ class Stop:
     def step(self, step: int, *told: Any) -> None:
         if step == 6:
             raise StopError
+
+    def begin(self, config: TrainConfig) -> None: ...
 
     def epoch(self, line: dict[str, Any]) -> None: ...
 

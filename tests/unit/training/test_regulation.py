@@ -235,6 +235,8 @@ class KillsAt:
         if step == self.at:
             raise KilledError
 
+    def begin(self, config: TrainConfig) -> None: ...
+
     def epoch(self, line: dict[str, Any]) -> None:
         pass
 
