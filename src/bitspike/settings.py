@@ -164,5 +164,7 @@ def first_mistake(wrong: ValidationError, section: str = "") -> UserError:
     if isinstance(cause := first.get("ctx", {}).get("error"), UserError):
         return cause
     key = ".".join(str(part) for part in (*((section,) if section else ()), *first["loc"])) or "config"
+    if first["type"] == "missing":
+        return UserError(key, None, "it is missing; want a value")
     message = first["msg"].removeprefix("Value error, ")
     return UserError(key, first["input"], message[:1].lower() + message[1:])

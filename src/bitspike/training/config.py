@@ -106,7 +106,7 @@ class TrainConfig(Section):
         tensorboard: write scalars for TensorBoard into the run folder (docs/training.md).
     """
 
-    recipe: str
+    recipe: str = Field(min_length=1)
     dataset: str
     model: str
     bits: BitsField

@@ -27,7 +27,10 @@ Amount = Annotated[float, Field(ge=0)]
 
 
 class Result(BaseModel):
-    """What is read of a result, by this version and by those that wrote less; methods add keys of their own."""
+    """What is read of a result, by this version and by those that wrote less; methods add keys of their own.
+
+    A network without spikes has ``None`` for what spikes set off.
+    """
 
     model_config = ConfigDict(extra="allow", strict=True, allow_inf_nan=False)
 
@@ -39,10 +42,10 @@ class Result(BaseModel):
     test_accuracy: Percent
     bit_budget: Amount
     s_ace: Amount
-    ns_ace: Amount
-    sops: Amount
-    spikes: Amount
     size_bytes: Amount
+    ns_ace: Amount | None
+    sops: Amount | None
+    spikes: Amount | None
     validation_accuracy: Percent | None = None
     mean_bit_budget: Amount = 0
     mean_w: Amount = 0

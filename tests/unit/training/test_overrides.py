@@ -82,6 +82,7 @@ def test_edits_reach_every_kind_of_value() -> None:
         ("quantizer.spare_bits=1", "quantizer.spare_bits: got 1; quantizer.kind=lsq-channel does not read it"),
         ("channels=4,x", "channels.1: got 'x'"),
         ("seed=-1", "seed: got -1"),
+        ("recipe=", "recipe: got ''"),
         ("methods.spike-regulatoin.weight=1", "did you mean 'methods.spike-regulation.weight'?"),
         ("methods.spike-regulation.wieght=1", "did you mean 'methods.spike-regulation.weight'?"),
         ("methods.spike-regulation.weight=-1", "methods.spike-regulation.weight: got -1"),
@@ -332,7 +333,8 @@ def test_yes_is_taken_where_it_is_asked(edit: str) -> None:
     "edit",
     [
         "epochs=1_000", "optimizer.lr=1_0", "channels=1_0,4,4", 'channels=["1_0",4,4]', "neuron.tau=1_0", "mean=0_5",
-        'layers={"features.0.0":{"w":"1_0"}}', "methods.learned-bits.target=1/1/1_0", "methods.spike-regulation.weight=1_0",
+        'layers={"features.0.0":{"w":"1_0"}}', "methods.learned-bits.target=1/1/1_0",
+        "methods.spike-regulation.weight=1_0",
     ],
 )  # fmt: skip
 def test_digits_in_groups_are_no_number(edit: str) -> None:
