@@ -17,7 +17,7 @@ from bitspike.lowering.fixed_point import EXACT, LEAK_BITS, LEVEL_BITS, WORD, fr
 from bitspike.lowering.freezer import Freezer
 from bitspike.lowering.rules.rule import RULES, Maker, Place, Reads, Rule
 from bitspike.lowering.values import Integers, Kind, Sum, Value
-from bitspike.neurons import BaseNode, NeuronDynamics, NotDescribedError, describe
+from bitspike.neurons import BaseNode, NeuronDynamics, NotDescribedError, check_described, describe
 
 
 def _neuron(m: BaseNode, at: Place) -> Node:
@@ -106,6 +106,8 @@ def _freeze_fire(freezer: Freezer, node: Fire, value: Value) -> Integers:
     neuron: Any = freezer.modules[node.name]
     try:
         description = describe(neuron)
+        if isinstance(description, NeuronDynamics):
+            check_described(neuron, description, freezer.graph.input_edge(node).shape)
     except NotDescribedError as no:
         raise node.refuse(no.seen, no.would_do) from no
     if node.scale is None:
