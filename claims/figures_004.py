@@ -1,21 +1,24 @@
-"""``python -m claims.figures_004``: paper 004's Figures 2, 6 and 7 redrawn, into ``docs/figures/``.
+"""``python -m claims.figures_004``: paper 004's Figures 2, 6, 7 and 10 redrawn, into ``docs/figures/``.
 
-Figure 2 from the neuron itself; 6 and 7 from ``results/claims/`` (`python -m claims`), where all their runs are there.
+Figure 2 from the neuron itself; 6 and 7 from ``results/claims/`` (`python -m claims`), where all their runs are there;
+10 from ``results/cost/``, one run of each network.
 """
 
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
-from statistics import mean, stdev
+from statistics import mean
 from typing import Any
 
 import torch
 
+from bitspike.costs import Join
 from bitspike.errors import require
-from bitspike.files import write_atomically
+from bitspike.files import read_json, write_atomically
 from bitspike.neurons import MultiLevelIFNode
+from bitspike.reports.figures import joins_figure
 from claims.claim import scores_of
 from claims.paper_004 import CLAIMS, INTERVALS, LEVELS, STEPS
 from claims.runner import read_results
@@ -43,21 +46,34 @@ def staircase(T: int = 2, N: int = 4) -> Any:
 
 
 def levels_and_steps(results: Mapping[str, Mapping[str, Any]], data: str) -> Any:
-    """Figures 6 and 7: the same number of intervals as levels of one step, or as steps of one level."""
+    """Figures 6 and 7: the same number of intervals as levels of one step, or as steps of one level.
+
+    Lines join the means; every seed is a point, for one that fails moves a mean and its deviation alike.
+    """
     claim = next(claim for claim in CLAIMS if claim.name == f"004.1-{data}")
-    made = figure(12, 3.8)
-    made.suptitle(f"{claim.settings[0][0]}, mean and spread of three seeds")
+    made = figure(12, 4.2)
+    dataset = results[claim.runs[0].key]["dataset"]
+    made.suptitle(f"{dataset}, {claim.settings[0][0]}: three seeds (points) and their mean (lines)")
     for axes, (metric, label) in zip(made.subplots(1, 3), METRICS.items(), strict=True):
         scores = scores_of(claim, results, metric)
         families = {"T = 1, N levels": LEVELS, "T steps, N = 1": {1: LEVELS[1], **{T: STEPS[T] for T in INTERVALS[1:]}}}
-        for name, settings in families.items():
+        for (name, settings), (marker, beside) in zip(families.items(), (("o", -0.08), ("s", 0.08)), strict=True):
             values = [scores[" ".join(edits)] for edits in settings.values()]
-            axes.errorbar(
-                list(settings), [mean(v) for v in values], [stdev(v) for v in values], marker="o", capsize=3, label=name
-            )
+            (line,) = axes.plot(list(settings), [mean(v) for v in values], linewidth=1, label=name)
+            places = [at + beside for at, v in zip(settings, values, strict=True) for _ in v]
+            seeds = [score for v in values for score in v]
+            axes.plot(places, seeds, marker, color=line.get_color(), markersize=4, alpha=0.7, label=f"{name}: seeds")
         axes.set(xlabel="N or T", ylabel=label, xticks=INTERVALS)
-    made.axes[0].legend(fontsize=8, frameon=False)
+    handles, labels = made.axes[0].get_legend_handles_labels()
+    made.legend(handles, labels, loc="outside lower center", ncols=4, fontsize=8, frameon=False)
     return made
+
+
+def avalanche(networks: Collection[Mapping[str, Any]]) -> Any:
+    """Figure 10, of costs as `bitspike cost RUN --json` has them, all on the same images."""
+    joins = {raw["model"]: [Join(**join) for join in raw["paths"]["joins"]] for raw in networks}
+    (data,) = {raw["activity"] for raw in networks}
+    return joins_figure(joins, data)
 
 
 def save(name: str, made: Any) -> None:
@@ -81,3 +97,6 @@ if __name__ == "__main__":
     small = read_results(ROOT / "results" / "claims", "small")
     for data in complete(small):
         save(f"004-levels-and-steps-{data}", levels_and_steps(small, data))
+    for data in ("fashion", "cifar10"):
+        costs = [ROOT / "results" / "cost" / f"{name}-resnet18-thin-{data}-n4-seed0.json" for name in ("sew", "sparse")]
+        save(f"004-avalanche-{data}", avalanche([read_json(file) for file in costs]))

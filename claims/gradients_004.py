@@ -8,9 +8,8 @@ for both are added. Writes ``results/claims/gradients-004.json`` and ``docs/figu
 
 from __future__ import annotations
 
-import io
-import json
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from statistics import mean, stdev
 from typing import Annotated, Any
@@ -20,8 +19,8 @@ from torch import Tensor, nn
 
 from bitspike import recipes
 from bitspike.data import EpochBatches, TrainingImages, build_augment
-from bitspike.errors import UserError, require
-from bitspike.files import write_atomically, write_json
+from bitspike.errors import UserError
+from bitspike.files import read_json, write_json
 from bitspike.models import SEWBasicBlock
 from bitspike.training import TrainConfig, override
 from bitspike.training.loss import loss_of
@@ -29,9 +28,9 @@ from bitspike.training.optimizer import lr_at, make_optimizer, set_lr
 from bitspike.training.result import machine_class
 from bitspike.training.setup import load_images, make_model
 from claims.claim import SEEDS
+from claims.figures_004 import ROOT, figure, save
 
 MODELS = ("sew-resnet18", "sparse-resnet18", "sparse-resnet18-without-ste")
-ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "results" / "claims" / "gradients-004.json"
 
 
@@ -70,9 +69,11 @@ def measure(config: TrainConfig, data_dir: Path | None, steps: int) -> dict[str,
     return {path: [mean(block) for block in blocks] for path, blocks in gradients.norms.items()}
 
 
-def picture(found: dict[str, Any]) -> Any:
+def picture(recorded: Mapping[str, Any]) -> Any:
     """Like Fig. 8: a line for each network, blocks from the input on, mean and spread over the seeds."""
-    made: Any = require("matplotlib.figure", "viz").Figure(figsize=(10, 3.5), layout="constrained")
+    made, found = figure(10, 4.2), recorded["norms"]
+    dataset = recipes.recipe(recorded["recipe"]).dataset
+    made.suptitle(f"{dataset}: mean and spread of three seeds, first {recorded['steps']} optimizer steps")
     paths = {"A": "direct path and shortcut, dL/dA = dL/dR", "O": "what the block sends, dL/dO"}
     for axes, (path, title) in zip(made.subplots(1, 2, sharey=True), paths.items(), strict=True):
         for model in MODELS:
@@ -82,7 +83,8 @@ def picture(found: dict[str, Any]) -> Any:
             )
         axes.set(title=title, xlabel="block", yscale="log")
     made.axes[0].set_ylabel("mean gradient norm")
-    made.axes[0].legend(fontsize=8, frameon=False)
+    handles, labels = made.axes[0].get_legend_handles_labels()
+    made.legend(handles, labels, loc="outside lower center", ncols=len(MODELS), fontsize=8, frameon=False)
     return made
 
 
@@ -99,14 +101,11 @@ def main(
         configs = [override(recipes.recipe(recipe), [*edits, f"seed={seed}"]) for seed in SEEDS]
         found[model] = [measure(config, data_dir, steps) for config in configs]
         print(f"{model}: dL/dO at block 0 {mean(norms['O'][0] for norms in found[model]):.2e}", file=sys.stderr)
-    known = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+    known = read_json(RESULTS) if RESULTS.exists() else {}
     how = {"recipe": recipe, "steps": steps, "seeds": SEEDS, "machine": machine_class()}
-    write_json(RESULTS, known | {data: {**how, "norms": found}})
-    image = ROOT / "docs" / "figures" / f"004-gradients-{data}.png"
-    image.parent.mkdir(parents=True, exist_ok=True)
-    content = io.BytesIO()
-    picture(found).savefig(content, format="png", dpi=150)
-    write_atomically(image, content.getvalue())
+    recorded = {**how, "norms": found}
+    write_json(RESULTS, known | {data: recorded})
+    save(f"004-gradients-{data}", picture(recorded))
 
 
 if __name__ == "__main__":

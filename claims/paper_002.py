@@ -127,5 +127,5 @@ PAPER = Paper(
 by their mean magnitude, with the same annealed gradient. Its learning rate is the recipe's too; regulated
 weights get larger gradients, so part of what WS-DR adds in so short a training may be speed.
 `figures/002-information-fashion.png` (from `bitspike report information`) has the layers of one run with and
-one without, like Figures 2 and 4.""",
+one without on Fashion-MNIST, like Figures 2 and 4.""",
 )

@@ -80,7 +80,11 @@ KINDS = (  # files, what they hold, the command that writes such a file
         "allocated networks beside uniform ones",
         "python -m claims.allocate_001",
     ),
-    ("claims/learned-bits-001.json", "bits of every layer that was left to learn them", "python -m claims.figures_001"),
+    (
+        "claims/learned-bits-001.json",
+        "bits of every layer that was left to learn them",
+        "python -m claims.figures_001 RUNS_DIR",
+    ),
     (
         "claims/gradients-004.json",
         "gradient norms by block",

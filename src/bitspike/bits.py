@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from bitspike.errors import UserError, closest
+from bitspike.errors import UserError, closest, named_in
 from bitspike.files import read_json
 
 __all__ = ["FULL_PRECISION", "BitPlan", "Bits", "alphabet_width", "signed_range", "unsigned_range"]
@@ -148,4 +148,6 @@ class BitPlan:
         Raises:
             UserError: no such file, not JSON, or not a plan.
         """
-        return cls.from_dict(read_json(path))
+        raw = read_json(path)
+        with named_in(path):
+            return cls.from_dict(raw)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import difflib
 import importlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from types import ModuleType
 
-__all__ = ["UserError", "closest", "require", "shown"]
+__all__ = ["UserError", "closest", "named_in", "require", "shown"]
 
 _LONGEST = 300  # characters of a value that are shown
 _LONGEST_ADVICE = 2000  # of what would do: all known words fit, another library's listing of a file does not
@@ -29,6 +30,15 @@ class UserError(ValueError):
     def __str__(self) -> str:
         line = f"{_cut(self.thing)}: got {shown(self.seen)}; {_cut(self.would_do, _LONGEST_ADVICE)}"
         return " ".join(line.split())  # one line, whatever is in it
+
+
+@contextmanager
+def named_in(file: object) -> Iterator[None]:
+    """What is refused meanwhile lies in ``file``, and the line says so."""
+    try:
+        yield
+    except UserError as wrong:
+        raise UserError(wrong.thing, wrong.seen, f"{wrong.would_do} (in {file})") from wrong
 
 
 def shown(value: object) -> str:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, ClassVar, Self, get_args
+import re
+from collections.abc import Iterator, Mapping
+from types import NoneType
+from typing import Any, ClassVar, Literal, Self, get_args, get_origin
 
 from pydantic import (
     BaseModel,
@@ -22,30 +24,55 @@ from bitspike.registry import Registry
 __all__ = ["Settings", "Strict", "first_mistake"]
 
 
+GROUPED = re.compile(r"\d_\d")
+
+
 class Strict(BaseModel):
-    """A part of a config: it cannot be changed, takes no key that it does not know, and no yes for a number."""
+    """A part of a config: it cannot be changed, and takes no key that it does not know.
+
+    Nor does it take what pydantic would make a value of: a yes for a number, a number or a word for a yes, and texts
+    that only Python reads as numbers, as ``1_0``.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     @field_validator("*", mode="before")
     @classmethod
-    def _no_yes_for_a_number(cls, value: Any, info: ValidationInfo) -> Any:
-        """Pydantic takes true as 1. (A section in the field, or settings, look at their own fields.)"""
-        if not _takes_yes(cls.model_fields[info.field_name or ""].annotation) and _has_yes(value):
+    def _no_other_value(cls, value: Any, info: ValidationInfo) -> Any:
+        """Before pydantic makes it another. (A section in the field, or settings, look at their own fields.)"""
+        kinds = set(_kinds(cls.model_fields[info.field_name or ""].annotation))
+        if Any in kinds or any(issubclass(kind, BaseModel) for kind in kinds):
+            return value
+        leaves = list(_leaves(value))
+        if bool not in kinds and any(isinstance(leaf, bool) for leaf in leaves):
             raise ValueError("want a value, not true or false")
+        if kinds <= {bool, NoneType} and not all(isinstance(leaf, bool | NoneType) for leaf in leaves):
+            raise ValueError("want true or false")
+        if str not in kinds and any(isinstance(leaf, str) and GROUPED.search(leaf) for leaf in leaves):
+            raise ValueError("want numbers without _, for example 1000")
         return value
 
 
-def _takes_yes(kind: Any) -> bool:
-    """Whether a field of that type has booleans, or parts with fields of their own."""
-    own = isinstance(kind, type) and issubclass(kind, bool | BaseModel)
-    return own or kind is Any or any(map(_takes_yes, get_args(kind)))
+def _kinds(annotation: Any) -> Iterator[Any]:
+    """The types of the values that a field may hold; of a mapping, not those of its keys."""
+    origin, parts = get_origin(annotation), get_args(annotation)
+    if origin is Literal:
+        yield from map(type, parts)
+    elif parts:
+        for part in parts[1:] if isinstance(origin, type) and issubclass(origin, Mapping) else parts:
+            yield from _kinds(part)
+    elif annotation is Any or isinstance(annotation, type):
+        yield annotation
 
 
-def _has_yes(value: Any, below: int = 3) -> bool:
-    """Whether there is a boolean in it, as deep as plain fields go."""
-    parts = value.values() if isinstance(value, Mapping) else value if isinstance(value, list | tuple) else ()
-    return isinstance(value, bool) or (below > 0 and any(_has_yes(part, below - 1) for part in parts))
+def _leaves(value: Any, below: int = 3) -> Iterator[Any]:
+    """The values in it, as deep as plain fields go."""
+    parts = value.values() if isinstance(value, Mapping) else value if isinstance(value, list | tuple) else None
+    if parts is None:
+        yield value
+    elif below > 0:
+        for part in parts:
+            yield from _leaves(part, below - 1)
 
 
 class Settings(Strict):
@@ -137,5 +164,7 @@ def first_mistake(wrong: ValidationError, section: str = "") -> UserError:
     if isinstance(cause := first.get("ctx", {}).get("error"), UserError):
         return cause
     key = ".".join(str(part) for part in (*((section,) if section else ()), *first["loc"])) or "config"
+    if first["type"] == "missing":
+        return UserError(key, None, "it is missing; want a value")
     message = first["msg"].removeprefix("Value error, ")
     return UserError(key, first["input"], message[:1].lower() + message[1:])

@@ -266,9 +266,11 @@ def test_a_signal_while_it_starts_is_one_line(tmp_path: Path, number: int, after
         time.sleep(after)
         started.send_signal(number)
         err = started.communicate()[1]
+    assert "Traceback" not in err
+    if (started.returncode, err) == (-number, ""):
+        pytest.skip("on this busy machine Python itself had not started yet")
     assert started.returncode == 128 + number
     assert err.splitlines()[-1].startswith("bitspike: interrupted")
-    assert "Traceback" not in err
 
 
 def test_handlers_are_put_back_and_threads_have_none(bitspike: Command) -> None:

@@ -150,7 +150,7 @@ def test_a_network_that_does_not_spike(bitspike, tmp_path):
         (("--energy", "horowitz", "--memory-width", 8), ["memory width: got 8", "horowitz counts operations alone"]),
         (("--energy", "lemaire", "--memory-width", 0), ["memory width: got 0", "1 to 64 bits"]),
         (("--energy", "lemaire", "--memory-width", 65), ["memory width: got 65"]),
-        (("--energy", "lemaire", "--memory-width", "x"), ["--memory-width", "integer"]),
+        (("--energy", "lemaire", "--memory-width", "x"), ["--memory-width", "whole number"]),
         (("--energy", "lemaire", "--fifo", 0), ["fifo of the memory: got 0"]),
         (("--energy", "lemaire", "--spike-cost", "mean"), ["spike cost: got 'mean'", "worst", "level"]),
         (("--activity", "none.json"), ["none.json", "No such file"]),

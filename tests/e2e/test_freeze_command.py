@@ -267,7 +267,7 @@ def test_full_precision_is_not_frozen(bitspike: Command, tmp_path: Path) -> None
         (["--images", "101"], ["--images", "101", "the validation split of digits has 100"]),
         (["--images", "361", "--split", "test"], ["--images", "361", "the test split of digits has 360"]),
         (["--images", "-1"], ["--images", "0"]),
-        (["--images", "many"], ["--images", "integer"]),
+        (["--images", "many"], ["--images", "whole number"]),
         (["--split", "train"], ["--split", "train", "validation"]),
         (["--nonsense"], ["--nonsense"]),
     ],

@@ -12,9 +12,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
+from pydantic import BaseModel, ConfigDict
 from torch import nn
 
 from bitspike.allocation.sensitivity import layer_options
@@ -34,6 +35,7 @@ from bitspike.training.checkpoint import Progress, load_model, save_training
 from bitspike.training.lock import locked
 from bitspike.training.methods.learned_bits import adaptive_neurons, adaptive_weights
 from bitspike.training.optimizer import make_optimizer
+from bitspike.training.record import read_record
 from bitspike.training.setup import graph_of, load_images, make_model
 from bitspike.training.trained import trained_model
 
@@ -47,6 +49,16 @@ FINE_TUNE_RATE = 0.2
 
 Allocation = dict[str, Any]
 """What `allocate` found: ``folder``, ``budget``, ``costs``, ``plan`` and ``result`` (as of a training run)."""
+
+
+class Delivered(BaseModel):
+    """What is read of an ``allocation.json``."""
+
+    model_config = ConfigDict(extra="allow", strict=True, allow_inf_nan=False)
+
+    folder: str
+    costs: dict[Literal["size", "s_ace", "bit_budget", "energy"], float | None]
+    plan: dict[str, Any]
 
 
 def allocate(
@@ -99,7 +111,7 @@ def _allocated(
     if not is_there(path / "request.json"):
         write_json(path / "request.json", dict(asked))
     if is_there(delivered):
-        return read_json(delivered) | {"result": read_json(RunFolder(path).result_file)}
+        return read_record(delivered, Delivered) | {"result": RunFolder(path).read_result()}
     if not is_there(searched.result_file):
         train(search, searched, data_dir, resume=is_there(searched.config_file), observer=observer)
     options = _options(search, searched, data_dir, "energy" in budget.limits())
@@ -221,8 +233,7 @@ def _fine_tune(
 ) -> dict[str, Any]:
     """Trains from the weights of the search; steps that no longer fit their bits are renewed with the first batch."""
     if is_there(folder.result_file):
-        result: dict[str, Any] = read_json(folder.result_file)
-        return result
+        return folder.read_result()
     if not is_there(folder.checkpoint_file):
         model = make_model(config)
         _take_weights(model, config, searched)

@@ -98,6 +98,7 @@ def converted(
     from bitspike.data import find_dataset
 
     run, config = quantized.run, quantized.run.config
+    source = look.of(run)  # refuses a record that is damaged
     made = conversion.convert(
         quantized.qann,
         find_dataset(config.dataset).image_shape,
@@ -113,6 +114,6 @@ def converted(
     about["max_pool"] = conversion.max_pool_of(config)
     record = {**about, **equivalence.to_dict(), "levels": made.levels, "float_weights_rounded": made.rounded}
     record["floats_and_integers"] = agreement.to_dict()
-    record["source"] = look.of(run)
+    record["source"] = source
     made.save(run.folder, record, activity, cost)
     return Conversion(run, made, equivalence, cost, record)

@@ -14,7 +14,7 @@ from bitspike.bits import BitPlan, Bits
 from bitspike.costs import Activity, CostReport, EnergyModel
 from bitspike.costs import cost as cost_of
 from bitspike.errors import UserError, closest
-from bitspike.files import at_home, read_json
+from bitspike.files import at_home
 from bitspike.importing import is_import_path, users_code
 from bitspike.ir import FrozenGraph, Graph, load
 
@@ -83,7 +83,7 @@ def cost(
     if isinstance(found, Run):
         _refuse({"--activity": activity}, label)
         return found.cost(counting, batch=batch, energy=energy)
-    measured = Activity.from_dict(read_json(at_home(activity))) if isinstance(activity, str | Path) else activity
+    measured = Activity.load(at_home(activity)) if isinstance(activity, str | Path) else activity
     shape = _checked_shape(image_shape)
     if isinstance(found, FrozenGraph | Graph):
         graph = found if isinstance(found, Graph) else found.graph

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from bitspike.api.images import images_of
 from bitspike.api.run import Run
-from bitspike.files import read_json
+from bitspike.errors import UserError
+from bitspike.files import is_there, read_json
 from bitspike.reports import source_lines, source_warnings
 
 if TYPE_CHECKING:
@@ -49,5 +50,10 @@ class Look:
     def of(self, run: Run) -> dict[str, Any] | None:
         """What was seen of the network that a fine-tuned run came from, now or when it was first converted."""
         file = run.folder / "conversion.json"
-        before = read_json(file) if self.found is None and file.exists() else {}
-        return self.found or before.get("source")
+        if self.found is not None or not is_there(file):
+            return self.found
+        before = read_json(file)
+        if not isinstance(before, dict) or not isinstance(before.get("source"), dict | None):
+            raise UserError(f"source in {file}", before, "want an object, as `bitspike convert` wrote it")
+        source: dict[str, Any] | None = before.get("source")
+        return source

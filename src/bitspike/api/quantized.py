@@ -177,7 +177,7 @@ class FineTuning:
         with users_code():
             self.look(config, teacher, own)
         if self.resume and run.finished:
-            load_model(run.files.checkpoint_file, student)
+            load_model(run.ended().files.checkpoint_file, student)
             return Quantized(run, student)
         with self._observed(run.folder) as observer:
             given: dict[str, Any] = {"resume": self.resume, "observer": observer, "model": student, "teacher": teacher}

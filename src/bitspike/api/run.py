@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from bitspike.api.images import Split, images_of
 from bitspike.errors import UserError
-from bitspike.files import at_home, is_there, read_json
+from bitspike.files import at_home, is_there
 from bitspike.importing import is_import_path
 
 if TYPE_CHECKING:
@@ -61,19 +61,19 @@ class Run:
         """What training found (``result.json``): accuracies in percent, costs, bits, seconds, versions.
 
         Raises:
-            UserError: the training has not ended.
+            UserError: the training has not ended, or ``result.json`` is damaged.
         """
-        result: dict[str, Any] = read_json(self.ended().files.result_file)
-        return result
+        if not self.finished:
+            raise UserError("run folder", str(self.folder), "its training has not ended; say its command with --resume")
+        return self.files.read_result()
 
     def ended(self) -> Run:
         """The run itself.
 
         Raises:
-            UserError: its training has not ended.
+            UserError: its training has not ended, or ``result.json`` is damaged.
         """
-        if not self.finished:
-            raise UserError("run folder", str(self.folder), "its training has not ended; say its command with --resume")
+        _ = self.result  # reads it
         return self
 
     def model(self) -> nn.Module:
@@ -109,7 +109,7 @@ class Run:
         from bitspike.costs import Activity
 
         file = self.files.activity_file
-        return Activity.from_dict(read_json(file)) if is_there(file) else None
+        return Activity.load(file) if is_there(file) else None
 
     def images(self, split: Split = "test", first: int | None = None) -> ImageSet:
         """The run's images: those of the test set, or those that were kept out of training to watch it.

@@ -1,7 +1,8 @@
-"""What every verb refuses before it starts: an option that is there twice, and a text that is empty."""
+"""What every verb refuses before it starts: an option that is there twice, an empty text, a number that is none."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any, NoReturn
 
@@ -14,6 +15,7 @@ from bitspike.errors import UserError
 __all__ = ["Interrupted", "Verb", "print_list"]
 
 JSON = "bitspike.json"
+WHOLE = re.compile(r"-?\d+", re.ASCII)
 
 
 class Interrupted(Exception):  # noqa: N818
@@ -33,6 +35,7 @@ class Verb(TyperCommand):
         return super().parse_args(ctx, args)
 
     def _check(self, ctx: Any, args: list[str]) -> None:
+        order: list[Any]
         given, _, order = self.make_parser(ctx).parse_args(args)
         ctx.meta[JSON] = bool(given.get("as_json"))
         single = [param for param in order if param.param_type_name == "option" and not param.multiple]
@@ -44,6 +47,8 @@ class Verb(TyperCommand):
             for value in values if isinstance(values, list | tuple) else [values]:
                 if value == "":
                     raise UserError(_called(param), "", "want a value; leave it out where you mean none")
+                if _is_whole(param) and value is not None and not WHOLE.fullmatch(str(value)):
+                    raise UserError(_called(param), value, "want a whole number, for example 10")
 
     def invoke(self, ctx: Any) -> Any:
         try:
@@ -62,6 +67,11 @@ def print_list(ctx: typer.Context, thing: str, about: Mapping[str, str | None]) 
         for name, line in lines.items():
             typer.echo(f"{name:{width}}{line}")
     raise typer.Exit
+
+
+def _is_whole(param: Any) -> bool:
+    """Whether an option is a whole number. (Typer alone would take ``1_0``, ``5.0`` and ``" 5 "``.)"""
+    return getattr(getattr(param, "type_descriptor", None), "annotation", None) is int
 
 
 def _called(param: Any) -> str:

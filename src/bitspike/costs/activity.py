@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from math import log2
-from typing import Any
+from pathlib import Path
+from typing import Any, TypeVar
 
 from bitspike.bits import FULL_PRECISION
-from bitspike.errors import UserError
+from bitspike.errors import UserError, named_in
+from bitspike.files import read_json
 from bitspike.ir import Graph
 
 __all__ = ["Activity", "NeuronActivity", "SynapseActivity", "WeightCodes", "entropy"]
+
+Layer = TypeVar("Layer")
+WANTED = "want what `bitspike train` wrote as activity.json"
 
 
 def entropy(*counts: int) -> float:
@@ -76,7 +81,8 @@ class WeightCodes:
 
     def __post_init__(self) -> None:
         _check(self.elements, self.positive + self.negative, self.positive, self.negative)
-        if not 0 <= self.entropy <= FULL_PRECISION:
+        number = isinstance(self.entropy, int | float) and not isinstance(self.entropy, bool)
+        if not number or not 0 <= self.entropy <= FULL_PRECISION:
             raise UserError("activity", self.entropy, "the entropy of weights is 0 to 16 bits")
 
 
@@ -117,17 +123,56 @@ class Activity:
         return asdict(self)
 
     @classmethod
-    def from_dict(cls, raw: dict[str, Any]) -> Activity:
+    def from_dict(cls, raw: Any) -> Activity:
+        """What `to_dict` made.
+
+        Raises:
+            UserError: a key is missing, or holds what nobody measured.
+        """
+        if not isinstance(raw, Mapping):
+            raise UserError("activity", raw, WANTED)
+        for key in ("images", "source"):
+            if key not in raw:
+                raise UserError(f"activity.{key}", None, WANTED)
+        if not isinstance(raw["source"], str):
+            raise UserError("activity.source", raw["source"], "want the name of the images")
+        if type(raw["images"]) is not int:
+            raise UserError("activity.images", raw["images"], "want a whole number")
+        return cls(
+            images=raw["images"],
+            source=raw["source"],
+            synapses=_layers(raw, "synapses", SynapseActivity),
+            neurons=_layers(raw, "neurons", NeuronActivity),
+            weights=_layers({"weights": {}} | dict(raw), "weights", WeightCodes),
+        )
+
+    @classmethod
+    def load(cls, path: str | Path) -> Activity:
+        """Reads an ``activity.json``.
+
+        Raises:
+            UserError: it cannot be read, or see `from_dict`; the line names file and key.
+        """
+        raw = read_json(path)
+        with named_in(path):
+            return cls.from_dict(raw)
+
+
+def _layers(raw: Mapping[str, Any], key: str, made: Callable[..., Layer]) -> dict[str, Layer]:
+    """What was measured of each layer, by its name."""
+    layers, found = raw.get(key), {}
+    if not isinstance(layers, Mapping):
+        raise UserError(f"activity.{key}", layers, WANTED)
+    for name, measured in layers.items():
+        if not isinstance(measured, Mapping):
+            raise UserError(f"activity.{key}.{name}", measured, WANTED)
         try:
-            return cls(
-                images=raw["images"],
-                source=raw["source"],
-                synapses={name: SynapseActivity(**a) for name, a in raw["synapses"].items()},
-                neurons={name: NeuronActivity(**a) for name, a in raw["neurons"].items()},
-                weights={name: WeightCodes(**w) for name, w in raw.get("weights", {}).items()},
-            )
-        except (KeyError, TypeError, AttributeError) as wrong:
-            raise UserError("activity", str(wrong), "want what `bitspike train` wrote as activity.json") from wrong
+            found[name] = made(**measured)
+        except UserError as wrong:
+            raise UserError(f"activity.{key}.{name}", wrong.seen, wrong.would_do) from wrong
+        except TypeError as wrong:
+            raise UserError(f"activity.{key}.{name}", measured, f"{wrong}; {WANTED}") from wrong
+    return found
 
 
 def _check(elements: int, events: int, *sums: int) -> None:

@@ -2,9 +2,10 @@
 
 from bitspike.frontend.batch_norm import folded
 from bitspike.frontend.build import network
-from bitspike.frontend.calls import Call, Calls, unused
+from bitspike.frontend.calls import Call, Calls, needed, unused
 from bitspike.frontend.overridden import check_hooks, class_of, overridden
 from bitspike.frontend.read import read
+from bitspike.frontend.trace import evaluating
 from bitspike.frontend.vocabulary import (
     KNOWN,
     WORDS,
@@ -33,7 +34,9 @@ __all__ = [
     "Word",
     "check_hooks",
     "class_of",
+    "evaluating",
     "folded",
+    "needed",
     "network",
     "overridden",
     "read",

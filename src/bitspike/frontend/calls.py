@@ -9,7 +9,7 @@ from typing import Any
 
 from torch import nn
 
-__all__ = ["Call", "Calls", "unused"]
+__all__ = ["Call", "Calls", "needed", "unused"]
 
 
 def unused(name: str, *taken: Collection[str]) -> str:
@@ -60,3 +60,12 @@ class Calls(Sequence[Call]):
     def readers(self, call: Call) -> list[Call]:
         """The calls that read ``call``."""
         return [reader for reader in self.calls if call in reader.inputs]
+
+
+def needed(calls: Calls) -> Calls:
+    """The calls that the answer is made of, and the images."""
+    kept = {calls.answer}
+    for call in reversed(calls.calls):
+        if call in kept:
+            kept.update(call.inputs)
+    return Calls(tuple(call for call in calls if call in kept or not call.inputs), calls.answer)

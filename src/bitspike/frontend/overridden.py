@@ -12,7 +12,11 @@ from bitspike.errors import UserError
 from bitspike.frontend.vocabulary import KNOWN, Known
 from bitspike.neurons import BaseNode
 
-__all__ = ["Layers", "check_hooks", "class_of", "overridden"]
+__all__ = ["Layers", "check_hooks", "class_of", "overridden", "stays_in_training"]
+
+CALLS = ("__call__", "_call_impl")
+"""Methods by which `torch.nn` calls a module's forward."""
+CHANGED_BY_TRAINING = (nn.modules.batchnorm._NormBase, nn.modules.dropout._DropoutNd)
 
 
 def class_of(module: nn.Module) -> type[nn.Module]:
@@ -45,7 +49,7 @@ def _changes(module: nn.Module, what: Known) -> Iterator[str]:
     kind, base = class_of(module), what.kind
     if not what.decides:
         return
-    for name in ("__call__", *what.decides):
+    for name in (*CALLS, *what.decides):
         if kind is not base and _defined(kind, name) is not _defined(base, name):
             yield f"{kind.__name__} overrides {name} of {base.__name__}"
         if callable(module.__dict__.get(name)):
@@ -60,11 +64,23 @@ def _defined(kind: type, name: str) -> Any:
 def check_hooks(module: nn.Module, path: str) -> None:
     """Whether a layer's numbers are its own: a hook (of weight norm, of pruning, of one's own) may change them.
 
-    Reading does not ask: what is called, and in which shapes, is the same. Who takes weights from it does.
+    Reading asks it of what it leaves out alone: what is called, and in which shapes, is the same. Who takes weights
+    from a layer asks it of that. The parts of a layer count, as a quantizer does.
 
     Raises:
-        UserError: it has hooks. A neuron may, since training watches its spikes.
+        UserError: it has hooks. A neuron may, since they may watch its spikes; it is tried with them when it is frozen.
     """
-    if not isinstance(module, BaseNode) and (module._forward_pre_hooks or module._forward_hooks):
-        about = f"this {class_of(module).__name__} has hooks (weight norm, pruning or one's own)"
-        raise UserError("layer", path, f"{about}, which may change what it computes; remove them first")
+    for name, part in () if isinstance(module, BaseNode) else module.named_modules():
+        if part._forward_pre_hooks or part._forward_hooks:
+            about = f"this {class_of(part).__name__} has hooks (weight norm, pruning or one's own)"
+            where = ".".join(filter(None, (path, name)))
+            raise UserError("layer", where, f"{about}, which may change what it computes; remove them first")
+
+
+def stays_in_training(model: nn.Module) -> str:
+    """Path of a layer that is in training while ``model`` is not, and computes something else than in evaluation.
+
+    Some switch dropout on for good so, or take a norm's statistics from each batch. Nothing where there is none.
+    """
+    layers = () if model.training else model.named_modules()
+    return next((name for name, part in layers if part.training and isinstance(part, CHANGED_BY_TRAINING)), "")

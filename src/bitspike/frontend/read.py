@@ -14,7 +14,7 @@ from torch import nn
 from bitspike.errors import UserError
 from bitspike.frontend.calls import Call, Calls, unused
 from bitspike.frontend.inplace import Names
-from bitspike.frontend.overridden import Layers, class_of
+from bitspike.frontend.overridden import Layers, check_hooks, class_of
 from bitspike.frontend.sizes import Shape, Size, view
 from bitspike.frontend.trace import inside, parent, trace
 from bitspike.frontend.vocabulary import WORDS, Images, MeanOverTime, MergeTime, SplitTime, Word
@@ -37,7 +37,7 @@ def read(model: nn.Module, whole: tuple[type[nn.Module], ...] = ()) -> Calls:
         whole: classes whose modules are read whole, beside those of the vocabulary.
 
     Raises:
-        UserError: what cannot be read so, by its path in the model.
+        UserError: what cannot be read so, by its path in the model; what would be left out, and has hooks.
     """
     layers = Layers(whole)
     reader = _Reader(dict(model.named_modules()), layers)
@@ -121,6 +121,7 @@ class _Reader:
         inputs = tuple(self._input(node, value) for value in read)
         what = self.layers.known(module)
         if what and what.passes:
+            check_hooks(module, name)
             if what.shares:
                 self.names.view(node, read[0], inputs[0])
             else:

@@ -12,10 +12,10 @@ import torch.fx
 from torch import Tensor, nn
 
 from bitspike.errors import UserError
-from bitspike.frontend.overridden import Layers, class_of, overridden
+from bitspike.frontend.overridden import Layers, class_of, overridden, stays_in_training
 from bitspike.layers import mean_over_time, merge_time, split_time
 
-__all__ = ["inside", "parent", "trace"]
+__all__ = ["evaluating", "inside", "parent", "trace"]
 
 
 def trace(model: nn.Module, layers: Layers) -> torch.fx.Graph:
@@ -26,13 +26,18 @@ def trace(model: nn.Module, layers: Layers) -> torch.fx.Graph:
         layers: what is left whole.
 
     Raises:
-        UserError: its code cannot be traced, or a layer of it overrides what its class is known to compute.
+        UserError: its code cannot be traced, a layer of it overrides what its class is known to compute, or one is in
+            training while the model is not.
     """
     if isinstance(model, nn.DataParallel):
         raise UserError("model", "DataParallel", "want the network inside of it: model.module")
+    if path := stays_in_training(model):
+        kind = class_of(model.get_submodule(path)).__name__
+        wanted = "it is in training while the network is in evaluation, where it computes something else; want eval()"
+        raise UserError("layer", path, f"{kind}: {wanted}")
     tracer = _Tracer(layers)
     try:
-        with _evaluating(model):
+        with evaluating(model):
             return tracer.trace(_OnImages(model))
     except UserError:
         raise
@@ -64,7 +69,7 @@ def parent(node: torch.fx.Node) -> str:
 
 
 @contextmanager
-def _evaluating(model: nn.Module) -> Iterator[None]:
+def evaluating(model: nn.Module) -> Iterator[None]:
     """In evaluation mode, whatever the modules make of ``train()``; then back, each as it was."""
     training = [module for module in model.modules() if module.training]
     for module in training:

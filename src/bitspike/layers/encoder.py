@@ -64,6 +64,8 @@ class Encoder(nn.Module):
         """
         if images.ndim != 4:
             raise UserError("images", tuple(images.shape), "want [N, C, H, W] with pixels 0..255")
+        if images.dtype == torch.bool or images.is_complex():
+            raise UserError("images", str(images.dtype).removeprefix("torch."), "want pixels 0..255")
         pixels = images if images.is_floating_point() else images.to(torch.get_default_dtype())
         if self.levels is None:
             self._look(images, pixels)

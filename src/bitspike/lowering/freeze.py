@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from bitspike.errors import UserError
-from bitspike.frontend import check_hooks
+from bitspike.frontend import check_hooks, evaluating
 from bitspike.ir import FrozenGraph, Graph, Node
 from bitspike.lowering.freezer import Freezer
 from bitspike.lowering.rules import rule_of
@@ -26,7 +26,7 @@ __all__ = ["check_freezable", "freeze"]
 
 @torch.no_grad()
 def freeze(model: nn.Module, image_shape: tuple[int, int, int], name: str = "network") -> FrozenGraph:
-    """The integer network that ``model`` (in evaluation mode) stands for.
+    """The integer network that ``model`` stands for in evaluation mode.
 
     Args:
         model: a trained network of spiking neurons with quantized weights and an encoder.
@@ -47,12 +47,13 @@ def freeze(model: nn.Module, image_shape: tuple[int, int, int], name: str = "net
         if announce := rules[node.name].announce:
             announce(freezer, node)
     values: dict[str, Value] = {}
-    for node in graph.nodes:
-        inputs = [values[before] for before in node.inputs]
-        _check(graph, node, [value.kind for value in inputs])
-        made = rules[node.name].freeze(freezer, node, *inputs)  # type: ignore[misc]
-        if made is not None:
-            values[node.name] = made
+    with evaluating(model):
+        for node in graph.nodes:
+            inputs = [values[before] for before in node.inputs]
+            _check(graph, node, [value.kind for value in inputs])
+            made = rules[node.name].freeze(freezer, node, *inputs)  # type: ignore[misc]
+            if made is not None:
+                values[node.name] = made
     return FrozenGraph(Graph(name, tuple(freezer.nodes)), freezer.tensors)
 
 

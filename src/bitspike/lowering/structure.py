@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from torch import nn
 
 from bitspike.errors import UserError
-from bitspike.frontend import Call, Images, MergeTime, SplitTime, class_of, read, unused
+from bitspike.frontend import Call, Images, MeanOverTime, MergeTime, SplitTime, class_of, needed, read, unused
 from bitspike.ir import Edge, Graph, Node, Readout
 from bitspike.lowering.rules import Maker, Place, Reads, makers, rule_of
 
@@ -39,7 +39,7 @@ def lower(model: nn.Module, image_shape: Shape, name: str = "network") -> Graph:
 def structure(model: nn.Module, image_shape: Shape, name: str = "network") -> tuple[Graph, dict[str, nn.Module]]:
     """`lower`, and by the name of each op the module that it comes from."""
     there = makers()
-    calls = read(model, whole=tuple(there))
+    calls = needed(read(model, whole=tuple(there)))
     builder = _Builder({path for path, _ in model.named_modules()} | {call.path for call in calls}, there, image_shape)
     for call in calls:
         builder.visit(call)
@@ -78,6 +78,8 @@ class _Builder:
                 raise UserError(f"input of {call.written}", call.inputs[0].written, "want the images themselves")
             place = Place(call.path, (), (self.images,), 1)
         else:
+            for before in call.inputs:
+                _check_not_the_end(call, before)
             inputs = tuple(self._op(before) for before in call.inputs)
             _check_time(call, maker.reads, maker.kind, maker.instead)
             axes = max(len(before.lead) for before in call.inputs)
@@ -87,7 +89,7 @@ class _Builder:
     def end(self, answer: Call) -> None:
         """The readout behind the network's answer, unless there is one."""
         op = self._op(answer)
-        if not rule_of(self.nodes[-1]).ends:
+        if not rule_of(self.nodes[-1]).ends:  # it is the answer's, since nothing but what the answer needs is here
             self._add(Readout(name=unused("readout", self.edges, self.paths), inputs=(op,)), answer.module)
 
     def _op(self, call: Call) -> str:
@@ -108,6 +110,13 @@ class _Builder:
         self.nodes.append(node)
         self.modules[node.name] = module
         return node.name
+
+
+def _check_not_the_end(call: Call, before: Call) -> None:
+    """Says where something reads the mean over time, which is the network's answer and nothing else."""
+    if isinstance(before.module, MeanOverTime):
+        wanted = f"want the mean over time at the very end{call.place}"
+        raise UserError(f"input of {call.written}", before.written, wanted)
 
 
 def _check_time(call: Call, wanted: Reads, kind: str = "layer", instead: str = "") -> None:

@@ -39,6 +39,7 @@ from bitspike.neurons.surrogate import (
     Triangle,
     surrogate,
 )
+from bitspike.neurons.tried import check_described
 
 __all__ = [
     "NEURONS",
@@ -81,6 +82,7 @@ __all__ = [
     "Triangle",
     "barrier",
     "behind_spikes",
+    "check_described",
     "describe",
     "make_node",
     "neuron_settings",

@@ -18,7 +18,7 @@ __all__ = ["NeuronDynamics", "NotDescribedError", "charge_of", "describe", "memb
 CHARGE = ("retention", "gain", "offset")
 FREE = ("__init__", "extra_repr", "dynamics", "step_size")
 """Methods that say nothing of what is computed, or are its description."""
-CALLS = ("__call__", "_reset")
+CALLS = ("__call__", "_call_impl", "_reset")
 """Behaviour beside the methods of the class; ``_reset`` is what `bitspike.neurons.BaseNode.reset` was called."""
 
 
@@ -110,8 +110,12 @@ def charge_of(integrate: nn.Module) -> tuple[float, float, float]:
     # Where objects alone say it, the class that has the first forward is the one whose objects do.
     first = [depth for depth, cls in enumerate(classes) if "forward" in vars(cls) and cls is not nn.Module][-1:]
     home = min(said or first, default=0)
-    _refuse_overridden(integrate, ("forward", "__call__"), home, "retention, gain or offset")
-    retention, gain, offset = (float(getattr(integrate, name)) for name in CHARGE)
+    _refuse_overridden(integrate, ("forward", "__call__", "_call_impl"), home, "retention, gain or offset")
+    try:
+        retention, gain, offset = (float(getattr(integrate, name)) for name in CHARGE)
+    except (TypeError, ValueError) as wrong:
+        wanted = f"want {', '.join(CHARGE)} that are one number each, for all neurons of the layer"
+        raise NotDescribedError(integrate, f"this charge step cannot be frozen; {wanted}") from wrong
     return retention, gain, offset
 
 
@@ -144,7 +148,7 @@ def membrane_level(store: nn.Module) -> tuple[float | None, int | None]:
         raise NotDescribedError(store, "a membrane that is stored so cannot be frozen")
     home = _depth(type(store), "step_size")
     known = _methods(cls for cls in type(store).__mro__[home:] if cls not in nn.Module.__mro__)
-    _refuse_overridden(store, (*known, "__call__"), home, "step_size")
+    _refuse_overridden(store, (*known, "__call__", "_call_impl"), home, "step_size")
     return store.step_size(), store.bits
 
 

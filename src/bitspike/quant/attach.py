@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from fnmatch import fnmatchcase
 from typing import Any
 
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _LazyNormBase
 from torch.nn.parameter import UninitializedParameter
 from torch.nn.utils import parametrize, prune
 from torch.nn.utils.spectral_norm import SpectralNorm
@@ -19,6 +20,9 @@ from bitspike.quant.lsq import LSQ
 from bitspike.quant.quantizer import WeightQuantizer
 
 __all__ = ["quantize_weights", "synapses", "weight_bits", "weight_quantizer"]
+
+QUANTIZED = ("torch.ao.nn.quantized", "torch.ao.nn.intrinsic.quantized")
+"""Modules of torch whose weights are integers already, and no parameters."""
 
 QuantizerFactory = Callable[[int, Tensor], WeightQuantizer]
 
@@ -102,9 +106,16 @@ def _not_plain(layer: nn.Module) -> str | None:
         return (
             f"its weight has a parametrization already; {_plain('torch.nn.utils.parametrize.remove_parametrizations')}"
         )
-    if isinstance(layer._parameters.get("weight"), UninitializedParameter):
+    weight = layer._parameters.get("weight")
+    if isinstance(weight, UninitializedParameter):
         return "its weight is not there yet; run the model once"
-    if layer._parameters.get("weight") is not None:
+    if weight is not None and not weight.is_floating_point():
+        return f"its weight is {str(weight.dtype).removeprefix('torch.')}; want floats"
+    if weight is not None and weight.is_inference():
+        return (
+            "its weight was made in torch.inference_mode, where nothing can be changed later; make it outside of that"
+        )
+    if weight is not None:
         return None
     for hook in layer._forward_pre_hooks.values():
         if isinstance(hook, prune.BasePruningMethod) and hook._tensor_name == "weight":
@@ -136,25 +147,49 @@ def _keep(layer: nn.Module, name: str) -> None:
 
 
 def _warn_of_floats(model: nn.Module, layers: Mapping[str, nn.Module]) -> None:
-    """Names the modules beside ``layers`` whose weights, of two axes or more, stay in floats."""
+    """Names the modules beside ``layers`` whose weights, of two axes or more, are not quantized here."""
     held = {id(part) for layer in layers.values() for part in layer.modules()}
-    floats = [
-        f"{name} ({type(module).__name__})" if name else type(module).__name__
-        for name, module in model.named_modules()
-        if id(module) not in held
-        and not isinstance(module, nn.LayerNorm)
-        and any(map(_is_weight, module._parameters.values()))
-    ]
+    rest = {name: module for name, module in model.named_modules() if id(module) not in held}
+    weighed = [name for name, module in rest.items() if not _is_norm(module) and any(map(_is_weight, _own(module)))]
+    floats = dict.fromkeys(_owner(name, model) for name in weighed)
+    others = [name for name, module in rest.items() if _is_quantized(module)]
+    said = "only nn.Conv1d, nn.Conv2d and nn.Linear are quantized"
     if floats:
-        said = f"weights stay in floats of {', '.join(floats)}: only nn.Conv1d, nn.Conv2d and nn.Linear are quantized"
-        warnings.warn(said, UserWarning, stacklevel=3)
+        warnings.warn(f"weights stay in floats of {_listed(model, floats)}: {said}", UserWarning, stacklevel=3)
+    if others:
+        warnings.warn(f"weights stay as they are of {_listed(model, others)}: {said}", UserWarning, stacklevel=3)
 
 
-def _is_weight(parameter: nn.Parameter | None) -> bool:
-    """Whether it is more than one number for each channel, which may have axes of one element around it."""
-    if parameter is None or isinstance(parameter, UninitializedParameter):
-        return False
-    return sum(side > 1 for side in parameter.shape) > 1
+def _owner(name: str, model: nn.Module) -> str:
+    """The layer that a user knows: that which has the parametrization, of whatever is in one."""
+    head, inside, _ = f".{name}".partition(".parametrizations.")
+    owner = head.removeprefix(".")
+    return owner if inside and parametrize.is_parametrized(model.get_submodule(owner)) else name
+
+
+def _listed(model: nn.Module, names: Iterable[str]) -> str:
+    kinds = {name: type(model.get_submodule(name)).__name__.removeprefix("Parametrized") for name in names}
+    return ", ".join(f"{name} ({kind})" if name else kind for name, kind in kinds.items())
+
+
+def _is_norm(module: nn.Module) -> bool:
+    return isinstance(module, nn.LayerNorm | nn.RMSNorm | _LazyNormBase)
+
+
+def _is_quantized(module: nn.Module) -> bool:
+    return type(module).__module__.startswith(QUANTIZED) and hasattr(module, "weight")
+
+
+def _own(module: nn.Module) -> list[Tensor]:
+    return [parameter for parameter in module._parameters.values() if parameter is not None]
+
+
+def _is_weight(parameter: Tensor) -> bool:
+    """Whether it is more than one number for each channel, which may have axes of one element around it.
+
+    One that is not there yet is, for all that anybody knows.
+    """
+    return isinstance(parameter, UninitializedParameter) or sum(side > 1 for side in parameter.shape) > 1
 
 
 def weight_quantizer(layer: nn.Module) -> WeightQuantizer | None:

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 __all__ = ["conversion_figure", "conversion_lines", "conversion_table", "source_lines", "source_warnings"]
 
+BEHIND = 2
+"""Steps that a picture shows behind the last spike."""
 FAR = 2.0
 """Points of accuracy that a change may cost without more words; times what guessing gives, what is no better."""
 
@@ -86,18 +88,26 @@ def conversion_lines(found: Mapping[str, Any], rounded_to: int) -> Iterator[str]
 
 
 def conversion_figure(found: Mapping[str, Any]) -> Figure:
-    """Accuracy at every step (paper 003, Fig. 1), and each layer's distance from the QANN's feature map (Fig. 5)."""
-    made: Any = require("matplotlib.figure", "viz").Figure(figsize=(11, 3.8), layout="constrained")
-    made.suptitle(f"{found['network']}, {found['method']}, {found['images']:,} images")
+    """Accuracy at every step (paper 003, Fig. 1), and each layer's distance from the QANN's feature map (Fig. 5).
+
+    The axes end soon after the last spike: from there on nothing moves, and the label says so.
+    """
+    made: Any = require("matplotlib.figure", "viz").Figure(figsize=(11, 4.4), layout="constrained")
+    made.suptitle(
+        f"{found['dataset']}, {found['network']}, {found['method']}, {found['images']:,} {found['split']} images"
+    )
     left, right = made.subplots(1, 2)
-    steps = range(1, len(found["accuracy"]) + 1)
+    last = len(found["accuracy"])
+    end = min(last, max(found["T_eq"] + BEHIND, 2))
+    steps = range(1, last + 1)
+    label = "step" if end == last else f"step (of {last}; the last spike is at {found['T_eq']})"
     left.plot(steps, found["accuracy"], marker=".", label="SNN")
     left.axhline(found["qann_accuracy"], color="0.3", linewidth=0.8, linestyle="--", label="QANN")
     left.axvline(found["T_eq"], color="0.7", linewidth=0.8, label="last spike")
-    left.set(xlabel="step", ylabel="accuracy (%)")
-    left.legend(fontsize=8, frameon=False)
+    left.set(xlabel=label, ylabel="accuracy (%)", xlim=(0.5, end + 0.5))
     for name, layer in found["layers"].items():
         right.plot(steps, layer["distance"], linewidth=1, label=name)
-    right.set(xlabel="step", ylabel="mean distance from the QANN (levels)", ylim=(0, None))
-    right.legend(fontsize=6, frameon=False, ncols=2)
+    right.set(xlabel=label, ylabel="mean distance from the QANN (levels)", xlim=(0.5, end + 0.5), ylim=(0, None))
+    for axes in (left, right):
+        axes.legend(fontsize=7, frameon=False, ncols=3, loc="upper center", bbox_to_anchor=(0.5, -0.15))
     return made

@@ -40,7 +40,7 @@ def pareto_table(points: Sequence[Mapping[str, Any]]) -> Table:
 def save_pareto(points: Sequence[Mapping[str, Any]], path: Path) -> None:
     """Validation accuracy against each limited cost, with the front joined."""
     limited = list(points[0]["budget"]) if points else ["size"]
-    figure: Any = require("matplotlib.figure", "viz").Figure(figsize=(5.5 * len(limited), 4), layout="constrained")
+    figure: Any = require("matplotlib.figure", "viz").Figure(figsize=(5.5 * len(limited), 4.2), layout="constrained")
     for axes, name in zip(figure.subplots(1, len(limited), squeeze=False)[0], limited, strict=True):
         for best, style in ((False, {"color": "0.6"}), (True, {"color": "C0", "linestyle": "-"})):
             some = sorted((p["costs"][name], p["validation_accuracy"]) for p in points if p["best"] == best)
@@ -50,5 +50,5 @@ def save_pareto(points: Sequence[Mapping[str, Any]], path: Path) -> None:
             )
         axes.set_xlabel(NAMES[name])
         axes.set_ylabel("validation accuracy (%)")
-        axes.legend(frameon=False)
+    figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=2, frameon=False)
     save_picture(figure, path)

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, PlainSerializer, PositiveFloat, SerializeAsAny
 
 from bitspike.bits import BitPlan, Bits
+from bitspike.errors import UserError
 from bitspike.neurons import MultiBitSettings, NeuronSettings
 from bitspike.quant import PerChannelLSQSettings, QuantizerSettings
 from bitspike.training.budget import BudgetConfig
@@ -18,7 +19,11 @@ __all__ = ["BudgetConfig", "LossConfig", "OptimizerConfig", "TrainConfig"]
 
 
 def _bits(value: Any) -> Any:
-    return Bits.parse(value) if isinstance(value, str) else value
+    if isinstance(value, Bits):
+        return value
+    if isinstance(value, str):
+        return Bits.parse(value)
+    raise UserError("bits", value, "want weight/spike/steps or weight/spike/steps/membrane, for example 2/2/1")
 
 
 BitsField = Annotated[Bits, BeforeValidator(_bits), PlainSerializer(str, return_type=str)]
@@ -103,7 +108,7 @@ class TrainConfig(Section):
         tensorboard: write scalars for TensorBoard into the run folder (docs/training.md).
     """
 
-    recipe: str
+    recipe: str = Field(min_length=1)
     dataset: str
     model: str
     bits: BitsField

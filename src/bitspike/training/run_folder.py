@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from bitspike.bits import BitPlan
-from bitspike.errors import UserError, shown
+from bitspike.errors import UserError, named_in, shown
 from bitspike.files import is_there, read_json, write_atomically, write_json
 from bitspike.places import refuse_taken
 from bitspike.training.config import TrainConfig
 from bitspike.training.migrate import migrate
 from bitspike.training.overrides import parse_config
+from bitspike.training.record import no_number, read_result
 
 __all__ = ["RunFolder"]
 
@@ -53,7 +54,17 @@ class RunFolder:
         """The config that the run was started with; one of an earlier version in the keys of this one."""
         if not is_there(self.config_file):
             raise UserError("run folder", str(self.path), "no config.json in it; want a folder that train made")
-        return parse_config(migrate(read_json(self.config_file)))
+        raw = read_json(self.config_file)
+        with named_in(self.config_file):
+            return parse_config(migrate(raw))
+
+    def read_result(self) -> dict[str, Any]:
+        """What training found.
+
+        Raises:
+            UserError: ``result.json`` is not there, or damaged.
+        """
+        return read_result(self.result_file)
 
     def check(self, config: TrainConfig, resume: bool) -> None:
         """Refuses what `create`, or `resume`, will refuse: before images are read."""
@@ -139,7 +150,7 @@ def _metrics_line(text: bytes) -> dict[str, Any] | None:
         line = json.loads(text)
     except (ValueError, RecursionError):
         return None
-    return line if isinstance(line, dict) and type(line.get("step")) is int else None
+    return line if isinstance(line, dict) and type(line.get("step")) is int and not no_number(line) else None
 
 
 def _flat(section: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

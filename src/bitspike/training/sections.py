@@ -15,7 +15,12 @@ class Section(Strict):
 
 def words(value: Any) -> Any:
     """``a,b`` on the command line is a list."""
-    return [word for word in value.split(",") if word] if isinstance(value, str) else value
+    if not isinstance(value, str) or not value:
+        return value or () if isinstance(value, str) else value
+    found = [word.strip() for word in value.split(",")]
+    if not all(found):
+        raise ValueError("want words with a comma between two, for example a,b")
+    return found
 
 
 def numbers(value: Any) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -117,6 +118,19 @@ def test_a_second_call_trains_nothing(done: Done, monkeypatch: pytest.MonkeyPatc
     again = allocate(small(), budget, path)
     assert json.loads(json.dumps(again)) == json.loads(json.dumps(found))
     assert {file: file.stat().st_mtime_ns for file in path.rglob("*")} == before
+
+
+@pytest.mark.parametrize(
+    ("file", "key", "value"),
+    [("allocation.json", "costs", []), ("allocation.json", "plan", 1), ("result.json", "size_bytes", "9")],
+)
+def test_a_damaged_record_is_named(done: Done, tmp_path: Path, file: str, key: str, value: Any) -> None:
+    path, budget, _ = done
+    shutil.copytree(path, tmp_path / "copy")
+    raw = json.loads((path / file).read_text())
+    (tmp_path / "copy" / file).write_text(json.dumps(raw | {key: value}))
+    with pytest.raises(UserError, match=rf"^{key}.*: got .* \(in .*{file}\)$"):
+        allocate(small(), budget, tmp_path / "copy")
 
 
 @pytest.mark.parametrize("change", ["budget", "epochs"])

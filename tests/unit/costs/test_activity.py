@@ -67,10 +67,11 @@ def edited(**fields):
     ("raw", "says"),
     [
         ([], "want what `bitspike train` wrote"),
-        ({}, "'images'"),
+        ({}, "want what `bitspike train` wrote"),
         ({**ACTIVITY.to_dict(), "synapses": []}, "want what `bitspike train` wrote"),
+        ({**ACTIVITY.to_dict(), "source": 5}, "the name of the images"),
         ({**ACTIVITY.to_dict(), "images": 0}, "want something seen"),
-        ({**ACTIVITY.to_dict(), "images": "5"}, "whole numbers"),
+        ({**ACTIVITY.to_dict(), "images": "5"}, "whole number"),
         (edited(other=1), "unexpected keyword"),
         (edited(events=46), "46 of 45"),
         (edited(events=-1), "whole numbers"),
@@ -81,8 +82,17 @@ def edited(**fields):
     ],
 )
 def test_malformed_activity_is_refused(raw, says):
-    with pytest.raises(UserError, match=f"activity: got .*{says}"):
+    with pytest.raises(UserError, match=rf"activity(\.[\w.]+)?: got .*{says}"):
         Activity.from_dict(raw)
+
+
+@pytest.mark.parametrize("key", ["images", "source", "synapses", "neurons", "synapses.conv", "weights"])
+def test_what_is_damaged_is_named_with_its_file(tmp_path, key):
+    raw, (*above, last) = ACTIVITY.to_dict(), key.split(".")
+    (raw[above[0]] if above else raw)[last] = ["damaged"]
+    (tmp_path / "activity.json").write_text(json.dumps(raw))
+    with pytest.raises(UserError, match=rf"^activity\.{key}: got \['damaged'\].* \(in .*activity\.json\)$"):
+        Activity.load(tmp_path / "activity.json")
 
 
 @given(any_json)

@@ -36,7 +36,7 @@ def test_bars_are_as_high_as_the_numbers():
     assert [label.get_text() for label in top.get_xticklabels()] == ["block_0", "sum_0", "block_1", "sum_1"]
     assert [label.get_text() for label in bottom.get_xticklabels()] == ["res_0", "res_1"]
     assert top.get_ylim()[1] >= 35
-    assert [text.get_text() for text in top.get_legend().get_texts()] == ["sew", "sparse"]
+    assert [text.get_text() for text in drawn.legends[0].get_texts()] == ["sew", "sparse"]
 
 
 def test_what_was_not_measured_leaves_a_gap():

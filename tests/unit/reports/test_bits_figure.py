@@ -50,7 +50,7 @@ def test_bars_are_as_high_as_the_widths():
     assert heights(steps) == [[2, 3], [1, 1]]
     assert (ticks(weights), ticks(spikes), ticks(steps)) == (["a", "b"], ["a.fire", "b.fire"], ["a.fire", "b.fire"])
     assert [axes.get_title() for axes in drawn.axes] == ["weight bits", "spike bits", "time steps"]
-    assert [text.get_text() for text in weights.get_legend().get_texts()] == ["2/2/1", "1/1/1"]
+    assert [text.get_text() for text in drawn.legends[0].get_texts()] == ["2/2/1", "1/1/1"]
 
 
 def test_no_bar_is_cut():

@@ -6,6 +6,7 @@ from dataclasses import replace
 from itertools import pairwise
 
 import pytest
+from seen import faults, texts
 
 from bitspike.costs import Activity, CostReport, NeuronActivity, SynapseActivity, WeightCodes, cost
 from bitspike.errors import UserError
@@ -59,7 +60,7 @@ def test_bars_are_as_high_as_the_numbers():
     assert heights(drawn, 1, 1) == [[n.entropy for n in one.neurons], [1.0, 1.0]]
     assert ticks(drawn, 0) == ["a", "b"]
     assert ticks(drawn, 1) == ["a.fire", "b.fire"]
-    assert [text.get_text() for text in axes(drawn, 0, 0).get_legend().get_texts()] == ["with", "without"]
+    assert [text.get_text() for text in drawn.legends[0].get_texts()] == ["with", "without"]
 
 
 def test_bars_of_runs_stand_beside_each_other():
@@ -111,3 +112,39 @@ def test_no_window_and_no_global_state():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["True", "False"]
+
+
+# What stands beside the bars
+
+
+def test_faults_are_found():
+    drawn = figure("information", {"one": report()})
+    assert faults(drawn) == []
+    axes(drawn, 1, 1).legend(["here"], loc="center")
+    axes(drawn, 0, 1).set_ylabel("")
+    drawn.legends[0].set_loc("upper center")
+    drawn.legends[0].set_bbox_to_anchor((2, 2))
+    assert faults(drawn) == ["out of the picture", "on axis 3", "axis 1 has no label"]
+
+
+@pytest.mark.parametrize("name", ["information", "bits"])
+@pytest.mark.parametrize("length", [1, 40, 250])
+@pytest.mark.parametrize("runs", [1, 2, 4, 12])
+def test_the_legend_has_room_of_its_own(name: str, runs: int, length: int):
+    drawn = figure(name, {f"{index}{'y' * length}": report() for index in range(runs)})
+    assert faults(drawn) == []
+    assert [text.replace("\n", "") for text in texts(drawn)] == [f"{index}{'y' * length}" for index in range(runs)]
+
+
+def test_a_name_stands_as_it_is():
+    assert texts(figure("bits", {"_a": report(), "$x$": report()})) == ["_a", "$x$"]
+    assert faults(figure("bits", {"_a": report(), "$x": report()})) == []
+
+
+def test_the_picture_says_which_images():
+    one, other = report(), replace(report(), activity="5 images: of cifar10")
+    assert figure("bits", {"one": one, "two": one}).get_suptitle() == "Bits, layer by layer\n2 images: two"
+    assert texts(figure("information", {"one": one, "two": one})) == ["one", "two"]
+    drawn = figure("bits", {"one": one, "two": other})
+    assert drawn.get_suptitle() == "Bits, layer by layer"
+    assert texts(drawn) == ["one (2 images: two)", "two (5 images: of cifar10)"]

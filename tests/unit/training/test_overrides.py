@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Literal
 
 import pytest
@@ -81,6 +82,7 @@ def test_edits_reach_every_kind_of_value() -> None:
         ("quantizer.spare_bits=1", "quantizer.spare_bits: got 1; quantizer.kind=lsq-channel does not read it"),
         ("channels=4,x", "channels.1: got 'x'"),
         ("seed=-1", "seed: got -1"),
+        ("recipe=", "recipe: got ''"),
         ("methods.spike-regulatoin.weight=1", "did you mean 'methods.spike-regulation.weight'?"),
         ("methods.spike-regulation.wieght=1", "did you mean 'methods.spike-regulation.weight'?"),
         ("methods.spike-regulation.weight=-1", "methods.spike-regulation.weight: got -1"),
@@ -325,3 +327,52 @@ def test_yes_is_no_number(edit: str) -> None:
 )
 def test_yes_is_taken_where_it_is_asked(edit: str) -> None:
     assert override(recipe("digits-convnet"), [edit])
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        "epochs=1_000", "optimizer.lr=1_0", "channels=1_0,4,4", 'channels=["1_0",4,4]', "neuron.tau=1_0", "mean=0_5",
+        'layers={"features.0.0":{"w":"1_0"}}', "methods.learned-bits.target=1/1/1_0",
+        "methods.spike-regulation.weight=1_0",
+    ],
+)  # fmt: skip
+def test_digits_in_groups_are_no_number(edit: str) -> None:
+    key = re.escape(edit.partition("=")[0])
+    with pytest.raises(UserError, match=f"^{key}: got .*1_0.*; want numbers without _|^mean: got '0_5'; want numbers"):
+        override(recipe("digits-convnet"), [edit])
+
+
+@pytest.mark.parametrize("value", ["1", "0", "yes", "off", '"true"', "1.0", "[]", "{}", "[true]"])
+@pytest.mark.parametrize("key", ["tensorboard", "neuron.detach_reset", "methods.paths-ensemble.reroute"])
+def test_only_true_and_false_are_yes_and_no(key: str, value: str) -> None:
+    with pytest.raises(
+        UserError, match=f"^{re.escape(key)}: got .*; (want true or false|input should be a valid bool)"
+    ):
+        override(recipe("digits-convnet"), [f"{key}={value}"])
+
+
+@pytest.mark.parametrize(
+    "edit", ["channels=4,,4,8", "channels=4,4,8,", "augment=flip,,crop4", "augment=,", "mean=0.5,"]
+)
+def test_a_list_has_no_gaps(edit: str) -> None:
+    with pytest.raises(UserError, match=f"^{edit.partition('=')[0]}: got .*; want words with a comma between two"):
+        override(recipe("digits-convnet"), [edit])
+
+
+@pytest.mark.parametrize("value", ["[2,2,1]", "null", "true", '{"w":2,"s":2,"t":1}', "2.5"])
+def test_bits_are_a_text(value: str) -> None:
+    with pytest.raises(UserError, match=r"^bits: got .*; want (a value, not true|weight/spike/steps)"):
+        override(recipe("digits-convnet"), [f"bits={value}"])
+
+
+@pytest.mark.parametrize(
+    ("edits", "same"),
+    [
+        (["epochs=1e1", "seed=2.0", "channels=4, 4,8"], ["epochs=10", "seed=2", "channels=4,4,8"]),
+        (["channels=[4,4,8]", "optimizer.lr=.5"], ["channels=4,4,8", "optimizer.lr=0.5"]),
+        (["bits= 2/2/1 ", "mean=0.5, 0.4"], ["bits=2/2/1", "mean=[0.5,0.4]"]),
+    ],
+)  # fmt: skip
+def test_a_number_is_what_it_says(edits: list[str], same: list[str]) -> None:
+    assert override(recipe("digits-convnet"), edits) == override(recipe("digits-convnet"), same)

@@ -17,7 +17,10 @@ from bitspike.lowering.fixed_point import EXACT, LEAK_BITS, LEVEL_BITS, WORD, fr
 from bitspike.lowering.freezer import Freezer
 from bitspike.lowering.rules.rule import RULES, Maker, Place, Reads, Rule
 from bitspike.lowering.values import Integers, Kind, Sum, Value
-from bitspike.neurons import BaseNode, NeuronDynamics, NotDescribedError, describe
+from bitspike.neurons import BaseNode, NeuronDynamics, NotDescribedError, TiedIntegrate, check_described, describe
+
+TIE = 2.0**-12
+"""Part of a threshold that is nearer to a tie than other sums of spikes come."""
 
 
 def _neuron(m: BaseNode, at: Place) -> Node:
@@ -88,13 +91,14 @@ def _(d: NeuronDynamics, node: Fire, current: Sum, freezer: Freezer) -> Frozen:
     else:  # what images add up to over all steps is what counts
         sent = 0 if freezer.release is None else freezer.release.parts
         fraction = freezer.fraction(node, math.inf, in_thresholds, sent=sent)
+    slack = _slack(in_thresholds, fraction, node.T) if _ties(freezer.modules[node.name]) and not level else 0
     shift = next((k for k in range(LEAK_BITS) if (d.retention * 2**k).is_integer()), LEAK_BITS)
     dynamics = Dynamics(
         fraction_bits=fraction,
         leak_multiplier=int(round_half_up(d.retention * 2**shift)),
         leak_shift=shift,
-        v_reset=None if d.v_reset is None else int(round_half_up(reset * 2**fraction)),
-        v_init=int(round_half_up(start * 2**fraction)),
+        v_reset=None if d.v_reset is None else int(round_half_up(reset * 2**fraction)) + slack,
+        v_init=int(round_half_up(start * 2**fraction)) + slack,
         rounds=d.shift == 0.5,
         tracer=d.tracer,
         store=_store(node, level * 2.0**fraction, largest * 2.0**fraction) if level else None,
@@ -102,10 +106,29 @@ def _(d: NeuronDynamics, node: Fire, current: Sum, freezer: Freezer) -> Frozen:
     return Frozen(in_thresholds, fraction, dynamics, max(node.hi, -node.lo) if d.tracer is None else d.tracer)
 
 
+def _ties(neuron: Any) -> bool:
+    """Whether a sum of spikes that is a whole number of levels has to fire just that, however it is rounded."""
+    return isinstance(neuron.integrate, TiedIntegrate)
+
+
+def _slack(current: Sum, fraction: int, T: int) -> int:
+    """Units by which a potential may start too high, so that no rounding in ``T`` steps takes it below a tie.
+
+    Of terms that are whole units, none. None either where units are so coarse that it would lift what is no tie.
+    """
+    rounded = [
+        alpha for _, alpha, _ in current.parts if (alpha * 2.0**fraction != np.floor(alpha * 2.0**fraction)).any()
+    ]
+    slack = 2 * len(rounded) * T  # one for the multiplier and one for the product
+    return slack if slack <= TIE * 2**fraction else 0
+
+
 def _freeze_fire(freezer: Freezer, node: Fire, value: Value) -> Integers:
     neuron: Any = freezer.modules[node.name]
     try:
         description = describe(neuron)
+        if isinstance(description, NeuronDynamics):
+            check_described(neuron, description, freezer.graph.input_edge(node).shape)
     except NotDescribedError as no:
         raise node.refuse(no.seen, no.would_do) from no
     if node.scale is None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import nn
 
 from bitspike.bits import FULL_PRECISION
@@ -19,6 +20,8 @@ from bitspike.lowering.values import Channels, Integers, Kind, Sum, Value
 from bitspike.quant import weight_bits, weight_quantizer
 
 FLOATS = (torch.float32, torch.float64)
+ROUNDING = 1e-5
+"""Part of the largest weight by which one in float32 may be off."""
 
 
 def pair(value: int | tuple[int, ...]) -> tuple[int, int]:
@@ -75,6 +78,7 @@ def _freeze_synapse(freezer: Freezer, node: Synapse, x: Integers) -> Sum:
     weight = attached.original.double()
     codes = quantizer.codes(attached.original).to(torch.int64).numpy(force=True)
     step = quantizer.step_size(weight.float()).double().flatten().expand(node.out_channels).numpy(force=True)
+    _check_codes(node, layer, codes, step)
     freezer.tensors[f"{node.name}.weight"] = codes
     reach = int(np.abs(codes).reshape(len(codes), -1).sum(1).max()) * x.reach
     if freezer.release is not None and node.bias:
@@ -82,6 +86,16 @@ def _freeze_synapse(freezer: Freezer, node: Synapse, x: Integers) -> Sum:
     bias = np.zeros(node.out_channels) if layer.bias is None else layer.bias.double().numpy(force=True)
     freezer.emit(replace(node, bias=False), x.name)
     return Sum(((node.name, step * x.scale, reach),), bias)
+
+
+def _check_codes(node: Synapse, layer: Any, codes: NDArray[np.int64], step: Channels) -> None:
+    """That the weight with which the layer computes is what its quantizer says, whatever a class of it overrides."""
+    said = codes * step.reshape(-1, *(1 for _ in codes.shape[1:]))
+    apart = np.abs(layer.weight.double().numpy(force=True) - said).max(initial=0)
+    if not apart <= ROUNDING * np.abs(said).max(initial=0):
+        kind = type(weight_quantizer(layer)).__name__
+        wanted = "the weight that it makes is not its codes times its step size, which are frozen; want all three alike"
+        raise node.refuse(kind, wanted)
 
 
 def _norm(m: Any, at: Place) -> Node:

@@ -1,0 +1,96 @@
+"""``result.json`` of a run, and what else was written once and is read back: taken as it was written, or refused."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+
+from bitspike.bits import Bits
+from bitspike.errors import UserError, named_in
+from bitspike.files import read_json
+from bitspike.settings import first_mistake
+
+__all__ = ["no_number", "read_record", "read_result"]
+
+
+def _bits(text: str) -> str:
+    Bits.parse(text)
+    return text
+
+
+Percent = Annotated[float, Field(ge=0, le=100)]
+Amount = Annotated[float, Field(ge=0)]
+
+
+class Result(BaseModel):
+    """What is read of a result, by this version and by those that wrote less; methods add keys of their own.
+
+    A network without spikes has ``None`` for what spikes set off.
+    """
+
+    model_config = ConfigDict(extra="allow", strict=True, allow_inf_nan=False)
+
+    recipe: str
+    dataset: str
+    model: str
+    bits: Annotated[str, AfterValidator(_bits)]
+    seed: Annotated[int, Field(ge=0)]
+    test_accuracy: Percent
+    bit_budget: Amount
+    s_ace: Amount
+    size_bytes: Amount
+    ns_ace: Amount | None
+    sops: Amount | None
+    spikes: Amount | None
+    validation_accuracy: Percent | None = None
+    mean_bit_budget: Amount = 0
+    mean_w: Amount = 0
+    mean_s: Amount = 0
+    mean_t: Amount = 0
+    energy_nj: Amount | None = None
+    bits_learned: bool = False
+
+
+def read_result(file: Path) -> dict[str, Any]:
+    """The content of a ``result.json``.
+
+    Raises:
+        UserError: it cannot be read, or a key is missing or holds what training never wrote there.
+    """
+    return read_record(file, Result)
+
+
+def read_record(file: Path, shape: type[BaseModel]) -> dict[str, Any]:
+    """The content of a file that has that shape, as it is.
+
+    Raises:
+        UserError: it cannot be read, is no object, or what a key holds does not fit; the line names file and key.
+    """
+    raw = read_json(file)
+    with named_in(file):
+        if not isinstance(raw, dict):
+            raise UserError("record", raw, "want an object, as bitspike wrote it")
+        try:
+            shape.model_validate(raw)
+        except ValidationError as wrong:
+            raise first_mistake(wrong) from wrong
+        if key := no_number(raw):
+            raise UserError(key, "no number", "want a finite number")
+    return raw
+
+
+def no_number(raw: dict[str, Any]) -> str | None:
+    """The first key below which there is NaN or an infinity, if there is one."""
+    return next((key for key, value in raw.items() if not all(map(math.isfinite, _floats(value)))), None)
+
+
+def _floats(value: Any) -> Iterator[float]:
+    if isinstance(value, dict | list):
+        for part in value.values() if isinstance(value, dict) else value:
+            yield from _floats(part)
+    elif isinstance(value, float):
+        yield value
