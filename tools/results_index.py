@@ -96,6 +96,11 @@ KINDS = (  # files, what they hold, the command that writes such a file
         "time of a training by how its waiting threads wait, beside other work",
         "python benchmarks/threads.py",
     ),
+    (
+        "benchmarks/startup.json",
+        "time of commands from the shell's side, imports included, by two commits",
+        "python benchmarks/startup.py --before SRC",
+    ),
 )
 RECORDS = ("command", "seed", "machine", "commit", "versions")
 ALSO = {"seeds": "seed", "bitspike": "versions", "version": "versions"}

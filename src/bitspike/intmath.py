@@ -1,21 +1,23 @@
 """The integer arithmetic of bitspike: the one definition of rounding, shifting and saturation (ADR-0001).
 
 Everything that computes integers, in any language, agrees with these functions. They take integers (a float
-is refused, not truncated) and return fresh NumPy ``int64`` arrays or scalars. Overflow is the caller's to
-exclude by range analysis.
+is refused, not truncated) and return fresh NumPy arrays or scalars: of the type of a signed array, of ``int64`` for
+anything else. Overflow is the caller's to exclude by range analysis.
 """
 
 from __future__ import annotations
+
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 __all__ = ["half", "round_half_up", "saturate", "shift_right", "shift_right_round"]
 
-Int = NDArray[np.int64]
+Int = NDArray[np.signedinteger[Any]]
 
 
-def round_half_up(x: ArrayLike) -> Int:
+def round_half_up(x: ArrayLike) -> NDArray[np.int64]:
     """``floor(x + 1/2)`` without the rounding error of the float addition: halves go up, also below zero.
 
     >>> [int(v) for v in round_half_up([-1.5, -0.5, 0.5, 1.5, 0.49999999999999994])]
@@ -28,12 +30,12 @@ def round_half_up(x: ArrayLike) -> Int:
 
 def shift_right(x: ArrayLike, n: int) -> Int:
     """Arithmetic shift: ``floor(x / 2^n)``, toward minus infinity."""
-    return np.right_shift(_int64(x), _distance(n))
+    return np.right_shift(_signed(x), _distance(n))
 
 
 def shift_right_round(x: ArrayLike, n: int) -> Int:
     """``floor(x / 2^n + 1/2)``: the shift that rounds as `round_half_up` does."""
-    x = _int64(x)
+    x = _signed(x)
     last_out = np.right_shift(x, n - 1) & 1 if _distance(n) else 0
     return np.right_shift(x, n) + last_out  # no sum that could overflow
 
@@ -50,12 +52,13 @@ def half(n: int) -> int:
 
 
 def saturate(x: ArrayLike, lo: int, hi: int) -> Int:
-    """Clips to ``lo .. hi``, both included."""
-    return np.clip(_int64(x), lo, hi)
+    """Clips to ``lo .. hi``, both included: what the type of ``x`` must hold."""
+    return np.clip(_signed(x), lo, hi)
 
 
-def _int64(x: ArrayLike) -> Int:
-    return np.asarray(x).astype(np.int64, casting="safe", copy=False)
+def _signed(x: ArrayLike) -> Int:
+    x = np.asarray(x)
+    return x if np.issubdtype(x.dtype, np.signedinteger) else x.astype(np.int64, casting="safe")
 
 
 def _distance(n: int) -> int:

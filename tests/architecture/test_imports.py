@@ -30,7 +30,7 @@ GROUND = {
     "stopping",
 }
 BELOW_MODELS = GROUND | {"neurons", "quant", "layers", "frontend"}
-BELOW_TRAINING = BELOW_MODELS | {"models", "data", "ir", "costs", "lowering"}
+BELOW_TRAINING = BELOW_MODELS | {"models", "data", "datasets", "ir", "costs", "lowering"}
 BELOW_RECIPES = BELOW_TRAINING | {"training", "conversion"}
 
 MAY_IMPORT: dict[str, set[str]] = {
@@ -49,10 +49,12 @@ MAY_IMPORT: dict[str, set[str]] = {
     # learning wing
     "quant": GROUND,
     "neurons": GROUND | {"quant"},  # a membrane is quantized too
-    "data": GROUND,
+    "data": GROUND | {"datasets"},  # tensors of their arrays
     "layers": GROUND | {"neurons", "quant"},
     "frontend": GROUND | {"neurons", "quant", "layers"},  # a user's module as plain calls
     "models": BELOW_MODELS,
+    # beside the wings (numpy): the files of datasets as arrays
+    "datasets": GROUND,
     # integer wing
     "ir": GROUND,
     "costs": GROUND | {"ir"},
@@ -73,7 +75,7 @@ MAY_IMPORT: dict[str, set[str]] = {
 }
 DOOR = ("__init__", "api")
 """The one arrow that points up: `import bitspike` offers the door, and loads it when it is first used."""
-WITHOUT_TORCH = GROUND | {"ir", "costs", "backends", "reports"}
+WITHOUT_TORCH = GROUND | {"datasets", "ir", "costs", "backends", "reports"}
 
 
 Name = tuple[str, ...]  # a dotted name in parts

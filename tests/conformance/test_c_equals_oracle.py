@@ -247,7 +247,7 @@ def test_a_current_may_be_larger_than_what_the_leak_could_multiply(v_reset: int 
 def test_one_wrong_number_is_found(part: str) -> None:
     net = frozen("convnet", 1)
     name = next(name for name in net.tensors if name.endswith(part))
-    wrong = net.tensors[name].copy()
+    wrong = net.tensors[name].astype(np.int64)
     wrong.flat[0] = -wrong.flat[0] + (wrong.flat[0] == 0) if part == "weight" else wrong.flat[0] + (1 << 18)
     assert found(FrozenGraph(net.graph, {**net.tensors, name: wrong}), installed("gcc"), "-O1", wanted=net)
 

@@ -191,7 +191,7 @@ def test_a_run_that_hangs_is_a_failure(tmp_path: Path) -> None:
 def test_a_wrong_number_is_found_on_a_cortex_m4(tmp_path: Path) -> None:
     net = frozen("convnet")
     name = next(name for name in net.tensors if name.endswith("offset"))
-    wrong = net.tensors[name].copy()
+    wrong = net.tensors[name].astype(np.int64)
     wrong[0] += 1 << 18
     shown = images(net)
     seen = on_cortex_m(FrozenGraph(net.graph, {**net.tensors, name: wrong}), shown, tmp_path)

@@ -177,7 +177,7 @@ def test_the_comparison_finds_a_wrong_number(part: str) -> None:
     net = freeze(model, IMAGE)
     assert not any(differences(model, net, images(1)).values())
     name = next(n for n in net.tensors if n.startswith("blocks.0.conv1") and n.endswith(part))
-    right = net.tensors[name]
+    right = net.tensors[name].astype(np.int64)
     wrong = right + (1 << 18) if part == "offset" else -right
     assert any(differences(model, FrozenGraph(net.graph, {**net.tensors, name: wrong}), images(1)).values())
 

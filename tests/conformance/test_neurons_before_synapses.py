@@ -196,7 +196,8 @@ def test_the_comparison_finds_a_planted_error(part: str) -> None:
     model = network("2", (2, 4, 1, 2, 4), 1)
     net = freeze(model, IMAGE)
     (name, *_) = filter(PLANTED[part], net.tensors)
-    wrong = net.tensors[name] + (1 << 18 if name.endswith("offset") else max(1, int(net.tensors[name].max()) // 8))
+    right = net.tensors[name].astype(np.int64)
+    wrong = right + (1 << 18 if name.endswith("offset") else max(1, int(right.max()) // 8))
     assert any(differences(model, FrozenGraph(net.graph, {**net.tensors, name: wrong}), images(1)).values())
 
 

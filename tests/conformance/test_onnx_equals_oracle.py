@@ -158,7 +158,7 @@ def test_the_families_are_awake(name: str) -> None:
 def test_the_comparison_finds_a_planted_error(part: str) -> None:
     net = family("convnet", Bits(3, 2, 2), neuron_settings(v_reset=None), 1)
     name = next(name for name in net.tensors if name.endswith(part))
-    wrong = net.tensors[name].copy()
+    wrong = net.tensors[name].astype(np.int64)
     wrong.flat[0] += 1 if wrong.flat[0] <= 0 else -1
     model = to_onnx(FrozenGraph(net.graph, {**net.tensors, name: wrong}))
     assert differences(net, model, pictures(1), PLAIN, tuple(net.graph.edges))
@@ -411,7 +411,7 @@ def test_the_largest_accumulator_is_exact_and_a_larger_one_refused(
 def with_values(net: FrozenGraph, **values: int) -> FrozenGraph:
     """The net with whole tensors set: ``a_offset=3`` is ``a.offset``."""
     filled = {name.replace("_", "."): value for name, value in values.items()}
-    return FrozenGraph(net.graph, {k: np.full_like(v, filled.get(k, 0)) for k, v in net.tensors.items()})
+    return FrozenGraph(net.graph, {k: np.full(v.shape, filled.get(k, 0)) for k, v in net.tensors.items()})
 
 
 AFFINE = Affine(name="a", inputs=("images",), fraction_bits=0)

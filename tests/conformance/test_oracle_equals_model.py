@@ -294,7 +294,7 @@ def test_the_comparison_finds_a_planted_error() -> None:
     model = dyadic(build_model("convnet", plan, image_shape=IMAGE, num_classes=5, channels=(4, 6, 8)), 3)
     net = freeze(model, IMAGE)
     wrong = dict(net.tensors)
-    wrong["features.1.current0.offset"] = wrong["features.1.current0.offset"] + (1 << 18)
+    wrong["features.1.current0.offset"] = wrong["features.1.current0.offset"].astype(np.int64) + (1 << 18)
     assert any(differences(model, FrozenGraph(net.graph, wrong), images(3)).values())
 
 

@@ -121,7 +121,7 @@ def test_saturation_of_any_number(x, one, other):
 
 
 @pytest.mark.parametrize("function", [lambda x: shift_right(x, 0), lambda x: shift_right_round(x, 0)])
-def test_the_result_is_a_fresh_int64_array(function):
+def test_the_result_is_a_fresh_array(function):
     x = np.array([[1, -2], [3, -4]])
     result = function(x)
     assert result.dtype == np.int64
@@ -129,11 +129,30 @@ def test_the_result_is_a_fresh_int64_array(function):
     assert not np.shares_memory(result, x)
 
 
-@pytest.mark.parametrize("dtype", [np.int8, np.int16, np.int32, np.uint8, np.uint32, np.bool_])
-def test_narrow_integers_are_widened_first(dtype):
+@pytest.mark.parametrize("dtype", [np.int8, np.int16, np.int32, np.int64, np.uint8, np.uint32, np.bool_])
+def test_signed_integers_keep_their_type(dtype):
     x = np.array([0, 1], dtype=dtype)
-    assert shift_right_round(x, 1).tolist() == [0, 1]
-    assert shift_right_round(x, 1).dtype == np.int64
+    kept = dtype if np.issubdtype(dtype, np.signedinteger) else np.int64
+    for found, wanted in ((shift_right_round(x, 1), [0, 1]), (shift_right(x, 1), [0, 0]), (saturate(x, 0, 0), [0, 0])):
+        assert found.tolist() == wanted
+        assert found.dtype == kept
+
+
+@pytest.mark.parametrize("dtype", [np.int8, np.int16, np.int32, np.int64])
+@given(data=st.data())
+def test_no_type_decides_a_result(dtype, data):
+    """Up to the ends of the type, and for shifts beyond its width; a result that it cannot hold is refused."""
+    lo, hi = np.iinfo(dtype).min, np.iinfo(dtype).max
+    x = data.draw(st.integers(lo, hi) | st.sampled_from([lo, lo + 1, -1, 0, hi - 1, hi]))
+    n, (low, high) = data.draw(distances), sorted(data.draw(st.tuples(st.integers(lo, hi), st.integers(lo, hi))))
+    narrow = np.array([x], dtype=dtype)
+    for ours in (shift_right, shift_right_round):
+        assert ours(narrow, n).tolist() == [int(ours(x, n))]
+    assert saturate(narrow, low, high).tolist() == [max(low, min(high, x))]
+    if hi < HIGHEST:
+        assert saturate(narrow, lo - 1, hi + 1).tolist() == [x]
+        with pytest.raises(OverflowError):
+            saturate(narrow, hi + 1, hi + 2)
 
 
 @pytest.mark.parametrize("x", [1.5, [0.5], np.float32(1), np.uint64(2**63), 2**63, "1"])

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from bitspike.errors import UserError
 
 if TYPE_CHECKING:
-    from bitspike.data import Dataset
+    from bitspike.datasets import Dataset
 
 __all__ = ["datasets"]
 
@@ -19,8 +19,8 @@ def datasets(data_dir: Path | None = None) -> list[dict[str, Any]]:
     Raises:
         UserError: there is no such data directory.
     """
-    from bitspike.data import DATASETS
-    from bitspike.data.files import data_directory
+    from bitspike.datasets import DATASETS
+    from bitspike.datasets.files import data_directory
 
     data_directory(data_dir)  # refuses one that is not there
     rows = []
@@ -44,7 +44,7 @@ def datasets(data_dir: Path | None = None) -> list[dict[str, Any]]:
 
 def _places(dataset: Dataset, data_dir: Path | None) -> tuple[dict[str, str | None], str]:
     """Where each split is, and what forbids to look."""
-    from bitspike.data import where
+    from bitspike.datasets import where
 
     places: dict[str, str | None] = {}
     for split in dataset.images:

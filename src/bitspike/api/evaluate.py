@@ -60,14 +60,14 @@ def _of_net(
     from bitspike import ir
     from bitspike.api.backends import chosen
     from bitspike.backends import engines
-    from bitspike.data import load
+    from bitspike.datasets import load_split
 
     runner = chosen("engine", engine, engines(), options)
     net = ir.load(at_home(source)) if isinstance(source, str | Path) else source
-    images = load(net.dataset, data_dir)[1]
-    pixels, wanted = images.images.numpy(), net.graph.edges[net.graph.nodes[0].name].shape
+    pixels, labels = load_split(net.dataset, "test", data_dir)
+    wanted = net.graph.edges[net.graph.nodes[0].name].shape
     if pixels.shape[1:] != wanted:
         where = source if isinstance(source, str | Path) else net.graph.name
         raise UserError(f"images of {net.dataset}", pixels.shape[1:], f"the network in {where} is for {wanted}")
-    correct = int((runner.run(net, pixels).argmax(1) == images.labels.numpy()).sum())
-    return Evaluation(net.dataset, "test", correct, len(images), engine=engine)
+    correct = int((runner.run(net, pixels).argmax(1) == labels).sum())
+    return Evaluation(net.dataset, "test", correct, len(labels), engine=engine)

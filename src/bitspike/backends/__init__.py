@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from typing import Any, ClassVar
 
+import numpy as np
+
 from bitspike.backends import oracle
 from bitspike.backends.c import C
 from bitspike.backends.onnx import Onnx
@@ -27,7 +29,7 @@ class Oracle(Backend):
         return oracle.logits(net, images)
 
     def trace(self, net: FrozenGraph, images: Images) -> tuple[Int, dict[str, Int]]:
-        edges = oracle.run(net, images)
+        edges = {name: edge.astype(np.int64) for name, edge in oracle.run(net, images).items()}
         return edges[net.graph.nodes[-1].name][0], edges
 
 

@@ -11,18 +11,18 @@ from bitspike.ir.ops import Int
 
 __all__ = ["logits", "run", "step"]
 
-ELEMENTS_AT_A_TIME = 2**22
+ELEMENTS_AT_A_TIME = 2**20
 
 
 def run(net: FrozenGraph, images: NDArray[np.uint8]) -> dict[str, Int]:
-    """Every edge of the network for a batch of images.
+    """Every edge of the network for a batch of images, each of NumPy's narrowest signed type that holds its range.
 
     Args:
         net: the network.
         images: pixels ``[N, C, H, W]``, 0..255.
 
     Returns:
-        ``[T, N, *shape]`` for each op, by name.
+        ``[T, N, *shape]`` for each op, by name. Arithmetic on one widens it first.
     """
     edges: dict[str, Int] = {}
     for node in net.graph.nodes:
@@ -30,16 +30,20 @@ def run(net: FrozenGraph, images: NDArray[np.uint8]) -> dict[str, Int]:
     return edges
 
 
-def logits(net: FrozenGraph, images: NDArray[np.uint8]) -> Int:
+def logits(net: FrozenGraph, images: NDArray[np.uint8]) -> NDArray[np.int64]:
     """The network's answer ``[N, K]``: the class is the first largest. Runs as many images at once as fit in memory."""
     (readout,) = net.graph.readouts()
     widest = max(largest_array(net.graph, node) for node in net.graph.nodes)
     size = max(1, min(100, ELEMENTS_AT_A_TIME // widest))
     batches = (images[i : i + size] for i in range(0, max(len(images), 1), size))
-    return np.concatenate([run(net, batch)[readout.name][0] for batch in batches])
+    return np.concatenate([run(net, batch)[readout.name][0].astype(np.int64) for batch in batches])
 
 
 def step(net: FrozenGraph, node: Node, images: NDArray[np.uint8], *x: Int) -> Int:
-    """The output edge of one op, given its input edges ``x``: what the op's class says (`bitspike.ir.ops`)."""
-    tensors = net.graph.tensors_of(node, net.tensors)
-    return node.step(tensors, net.ranges[node.name], *(x if node.arity else (images,)))
+    """The output edge of one op, given its input edges ``x``: what the op's class says (`bitspike.ir.ops`).
+
+    It is computed in the narrowest type that holds all that the op meets, and kept in the one that holds its range.
+    """
+    tensors, proven, word = net.graph.tensors_of(node, net.tensors), net.ranges[node.name], net.words[node.name]
+    given = [edge.astype(word, copy=False) for edge in x] if node.arity else [images]
+    return node.step(tensors, proven, *given).astype(proven.dtype, copy=False)

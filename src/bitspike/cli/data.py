@@ -23,7 +23,7 @@ def list_datasets(data_dir: DataDir = None, as_json: Json = False) -> None:
     Files are looked for in --data-dir, else in $BITSPIKE_DATA, else in ./data. Nothing is downloaded.
     """
     from bitspike.api.datasets import datasets
-    from bitspike.data.files import data_directory
+    from bitspike.datasets.files import data_directory
 
     directory, rows = str(data_directory(data_dir)), datasets(data_dir)
     if as_json:
@@ -50,7 +50,7 @@ def check_datasets(
 
     Exit status 2 if a file is damaged or not the official one, or if a data set that was named is missing.
     """
-    from bitspike.data import DATASETS, check, find_dataset
+    from bitspike.datasets import DATASETS, check, find_dataset
 
     chosen = [find_dataset(name).name for name in names or DATASETS]
     results = [result for name in chosen for result in check(name, data_dir)]
@@ -68,7 +68,7 @@ def _print_checks(rows: list[dict[str, Any]]) -> None:
     from rich.console import Console
 
     from bitspike import reports
-    from bitspike.data import DATASETS
+    from bitspike.datasets import DATASETS
 
     console = Console()
     print_tables(reports.checks_table(rows))

@@ -19,9 +19,9 @@ __all__ = ["train"]
 
 def _print_recipes(ctx: typer.Context, wanted: bool) -> None:
     if wanted:
-        from bitspike.recipes import RECIPES
+        from bitspike.recipes import about
 
-        print_list(ctx, "recipe", {name: make.__doc__ for name, make in RECIPES.items()})
+        print_list(ctx, "recipe", about())
 
 
 def train(

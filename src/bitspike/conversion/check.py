@@ -147,7 +147,7 @@ def _layer(
     found: Equivalence, name: str, spikes: Int, level: Int, ratio: tuple[int, int], distance: NDArray[np.float64]
 ) -> Int:
     """Adds a batch to a layer's record, and says when each image sent its last spike."""
-    layer, total = found.layers[name], np.zeros_like(level)
+    layer, total = found.layers[name], np.zeros(level.shape, dtype=np.int64)
     for t, sent in enumerate(spikes):
         total += sent
         rate = 1 if ratio == (1, 1) else ratio[0] / (t + 1)
@@ -178,14 +178,14 @@ def _whole(edge: Int, T: int) -> Int:
 
 
 def _edges(net: FrozenGraph, images: NDArray[np.uint8], keep: set[str]) -> dict[str, Int]:
-    """The oracle's run, of which only these edges stay in memory."""
+    """The oracle's run, of which only these edges stay in memory, as int64."""
     last = {name: index for index, node in enumerate(net.graph.nodes) for name in node.inputs}
     edges: dict[str, Int] = {}
     for index, node in enumerate(net.graph.nodes):
         edges[node.name] = oracle.step(net, node, images, *(edges[name] for name in node.inputs))
         for name in [name for name in edges if last.get(name, index) <= index and name not in keep]:
             del edges[name]
-    return edges
+    return {name: edge.astype(np.int64) for name, edge in edges.items()}
 
 
 def _batches(

@@ -70,7 +70,7 @@ class _Whole:
 
     net: FrozenGraph
     levels: Mapping[str, int]
-    tensors: dict[str, NDArray[np.int64]]
+    tensors: dict[str, NDArray[np.signedinteger[Any]]]
 
     def release(self, node: Release) -> Node:
         channels, parts = self.net.graph.edges[node.name].shape[0], max(self.levels.values())
@@ -81,7 +81,8 @@ class _Whole:
     def affine(self, node: Affine) -> Node:
         if node.steps is None:  # it stands before the release, or offsets nothing
             return node
-        self.tensors[f"{node.name}.offset"] = self.tensors[f"{node.name}.offset"] * max(self.levels.values())
+        offset = self.tensors[f"{node.name}.offset"].astype(np.int64)
+        self.tensors[f"{node.name}.offset"] = offset * max(self.levels.values())
         return replace(node, steps=None)
 
     def max_pool(self, node: SpikingMaxPool) -> Node:

@@ -1,11 +1,11 @@
-"""Datasets from files that are already there, augmentation, and reproducible batches."""
+"""Sets of images in memory, augmentation, and reproducible batches. Their files are read in `bitspike.datasets`."""
 
 from bitspike.data.augment import Augment, Compose, Cutout, HorizontalFlip, RandomCrop, build_augment
 from bitspike.data.autoaugment import AutoAugmentCIFAR10
 from bitspike.data.images import ImageSet, split_validation
 from bitspike.data.loader import EpochBatches, TrainingImages, as_is
-from bitspike.data.registry import DATASETS, Dataset, find_dataset, load, load_split, where
-from bitspike.data.verify import FileCheck, check
+from bitspike.data.stored import load, load_split
+from bitspike.datasets import DATASETS, Dataset, FileCheck, check, find_dataset, where
 
 __all__ = [
     "DATASETS",

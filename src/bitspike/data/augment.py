@@ -18,7 +18,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from bitspike.data.autoaugment import AutoAugmentCIFAR10
-from bitspike.data.images import Shape
+from bitspike.datasets.sources import Shape
 from bitspike.errors import UserError
 
 __all__ = ["Augment", "Compose", "Cutout", "HorizontalFlip", "RandomCrop", "build_augment"]

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from bitspike.data import pixelops
-from bitspike.data.images import Shape
+from bitspike.datasets.sources import Shape
 from bitspike.errors import UserError
 
 __all__ = ["OPERATIONS", "POLICY", "AutoAugmentCIFAR10", "Operation"]

@@ -7,13 +7,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from bitspike.data.randomness import seeded
+from bitspike.datasets.split import stratified_indices
 from bitspike.errors import UserError
 
-__all__ = ["ImageSet", "Shape", "split_validation", "stratified_indices"]
-
-Shape = tuple[int, int, int]
-"""``(C, H, W)``: channels, height, width of an image."""
+__all__ = ["ImageSet", "split_validation"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,21 +61,8 @@ def split_validation(train: ImageSet, size: int, seed: int = 0) -> tuple[ImageSe
     """
     if not 0 <= size < len(train):
         raise UserError("validation", size, f"want 0 to {len(train) - 1}, fewer than the training images")
-    rest, chosen = stratified_indices(train.labels, size, seeded(seed))
-    return train.select(rest), train.select(chosen)
-
-
-def stratified_indices(labels: Tensor, size: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """Sorted indices ``(rest, chosen)``: ``size`` chosen, of each class its share by largest remainder."""
-    counts = torch.bincount(labels)
-    quota = counts * size // len(labels)
-    by_remainder = torch.argsort(counts * size % len(labels), descending=True, stable=True)
-    quota[by_remainder[: size - int(quota.sum())]] += 1
-    chosen = torch.zeros(len(labels), dtype=torch.bool)
-    for label, count in enumerate(quota.tolist()):
-        members = torch.nonzero(labels == label).flatten()
-        chosen[members[torch.randperm(len(members), generator=generator)[:count]]] = True
-    return torch.nonzero(~chosen).flatten(), torch.nonzero(chosen).flatten()
+    rest, chosen = stratified_indices(train.labels.numpy(), size, seed)
+    return train.select(torch.from_numpy(rest)), train.select(torch.from_numpy(chosen))
 
 
 def _kind(tensor: Tensor) -> str:

@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 
 from bitspike.errors import UserError
 from bitspike.ir.graph import Graph
 from bitspike.ir.limits import MOST_ELEMENTS, MOST_STEPS_OF_ALL
-from bitspike.ir.ops import Int, Node
-from bitspike.ir.ranges import Range, edge_bounds
+from bitspike.ir.ops import Node
+from bitspike.ir.ranges import Int, Range, edge_bounds
 
 __all__ = ["FrozenGraph", "largest_array", "tensor_shapes"]
 
@@ -24,13 +25,14 @@ class FrozenGraph:
     Args:
         graph: every `Fire` with `Dynamics`, every `Affine` with its fraction bits, no float-only op.
         tensors: ``NAME.weight`` for each synapse (codes, ``[C_out, C_in/groups, kh, kw]`` or ``[C_out, C_in]``),
-            ``NAME.multiplier`` and ``NAME.offset`` for each affine (``[C]``); int64, read-only.
+            ``NAME.multiplier`` and ``NAME.offset`` for each affine (``[C]``). Kept read-only, each of NumPy's narrowest
+            signed type that holds it: arithmetic on one widens it first.
         dataset: that the network was trained on, as `bitspike data list` calls it; empty where it is not known.
 
     Attributes:
         ranges: range of every edge. totals: of what its first steps, however many, add up to. values: of everything
             that a step of a layer of neurons makes, by layer and name. membranes: of the potentials of every layer of
-            neurons.
+            neurons. words: the type that each op is computed in: the narrowest that holds all that it meets.
 
     Raises:
         UserError: a tensor is missing, unknown, of another shape or out of range, or a value could overflow.
@@ -43,6 +45,7 @@ class FrozenGraph:
     totals: Mapping[str, Range] = field(init=False, repr=False)
     values: Mapping[str, Mapping[str, Range]] = field(init=False, repr=False)
     membranes: Mapping[str, Range] = field(init=False, repr=False)
+    words: Mapping[str, np.dtype[np.signedinteger[Any]]] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         wanted = {name: shape for node in self.graph.nodes for name, shape in tensor_shapes(self.graph, node).items()}
@@ -54,7 +57,7 @@ class FrozenGraph:
             given = self.tensors[name]
             if tuple(given.shape) != shape or not np.can_cast(given.dtype, np.int64):
                 raise UserError(f"tensor {name}", (given.dtype.name, tuple(given.shape)), f"want int64 {shape}")
-            own[name] = np.array(given, dtype=np.int64)
+            own[name] = np.array(given, dtype=_range_of(given).dtype)
             own[name].flags.writeable = False
         for node in self.graph.nodes:
             node.check(self.graph.tensors_of(node, own))
@@ -62,11 +65,17 @@ class FrozenGraph:
         bounds = edge_bounds(self.graph, own)
         values = {node.name: node.values(bounds[node.inputs[0]]) for node in self.graph.neurons()}
         membranes = {node.name: node.program.membrane(values[node.name]) for node in self.graph.neurons()}
+        met = {node.name: node.program.met(values[node.name]) for node in self.graph.neurons()}
+        for node in self.graph.nodes:
+            if node.name not in met:
+                read, parts = (bounds[name] for name in node.inputs), self.graph.tensors_of(node, own)
+                met[node.name] = node.met(parts, bounds[node.name].each, *read)
         object.__setattr__(self, "tensors", MappingProxyType(own))
         object.__setattr__(self, "ranges", MappingProxyType({name: found.each for name, found in bounds.items()}))
         object.__setattr__(self, "totals", MappingProxyType({name: found.total for name, found in bounds.items()}))
         object.__setattr__(self, "values", MappingProxyType(values))
         object.__setattr__(self, "membranes", MappingProxyType(membranes))
+        object.__setattr__(self, "words", MappingProxyType({name: found.dtype for name, found in met.items()}))
 
     @property
     def logit_scale(self) -> float | None:
@@ -81,6 +90,10 @@ class FrozenGraph:
 def tensor_shapes(graph: Graph, node: Node) -> dict[str, tuple[int, ...]]:
     """Names and shapes of the integers of one op."""
     return {f"{node.name}.{part}": shape for part, shape in node.tensor_shapes(*graph.read(node)).items()}
+
+
+def _range_of(values: Int) -> Range:
+    return Range(int(values.min()), int(values.max()))
 
 
 def largest_array(graph: Graph, node: Node) -> int:

@@ -7,10 +7,10 @@ from numpy.typing import NDArray
 
 from bitspike.bits import FULL_PRECISION, signed_range
 from bitspike.errors import UserError
+from bitspike.ir.ranges import Int, Range
 
 __all__ = ["pack", "pack_codes", "plane_bytes", "unpack", "unpack_codes"]
 
-Int = NDArray[np.int64]
 Planes = NDArray[np.uint8]
 WIDEST = 63
 
@@ -32,12 +32,12 @@ def pack(values: Int, bits: int) -> Planes:
     top = 1 << (bits - 1)
     if flat.size and not -top <= flat.min() <= flat.max() < top:
         raise UserError("integers", (int(flat.min()), int(flat.max())), f"want {-top} to {top - 1}: {bits} bits")
-    planes = (flat[None, :] >> np.arange(bits)[:, None]) & 1
+    planes = (flat[None, :] >> np.arange(bits, dtype=flat.dtype)[:, None]) & 1
     return np.packbits(planes.astype(np.uint8), axis=1, bitorder="little")
 
 
 def unpack(planes: Planes, count: int) -> Int:
-    """The ``count`` integers in planes ``[bits, ceil(count/8)]``.
+    """The ``count`` integers in planes ``[bits, ceil(count/8)]``, of NumPy's narrowest signed type for so many bits.
 
     Raises:
         UserError: not planes of that many integers, or a bit is set behind the last one.
@@ -49,10 +49,11 @@ def unpack(planes: Planes, count: int) -> Int:
     ones = np.unpackbits(planes, axis=1, bitorder="little")
     if ones[:, count:].any():
         raise UserError("planes", "a bit behind the last integer", "want 0 there")
-    values = np.zeros(count, dtype=np.int64)
+    top = 1 << (len(planes) - 1)
+    values = np.zeros(count, dtype=Range(-top, top - 1).dtype)
     for bit, plane in enumerate(ones[:, :count]):
-        worth = 1 << bit
-        values += plane * np.int64(-worth if bit == len(planes) - 1 else worth)
+        worth = -top if bit == len(planes) - 1 else 1 << bit
+        values += plane.astype(values.dtype) * values.dtype.type(worth)
     return values
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,9 +16,10 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     from bitspike.ir.graph import Graph
 
-__all__ = ["INT64", "Bounds", "Range", "Tensors", "edge_bounds", "edge_ranges"]
+__all__ = ["INT64", "Bounds", "Int", "Range", "Tensors", "edge_bounds", "edge_ranges"]
 
-Tensors = Mapping[str, NDArray[np.int64]]
+Int = NDArray[np.signedinteger[Any]]
+Tensors = Mapping[str, Int]
 INT64 = 2**62
 """No intermediate may come near the end of int64."""
 
@@ -35,6 +36,11 @@ class Range(NamedTuple):
         return 1 + max(self.hi, -self.lo - 1).bit_length()
 
     @property
+    def dtype(self) -> np.dtype[np.signedinteger[Any]]:
+        """NumPy's narrowest signed type that holds every value of the range."""
+        return np.dtype(f"int{max(8, 1 << (self.signed_bits - 1).bit_length())}")
+
+    @property
     def reach(self) -> int:
         """The largest distance from 0."""
         return max(self.hi, -self.lo)
@@ -46,6 +52,10 @@ class Range(NamedTuple):
 
     def including(self, *values: int) -> Range:
         return Range(min(self.lo, *values), max(self.hi, *values))
+
+    def joined(self, *others: Range) -> Range:
+        """The range of whatever is in this one or in one of the others."""
+        return self.including(*(end for other in others for end in other))
 
     def within(self, other: Range) -> Range:
         """What two proofs leave together."""

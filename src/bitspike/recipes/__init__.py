@@ -1,25 +1,17 @@
-"""Recipes by name: what to train, on what, how."""
+"""Recipes by name: what to train, on what, how. To list them (`about`) loads none of them, nor torch."""
 
-from collections.abc import Callable, Mapping
-from types import MappingProxyType
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
-from bitspike.errors import UserError, closest
-from bitspike.recipes import adaptive, multilevel, qsnn, spikezip, static
-from bitspike.training import TrainConfig
+from bitspike.recipes.about import about
 
-__all__ = ["RECIPES", "recipe"]
+if TYPE_CHECKING:
+    from bitspike.recipes.known import RECIPES, recipe
 
-RECIPES: Mapping[str, Callable[[], TrainConfig]] = MappingProxyType(
-    {
-        name.replace("_", "-"): getattr(room, name)
-        for room in (static, adaptive, qsnn, spikezip, multilevel)
-        for name in room.__all__
-    }
-)
+__all__ = ["RECIPES", "about", "recipe"]
 
 
-def recipe(name: str) -> TrainConfig:
-    """The complete config of the recipe called ``name``."""
-    if name not in RECIPES:
-        raise UserError("recipe", name, closest(name, RECIPES))
-    return RECIPES[name]()
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module("bitspike.recipes.known"), name)

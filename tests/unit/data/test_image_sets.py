@@ -9,6 +9,7 @@ from torch import Tensor
 
 from bitspike.data import ImageSet, split_validation
 from bitspike.data.randomness import seeded
+from bitspike.datasets.split import permutation
 from bitspike.errors import UserError
 
 CLASSES = ("a", "b", "c", "d")
@@ -67,6 +68,17 @@ def test_a_split_that_leaves_nothing_is_refused(size: int) -> None:
 def test_what_is_no_image_set_is_refused(images: Tensor, labels: Tensor, words: str) -> None:
     with pytest.raises(UserError, match=words):
         ImageSet(images, labels, CLASSES)
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 3, 178, 20_000])
+@pytest.mark.parametrize("seed", [0, 1, 2**32 - 1])
+def test_a_permutation_is_the_one_that_torch_draws(count: int, seed: int) -> None:
+    """So the splits are those of the networks that were trained before NumPy drew them."""
+    draws, generator = np.random.RandomState(seed), torch.Generator().manual_seed(seed)
+    for _ in range(2):
+        own, wanted = permutation(count, draws), torch.randperm(count, generator=generator).numpy()
+        assert np.array_equal(own, wanted)
+    assert count < 2 or not np.array_equal(own[::-1], wanted)  # the comparison can fail
 
 
 def test_generators_of_near_seeds_are_unrelated() -> None:

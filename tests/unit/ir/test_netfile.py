@@ -53,6 +53,7 @@ from bitspike.ir import (
     tensor_shapes,
 )
 from bitspike.ir.netfile import FORMAT, MOST_OPS, to_bytes
+from bitspike.ir.ranges import Range
 from bitspike.models import MODELS
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "frozen_network.bitspike"
@@ -171,7 +172,7 @@ def assert_same(a: FrozenGraph, b: FrozenGraph) -> None:
     assert a.dataset == b.dataset
     assert a.tensors.keys() == b.tensors.keys()
     for name, values in a.tensors.items():
-        assert values.dtype == b.tensors[name].dtype == np.int64
+        assert values.dtype == b.tensors[name].dtype == Range(int(values.min()), int(values.max())).dtype
         assert np.array_equal(values, b.tensors[name]), name
     assert (a.ranges, a.membranes) == (b.ranges, b.membranes)
 

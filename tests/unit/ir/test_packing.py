@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from bitspike.bits import signed_range
 from bitspike.errors import UserError
 from bitspike.ir.packing import pack, pack_codes, plane_bytes, unpack, unpack_codes
+from bitspike.ir.ranges import Range
 
 counts = st.integers(0, 40)
 widths = st.integers(1, 62)
@@ -46,7 +47,7 @@ def test_integers_of_any_width_and_count_come_back(data: st.DataObject, bits: in
     packed = pack(values, bits)
     assert packed.shape == (bits, -(-count // 8))
     found = unpack(packed, count)
-    assert found.dtype == np.int64
+    assert found.dtype == Range(-(1 << (bits - 1)), (1 << (bits - 1)) - 1).dtype
     assert found.tolist() == values.tolist()
 
 

@@ -41,7 +41,8 @@ def traced(bits: int, most: int, v: int) -> Program:
 
 
 def run(program: Program, currents: list[int]) -> list[int]:
-    return program.run(np.array(currents, dtype=np.int64)[:, None], len(currents))[0][:, 0].tolist()
+    (levels,) = program.run(np.array(currents, dtype=np.int64)[:, None], len(currents), program.level)
+    return levels[:, 0].tolist()
 
 
 # What it computes
@@ -54,7 +55,8 @@ def test_a_program_runs_step_by_step():
 
 
 def test_a_held_current_is_the_same_at_every_step():
-    held, _ = soft(1, 0, 1).run(np.array([[1]]), 4)
+    program = soft(1, 0, 1)
+    (held,) = program.run(np.array([[1]]), 4, program.level)
     assert held[:, 0].tolist() == [0, 1, 0, 1]
 
 

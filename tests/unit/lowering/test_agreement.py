@@ -60,7 +60,7 @@ def images(count: int = COUNT) -> Tensor:
 
 def planted(net: FrozenGraph, name: str, change: int, channel: int = 0) -> FrozenGraph:
     """The network with one tensor of one op changed in one channel."""
-    values = net.tensors[name].copy()
+    values = net.tensors[name].astype("int64")
     values[channel] += change
     return FrozenGraph(net.graph, {**net.tensors, name: values})
 

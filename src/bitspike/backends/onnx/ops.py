@@ -161,7 +161,7 @@ def _total(model: Model, node: Readout | SumTime) -> str:
 def _codes(model: Model, node: Synapse) -> str:
     """The weights in their narrowest type, if no sum of products with them can be rounded."""
     codes = model.net.tensors[f"{node.name}.weight"]
-    each = np.abs(codes).reshape(len(codes), -1).sum(1)
+    each = np.abs(codes.astype(np.int64)).reshape(len(codes), -1).sum(1)
     check(node, int(each.max()) * model.reach(node.inputs[0]), FLOAT32)  # bounds every partial sum, in any order
     return model.tensor(f"{node.name}.weight", codes.astype(narrowest(codes.min(), codes.max())))
 

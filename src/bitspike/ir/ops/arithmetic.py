@@ -8,11 +8,11 @@ from typing import ClassVar
 
 import numpy as np
 
-from bitspike.intmath import half, shift_right_round
+from bitspike.intmath import half, shift_right
 from bitspike.ir.edge import Edge
 from bitspike.ir.limits import MOST_FRACTION_BITS
-from bitspike.ir.ops.node import Int, Node
-from bitspike.ir.ranges import INT64, Bounds, Range, Tensors
+from bitspike.ir.ops.node import Node
+from bitspike.ir.ranges import INT64, Bounds, Int, Range, Tensors
 from bitspike.ir.stream import Stream
 
 __all__ = ["Add", "Affine", "Relu"]
@@ -85,10 +85,15 @@ class Affine(Node):
         ends = [m * end + b * times for end in x[0].total for times in steps]
         return Range(min(e.min() for e in ends), max(e.max() for e in ends))
 
+    def met(self, tensors: Tensors, proven: Range, *x: Bounds) -> Range:
+        numbers = [int(end) for part in tensors.values() for end in (part.min(), part.max())]
+        raised = [m * end + more for m in numbers[:2] for end in x[0].each for more in (0, half(self.shift))]
+        return proven.joined(x[0].each).including(*numbers, *raised, *(end >> self.shift for end in raised))
+
     def step(self, tensors: Tensors, proven: Range, *x: Int) -> Int:
         per_channel = (-1, *(1 for _ in x[0].shape[3:]))
         multiplier, offset = (tensors[part].reshape(per_channel) for part in ("multiplier", "offset"))
-        y = shift_right_round(x[0] * multiplier, self.shift)
+        y = shift_right(x[0] * multiplier + half(self.shift), self.shift)
         y[: self.steps] += offset
         return y
 
@@ -129,6 +134,9 @@ class Add(Node):
     def total(self, tensors: Tensors, *x: Bounds) -> Range | None:
         return x[0].total + x[1].total if x[0].T == x[1].T else None
 
+    def met(self, tensors: Tensors, proven: Range, *x: Bounds) -> Range:
+        return proven.joined(x[0].each, x[1].each)
+
     def step(self, tensors: Tensors, proven: Range, *x: Int) -> Int:
         return x[0] + x[1]
 
@@ -152,6 +160,9 @@ class Relu(Node):
     def range(self, tensors: Tensors, *x: Bounds) -> Range:
         lo, hi = x[0].each
         return Range(max(lo, 0), max(hi, 0))
+
+    def met(self, tensors: Tensors, proven: Range, *x: Bounds) -> Range:
+        return proven.joined(x[0].each)
 
     def step(self, tensors: Tensors, proven: Range, *x: Int) -> Int:
         return np.maximum(x[0], 0)

@@ -10,9 +10,9 @@ import numpy as np
 
 from bitspike.errors import UserError
 from bitspike.ir.edge import Edge
-from bitspike.ir.ops.node import Int, Node
+from bitspike.ir.ops.node import Node
 from bitspike.ir.ops.time import StepSum
-from bitspike.ir.ranges import Bounds, Range, Tensors
+from bitspike.ir.ranges import Bounds, Int, Range, Tensors
 
 __all__ = ["Input", "Readout"]
 
@@ -50,7 +50,7 @@ class Input(Node):
             raise UserError("images", f"{type(images).__module__}.{type(images).__name__}", "want a numpy.ndarray")
         if images.dtype != np.uint8 or images.ndim != 4 or images.shape[1:] != self.edge.shape or self.edge.lo is None:
             raise UserError("images", (images.dtype.name, images.shape), f"want uint8 [N, {self.edge.shape}]")
-        return images[None].astype(np.int64) + self.edge.lo
+        return images[None].astype(proven.including(0, 255).dtype) + self.edge.lo
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from bitspike.bits import FULL_PRECISION, signed_range
 from bitspike.errors import UserError
 from bitspike.ir.edge import Edge
-from bitspike.ir.ops.node import Int, Node
-from bitspike.ir.ops.window import Pair, check_window, padded_size, places
+from bitspike.ir.ops.node import Node
+from bitspike.ir.ops.window import Pair, channels_last, check_window, padded_size, places, taps
 from bitspike.ir.packing import pack_codes, unpack_codes
-from bitspike.ir.ranges import Bounds, Range, Tensors
+from bitspike.ir.ranges import Bounds, Int, Range, Tensors
 
 __all__ = ["Conv", "Linear", "Synapse"]
 
@@ -115,6 +115,9 @@ class Synapse(Node):
     def total(self, tensors: Tensors, *x: Bounds) -> Range | None:
         return _accumulator(tensors["weight"], x[0].total)
 
+    def met(self, tensors: Tensors, proven: Range, *x: Bounds) -> Range:
+        return proven.joined(x[0].each)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Conv(Synapse):
@@ -190,20 +193,16 @@ class Conv(Synapse):
         return max(super().largest_array(*edges), padded_size(edges[0], self.padding))
 
     def step(self, tensors: Tensors, proven: Range, *x: Int) -> Int:
-        (rows, columns), (high, wide) = self.padding, self.kernel_size
-        (down, right), (far, apart) = self.stride, self.dilation
-        channels_last = np.moveaxis(x[0], 2, 4).astype(_exact(proven))
-        padded = np.pad(channels_last, ((0, 0), (0, 0), (rows, rows), (columns, columns), (0, 0)))
-        (T, N, *_), (H, W) = padded.shape, self._places(Edge(shape=x[0].shape[2:], T=len(x[0])))
-        weight, made = tensors["weight"], []
-        for part, w in zip(np.split(padded, self.groups, axis=4), np.split(weight, self.groups), strict=True):
-            y = np.zeros((T * N * H * W, len(w)), dtype=padded.dtype)
-            for i, j in np.ndindex(high, wide):  # one matrix product for each tap: no copy of all windows
-                top, left = i * far, j * apart
-                seen = part[:, :, top : top + (H - 1) * down + 1 : down, left : left + (W - 1) * right + 1 : right]
-                y += seen.reshape(len(y), seen.shape[-1]) @ w[:, :, i, j].T.astype(y.dtype)
-            made.append(y.reshape(T, N, H, W, len(w)))
-        return np.moveaxis(np.concatenate(made, axis=-1), -1, 2).astype(np.int64)
+        T, N = x[0].shape[:2]
+        image = channels_last(x[0], self.padding, 0, _exact(proven))
+        weight, made = np.moveaxis(tensors["weight"], 1, -1).astype(image.dtype, order="C"), []
+        places = self._places(Edge(shape=x[0].shape[2:], T=T))
+        for part, w in zip(np.split(image, self.groups, axis=4), np.split(weight, self.groups), strict=True):
+            y = np.zeros((T * N * prod(places), len(w)), dtype=image.dtype)
+            for i, j, seen in taps(part, places, self.kernel_size, self.stride, self.dilation):
+                y += seen.reshape(len(y), seen.shape[-1]) @ w[:, i, j].T  # tap by tap: no copy of all windows
+            made.append(y.reshape(T, N, *places, len(w)))
+        return np.moveaxis(np.concatenate(made, axis=-1), -1, 2).astype(x[0].dtype)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -233,7 +232,7 @@ class Linear(Synapse):
 
     def step(self, tensors: Tensors, proven: Range, *x: Int) -> Int:
         exact = _exact(proven)
-        return (x[0].astype(exact) @ tensors["weight"].T.astype(exact)).astype(np.int64)
+        return (x[0].astype(exact) @ tensors["weight"].T.astype(exact)).astype(x[0].dtype)
 
 
 def _accumulator(weight: Int, x: Range) -> Range:

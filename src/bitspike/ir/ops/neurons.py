@@ -7,15 +7,17 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, ClassVar
 
+import numpy as np
+
 from bitspike.bits import signed_range
 from bitspike.errors import UserError
 from bitspike.ir.edge import Edge
 from bitspike.ir.limits import MOST_LEVEL, MOST_MEMBRANE_BITS, MOST_STEPS
 from bitspike.ir.ops.dynamics import DYNAMICS, AnyDynamics
-from bitspike.ir.ops.node import Int, Node
+from bitspike.ir.ops.node import Node
 from bitspike.ir.ops.program import Program
 from bitspike.ir.ops.proof import value_ranges
-from bitspike.ir.ranges import Bounds, Range, Tensors
+from bitspike.ir.ranges import Bounds, Int, Range, Tensors
 from bitspike.registry import Registry
 
 __all__ = ["Fire"]
@@ -117,12 +119,15 @@ class Fire(Node):
             current: ``[T, N, *shape]``, or one step that is held.
 
         Returns:
-            The levels sent, and the potentials that they were sent at: ``[T, N, *shape]`` both.
+            The levels sent, and the potentials that they were sent at: ``[T, N, *shape]`` both, int64.
         """
-        return self.program.run(current, self.T)
+        program = self.program
+        levels, potentials = program.run(current.astype(np.int64), self.T, program.level, program.potentials[0])
+        return levels, potentials
 
     def step(self, tensors: Tensors, proven: Range, *x: Int) -> Int:
-        return self.fire(x[0])[0]
+        (levels,) = self.program.run(x[0], self.T, self.program.level)
+        return levels
 
     def _allowed(self, check: Callable[[AnyDynamics], None]) -> None:
         """What its dynamics refuse is refused under the op's name."""

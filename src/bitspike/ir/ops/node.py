@@ -18,13 +18,11 @@ from numpy.typing import NDArray
 from bitspike.errors import UserError
 from bitspike.ir.edge import STRICT, Edge
 from bitspike.ir.packing import pack, unpack
-from bitspike.ir.ranges import Bounds, Range, Tensors
+from bitspike.ir.ranges import INT64, Bounds, Int, Range, Tensors
 from bitspike.ir.stream import Stream
 from bitspike.registry import Registry
 
 __all__ = ["Int", "Node"]
-
-Int = NDArray[np.int64]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,13 +123,26 @@ class Node:
         """What its first steps, however many, add up to; ``None`` where no more is known than the range of each."""
         return None
 
+    def met(self, tensors: Tensors, proven: Range, *x: Bounds) -> Range:
+        """Which integers `step` meets, from its inputs to its output: it is given inputs of a type that holds them all.
+
+        An op that does not say is given int64.
+
+        Args:
+            tensors: its own.
+            proven: its range.
+            x: bounds of its inputs.
+        """
+        return Range(-INT64, INT64)
+
     def step(self, tensors: Tensors, proven: Range, *x: Int) -> Int:
         """The op's meaning: its output, exactly.
 
         Args:
-            tensors: its own.
+            tensors: its own, each of the narrowest type that holds it.
             proven: its range, within which every sum on the way stays too.
-            x: its inputs, ``[T, N, *shape]``; of an op that reads none, the images, uint8 ``[N, C, H, W]``.
+            x: its inputs, ``[T, N, *shape]``, of a type that holds all that it has `met`; of an op that reads none, the
+                images, uint8 ``[N, C, H, W]``.
 
         Returns:
             ``[T, N, *shape]``.

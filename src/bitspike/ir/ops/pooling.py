@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import reduce
 from math import prod
 from typing import ClassVar
 
 import numpy as np
 
 from bitspike.ir.edge import Edge
-from bitspike.ir.ops.node import Int, Node
-from bitspike.ir.ops.window import Pair, check_window, padded_size, places, windows
-from bitspike.ir.ranges import INT64, Bounds, Range, Tensors
+from bitspike.ir.ops.node import Node
+from bitspike.ir.ops.window import Pair, channels_last, check_window, padded_size, places, taps
+from bitspike.ir.ranges import INT64, Bounds, Int, Range, Tensors
 from bitspike.ir.stream import Stream
 
 __all__ = ["MaxPool", "Pool", "SpikingMaxPool", "SumPool"]
@@ -39,20 +40,30 @@ class Pool(Node):
             raise self.refuse((self.kernel_size, self.padding), wanted)
 
     def _shape(self, edge: Edge) -> tuple[int, ...]:
-        return (edge.shape[0], *places(self, edge, self.kernel_size, self.stride, self.padding))
+        return (edge.shape[0], *self._places(edge))
+
+    def _places(self, edge: Edge) -> Pair:
+        return places(self, edge, self.kernel_size, self.stride, self.padding)
 
     def stream(self, edges: Sequence[Edge], spikes: Sequence[Stream], seen: float | None) -> Stream:
         return Stream(seen, self.infer(*edges).highest, None)
 
     def _largest(self, x: Int) -> Int:
         """The largest element of each window; what is around the image never is."""
-        never = np.iinfo(np.int64).min
-        largest: Int = windows(x, self.kernel_size, self.stride, self.padding, never).max((-2, -1))
-        return largest
+        return self._of_windows(np.maximum, x, np.iinfo(x.dtype).min)
 
     def largest_array(self, *edges: Edge) -> int:
         made = super().largest_array(*edges)
         return max(made * prod(self.kernel_size), padded_size(edges[0], self.padding))
+
+    def met(self, tensors: Tensors, proven: Range, *x: Bounds) -> Range:
+        return proven.joined(x[0].each)
+
+    def _of_windows(self, both: Callable[[Int, Int], Int], x: Int, fill: int) -> Int:
+        """What ``both`` makes of the elements of each window, one after the other; around the image is ``fill``."""
+        image, places = channels_last(x, self.padding, fill, x.dtype), self._places(Edge(shape=x.shape[2:], T=len(x)))
+        made = reduce(both, (seen for _, _, seen in taps(image, places, self.kernel_size, self.stride)))
+        return np.moveaxis(made, 4, 2)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,7 +103,7 @@ class SumPool(Pool):
         return Range(lo * prod(self.kernel_size), hi * prod(self.kernel_size))
 
     def step(self, tensors: Tensors, proven: Range, *x: Int) -> Int:
-        return windows(x[0], self.kernel_size, self.stride, self.padding, 0).sum((-2, -1))
+        return self._of_windows(np.add, x[0], 0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -157,6 +168,9 @@ class SpikingMaxPool(Pool):
     def total(self, tensors: Tensors, *x: Bounds) -> Range:
         return x[0].total
 
+    def met(self, tensors: Tensors, proven: Range, *x: Bounds) -> Range:
+        return super().met(tensors, proven, *x).joined(x[0].total)
+
     def step(self, tensors: Tensors, proven: Range, *x: Int) -> Int:
-        largest = self._largest(x[0].cumsum(0))
+        largest = self._largest(x[0].cumsum(0, dtype=x[0].dtype))
         return np.diff(largest, axis=0, prepend=0)

@@ -19,15 +19,13 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from bitspike.errors import UserError
 from bitspike.intmath import half, saturate, shift_right
-from bitspike.ir.ranges import Range
+from bitspike.ir.ranges import Int, Range
 
 __all__ = ["PRIMITIVES", "Instruction", "Operand", "Program", "Quantizer", "Step", "Term"]
 
-Int = NDArray[np.int64]
 Operand = str | int
 """The name of an earlier value, or a constant."""
 
@@ -109,31 +107,44 @@ class Program:
             name, c = str(above.operands[0]), above.operands[1]
         return Quantizer(clip.result, name, c, n, *(int(end) for end in clip.operands[1:]))
 
-    def run(self, current: Int, steps: int) -> tuple[Int, Int]:
-        """All steps from a fresh state: the levels sent, and the potentials that they were sent at.
+    def run(self, current: Int, steps: int, *names: str) -> list[Int]:
+        """All steps from a fresh state, in the type of the current, which must hold all that the program has `met`.
 
         Args:
             current: ``[T, ...]``, or ``[1, ...]`` for one that is held.
             steps: ``T``.
+            names: of values that are wanted.
 
         Returns:
-            Two arrays ``[T, ...]``.
+            For each of them ``[T, ...]``.
         """
-        state = {name: np.full(current.shape[1:], value, dtype=np.int64) for name, value in self.start.items()}
-        levels, potentials = (np.empty((steps, *current.shape[1:]), dtype=np.int64) for _ in range(2))
+        state: dict[str, Any] = {name: current.dtype.type(value) for name, value in self.start.items()}
+        wanted = [np.empty_like(current, shape=(steps, *current.shape[1:])) for _ in names]
         for t in range(steps):
-            values = self.step(current[t if len(current) > 1 else 0], state)
-            levels[t], potentials[t] = values[self.level], values[self.potentials[0]]
-            state = {name: _value(values, source) for name, source in self.carried.items()}
-        return levels, potentials
+            last = t == steps - 1  # nobody reads the state behind it
+            asked = self.needed(*names) if last else self.instructions
+            values = self.step(current[t if len(current) > 1 else 0], state, asked)
+            for name, kept in zip(names, wanted, strict=True):
+                kept[t] = values[name]
+            if not last:
+                state = {name: _value(values, source) for name, source in self.carried.items()}
+        return wanted
 
-    def step(self, current: Int, state: Mapping[str, Int]) -> dict[str, Any]:
-        """Every value of one step, by name."""
+    def step(
+        self, current: Int, state: Mapping[str, Int], instructions: Iterable[Instruction] | None = None
+    ) -> dict[str, Any]:
+        """Every value of one step, by name, or those that some of the instructions make."""
         values: dict[str, Any] = {"x": current, **state}
-        for made in self.instructions:
+        for made in self.instructions if instructions is None else instructions:
             operands = (_value(values, operand) for operand in made.operands)
             values[made.result] = PRIMITIVES[made.primitive](*operands)
         return values
+
+    def met(self, values: Mapping[str, Range]) -> Range:
+        """The range of all values and constants together, given those of the values."""
+        operands = [part for made in self.instructions for part in made.operands]
+        constants = [part for part in (*operands, *self.carried.values()) if isinstance(part, int)]
+        return Range(0, 0).including(*constants).joined(*values.values())
 
     def membrane(self, values: Mapping[str, Range]) -> Range:
         """The range of the potentials together, given those of all values."""
@@ -158,7 +169,7 @@ class Program:
 
 
 def _value(values: Mapping[str, Any], operand: Operand) -> Any:
-    return values[operand] if isinstance(operand, str) else np.int64(operand)
+    return values[operand] if isinstance(operand, str) else values["x"].dtype.type(operand)
 
 
 class Term:

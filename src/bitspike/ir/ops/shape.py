@@ -8,8 +8,8 @@ from math import prod
 from typing import ClassVar
 
 from bitspike.ir.edge import Edge
-from bitspike.ir.ops.node import Int, Node
-from bitspike.ir.ranges import Bounds, Range, Tensors
+from bitspike.ir.ops.node import Node
+from bitspike.ir.ranges import Bounds, Int, Range, Tensors
 from bitspike.ir.stream import Stream
 
 __all__ = ["Reshape"]
@@ -52,6 +52,9 @@ class Reshape(Node):
 
     def total(self, tensors: Tensors, *x: Bounds) -> Range:
         return x[0].total
+
+    def met(self, tensors: Tensors, proven: Range, *x: Bounds) -> Range:
+        return proven
 
     def step(self, tensors: Tensors, proven: Range, *x: Int) -> Int:
         return x[0].reshape(*x[0].shape[:2], *self.shape)

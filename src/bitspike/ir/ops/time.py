@@ -10,8 +10,8 @@ import numpy as np
 
 from bitspike.ir.edge import Edge
 from bitspike.ir.limits import MOST_STEPS
-from bitspike.ir.ops.node import Int, Node
-from bitspike.ir.ranges import Bounds, Range, Tensors
+from bitspike.ir.ops.node import Node
+from bitspike.ir.ranges import Bounds, Int, Range, Tensors
 from bitspike.ir.stream import Stream
 
 __all__ = ["Release", "StepSum", "SumTime"]
@@ -63,8 +63,11 @@ class Release(Node):
     def total(self, tensors: Tensors, *x: Bounds) -> Range:
         return x[0].each.repeated(self.steps)
 
+    def met(self, tensors: Tensors, proven: Range, *x: Bounds) -> Range:
+        return proven.joined(x[0].each)
+
     def step(self, tensors: Tensors, proven: Range, *x: Int) -> Int:
-        y = np.zeros((self.T, *x[0].shape[1:]), dtype=np.int64)
+        y = np.zeros((self.T, *x[0].shape[1:]), dtype=x[0].dtype)
         y[: self.steps] = x[0]
         return y
 
@@ -84,8 +87,11 @@ class StepSum(Node):
         steps, (lo, hi) = x[0].T, x[0].each
         return Range(lo * steps, hi * steps).within(x[0].total)
 
+    def met(self, tensors: Tensors, proven: Range, *x: Bounds) -> Range:
+        return proven.joined(x[0].each, x[0].total)
+
     def step(self, tensors: Tensors, proven: Range, *x: Int) -> Int:
-        total: Int = x[0].sum(0, keepdims=True)
+        total: Int = x[0].sum(0, x[0].dtype, keepdims=True)
         return total
 
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import Any
+
 import numpy as np
+from numpy.typing import DTypeLike, NDArray
 
 from bitspike.ir.edge import Edge
-from bitspike.ir.ops.node import Int, Node
+from bitspike.ir.ops.node import Node
 
-__all__ = ["Pair", "check_window", "padded_size", "places", "windows"]
+__all__ = ["Pair", "channels_last", "check_window", "padded_size", "places", "taps"]
 
 Pair = tuple[int, int]
 
@@ -39,9 +43,24 @@ def padded_size(edge: Edge, padding: Pair) -> int:
     return edge.shape[0] * edge.T * rows * columns
 
 
-def windows(x: Int, kernel: Pair, stride: Pair, padding: Pair, fill: int) -> Int:
-    """``[T, N, C, H, W]`` to ``[T, N, C, H_out, W_out, kh, kw]``; around the image is ``fill``."""
-    rows, columns = padding
-    padded = np.pad(x, ((0, 0), (0, 0), (0, 0), (rows, rows), (columns, columns)), constant_values=fill)
-    seen = np.lib.stride_tricks.sliding_window_view(padded, kernel, axis=(3, 4))
-    return seen[:, :, :, :: stride[0], :: stride[1]]
+def channels_last(x: NDArray[Any], padding: Pair, fill: int, dtype: DTypeLike) -> NDArray[Any]:
+    """``[T, N, C, H, W]`` to ``[T, N, H', W', C]``; around the image is ``fill``."""
+    x, (rows, columns) = np.moveaxis(x, 2, 4), padding
+    if not any(padding):
+        return x.astype(dtype, copy=False)
+    T, N, H, W, C = x.shape
+    padded = np.full((T, N, H + 2 * rows, W + 2 * columns, C), fill, dtype)
+    padded[:, :, rows : rows + H, columns : columns + W] = x
+    return padded
+
+
+def taps(
+    x: NDArray[Any], places: Pair, kernel: Pair, stride: Pair, dilation: Pair = (1, 1)
+) -> Iterator[tuple[int, int, NDArray[Any]]]:
+    """Row and column of each tap of a window, and what it sees at all places of ``x``, which is `channels_last`."""
+    for i, j in np.ndindex(kernel):
+        rows, columns = (
+            slice(tap * apart, tap * apart + (count - 1) * step + 1, step)
+            for tap, apart, count, step in zip((i, j), dilation, places, stride, strict=True)
+        )
+        yield i, j, x[:, :, rows, columns]

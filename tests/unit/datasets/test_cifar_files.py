@@ -11,9 +11,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from test_pickled_batches import python2_batch
 
-from bitspike.data.cifar import CifarSource, Version
-from bitspike.data.records import parse_records
-from bitspike.data.sheets import read_sheets
+from bitspike.datasets.cifar import CifarSource, Version
+from bitspike.datasets.records import parse_records
+from bitspike.datasets.sheets import read_sheets
 from bitspike.errors import UserError
 
 Image = pytest.importorskip("PIL.Image", reason="needs Pillow")

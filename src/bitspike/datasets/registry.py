@@ -1,4 +1,4 @@
-"""The datasets by name: what they are, where to get them, and how to load them."""
+"""The datasets by name: what they are, where to get them, and how to read them."""
 
 from __future__ import annotations
 
@@ -8,19 +8,15 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TypeVar
 
-import numpy as np
-import torch
-
-from bitspike.data import checksums, classes
-from bitspike.data.cifar import CifarSource, Version
-from bitspike.data.digits import DigitsSource
-from bitspike.data.files import data_directory
-from bitspike.data.idx import IdxSource
-from bitspike.data.images import ImageSet, Shape
-from bitspike.data.sources import Found, Source, Split, Stored
+from bitspike.datasets import checksums, classes
+from bitspike.datasets.cifar import CifarSource, Version
+from bitspike.datasets.digits import DigitsSource
+from bitspike.datasets.files import data_directory
+from bitspike.datasets.idx import IdxSource
+from bitspike.datasets.sources import Arrays, Found, Shape, Source, Split, Stored
 from bitspike.errors import UserError, closest
 
-__all__ = ["DATASETS", "Dataset", "find_dataset", "find_split", "load", "load_split", "parse_split", "where"]
+__all__ = ["DATASETS", "Dataset", "find_dataset", "find_split", "load_split", "parse_split", "where"]
 
 T = TypeVar("T")
 
@@ -73,8 +69,8 @@ def find_dataset(name: str) -> Dataset:
     return DATASETS[name]
 
 
-def load(name: str, data_dir: Path | None = None) -> tuple[ImageSet, ImageSet]:
-    """The training and test images of a dataset, verified in count, shape and labels.
+def load_split(name: str, split: Split, data_dir: Path | None = None) -> Arrays:
+    """One split of a dataset, verified in count, shape and labels.
 
     Args:
         data_dir: where datasets lie; ``None`` means ``$BITSPIKE_DATA``, else ``./data``.
@@ -82,11 +78,6 @@ def load(name: str, data_dir: Path | None = None) -> tuple[ImageSet, ImageSet]:
     Raises:
         UserError: unknown name, no such directory, a missing, damaged or wrong file.
     """
-    return load_split(name, "train", data_dir), load_split(name, "test", data_dir)
-
-
-def load_split(name: str, split: Split, data_dir: Path | None = None) -> ImageSet:
-    """One split of a dataset; see `load`."""
     dataset = find_dataset(name)
     try:
         found = find_split(dataset, split, data_dir)
@@ -114,7 +105,7 @@ def find_split(dataset: Dataset, split: Split, data_dir: Path | None) -> Found:
     return dataset.source.find(split, data_directory(data_dir) if dataset.source.on_disk else Path())
 
 
-def parse_split(dataset: Dataset, split: Split, files: Sequence[Stored]) -> ImageSet:
+def parse_split(dataset: Dataset, split: Split, files: Sequence[Stored]) -> Arrays:
     """The images in the files of a split.
 
     Raises:
@@ -129,8 +120,7 @@ def parse_split(dataset: Dataset, split: Split, files: Sequence[Stored]) -> Imag
         raise UserError(thing, labels.shape, f"want {want[0]} labels")
     if labels.max() >= dataset.num_classes:
         raise UserError(thing, f"label {labels.max()}", f"want 0 to {dataset.num_classes - 1}")
-    writable = np.require(images, requirements=["C", "W", "O"])
-    return ImageSet(torch.from_numpy(writable), torch.from_numpy(labels.astype(np.int64)), dataset.classes)
+    return images, labels
 
 
 def _splits(train: T, test: T) -> Mapping[Split, T]:

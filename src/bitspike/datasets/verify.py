@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
 
-from bitspike.data.checksums import md5
-from bitspike.data.files import data_directory
-from bitspike.data.registry import Dataset, find_dataset, find_split, parse_split
-from bitspike.data.sources import Split, Stored
+from bitspike.datasets.checksums import md5
+from bitspike.datasets.files import data_directory
+from bitspike.datasets.registry import Dataset, find_dataset, find_split, parse_split
+from bitspike.datasets.sources import Split, Stored
 from bitspike.errors import UserError
 
 __all__ = ["FileCheck", "check"]

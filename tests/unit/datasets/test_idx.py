@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bitspike.data.checksums import md5
-from bitspike.data.idx import IdxSource, parse_idx
+from bitspike.datasets.checksums import md5
+from bitspike.datasets.idx import IdxSource, parse_idx
 from bitspike.errors import UserError
 
 

@@ -16,9 +16,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from bitspike.data.checksums import md5
-from bitspike.data.files import is_file, read_bytes
-from bitspike.data.sources import Arrays, Found, Split, Stored
+from bitspike.datasets.checksums import md5
+from bitspike.datasets.files import is_file, read_bytes
+from bitspike.datasets.sources import Arrays, Found, Split, Stored
 from bitspike.errors import UserError
 
 __all__ = ["IdxSource", "parse_idx"]

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import numpy as np
 
-from bitspike.data.files import is_file, read_bytes, read_members
-from bitspike.data.pickled import parse_batch
-from bitspike.data.records import parse_records
-from bitspike.data.sheets import read_sheets
-from bitspike.data.sources import Arrays, Found, Split, Stored
+from bitspike.datasets.files import is_file, read_bytes, read_members
+from bitspike.datasets.pickled import parse_batch
+from bitspike.datasets.records import parse_records
+from bitspike.datasets.sheets import read_sheets
+from bitspike.datasets.sources import Arrays, Found, Split, Stored
 
 __all__ = ["CifarSource", "Version"]
 

@@ -10,12 +10,15 @@ from typing import Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Arrays", "Found", "Source", "Split", "Stored"]
+__all__ = ["Arrays", "Found", "Shape", "Source", "Split", "Stored"]
 
 Split = Literal["train", "test"]
 
 Arrays = tuple[NDArray[np.uint8], NDArray[np.uint8]]
 """Images ``[N, C, H, W]`` and labels ``[N]``."""
+
+Shape = tuple[int, int, int]
+"""``(C, H, W)``: channels, height, width of an image."""
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bitspike.data.pickled import parse_batch, read_batch
+from bitspike.datasets.pickled import parse_batch, read_batch
 from bitspike.errors import UserError
 
 COUNT = 3

@@ -1,18 +1,19 @@
 """Loading datasets by name: the one that is always there, and the real ones where they are."""
 
 import os
-from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 from test_idx import idx
 
+from bitspike import datasets
 from bitspike.data import DATASETS, check, find_dataset, load, load_split, where
-from bitspike.data.registry import parse_split
-from bitspike.data.sources import Stored
+from bitspike.datasets.split import stratified_indices
 from bitspike.errors import UserError
+from bitspike.intmath import round_half_up
 
 
 def test_the_plan_of_every_dataset() -> None:
@@ -37,6 +38,27 @@ def test_digits() -> None:
     assert set(torch.unique(train.images).tolist()) == {(2 * 255 * level + 16) // 32 for level in range(17)}
     assert [result.checksum for result in check("digits")] == ["ok", "ok"]
     assert where("digits", "train") == "scikit-learn"
+
+
+def test_digits_are_those_that_scikit_learn_loads() -> None:
+    digits = pytest.importorskip("sklearn.datasets", reason="needs scikit-learn").load_digits()
+    pixels = round_half_up(digits.data * 255 / 16).astype(np.uint8).reshape(-1, 1, 8, 8)
+    rest, chosen = stratified_indices(digits.target, 360, 0)
+    for split, own in (("train", rest), ("test", chosen)):
+        images, labels = datasets.load_split("digits", split)
+        assert np.array_equal(images, pixels[own])
+        assert np.array_equal(labels, digits.target[own])
+    assert not np.array_equal(images, pixels[rest[:360]])  # the comparison can fail
+
+
+def test_digits_that_are_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(datasets.digits, "find_spec", lambda name: None)
+    with pytest.raises(UserError, match="there is no scikit-learn"):
+        datasets.load_split("digits", "test")
+    empty = SimpleNamespace(submodule_search_locations=[str(tmp_path)])
+    monkeypatch.setattr(datasets.digits, "find_spec", lambda name: empty)
+    with pytest.raises(UserError, match="there is no digits in scikit-learn"):
+        datasets.load_split("digits", "test")
 
 
 def test_unknown_names_and_directories(tmp_path: Path) -> None:
@@ -88,10 +110,9 @@ def test_checking_finds_what_is_wrong(tmp_path: Path) -> None:
     assert "not a .gz file" in broken.problem
 
 
-def test_images_are_writable_and_contiguous() -> None:
-    dataset = replace(DATASETS["mnist"], images={"train": 2, "test": 2})
-    files = [Stored("x", "i", idx(np.ones((2, 28, 28), np.uint8))), Stored("y", "l", idx(np.ones(2, np.uint8)))]
-    images = parse_split(dataset, "train", files).images
+def test_images_are_writable_and_contiguous(tmp_path: Path) -> None:
+    put_mnist(tmp_path / "mnist", np.ones((10_000, 28, 28), np.uint8), np.ones(10_000, np.uint8))
+    images = load_split("mnist", "test", tmp_path).images
     images += 1
     assert images.is_contiguous()
 

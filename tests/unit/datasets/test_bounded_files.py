@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from bitspike.data.files import data_directory, read_bytes, read_members
+from bitspike.datasets.files import data_directory, read_bytes, read_members
 from bitspike.errors import UserError
 
 CONTENT = bytes(range(200))

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bitspike.data.sources import Arrays
+from bitspike.datasets.sources import Arrays
 from bitspike.errors import UserError
 
 __all__ = ["parse_batch", "read_batch"]

@@ -9,8 +9,7 @@ import math
 
 import numpy as np
 
-from bitspike.data.images import Shape
-from bitspike.data.sources import Arrays
+from bitspike.datasets.sources import Arrays, Shape
 from bitspike.errors import UserError
 
 __all__ = ["parse_records"]
