@@ -12,10 +12,10 @@ import numpy.typing as npt
 
 from bitspike.native import Level, library
 
-__all__ = ["Kernel", "Layer", "Packed", "aligned", "kernels"]
+__all__ = ["SLACK", "Kernel", "Layer", "Packed", "aligned", "kernels"]
 
 SLACK = 64
-"""Bytes that may be read after the last cell."""
+"""Bytes after the last cell, of codes and of prepared cells, that may be read."""
 
 
 class _Layer(Structure):
@@ -43,10 +43,10 @@ class _Kernel(Structure):
 
 
 def aligned(size: int) -> npt.NDArray[np.uint8]:
-    """Zero bytes that begin at a multiple of 64, with the slack that kernels may read."""
-    buffer = np.zeros(size + SLACK + 64, np.uint8)
+    """Zero bytes that begin at a multiple of 64."""
+    buffer = np.zeros(size + 64, np.uint8)
     start = -buffer.ctypes.data % 64
-    return buffer[start : start + size + SLACK]
+    return buffer[start : start + size]
 
 
 @dataclass(frozen=True)
@@ -95,14 +95,15 @@ class Packed:
         begin = None if initial is None else np.ascontiguousarray(initial, np.int32)
         c.pack(self._layer, weights.ctypes.data, None if begin is None else begin.ctypes.data, self._packed.ctypes.data)
 
-    def prepare(self, codes: npt.NDArray[np.uint8], cells: int) -> npt.NDArray[np.uint8]:
-        """What :meth:`run` reads: the codes themselves, or what is made of them."""
+    def room(self, codes: npt.NDArray[np.uint8], cells: int) -> npt.NDArray[np.uint8]:
+        """What :meth:`run` reads: the codes themselves, or room for what is made of them."""
         size = int(self._c.prepared_cell(self._layer))
-        if not size:
-            return codes
-        prepared = aligned(size * cells)
-        self._c.prepare(self._layer, codes.ctypes.data, cells, prepared.ctypes.data)
-        return prepared
+        return aligned(size * cells + SLACK) if size else codes
+
+    def prepare(self, codes: npt.NDArray[np.uint8], cells: int, room: npt.NDArray[np.uint8]) -> None:
+        """Makes it, where there is anything to make."""
+        if room is not codes:
+            self._c.prepare(self._layer, codes.ctypes.data, cells, room.ctypes.data)
 
     def run(
         self, x: npt.NDArray[np.uint8], bases: npt.NDArray[np.int32], acc: npt.NDArray[np.int32]
@@ -114,9 +115,11 @@ class Packed:
         return acc
 
     def sums(self, codes: npt.NDArray[np.uint8], cells: int, bases: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
-        """``[position, out]``, from codes that :func:`aligned` gave their slack."""
-        acc = aligned(4 * len(bases) * self.layer.padded)[: 4 * len(bases) * self.layer.padded].view(np.int32)
-        self.run(self.prepare(codes, cells), bases, acc)
+        """``[position, out]``, from codes with slack."""
+        acc = aligned(4 * len(bases) * self.layer.padded).view(np.int32)
+        prepared = self.room(codes, cells)
+        self.prepare(codes, cells, prepared)
+        self.run(prepared, bases, acc)
         return acc.reshape(len(bases), self.layer.padded)[:, : self.layer.out_channels]
 
 

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bitspike.native import Level, detected, library
-from bitspike.native.kernels import Kernel, Layer, aligned, kernels
+from bitspike.native.kernels import SLACK, Kernel, Layer, aligned, kernels
 
 pytestmark = pytest.mark.skipif(library() is None, reason="no C library")
 WEIGHTS = [(-1, 1), (0, 1), (-2, 1), (-3, 3), (-7, 7), (-8, 7), (0, 0), (-64, 63), (-127, 127), (-128, 127), (0, 127)]
@@ -55,7 +55,7 @@ def case(
     size = (cells - 1) * layer.cell + max(layer.cell, layer.channels)
     lo, hi = layer.weights
     weights = rng.integers(lo, hi, (layer.out_channels, len(layer.offsets), layer.channels), np.int8, endpoint=True)
-    codes = aligned(size)
+    codes = aligned(size + SLACK)
     codes[:] = rng.integers(0, 255, len(codes), np.uint8, endpoint=True)
     shown = rng.integers(0, layer.code_hi, size, np.uint8, endpoint=True)
     if how == "sparse":

@@ -1,0 +1,308 @@
+"""Times the kernels of convolution and linear layers beside ONNX Runtime's and torch's int8, on one thread, in turns.
+
+A kernel's time is that of its sums, what it prepares of its codes included; the int8 of others turns sums into levels
+too. Shares are of the machine's own peak, whose loops take their turns like all others. Writes what it measures:
+
+- `layers`: 3x3 layers, batch 1 and 32, at the widths of weights and spikes (w/s);
+- `density`: event-driven sums against the dense kernels, and where they cross;
+- `budget`: time against the Bit Budget, w*s*t, and how well a line through the points explains it.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import platform
+import shlex
+import statistics
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import numpy.typing as npt
+import typer
+from int8_peers import peers
+
+from bitspike import __version__
+from bitspike.files import write_json
+from bitspike.native import Level, library
+from bitspike.native import level as level_in_use
+from bitspike.native.kernels import SLACK, Kernel, Layer, aligned, kernels
+
+RESULTS = Path(__file__).parent.parent / "results" / "benchmarks" / "kernels.json"
+LAYERS = {"64@28": (64, 28), "128@14": (128, 14), "128@28": (128, 28), "256@14": (256, 14)}
+WEIGHTS = {1: (-1, 1), 2: (-1, 1), 3: (-3, 3), 4: (-7, 7), 8: (-127, 127)}
+"""By width: as LSQ learns them, two values at one bit, then symmetric."""
+WIDTHS = [(1, 1), (2, 1), (2, 2), (4, 4), (8, 8)]
+GOALS = {(1, 1): 4.0, (2, 1): 2.0, (2, 2): 1.2, (4, 4): 1.0, (8, 8): 1.0}
+"""Times as fast as ONNX Runtime, where no AMX is."""
+DENSITIES = [0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5]
+POINTS = [
+    *((1, 1, 1), (1, 1, 2), (1, 1, 4), (1, 2, 1), (1, 2, 4), (1, 4, 2)),
+    *((2, 1, 1), (2, 2, 2), (3, 2, 1), (3, 3, 1), (4, 2, 2), (4, 4, 1)),
+]
+"""(w, s, t)."""
+PEAKS = ("dot", "signs", "digits")
+"""As `csrc/peaks.h` numbers them."""
+Run = Callable[[], Any]
+
+
+@dataclass
+class Work:
+    """A layer with weights and codes of some widths: every position of a batch."""
+
+    layer: Layer
+    weights: npt.NDArray[np.int8]
+    codes: npt.NDArray[np.uint8]
+    cells: int
+    bases: npt.NDArray[np.int32]
+
+    @property
+    def macs(self) -> int:
+        return len(self.bases) * self.weights.size
+
+    def by(self, kernel: Kernel) -> Run:
+        """All its sums, as many positions at once as leave them in the cache of second level."""
+        packed = kernel.pack(self.layer, self.weights)
+        at_once = 2**19 // (4 * self.layer.padded)
+        acc = aligned(4 * min(len(self.bases), at_once) * self.layer.padded).view(np.int32)
+        parts = [self.bases[start : start + at_once] for start in range(0, len(self.bases), at_once)]
+        prepared = packed.room(self.codes, self.cells)
+
+        def run() -> None:
+            packed.prepare(self.codes, self.cells, prepared)
+            for part in parts:
+                packed.run(prepared, part, acc)
+
+        return run
+
+
+def work(
+    shape: tuple[int, int, int], offsets: Sequence[int], bases: npt.NDArray[np.int32], w: int, s: int, density: float
+) -> Work:
+    """``shape`` is cells, channels, out channels; ``density`` is the share of codes that are not 0."""
+    cells, channels, out = shape
+    rng = np.random.default_rng(0)
+    lo, hi = WEIGHTS[w]
+    weights = rng.integers(lo, hi, (out, len(offsets), channels), np.int8, endpoint=True)
+    if w == 1:
+        weights[weights == 0] = 1
+    codes = aligned(cells * channels + SLACK)
+    shown = rng.integers(1, 2**s - 1, cells * channels, np.uint8, endpoint=True)
+    codes[: cells * channels] = np.where(rng.random(cells * channels) < density, shown, 0)
+    layer = Layer(channels, out, tuple(offsets), channels, (lo, hi), 2**s - 1)
+    return Work(layer, weights, codes, cells, bases)
+
+
+def convolution(channels: int, size: int, batch: int, w: int, s: int, density: float = 0.5) -> Work:
+    """3x3, with a border."""
+    wide = size + 2
+    image, row, column = np.meshgrid(*(np.arange(n) for n in (batch, size, size)), indexing="ij")
+    bases = ((image * wide + row) * wide + column).astype(np.int32).reshape(-1)
+    offsets = [r * wide + c for r in range(3) for c in range(3)]
+    return work((batch * wide * wide, channels, channels), offsets, bases, w, s, density)
+
+
+def linear(features: int, w: int, s: int, density: float) -> Work:
+    """One image."""
+    return work((1, features, features), [0], np.zeros(1, np.int32), w, s, density)
+
+
+def peak(level: Level, index: int, rounds: int) -> int:
+    """Runs a peak's loop; returns the products that it made."""
+    found = library()
+    assert found is not None
+    found.bs_peak.restype, found.bs_peak.argtypes = ctypes.c_int64, [ctypes.c_int32, ctypes.c_int32, ctypes.c_int64]
+    return int(found.bs_peak(level, index, rounds))
+
+
+def in_turns(runs: dict[str, Run], rounds: int) -> dict[str, list[float]]:
+    """Milliseconds of each run in each round; every run has been run once before."""
+    times: dict[str, list[float]] = {name: [] for name in runs}
+    for run in runs.values():
+        run()
+    for _ in range(rounds):
+        for name, run in runs.items():
+            start = time.perf_counter()
+            run()
+            times[name].append((time.perf_counter() - start) * 1e3)
+    return times
+
+
+def spread(times: list[float], macs: int) -> dict[str, float]:
+    """Milliseconds, and products a nanosecond at the median and at best."""
+    q1, median, q3 = statistics.quantiles(times, n=4, method="inclusive")
+    found = {"median_ms": median, "q1_ms": q1, "q3_ms": q3, "least_ms": min(times)}
+    return {name: round(ms, 4) for name, ms in found.items()} | {
+        "gmacs": round(macs / median * 1e-6, 1),
+        "gmacs_best": round(macs / min(times) * 1e-6, 1),
+    }
+
+
+def ratio(one: list[float], other: list[float]) -> float:
+    """How many times as long ``one`` takes: the median over the rounds."""
+    return round(statistics.median(a / b for a, b in zip(one, other, strict=True)), 2)
+
+
+def products(kernel: Kernel, w: int, s: int) -> tuple[int, int]:
+    """The peak that a kernel can reach, and how many of its products a product of the layer takes."""
+    if not kernel.name.startswith("bits"):
+        return 0, 1
+    return (1, s) if w == 1 else (2, (w - 1) * s)
+
+
+def one_layer(name: str, batch: int, rounds: int, able: list[Kernel], level: Level) -> dict[str, Any]:
+    """All widths of one layer, everybody in the same rounds."""
+    channels, size = LAYERS[name]
+    runs: dict[str, Run] = dict(peers(channels, size, batch))
+    others = list(runs)
+    used: dict[str, tuple[Kernel, int, int]] = {}
+    for w, s in WIDTHS:
+        one = convolution(channels, size, batch, w, s)
+        for kernel in able:
+            if kernel.can(one.layer) and products(kernel, w, s)[1] <= (12 if kernel.level == level else 2):
+                runs[f"{w}/{s} {kernel.name}"] = one.by(kernel)
+                used[f"{w}/{s} {kernel.name}"] = (kernel, w, s)
+    loops = 20_000
+    for kernel_level in {kernel.level for kernel in able}:
+        for index, title in enumerate(PEAKS):
+            runs[f"peak {title} {kernel_level.name}"] = lambda at=kernel_level, i=index: peak(at, i, loops)
+    times = in_turns(runs, rounds)
+    macs = convolution(channels, size, batch, 1, 1).macs
+    peaks = {
+        f"{title} {at.name}": spread(times[f"peak {title} {at.name}"], peak(at, index, loops))
+        for at in {kernel.level for kernel in able}
+        for index, title in enumerate(PEAKS)
+    }
+    shown: dict[str, Any] = {}
+    for run, (kernel, w, s) in used.items():
+        index, times_over = products(kernel, w, s)
+        top = peaks[f"{PEAKS[index]} {kernel.level.name}"]
+        shown[run] = spread(times[run], macs)
+        for key in ("gmacs", "gmacs_best"):
+            shown[run][f"of_peak{key[5:]}"] = round(shown[run][key] * times_over / top[key], 3)
+    best_other = min(others, key=lambda other: statistics.median(times[other]))
+    widths = {}
+    for w, s in WIDTHS:
+        best = min((run for run in used if run.startswith(f"{w}/{s} ")), key=lambda run: statistics.median(times[run]))
+        widths[f"{w}/{s}"] = {
+            "kernel": best.split()[1],
+            "times_as_fast_as_onnxruntime": ratio(times["onnxruntime"], times[best]),
+            "goal": GOALS[w, s],
+            f"times_as_fast_as_the_best_other, {best_other}": ratio(times[best_other], times[best]),
+        }
+    return {
+        "rounds": rounds,
+        "widths": widths,
+        "kernels": shown,
+        "others": {other: spread(times[other], macs) for other in others},
+        "peaks": peaks,
+    }
+
+
+def densities(rounds: int, able: list[Kernel]) -> dict[str, Any]:
+    """Event-driven against dense; the crossing is the highest density at which it still wins."""
+    found: dict[str, Any] = {}
+    for w, s in ((2, 1), (4, 4)):
+        for title, make in (
+            ("128@14", lambda d, w=w, s=s: convolution(128, 14, 1, w, s, d)),
+            ("linear 1024", lambda d, w=w, s=s: linear(1024, w, s, d)),
+        ):
+            rows, wins = {}, 0.0
+            for density in DENSITIES:
+                one = make(density)
+                mine = {kernel.name: one.by(kernel) for kernel in able if kernel.can(one.layer)}
+                times = in_turns(mine, rounds)
+                events = min(statistics.median(times[name]) for name in times if name.startswith("events"))
+                dense = min(statistics.median(times[name]) for name in times if not name.startswith("events"))
+                wins = density if events < dense else wins
+                rows[str(density)] = {name: spread(ms, one.macs) for name, ms in times.items()}
+            found[f"{title} {w}/{s}"] = {"wins_up_to": wins, "density": rows}
+    return found
+
+
+def budget(rounds: int, able: list[Kernel]) -> dict[str, Any]:
+    """Medians of each kernel at each point, and the share of their variance that a line over w*s*t explains."""
+    runs: dict[str, Run] = {}
+    for w, s, t in POINTS:
+        one = convolution(128, 14, t, w, s)
+        runs |= {f"{kernel.name} {w}/{s}/{t}": one.by(kernel) for kernel in able if kernel.can(one.layer)}
+    times = in_turns(runs, rounds)
+    found: dict[str, Any] = {}
+    for kernel in able:
+        points = {
+            (w, s, t): statistics.median(times[f"{kernel.name} {w}/{s}/{t}"])
+            for w, s, t in POINTS
+            if f"{kernel.name} {w}/{s}/{t}" in times
+        }
+        x = np.array([w * s * t for w, s, t in points], float)
+        planes = np.array([max(w - 1, 1) * s * t for w, s, t in points], float)
+        y = np.array(list(points.values()))
+        found[kernel.name] = {
+            "r2_of_budget": round(float(np.corrcoef(x, y)[0, 1] ** 2), 4),
+            "r2_of_products_of_planes": round(float(np.corrcoef(planes, y)[0, 1] ** 2), 4),
+            "median_ms": {"/".join(map(str, point)): round(ms, 4) for point, ms in points.items()},
+        }
+    return found
+
+
+def processor() -> dict[str, Any]:
+    """The model that Linux names, and of its features those that kernels ask for."""
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text().splitlines() if info.exists() else []
+    said = {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in lines)}
+    wanted = ("avx2", "avx512", "avx_vnni", "amx", "asimd")
+    features = [flag for flag in said.get("flags", said.get("Features", "")).split() if flag.startswith(wanted)]
+    return {"model": said.get("model name", platform.processor()), "cores": os.cpu_count(), "features": features}
+
+
+def main(
+    rounds: Annotated[int, typer.Option(min=3, help="Rounds of batch 32; batch 1 has ten times as many.")] = 9,
+    out: Annotated[Path, typer.Option(help="File to write.")] = RESULTS,
+) -> None:
+    """Times everything in turns and writes it."""
+    level = level_in_use()
+    listed = [kernel for kernel in kernels(level) if kernel.level != Level.scalar]
+    dense = [kernel for kernel in listed if not kernel.name.startswith("events")]
+    layers = {
+        f"{name} batch {batch}": one_layer(name, batch, rounds * (10 if batch == 1 else 1), dense, level)
+        for name in LAYERS
+        for batch in (1, 32)
+    }
+    record = {
+        "command": shlex.join(["python", "benchmarks/kernels.py", *sys.argv[1:]]),
+        "processor": processor() | {"level": level.name},
+        "versions": {"bitspike": __version__}
+        | {name: metadata.version(name) for name in ("torch", "onnxruntime", "numpy")},
+        "threads": 1,
+        "layers": layers,
+        "density": densities(5 * rounds, listed),
+        "budget": budget(5 * rounds, dense),
+    }
+    write_json(out, record)
+    report(record)
+
+
+def report(record: dict[str, Any]) -> None:
+    print(
+        "| layer | " + " | ".join(f"{w}/{s}" for w, s in WIDTHS) + " |  (times as fast as ONNX Runtime; share of peak)"
+    )
+    for name, one in record["layers"].items():
+        cells = []
+        for width, row in one["widths"].items():
+            mine = one["kernels"][f"{width} {row['kernel']}"]
+            cells.append(f"{row['times_as_fast_as_onnxruntime']}x {mine['gmacs']:.0f} {mine['of_peak_best']:.0%}")
+        print(f"| {name} | " + " | ".join(cells) + " |")
+    for name, one in record["density"].items():
+        print(f"events win {name} up to {one['wins_up_to']:.1%}")
+    for name, one in record["budget"].items():
+        print(f"{name}: R^2 {one['r2_of_budget']} of w*s*t, {one['r2_of_products_of_planes']} of products of planes")
+
+
+if __name__ == "__main__":
+    typer.run(main)
