@@ -71,13 +71,17 @@ class Work:
         packed = kernel.pack(self.layer, self.weights)
         at_once = 2**19 // (4 * self.layer.padded)
         acc = aligned(4 * min(len(self.bases), at_once) * self.layer.padded).view(np.int32)
-        parts = [self.bases[start : start + at_once] for start in range(0, len(self.bases), at_once)]
         prepared = packed.room(self.codes, self.cells)
+        parts = [
+            packed.summing(prepared, self.bases[start : start + at_once], acc)
+            for start in range(0, len(self.bases), at_once)
+        ]
+        prepare = packed.preparing(self.codes, self.cells, prepared)
 
-        def run() -> None:
-            packed.prepare(self.codes, self.cells, prepared)
+        def run(keep: Any = (self, packed, prepared, acc)) -> None:
+            prepare()
             for part in parts:
-                packed.run(prepared, part, acc)
+                part()
 
         return run
 

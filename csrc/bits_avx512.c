@@ -68,7 +68,7 @@ static inline __attribute__((always_inline)) void tile(const int rows, const int
                                                        const bs_layer *layer, const void *packed, const char *weights,
                                                        const int32_t *initial, const char *x, const int32_t *bases,
                                                        int32_t *acc) {
-  const int64_t *offsets = packed;
+  const int64_t *places = bs_places(layer, packed), *end = places + bs_steps(layer, &form);
   const int32_t padded = bs_padded(layer->out_channels), m = bs_weight_planes(layer), n = bs_code_planes(layer);
   const int64_t plane = (int64_t)bs_plane_size(layer, &form), cell = n * plane;
   const size_t weight_plane = bs_vectors_size(layer, &form, vectors, sides) / m;
@@ -78,14 +78,13 @@ static inline __attribute__((always_inline)) void tile(const int rows, const int
     EACH_ROW(TWICE)
     for (int32_t i = class < n ? 0 : class - n + 1; i < m && i <= class; i++) {
       const char *w = weights + i * weight_plane;
-      for (int32_t e = 0; e < layer->window; e++)
-        for (int64_t at = offsets[e] + (class - i) * plane, end = at + plane; at < end;
-             at += 4, w += 64 * vectors * sides) {
-          const __m512i pos0 = POS(0), pos1 = POS(1), pos2 = POS(2), pos3 = POS(3);
-          const __m512i neg0 = NEG(0), neg1 = NEG(1), neg2 = NEG(2), neg3 = NEG(3);
-          EACH_ROW(STEP)
-          (void)pos0, (void)pos1, (void)pos2, (void)pos3;
-        }
+      for (const int64_t *place = places; place < end; place++, w += 64 * vectors * sides) {
+        const int64_t at = *place + (class - i) * plane;
+        const __m512i pos0 = POS(0), pos1 = POS(1), pos2 = POS(2), pos3 = POS(3);
+        const __m512i neg0 = NEG(0), neg1 = NEG(1), neg2 = NEG(2), neg3 = NEG(3);
+        EACH_ROW(STEP)
+        (void)pos0, (void)pos1, (void)pos2, (void)pos3;
+      }
     }
   }
   EACH_ROW(END)
@@ -125,7 +124,7 @@ OF_SIDES(2, with_digits)
 static void positions(const bs_layer *layer, const void *packed, const void *x, const int32_t *bases, int32_t count,
                       int32_t *acc) {
   const int32_t sides = *bs_sides(layer, packed), padded = bs_padded(layer->out_channels);
-  const char *weights = bs_planes(layer, packed);
+  const char *weights = bs_planes(layer, &form, packed);
   for (int32_t o = 0; o < padded; o += WIDE) {
     const int32_t *initial = bs_initial(layer, packed) + o;
     const int32_t vectors = padded - o < WIDE ? (padded - o) / 16 : 4;

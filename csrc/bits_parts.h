@@ -63,12 +63,26 @@ static inline int32_t *bs_sides(const bs_layer *layer, const void *packed) {
   return (int32_t *)((char *)packed + bs_head_size(layer));
 }
 
-static inline char *bs_planes(const bs_layer *layer, const void *packed) {
-  return (char *)packed + bs_head_size(layer) + 64;
+/* Words of one plane of a window. */
+static inline int32_t bs_steps(const bs_layer *layer, const bs_form *form) {
+  return layer->window * bs_words(layer, form);
+}
+
+/* Where each of these words lies from the first, in bytes: one loop runs over elements and words. */
+static inline int64_t *bs_places(const bs_layer *layer, const void *packed) {
+  return (int64_t *)((char *)packed + bs_head_size(layer) + 64);
+}
+
+static inline size_t bs_before_planes(const bs_layer *layer, const bs_form *form) {
+  return bs_head_size(layer) + 64 + bs_whole(8 * (size_t)bs_steps(layer, form), 64);
+}
+
+static inline char *bs_planes(const bs_layer *layer, const bs_form *form, const void *packed) {
+  return (char *)packed + bs_before_planes(layer, form);
 }
 
 static inline size_t bs_bits_size(const bs_layer *layer, const bs_form *form) {
-  return bs_head_size(layer) + 64 + bs_vectors_size(layer, form, bs_vectors(layer, form), 2);
+  return bs_before_planes(layer, form) + bs_vectors_size(layer, form, bs_vectors(layer, form), 2);
 }
 
 /* Codes to planes, eight codes at a time: one multiplication brings bit j of each of them together. */

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import ctypes
 from ctypes import CFUNCTYPE, POINTER, Structure, c_char_p, c_int32, c_int64, c_size_t, c_void_p
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -83,7 +85,7 @@ class Kernel:
 
 
 class Packed:
-    """A layer packed for one kernel."""
+    """A layer packed for one kernel. Its calls keep no array alive."""
 
     def __init__(
         self, c: Any, layer: Layer, weights: npt.NDArray[np.int8], initial: npt.NDArray[np.int32] | None
@@ -96,31 +98,33 @@ class Packed:
         c.pack(self._layer, weights.ctypes.data, None if begin is None else begin.ctypes.data, self._packed.ctypes.data)
 
     def room(self, codes: npt.NDArray[np.uint8], cells: int) -> npt.NDArray[np.uint8]:
-        """What :meth:`run` reads: the codes themselves, or room for what is made of them."""
+        """What the sums are made of: the codes themselves, or room for what is made of them."""
         size = int(self._c.prepared_cell(self._layer))
         return aligned(size * cells + SLACK) if size else codes
 
-    def prepare(self, codes: npt.NDArray[np.uint8], cells: int, room: npt.NDArray[np.uint8]) -> None:
-        """Makes it, where there is anything to make."""
-        if room is not codes:
-            self._c.prepare(self._layer, codes.ctypes.data, cells, room.ctypes.data)
+    def preparing(self, codes: npt.NDArray[np.uint8], cells: int, room: npt.NDArray[np.uint8]) -> Callable[[], object]:
+        """The call that makes it, where there is anything to make."""
+        if room is codes:
+            return int
+        return partial(self._c.prepare, self._layer, _at(codes), cells, _at(room))
 
-    def run(
+    def summing(
         self, x: npt.NDArray[np.uint8], bases: npt.NDArray[np.int32], acc: npt.NDArray[np.int32]
-    ) -> npt.NDArray[np.int32]:
-        """Writes the sums at ``bases`` into ``acc [count, padded]``, which begins at a multiple of 64."""
-        self._c.positions(
-            self._layer, self._packed.ctypes.data, x.ctypes.data, bases.ctypes.data, len(bases), acc.ctypes.data
-        )
-        return acc
+    ) -> Callable[[], object]:
+        """The call that writes the sums at ``bases`` into ``acc [count, padded]``, which begins at a multiple of 64."""
+        return partial(self._c.positions, self._layer, _at(self._packed), _at(x), _at(bases), len(bases), _at(acc))
 
     def sums(self, codes: npt.NDArray[np.uint8], cells: int, bases: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
         """``[position, out]``, from codes with slack."""
         acc = aligned(4 * len(bases) * self.layer.padded).view(np.int32)
         prepared = self.room(codes, cells)
-        self.prepare(codes, cells, prepared)
-        self.run(prepared, bases, acc)
+        self.preparing(codes, cells, prepared)()
+        self.summing(prepared, bases, acc)()
         return acc.reshape(len(bases), self.layer.padded)[:, : self.layer.out_channels]
+
+
+def _at(array: npt.NDArray[Any]) -> c_void_p:
+    return c_void_p(array.ctypes.data)
 
 
 def _c_layer(layer: Layer) -> tuple[Any, Any]:
