@@ -99,7 +99,7 @@ def work(
     codes = aligned(cells * channels + SLACK)
     shown = rng.integers(1, 2**s - 1, cells * channels, np.uint8, endpoint=True)
     codes[: cells * channels] = np.where(rng.random(cells * channels) < density, shown, 0)
-    layer = Layer(channels, out, tuple(offsets), channels, (lo, hi), 2**s - 1)
+    layer = Layer(channels, out, tuple(offsets), channels, (lo, hi), 2**s - 1, two_values=w == 1)
     return Work(layer, weights, codes, cells, bases)
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import ctypes
-from ctypes import CFUNCTYPE, POINTER, Structure, c_char_p, c_int32, c_int64, c_size_t, c_void_p
 from collections.abc import Callable
+from ctypes import CFUNCTYPE, POINTER, Structure, c_char_p, c_int32, c_int64, c_size_t, c_void_p
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -25,6 +25,7 @@ class _Layer(Structure):
         *((name, c_int32) for name in ("channels", "out_channels", "window", "cell")),
         *((name, c_int32) for name in ("weight_lo", "weight_hi", "code_hi")),
         ("offsets", c_void_p),
+        ("two_values", c_int32),
     )
 
 
@@ -61,6 +62,8 @@ class Layer:
     cell: int
     weights: tuple[int, int]
     code_hi: int
+    two_values: bool = False
+    """Whether every weight is one of the two ends of ``weights``."""
 
     @property
     def padded(self) -> int:
@@ -138,6 +141,7 @@ def _c_layer(layer: Layer) -> tuple[Any, Any]:
         *layer.weights,
         layer.code_hi,
         offsets.ctypes.data,
+        layer.two_values,
     )
     return ctypes.pointer(c), (c, offsets)
 

@@ -48,7 +48,6 @@ def case(
     layer: Layer,
     count: int,
     how: str = "any",
-    signs: bool = False,
 ) -> Case:
     """Random codes and weights of a layer, or those of the largest size; what no sum may read is noise."""
     cells = max(layer.offsets) + 2 * count
@@ -63,8 +62,8 @@ def case(
     if how == "largest":
         shown[:] = layer.code_hi
         weights[:] = lo if -lo >= hi else hi
-    if signs:
-        weights[:] = np.where(weights > 0, 1, -1)
+    if layer.two_values:
+        weights[:] = np.where(weights > (lo + hi) / 2, hi, lo)
     for cell in range(cells):
         here = slice(cell * layer.cell, cell * layer.cell + layer.channels)
         codes[here] = shown[here]
@@ -84,13 +83,13 @@ def cases(draw: st.DrawFn) -> Case:
         cell=channels // 3 if folded else channels + draw(st.sampled_from([0, 0, 1, 3, 64])),
         weights=draw(st.sampled_from(WEIGHTS)),
         code_hi=draw(st.sampled_from(CODES)),
+        two_values=draw(st.booleans()),
     )
     return case(
         np.random.default_rng(draw(st.integers(0, 2**32))),
         layer,
         count=draw(st.integers(1, 40)),
         how=draw(st.sampled_from(["any", "sparse", "largest"])),
-        signs=layer.weights == (-1, 1) and draw(st.booleans()),
     )
 
 
@@ -104,8 +103,8 @@ def test_a_kernel_gives_the_sums(kernel: Kernel, one: Case) -> None:
 
 @pytest.mark.parametrize("kernel", EVERY, ids=lambda kernel: kernel.name)
 def test_the_largest_sums_of_a_long_layer(kernel: Kernel) -> None:
-    for weights, code_hi in itertools.product(WEIGHTS, CODES):
-        layer = Layer(520, 17, (0, 1, 4, 5, 6), 520, weights, code_hi)
+    for weights, code_hi, two in itertools.product(WEIGHTS, CODES, (False, True)):
+        layer = Layer(5200, 17, (0, 4), 5200, weights, code_hi, two)
         if kernel.can(layer):
             one = case(np.random.default_rng(0), layer, 7, "largest")
             np.testing.assert_array_equal(one.by(kernel), one.sums())
@@ -113,7 +112,7 @@ def test_the_largest_sums_of_a_long_layer(kernel: Kernel) -> None:
 
 @pytest.mark.parametrize("kernel", EVERY, ids=lambda kernel: kernel.name)
 def test_one_wrong_weight_shows(kernel: Kernel) -> None:
-    one = case(np.random.default_rng(0), Layer(70, 33, (0, 3), 70, (-1, 1), 1), 9, "largest")
+    one = case(np.random.default_rng(0), Layer(70, 33, (0, 3), 70, (-1, 1), 1, two_values=True), 9, "largest")
     wrong = replace(one, weights=one.weights.copy())
     wrong.weights[32, 1, 69] = 1
     assert kernel.can(one.layer)
@@ -124,7 +123,7 @@ def test_one_wrong_weight_shows(kernel: Kernel) -> None:
 
 @pytest.mark.parametrize("kernel", EVERY, ids=lambda kernel: kernel.name)
 def test_no_position_writes_nothing(kernel: Kernel) -> None:
-    one = case(np.random.default_rng(0), Layer(8, 3, (0,), 8, (-1, 1), 1), 2)
+    one = case(np.random.default_rng(0), Layer(8, 3, (0,), 8, (-1, 1), 1, two_values=True), 2)
     assert one.by(kernel).shape == (2, 3)
     assert replace(one, bases=one.bases[:0]).by(kernel).shape == (0, 3)
 
