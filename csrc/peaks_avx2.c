@@ -31,5 +31,5 @@ int64_t bs_peak_avx2(int32_t peak, int64_t rounds) {
   if (peak == BS_DIGITS) LOOP(DIGITS)
   EACH(END)
   HIDE
-  return rounds * 8 * (peak == BS_DOT ? 32 : 256);
+  return peak == BS_TABLE ? 0 : rounds * 8 * (peak == BS_DOT ? 32 : 256);
 }

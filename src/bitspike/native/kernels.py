@@ -14,10 +14,13 @@ import numpy.typing as npt
 
 from bitspike.native import Level, library
 
-__all__ = ["SLACK", "Kernel", "Layer", "Packed", "aligned", "kernels"]
+__all__ = ["PEAKS", "SLACK", "Kernel", "Layer", "Packed", "aligned", "kernels", "peak"]
 
 SLACK = 64
 """Bytes after the last cell, of codes and of prepared cells, that may be read."""
+
+PEAKS = ("dot", "signs", "digits", "table")
+"""What the instructions of kernels give on registers alone, as ``csrc/peaks.h`` numbers them."""
 
 
 class _Layer(Structure):
@@ -157,3 +160,12 @@ def kernels(level: Level) -> list[Kernel]:
     while one := found.bs_kernel_at(len(listed)):
         listed.append(Kernel(one.contents))
     return [kernel for kernel in listed if kernel.level in (Level.scalar, level) or kernel.level < level != Level.neon]
+
+
+def peak(level: Level, name: str, rounds: int) -> int:
+    """Runs a loop of :data:`PEAKS`; returns the products that it made, 0 where the level has no such instructions."""
+    found = library()
+    if found is None:
+        return 0
+    found.bs_peak.restype, found.bs_peak.argtypes = c_int64, [c_int32, c_int32, c_int64]
+    return int(found.bs_peak(level, PEAKS.index(name), rounds))

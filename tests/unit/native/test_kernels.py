@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bitspike.native import Level, detected, library
-from bitspike.native.kernels import SLACK, Kernel, Layer, aligned, kernels
+from bitspike.native.kernels import PEAKS, SLACK, Kernel, Layer, aligned, kernels, peak
 
 pytestmark = pytest.mark.skipif(library() is None, reason="no C library")
 WEIGHTS = [(-1, 1), (0, 1), (-2, 1), (-3, 3), (-7, 7), (-8, 7), (0, 0), (-64, 63), (-127, 127), (-128, 127), (0, 127)]
@@ -141,3 +141,10 @@ def test_eight_bits_have_a_kernel_that_multiplies() -> None:
     able = {kernel.name for kernel in EVERY if kernel.can(layer)}
     assert "plain" in able
     assert not any(name.startswith(("bits", "events")) for name in able)
+
+
+def test_a_peak_says_how_many_products_it_made() -> None:
+    for level in (level for level in Level if level <= detected()):
+        for name in PEAKS:
+            assert peak(level, name, 6) == 3 * peak(level, name, 2)
+            assert bool(peak(level, name, 1)) == (level >= (Level.avx512 if name == "table" else Level.avx2))
