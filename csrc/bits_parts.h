@@ -95,7 +95,7 @@ static inline void bs_bits_prepare(const bs_layer *layer, const bs_form *form, c
   for (int64_t i = 0; i < cells; i++, codes += layer->cell, to += planes * plane)
     for (int32_t c = 0; c < layer->channels; c += 8) {
       uint64_t eight = 0;
-      memcpy(&eight, codes + c, layer->channels - c < 8 ? layer->channels - c : 8);
+      for (int32_t k = 0; k < 8 && c + k < layer->channels; k++) eight |= (uint64_t)codes[c + k] << 8 * k;
       for (int32_t j = 0; j < planes; j++)
         to[j * plane + c / 8] = (uint8_t)((eight >> j & 0x0101010101010101u) * 0x0102040810204080u >> 56);
     }
