@@ -1,7 +1,9 @@
 /* Bit-serial sums on any processor, and the packing that all the bit-serial kernels share. */
 #include "bits_parts.h"
 
+/* Whether one plane of signs is all that there is: weights of size 1 in a wider range have planes of zeros. */
 static int32_t all_signs(const bs_layer *layer, const int8_t *weights) {
+  if (bs_weight_planes(layer) != 1) return 0;
   const size_t all = (size_t)layer->out_channels * layer->window * layer->channels;
   for (size_t i = 0; i < all; i++)
     if (weights[i] != 1 && weights[i] != -1) return 0;

@@ -49,7 +49,7 @@ def case(
     count: int,
     how: str = "any",
 ) -> Case:
-    """Random codes and weights of a layer, or those of the largest size; what no sum may read is noise."""
+    """Random codes and weights of a layer, or those of the largest size or of size 1; what no sum may read is noise."""
     cells = max(layer.offsets) + 2 * count
     size = (cells - 1) * layer.cell + max(layer.cell, layer.channels)
     lo, hi = layer.weights
@@ -62,6 +62,8 @@ def case(
     if how == "largest":
         shown[:] = layer.code_hi
         weights[:] = lo if -lo >= hi else hi
+    if how == "signs" and lo < 0 < hi:
+        weights[:] = np.where(weights > 0, 1, -1)
     if layer.two_values:
         weights[:] = np.where(weights > (lo + hi) / 2, hi, lo)
     for cell in range(cells):
@@ -89,7 +91,7 @@ def cases(draw: st.DrawFn) -> Case:
         np.random.default_rng(draw(st.integers(0, 2**32))),
         layer,
         count=draw(st.integers(1, 40)),
-        how=draw(st.sampled_from(["any", "sparse", "largest"])),
+        how=draw(st.sampled_from(["any", "sparse", "largest", "signs"])),
     )
 
 
@@ -107,6 +109,15 @@ def test_the_largest_sums_of_a_long_layer(kernel: Kernel) -> None:
         layer = Layer(5200, 17, (0, 4), 5200, weights, code_hi, two)
         if kernel.can(layer):
             one = case(np.random.default_rng(0), layer, 7, "largest")
+            np.testing.assert_array_equal(one.by(kernel), one.sums())
+
+
+@pytest.mark.parametrize("kernel", EVERY, ids=lambda kernel: kernel.name)
+def test_weights_of_size_1_in_a_wider_range(kernel: Kernel) -> None:
+    for weights, code_hi in itertools.product(WEIGHTS, CODES):
+        layer = Layer(70, 20, (0, 1, 4), 70, weights, code_hi)
+        if kernel.can(layer):
+            one = case(np.random.default_rng(0), layer, 7, "signs")
             np.testing.assert_array_equal(one.by(kernel), one.sums())
 
 
