@@ -95,7 +95,14 @@ class _Window(Writer[Pool]):
         (source,) = root.inputs
         graph, kind, start = code.plan.graph, code.plan.kind(root), self.start(code.plan.net.ranges[source])
         channels, rows, columns = graph.edges[source].shape
-        with code.text.loop("t", graph.edges[root.name].T), code.places(root), code.text.loop("c", channels):
+        _, pool_rows, pool_columns = graph.edges[root.name].shape
+        with (
+            code.text.loop("t", graph.edges[root.name].T),
+            code.text.loop("row", pool_rows),
+            code.text.loop("column", pool_columns),
+            code.text.loop("c", channels),
+        ):
+            code.text.line(f"const int32_t p = row * {pool_columns} + column;")
             code.text.line(f"{kind.name} pooled = {start};")
             with code.text.window(root.kernel_size, root.stride, (1, 1), root.padding, (rows, columns)):
                 place = f"(t * {rows} + y) * {columns} + x"
@@ -104,28 +111,36 @@ class _Window(Writer[Pool]):
             code.store(root, "pooled")
 
     def _pool_spikes(self, code: Code, root: Pool, neurons: Node) -> None:
+        """Into memory, which holds what has been pooled so far, a block of the window's places after the other."""
         plan, kind, start = code.plan, code.plan.kind(root), self.start(code.plan.net.ranges[neurons.name])
-        edge, (_, pool_rows, pool_columns) = plan.graph.edges[neurons.name], plan.graph.edges[root.name].shape
+        edge, (channels, pool_rows, pool_columns) = plan.graph.edges[neurons.name], plan.graph.edges[root.name].shape
         _, rows, columns = edge.shape
-        with (
-            code.channels(root, neurons),
-            code.text.loop("pool_row", pool_rows),
-            code.text.loop("pool_column", pool_columns),
-        ):
-            code.text.line(f"{kind.name} pooled[{edge.T}];")
-            with code.text.loop("t", edge.T):
-                code.text.line(f"pooled[t] = {start};")
-            window = (root.kernel_size, root.stride, (1, 1), root.padding, (rows, columns))
-            with code.text.window(*window, at=("pool_row", "pool_column"), to=("row", "column")):
-                place = f"(row * {columns} + column)"
-                if plan.reads_in_place(neurons):
-                    code.text.line(f"const int32_t p = {place};")
-                with code.element(neurons) as level:
-                    code.text.line(self.pour("pooled[t]", code.narrowed(neurons, level, kind)))
-                    code.see(neurons, level, place)
-            code.text.line(f"const int32_t p = pool_row * {pool_columns} + pool_column;")
-            with code.text.loop("t", edge.T):
-                code.store(root, "pooled[t]")
+        summed, window = plan.summed(neurons), prod(root.kernel_size)
+        block = min(window, plan.together(summed[0])) if summed else window
+        with code.text.loop("pool_row", pool_rows), code.text.loop("pool_column", pool_columns):
+            code.text.line(f"const int32_t pool = pool_row * {pool_columns} + pool_column;")
+            with code.text.loop("t", edge.T), code.text.loop("c", channels):
+                code.store(root, start, "pool")
+            with code.text.block(f"for (int32_t tap = 0; tap < {window}; tap += {block})"):
+                code.text.line(f"int32_t many = 0, places[{block}] = {{0}};")
+                with code.text.block(f"for (int32_t k = tap; k < {window} && k < tap + {block}; k++)"):
+                    across = root.kernel_size[1]
+                    down = f"pool_row * {root.stride[0]} + k / {across} - {root.padding[0]}"
+                    right = f"pool_column * {root.stride[1]} + k % {across} - {root.padding[1]}"
+                    code.text.line(f"const int32_t i = many, row = {down}, column = {right};")
+                    if any(root.padding):
+                        code.text.line(f"if (row < 0 || row >= {rows} || column < 0 || column >= {columns})")
+                        code.text.line("    continue;")
+                    code.gathered(summed)
+                    code.text.line(f"places[i] = row * {columns} + column;")
+                    code.text.line("many++;")
+                with code.block_of(summed, channels, "const int32_t p = places[i];"), code.element(neurons) as level:
+                    stored = plan.buffers[root.name].stored.type.name
+                    code.text.line(f"{stored} *const into = {plan.symbols[root.name]} + {code.index(root.name, 'pool')};")
+                    code.text.line(f"{kind.name} pooled = *into;")
+                    code.text.line(self.pour("pooled", code.narrowed(neurons, level, kind)))
+                    code.text.line(f"*into = ({stored})pooled;")
+                    code.see(neurons, level, "p")
 
 
 class SumOfWindow(_Window[SumPool]):
@@ -168,7 +183,7 @@ class OverTime(_Sum[SumTime]):
 
     def layer(self, code: Code, root: SumTime) -> None:
         made = code.plan.poured.get(root.name, root)
-        with code.channels(root, made), code.places(root):
+        with code.elements(root, made):
             kind = code.plan.kind(root)
             code.text.line(f"{kind.name} total = 0;")
             with code.element(made) as step:
@@ -188,7 +203,7 @@ class Answer(_Sum[Readout]):
         return f"{network}_logit *logits"
 
     def layer(self, code: Code, root: Readout) -> None:
-        with code.channels(root), code.places(root):
+        with code.elements(root):
             code.text.line(f"{code.plan.name}_logit sum = 0;")
             with code.element(root) as step:
                 code.text.line(f"sum += {step};")

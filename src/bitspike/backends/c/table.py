@@ -7,7 +7,7 @@ from typing import Any
 from bitspike.backends.c.elements import ADDED, POSITIVE, FixedPoint
 from bitspike.backends.c.fire import Neurons
 from bitspike.backends.c.layers import Answer, LargestOfWindow, OverTime, Pixels, Rearranged, SumOfWindow, Train
-from bitspike.backends.c.weights import Convolution, Product
+from bitspike.backends.c.synapses import Convolution, Product
 from bitspike.backends.c.writer import Writer
 from bitspike.registry import Registry
 
