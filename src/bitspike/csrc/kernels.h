@@ -31,53 +31,58 @@
 #define BITSPIKE_BYTES(n) ((BITSPIKE_BYTES_2(n) + (BITSPIKE_BYTES_2(n) >> 16)) & 0xFFFFU)
 #endif
 
-/* The window of the output place whose first tap is (y, x), as [groups][kh][kw][C / groups]; 0 outside of the plane. */
+/* The window of the output place whose first tap is (y, x), as [groups][kh][kw][C / groups]; 0 outside of the plane.
+ * Taps that are neighbours inside of the plane are copied together.
+ */
 #define BITSPIKE_WINDOW(NAME, X)                                                                   \
     static void NAME(const X *BITSPIKE_RESTRICT plane, int32_t rows, int32_t columns,              \
                      int32_t channels, int32_t y, int32_t x, int32_t taps_y, int32_t taps_x,       \
                      int32_t step_y, int32_t step_x, int32_t groups, X *BITSPIKE_RESTRICT window)  \
     {                                                                                              \
         const int32_t each = channels / groups;                                                    \
+        const int whole = groups == 1 && step_x == 1 && x >= 0 && x + taps_x <= columns;           \
+        const int32_t turns = whole ? 1 : taps_x, run = whole ? taps_x * channels : each;          \
         for (int32_t g = 0; g < groups; g++, plane += each)                                        \
-            for (int32_t ky = 0; ky < taps_y; ky++)                                                \
-                for (int32_t kx = 0; kx < taps_x; kx++, window += each) {                          \
-                    const int32_t row = y + ky * step_y, column = x + kx * step_x;                 \
+            for (int32_t ky = 0, row = y; ky < taps_y; ky++, row += step_y)                        \
+                for (int32_t kx = 0, column = x; kx < turns; kx++, column += step_x) {             \
                     const int inside = row >= 0 && row < rows && column >= 0 && column < columns;  \
-                    if (inside) {                                                                  \
-                        const X *const from = plane + (row * columns + column) * channels;         \
-                        for (int32_t i = 0; i < each; i++)                                         \
+                    const X *const from = plane + (inside ? (row * columns + column) * channels : 0); \
+                    if (inside)                                                                    \
+                        for (int32_t i = 0; i < run; i++)                                          \
                             window[i] = from[i];                                                   \
-                    } else {                                                                       \
-                        for (int32_t i = 0; i < each; i++)                                         \
+                    else                                                                           \
+                        for (int32_t i = 0; i < run; i++)                                          \
                             window[i] = 0;                                                         \
-                    }                                                                              \
+                    window += run;                                                                 \
                 }                                                                                  \
     }
 
-/* Levels from LO on as bit planes, 32 to a word, plane after plane; what is behind the last one is 0. */
-#define BITSPIKE_PACK(NAME, X, LO, PLANES)                                                         \
+/* `count` levels from LO on, at most 8, a byte to each. */
+#define BITSPIKE_EIGHT(NAME, X, LO)                                                                \
+    static inline uint64_t NAME(const X *x, int32_t count)                                         \
+    {                                                                                              \
+        uint64_t codes = 0;                                                                        \
+        for (int32_t j = 0; j < count; j++)                                                        \
+            codes |= (uint64_t)(uint8_t)(x[j] - (LO)) << (8 * j);                                  \
+        return codes;                                                                              \
+    }
+
+/* Levels as bit planes, 32 to a word, plane after plane; what is behind the last one is 0. */
+#define BITSPIKE_PACK(NAME, EIGHT, X, PLANES)                                                      \
     static void NAME(const X *BITSPIKE_RESTRICT x, int32_t count,                                  \
                      uint32_t *BITSPIKE_RESTRICT planes)                                           \
     {                                                                                              \
         const int32_t words = (count + 31) / 32;                                                   \
-        for (int32_t k = 0; k < words; k++) {                                                      \
-            uint32_t made[PLANES] = {0};                                                           \
-            for (int32_t i = 32 * k; i < 32 * k + 32 && i < count; i += 8) {                       \
-                uint64_t codes = 0;                                                                \
-                if (i + 8 <= count)                                                                \
-                    for (int j = 0; j < 8; j++)                                                    \
-                        codes |= (uint64_t)(uint8_t)(x[i + j] - (LO)) << (8 * j);                  \
-                else                                                                               \
-                    for (int j = 0; j < count - i; j++)                                            \
-                        codes |= (uint64_t)(uint8_t)(x[i + j] - (LO)) << (8 * j);                  \
-                for (int b = 0; b < PLANES; b++) {                                                 \
-                    const uint64_t ones = (codes >> b) & UINT64_C(0x0101010101010101);             \
-                    const uint32_t eight = (uint32_t)((ones * UINT64_C(0x0102040810204080)) >> 56); \
-                    made[b] |= eight << (i % 32);                                                  \
-                }                                                                                  \
-            }                                                                                      \
+        for (int32_t k = 0; k < words; k++)                                                        \
             for (int b = 0; b < PLANES; b++)                                                       \
-                planes[b * words + k] = made[b];                                                   \
+                planes[b * words + k] = 0;                                                         \
+        for (int32_t i = 0; i < count; i += 8) {                                                   \
+            const uint64_t codes = i + 8 <= count ? EIGHT(x + i, 8) : EIGHT(x + i, count - i);     \
+            for (int b = 0; b < PLANES; b++) {                                                     \
+                const uint64_t ones = (codes >> b) & UINT64_C(0x0101010101010101);                 \
+                const uint64_t eight = (ones * UINT64_C(0x0102040810204080)) >> 56;                \
+                planes[b * words + i / 32] |= (uint32_t)eight << (i % 32);                         \
+            }                                                                                      \
         }                                                                                          \
     }
 
@@ -132,15 +137,14 @@
                      ROW *BITSPIKE_RESTRICT codes)                                                 \
     {                                                                                              \
         const int first = BITS == 1 ? 1 : 1 << (BITS - 1), unit = BITS == 1 ? 2 : 1;               \
-        for (int32_t i = 0; i < count; i++)                                                        \
-            codes[i] = (ROW)(-first);                                                              \
         for (int part = 8; part > 0; part /= 2)                                                    \
             if (BITS & part) {                                                                     \
                 const int32_t bytes = count * part / 8;                                            \
                 const int worth = unit << (BITS & (part - 1)), mask = (1 << part) - 1;             \
                 for (int at = 0; at < 8; at += part, codes += bytes)                               \
                     for (int32_t i = 0; i < bytes; i++)                                            \
-                        codes[i] = (ROW)(codes[i] + ((packed[i] >> at) & mask) * worth);           \
+                        codes[i] = (ROW)(((packed[i] >> at) & mask) * worth                        \
+                                         + (2 * part > BITS ? -first : codes[i]));                 \
                 packed += bytes;                                                                   \
                 codes -= count;                                                                    \
             }                                                                                      \

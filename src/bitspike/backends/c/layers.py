@@ -116,31 +116,34 @@ class _Window(Writer[Pool]):
         edge, (channels, pool_rows, pool_columns) = plan.graph.edges[neurons.name], plan.graph.edges[root.name].shape
         _, rows, columns = edge.shape
         summed, window = plan.summed(neurons), prod(root.kernel_size)
-        block = min(window, plan.together(summed[0])) if summed else window
-        with code.text.loop("pool_row", pool_rows), code.text.loop("pool_column", pool_columns):
-            code.text.line(f"const int32_t pool = pool_row * {pool_columns} + pool_column;")
-            with code.text.loop("t", edge.T), code.text.loop("c", channels):
-                code.store(root, start, "pool")
-            with code.text.block(f"for (int32_t tap = 0; tap < {window}; tap += {block})"):
-                code.text.line(f"int32_t many = 0, places[{block}] = {{0}};")
-                with code.text.block(f"for (int32_t k = tap; k < {window} && k < tap + {block}; k++)"):
-                    across = root.kernel_size[1]
-                    down = f"pool_row * {root.stride[0]} + k / {across} - {root.padding[0]}"
-                    right = f"pool_column * {root.stride[1]} + k % {across} - {root.padding[1]}"
-                    code.text.line(f"const int32_t i = many, row = {down}, column = {right};")
-                    if any(root.padding):
-                        code.text.line(f"if (row < 0 || row >= {rows} || column < 0 || column >= {columns})")
-                        code.text.line("    continue;")
-                    code.gathered(summed)
-                    code.text.line(f"places[i] = row * {columns} + column;")
-                    code.text.line("many++;")
-                with code.block_of(summed, channels, "const int32_t p = places[i];"), code.element(neurons) as level:
-                    stored = plan.buffers[root.name].stored.type.name
-                    code.text.line(f"{stored} *const into = {plan.symbols[root.name]} + {code.index(root.name, 'pool')};")
-                    code.text.line(f"{kind.name} pooled = *into;")
-                    code.text.line(self.pour("pooled", code.narrowed(neurons, level, kind)))
-                    code.text.line(f"*into = ({stored})pooled;")
-                    code.see(neurons, level, "p")
+        taps, into = pool_rows * pool_columns * window, plan.symbols[root.name]
+        block = plan.together(summed[0]) if summed else window
+        with code.text.loop("i", plan.graph.edges[root.name].size * edge.T):
+            code.text.line(f"{into}[i] = {start};")
+        with code.text.block(f"for (int32_t tap = 0; tap < {taps}; tap += {block})"):
+            code.text.line(f"int32_t many = 0, places[{block}] = {{0}}, pools[{block}] = {{0}};")
+            with code.text.block(f"for (int32_t k = tap; k < {taps} && k < tap + {block}; k++)"):
+                across = root.kernel_size[1]
+                down = f"{root.stride[0]} + k % {window} / {across} - {root.padding[0]}"
+                right = f"{root.stride[1]} + k % {window} % {across} - {root.padding[1]}"
+                code.text.line(f"const int32_t i = many, pool = k / {window};")
+                code.text.line(f"const int32_t row = pool / {pool_columns} * {down};")
+                code.text.line(f"const int32_t column = pool % {pool_columns} * {right};")
+                if any(root.padding):
+                    code.text.line(f"if (row < 0 || row >= {rows} || column < 0 || column >= {columns})")
+                    code.text.line("    continue;")
+                code.gathered(summed)
+                code.text.line(f"places[i] = row * {columns} + column;")
+                code.text.line("pools[i] = pool;")
+                code.text.line("many++;")
+            place = "const int32_t p = places[i], pool = pools[i];"
+            with code.block_of(summed, channels, place), code.element(neurons) as level:
+                stored = plan.buffers[root.name].stored.type.name
+                code.text.line(f"{stored} *const to = {into} + {code.index(root.name, 'pool')};")
+                code.text.line(f"{kind.name} pooled = *to;")
+                code.text.line(self.pour("pooled", code.narrowed(neurons, level, kind)))
+                code.text.line(f"*to = ({stored})pooled;")
+                code.see(neurons, level, "p")
 
 
 class SumOfWindow(_Window[SumPool]):

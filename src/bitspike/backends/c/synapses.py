@@ -75,7 +75,9 @@ class _Synapses(Writer[Op], Generic[Op]):
         plan, planes, stored = code.plan, self.planes(code.plan, node), _stored(code, node)
         lo, taps = _with_zero(plan, node).lo, self.taps(plan, node)
         name = f"{plan.name}_pack{planes}_{short(stored)}" + (f"_from{-lo}" if lo else "")
-        code.constants.kernel(f"BITSPIKE_PACK({name}, {stored.name}, {f'({lo})'}, {planes})")
+        eight = f"{plan.name}_eight_{short(stored)}" + (f"_from{-lo}" if lo else "")
+        code.constants.kernel(f"BITSPIKE_EIGHT({eight}, {stored.name}, ({lo}))")
+        code.constants.kernel(f"BITSPIKE_PACK({name}, {eight}, {stored.name}, {planes})")
         code.text.line(f"{name}({window}, {taps}, {self.words(code, node)} + {place} * {planes * _words(taps)});")
 
     def words(self, code: Code, node: Op) -> str:
