@@ -68,7 +68,8 @@
     }
 
 /* Levels as bit planes, 32 to a word, plane after plane; what is behind the last one is 0. */
-#define BITSPIKE_PACK(NAME, EIGHT, X, PLANES)                                                      \
+#ifndef BITSPIKE_PACK
+#define BITSPIKE_PACK(NAME, EIGHT, X, LO, PLANES)                                                  \
     static void NAME(const X *BITSPIKE_RESTRICT x, int32_t count,                                  \
                      uint32_t *BITSPIKE_RESTRICT planes)                                           \
     {                                                                                              \
@@ -85,6 +86,7 @@
             }                                                                                      \
         }                                                                                          \
     }
+#endif
 
 /* For each channel the ones in what is left of a plane: its words where a weight is not 0, turned where it is below.
  * A word has WIDTH planes for its LANES channels: where weights are not 0 (of two bits), and where they are below.
@@ -113,7 +115,9 @@
         }                                                                                          \
     }
 
+#ifndef BITSPIKE_COUNT_16
 #define BITSPIKE_COUNT_16(NAME, WIDTH) BITSPIKE_COUNT(NAME, WIDTH, 16)
+#endif
 
 /* Of `windows` of bit planes, for each the sums of LANES channels, but for what is the same in all windows. */
 #define BITSPIKE_SUMS_OF_BITS(NAME, COUNT, LANES, PLANES)                                          \
@@ -168,6 +172,12 @@
         sums[2] += sum2;                                                                           \
         sums[3] += sum3;                                                                           \
     }
+
+/* The same, of levels and weights of at most 8 bits: whether levels may be NEGATIVE, or two products pass 16 bits. */
+#ifndef BITSPIKE_DOT_4_OF_BYTES
+#define BITSPIKE_ROW int16_t
+#define BITSPIKE_DOT_4_OF_BYTES(NAME, X, NEGATIVE, SMALL) BITSPIKE_DOT_4(NAME, int16_t, X, int32_t)
+#endif
 
 /* Adds one such sum. */
 #define BITSPIKE_DOT_1(NAME, ROW, X, SUM)                                                          \

@@ -17,7 +17,7 @@ __all__ = ["Plan", "Seen"]
 
 LARGEST_BLOCK = 16
 """Places; with more, what a chunk of weights is multiplied with leaves the nearest cache."""
-SHORTEST_CHUNK, LONGEST_CHUNK = 32, 128
+SHORTEST_CHUNK, LONGEST_CHUNK = 32, 576
 """Taps; each takes the bytes of a row for four channels."""
 
 
@@ -64,7 +64,7 @@ class Plan:
         in_memory = [root for root in self.roots if not self.writers[root.name].answers]
         self.buffers: dict[str, Buffer] = place([self._stored(root) for root in in_memory])
         self._spare = sum(kind.bytes * count for kind, count in arena_sizes(self.buffers).items()) // 4
-        self.chunk = max(SHORTEST_CHUNK, min(LONGEST_CHUNK, self._spare // 32))
+        self.chunk = max(SHORTEST_CHUNK, min(LONGEST_CHUNK, self._spare // 16 // 32 * 32))
         self.slots: dict[str, int] = {}
         self._blocks: dict[str, int] = {}
         for root in self.roots:

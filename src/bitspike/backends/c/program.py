@@ -37,7 +37,7 @@ class Program:
     """A network in C.
 
     Attributes:
-        files: text by file name: ``NAME.c``, ``NAME.h``, and ``main.c``, which is of this network alone.
+        files: text by file name: ``NAME.c``, ``NAME.h``, ``NAME_simd.h``, and ``main.c``, which is of this network alone.
         seen: edges that a trace shows, in that order.
         flash_bytes: weights and constants. ram_bytes: arenas and what layers compute in. Neither counts code or stack.
     """
@@ -69,6 +69,7 @@ def to_c(net: FrozenGraph, name: str = "network") -> Program:
     scratch = code.constants.scratch
     ram = sum(kind.bytes * count for kind, count in (*arenas.values(), *scratch.values()))
     texts = {f"{name}.c": _source(code, {**arenas, **scratch}), f"{name}.h": _header(net, name)}
+    texts[f"{name}_simd.h"] = _resource("simd.h").replace("NETWORK", name.upper()).replace("network", name)
     texts["main.c"] = _resource("main.c").replace("NETWORK", name.upper()).replace("network", name)
     seen = tuple(edge for root in plan.roots for edge in plan.seen(root))
     return Program(name, texts, seen, code.constants.flash, ram)
@@ -79,6 +80,11 @@ def _source(code: Code, memory: dict[str, tuple[CType, int]]) -> str:
     parts = [
         [f'/* The network "{comment(plan.graph.name)}", made by bitspike. {plan.name}.h says how to run it. */'],
         [f'#include "{plan.name}.h"'],
+        [
+            f"#if !defined({plan.name.upper()}_PORTABLE) && (defined(__AVX2__) || defined(__ARM_NEON))",
+            f'#include "{plan.name}_simd.h"',
+            "#endif",
+        ],
         [_resource("kernels.h").rstrip()],
         list(code.constants.kernels),
         code.constants.lines,
@@ -94,7 +100,8 @@ def _source(code: Code, memory: dict[str, tuple[CType, int]]) -> str:
         _run(plan),
     ]
     text = "\n\n".join("\n".join(part) for part in parts if part)
-    macros = dict.fromkeys(re.findall(r"^#define (\w+)", text, re.MULTILINE))
+    defined = re.findall(r"^#define (BITSPIKE_\w+)", text + _resource("simd.h"), re.MULTILINE)
+    macros = dict.fromkeys(defined)
     undone = [f"#undef {macro}" for macro in macros]  # what else is in the unit may have its own, of another version
     return "\n".join([text, "", *undone, ""])
 

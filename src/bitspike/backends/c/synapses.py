@@ -77,7 +77,7 @@ class _Synapses(Writer[Op], Generic[Op]):
         name = f"{plan.name}_pack{planes}_{short(stored)}" + (f"_from{-lo}" if lo else "")
         eight = f"{plan.name}_eight_{short(stored)}" + (f"_from{-lo}" if lo else "")
         code.constants.kernel(f"BITSPIKE_EIGHT({eight}, {stored.name}, ({lo}))")
-        code.constants.kernel(f"BITSPIKE_PACK({name}, {eight}, {stored.name}, {planes})")
+        code.constants.kernel(f"BITSPIKE_PACK({name}, {eight}, {stored.name}, ({lo}), {planes})")
         code.text.line(f"{name}({window}, {taps}, {self.words(code, node)} + {place} * {planes * _words(taps)});")
 
     def words(self, code: Code, node: Op) -> str:
@@ -141,27 +141,30 @@ class _Synapses(Writer[Op], Generic[Op]):
 
     def _multiply(self, code: Code, node: Op) -> None:
         plan, bits, stored, kind = code.plan, node.weight_bits, _stored(code, node), code.plan.kind(node)
-        taps, network = self.taps(code.plan, node), code.plan.name
+        taps, network, kernel = self.taps(plan, node), plan.name, code.constants.kernel
+        bytes_ = bits <= 8 and stored.bytes == 1 and kind.bytes == 4
+        row, wide = ("BITSPIKE_ROW", "") if bytes_ else (ROW.name, "_wide")
         pieces = PIECE if self.groups(node) == 1 else 1
-        types = f"{short(stored)}_{short(kind)}"
-        unpack, one = f"{network}_unpack{bits}", f"{network}_dot1_{types}"
-        rows = f"{network}_dot{pieces}_{types}"
-        name = f"{network}_products{bits}_{pieces}_{types}"
-        code.constants.kernel(f"BITSPIKE_UNPACK({unpack}, {bits}, {ROW.name})")
-        code.constants.kernel(f"BITSPIKE_DOT_1({one}, {ROW.name}, {stored.name}, {kind.name})")
-        if pieces > 1:
-            code.constants.kernel(f"BITSPIKE_DOT_4({rows}, {ROW.name}, {stored.name}, {kind.name})")
-        code.constants.kernel(
-            f"BITSPIKE_SUMS({name}, {unpack}, {rows}, {one}, {bits}, {pieces}, {plan.chunk}, {ROW.name}, {stored.name},"
-            f" {kind.name})"
-        )
-        weight = code.constants.pieces(node, pieces)
-        block = _block_bytes(node, taps, pieces, plan.chunk)
+        types = f"{short(stored)}_{short(kind)}{wide}"
+        unpack, one, rows = f"{network}_unpack{bits}{wide}", f"{network}_dot1_{types}", f"{network}_dot{pieces}_{types}"
+        kernel(f"BITSPIKE_UNPACK({unpack}, {bits}, {row})")
+        kernel(f"BITSPIKE_DOT_1({one}, {row}, {stored.name}, {kind.name})")
+        if pieces > 1 and bytes_:
+            levels = plan.net.ranges[node.inputs[0]]
+            negative, small = levels.lo < 0, levels.lo >= 0 and 2 * levels.hi << (bits - 1) < 1 << 15
+            rows += "_negative" * negative + "_small" * small
+            kernel(f"BITSPIKE_DOT_4_OF_BYTES({rows}, {stored.name}, {int(negative)}, {int(small)})")
+        elif pieces > 1:
+            kernel(f"BITSPIKE_DOT_4({rows}, {row}, {stored.name}, {kind.name})")
+        name = rows.replace("_dot", f"_products{bits}_")
+        kernels = f"{name}, {unpack}, {rows}, {one}, {bits}, {pieces}, {plan.chunk}"
+        kernel(f"BITSPIKE_SUMS({kernels}, {row}, {stored.name}, {kind.name})")
+        weight, unpacked = code.constants.pieces(node, pieces), code.constants.rows(node, taps, pieces)
+        weight += f" + first / {LANES} * {_block_bytes(node, taps, pieces, plan.chunk)}"
         x, apart = self.windows(code, node)
-        each = node.out_channels // self.groups(node)
         lanes = f"{node.out_channels} - first < {LANES} ? {node.out_channels} - first : {LANES}"
-        code.text.line(f"{name}({weight} + first / {LANES} * {block}, {code.constants.rows(node, taps, pieces)}, {x},")
-        code.text.line(f"    {taps}, {apart}, {self.many(code, node)}, first, {lanes}, {each}, {self.total(code, node)});")
+        code.text.line(f"{name}({weight}, ({row} *){unpacked}, {x}, {taps}, {apart}, {self.many(code, node)},")
+        code.text.line(f"    first, {lanes}, {node.out_channels // self.groups(node)}, {self.total(code, node)});")
 
 
 class Convolution(_Synapses[Conv]):
