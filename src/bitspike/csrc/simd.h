@@ -1,5 +1,5 @@
-/* Vectors for "network", by the compiler's own names: AVX2, AVX-512 (VNNI, VPOPCNTDQ) and NEON. The same integers as the
- * C of network.c, which includes this where the compiler may use them, but not with -DNETWORK_PORTABLE.
+/* Vectors for "network", by the compiler's own names: AVX2, AVX-512 (VNNI, VPOPCNTDQ) and NEON. The same integers as
+ * the C of network.c, which includes this where the compiler may use them, but not with -DNETWORK_PORTABLE.
  */
 #ifndef NETWORK_SIMD_H
 #define NETWORK_SIMD_H
@@ -116,53 +116,73 @@ static inline __m256i network_halves(__m512i x)
 #define BITSPIKE_DOT_4_OF_BYTES(NAME, X, NEGATIVE, SMALL)                                                             \
     static void NAME(const int8_t *rows, const X *x, int32_t count, int32_t *sums)                                    \
     {                                                                                                                 \
-        __m512i sum[4], raise[4];                                                                                     \
         const __m512i top = _mm512_set1_epi8(-128);                                                                   \
-        for (int r = 0; r < 4; r++)                                                                                   \
-            sum[r] = raise[r] = _mm512_setzero_si512();                                                               \
+        __m512i sum0 = _mm512_setzero_si512(), sum1 = sum0, sum2 = sum0, sum3 = sum0;                                 \
+        __m512i raise0 = sum0, raise1 = sum0, raise2 = sum0, raise3 = sum0;                                           \
         for (int32_t i = 0; i < count; i += 64) {                                                                     \
             const __mmask64 there = count - i < 64 ? (UINT64_C(1) << (count - i)) - 1 : ~UINT64_C(0);                 \
-            __m512i levels = _mm512_maskz_loadu_epi8(there, x + i);                                                   \
-            if (NEGATIVE)                                                                                             \
-                levels = _mm512_xor_si512(levels, top);                                                               \
-            for (int r = 0; r < 4; r++) {                                                                             \
-                const __m512i row = _mm512_maskz_loadu_epi8(there, rows + r * count + i);                             \
-                sum[r] = _mm512_dpbusd_epi32(sum[r], levels, row);                                                    \
-                if (NEGATIVE)                                                                                         \
-                    raise[r] = _mm512_dpbusd_epi32(raise[r], top, row);                                               \
+            const __m512i row0 = _mm512_maskz_loadu_epi8(there, rows + i);                                            \
+            const __m512i row1 = _mm512_maskz_loadu_epi8(there, rows + count + i);                                    \
+            const __m512i row2 = _mm512_maskz_loadu_epi8(there, rows + 2 * count + i);                                \
+            const __m512i row3 = _mm512_maskz_loadu_epi8(there, rows + 3 * count + i);                                \
+            const __m512i bytes = _mm512_maskz_loadu_epi8(there, x + i);                                              \
+            const __m512i levels = NEGATIVE ? _mm512_xor_si512(bytes, top) : bytes;                                   \
+            sum0 = _mm512_dpbusd_epi32(sum0, levels, row0);                                                           \
+            sum1 = _mm512_dpbusd_epi32(sum1, levels, row1);                                                           \
+            sum2 = _mm512_dpbusd_epi32(sum2, levels, row2);                                                           \
+            sum3 = _mm512_dpbusd_epi32(sum3, levels, row3);                                                           \
+            if (NEGATIVE) {                                                                                           \
+                raise0 = _mm512_dpbusd_epi32(raise0, top, row0);                                                      \
+                raise1 = _mm512_dpbusd_epi32(raise1, top, row1);                                                      \
+                raise2 = _mm512_dpbusd_epi32(raise2, top, row2);                                                      \
+                raise3 = _mm512_dpbusd_epi32(raise3, top, row3);                                                      \
             }                                                                                                         \
         }                                                                                                             \
-        for (int r = 0; r < 4; r++)                                                                                   \
-            sum[r] = _mm512_sub_epi32(sum[r], raise[r]);                                                              \
-        network_add_4(network_halves(sum[0]), network_halves(sum[1]), network_halves(sum[2]), network_halves(sum[3]), \
+        network_add_4(network_halves(_mm512_sub_epi32(sum0, raise0)), network_halves(_mm512_sub_epi32(sum1, raise1)), \
+                      network_halves(_mm512_sub_epi32(sum2, raise2)), network_halves(_mm512_sub_epi32(sum3, raise3)), \
                       sums);                                                                                          \
     }
 #else
+static inline __m256i network_add_32(__m256i sum, __m256i levels, const int8_t *row)
+{
+    const __m256i twos = _mm256_maddubs_epi16(levels, network_32_bytes(row));
+    return _mm256_add_epi32(sum, _mm256_madd_epi16(twos, _mm256_set1_epi16(1)));
+}
+
+static inline __m256i network_add_8(__m256i sum, __m128i levels, const int8_t *row)
+{
+    const __m128i products = _mm_madd_epi16(levels, network_8_bytes(row, 1));
+    return _mm256_add_epi32(sum, _mm256_zextsi128_si256(products));
+}
+
 /* Products of bytes where two of them fit into 16 bits and no level is below 0, else of 16 bits. */
 #define BITSPIKE_DOT_4_OF_BYTES(NAME, X, NEGATIVE, SMALL)                                                             \
     static void NAME(const int8_t *rows, const X *x, int32_t count, int32_t *sums)                                    \
     {                                                                                                                 \
-        const __m256i ones = _mm256_set1_epi16(1);                                                                    \
-        __m256i sum[4];                                                                                               \
+        const int8_t *const row1 = rows + count, *const row2 = row1 + count, *const row3 = row2 + count;              \
+        __m256i sum0 = _mm256_setzero_si256(), sum1 = sum0, sum2 = sum0, sum3 = sum0;                                 \
         int32_t i = 0;                                                                                                \
-        for (int r = 0; r < 4; r++)                                                                                   \
-            sum[r] = _mm256_setzero_si256();                                                                          \
-        for (; SMALL && i + 32 <= count; i += 32)                                                                     \
-            for (int r = 0; r < 4; r++) {                                                                             \
-                const __m256i row = network_32_bytes(rows + r * count + i);                                           \
-                const __m256i twos = _mm256_maddubs_epi16(network_32_bytes(x + i), row);                              \
-                sum[r] = _mm256_add_epi32(sum[r], _mm256_madd_epi16(twos, ones));                                     \
-            }                                                                                                         \
-        for (; i + 8 <= count; i += 8)                                                                                \
-            for (int r = 0; r < 4; r++) {                                                                             \
-                const __m128i row = network_8_bytes(rows + r * count + i, 1);                                         \
-                const __m128i products = _mm_madd_epi16(network_8_bytes(x + i, NEGATIVE), row);                       \
-                sum[r] = _mm256_add_epi32(sum[r], _mm256_zextsi128_si256(products));                                  \
-            }                                                                                                         \
-        network_add_4(sum[0], sum[1], sum[2], sum[3], sums);                                                          \
-        for (; i < count; i++)                                                                                        \
-            for (int r = 0; r < 4; r++)                                                                               \
-                sums[r] += (int32_t)rows[r * count + i] * (int32_t)x[i];                                              \
+        for (; SMALL && i + 32 <= count; i += 32) {                                                                   \
+            const __m256i levels = network_32_bytes(x + i);                                                           \
+            sum0 = network_add_32(sum0, levels, rows + i);                                                            \
+            sum1 = network_add_32(sum1, levels, row1 + i);                                                            \
+            sum2 = network_add_32(sum2, levels, row2 + i);                                                            \
+            sum3 = network_add_32(sum3, levels, row3 + i);                                                            \
+        }                                                                                                             \
+        for (; i + 8 <= count; i += 8) {                                                                              \
+            const __m128i levels = network_8_bytes(x + i, NEGATIVE);                                                  \
+            sum0 = network_add_8(sum0, levels, rows + i);                                                             \
+            sum1 = network_add_8(sum1, levels, row1 + i);                                                             \
+            sum2 = network_add_8(sum2, levels, row2 + i);                                                             \
+            sum3 = network_add_8(sum3, levels, row3 + i);                                                             \
+        }                                                                                                             \
+        network_add_4(sum0, sum1, sum2, sum3, sums);                                                                  \
+        for (; i < count; i++) {                                                                                      \
+            sums[0] += (int32_t)rows[i] * (int32_t)x[i];                                                              \
+            sums[1] += (int32_t)row1[i] * (int32_t)x[i];                                                              \
+            sums[2] += (int32_t)row2[i] * (int32_t)x[i];                                                              \
+            sums[3] += (int32_t)row3[i] * (int32_t)x[i];                                                              \
+        }                                                                                                             \
     }
 #endif
 

@@ -109,7 +109,8 @@ class Code:
         if not sides:
             yield  # one place
             return
-        with self.text.loop("p", prod(sides)):
+        with self.text.loop("row", prod(sides[:-1])), self.text.loop("column", sides[-1]):
+            self.text.line(f"const int32_t p = row * {sides[-1]} + column;")
             yield
 
     @contextmanager

@@ -137,6 +137,7 @@ class _Window(Writer[Pool]):
                 code.text.line("pools[i] = pool;")
                 code.text.line("many++;")
             place = "const int32_t p = places[i], pool = pools[i];"
+            place += "" if plan.reads_in_place(neurons) else " (void)p; /* for a trace */"
             with code.block_of(summed, channels, place), code.element(neurons) as level:
                 stored = plan.buffers[root.name].stored.type.name
                 code.text.line(f"{stored} *const to = {into} + {code.index(root.name, 'pool')};")
