@@ -1,4 +1,4 @@
-"""The SIMD header beside an exported network: the same integers as its portable C and the oracle, by each instruction set.
+"""The SIMD header beside an exported network: the oracle's integers by each instruction set.
 
 NEON runs in an emulator, where there is one.
 """
@@ -22,7 +22,10 @@ from bitspike.ir import Dynamics, Edge, Fire, FrozenGraph, Graph, Input, Linear,
 AVX512 = ("avx512f", "avx512bw", "avx512vl", "avx512_vnni", "avx512_vpopcntdq")
 SETS = {
     "avx2": (("avx2",), ("gcc", "-O2", "-mavx2")),
-    "avx2 sanitized": (("avx2",), ("gcc", "-O1", "-mavx2", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")),
+    "avx2 sanitized": (
+        ("avx2",),
+        ("gcc", "-O1", "-mavx2", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"),
+    ),
     "avx512": (AVX512, ("gcc", "-O2", "-mavx2", *(f"-m{name.replace('_', '')}" for name in AVX512))),
     "portable": (("avx2",), ("gcc", "-O3", "-mavx2", "-DNETWORK_PORTABLE")),
     "neon": ((), ("aarch64-linux-gnu-gcc", "-O2", "-static")),

@@ -20,8 +20,8 @@ __all__ = ["Code"]
 class Code:
     """Writes the functions, by the rows of the table, which are given this to write with.
 
-    ``c`` is the channel, ``p`` the place in its plane, ``t`` the step, in all that is written; of a block of places, ``i``
-    is the number in it, and ``first`` the first channel whose sums are there.
+    ``c`` is the channel, ``p`` the place in its plane, ``t`` the step, in all that is written. ``i`` is
+    the number of a place in its block, and ``first`` the first channel whose sums are there.
 
     Args:
         plan: what is stored.

@@ -59,6 +59,9 @@ def _packed(codes: Int, bits: int) -> NDArray[np.uint8]:
     for part in (8, 4, 2, 1):
         if bits & part:
             field = (codes >> (bits & (part - 1))) & ((1 << part) - 1)
-            turns = field.reshape(len(codes), 8 // part, codes.shape[1] * part // 8) << (part * np.arange(8 // part))[:, None]
+            turns = (
+                field.reshape(len(codes), 8 // part, codes.shape[1] * part // 8)
+                << (part * np.arange(8 // part))[:, None]
+            )
             made.append(turns.sum(1).astype(np.uint8))
     return np.concatenate(made, axis=1)

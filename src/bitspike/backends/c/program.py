@@ -37,7 +37,8 @@ class Program:
     """A network in C.
 
     Attributes:
-        files: text by file name: ``NAME.c``, ``NAME.h``, ``NAME_simd.h``, and ``main.c``, which is of this network alone.
+        files: text by file name: ``NAME.c``, ``NAME.h``, ``NAME_simd.h``, and ``main.c``, which runs this
+            network alone.
         seen: edges that a trace shows, in that order.
         flash_bytes: weights and constants. ram_bytes: arenas and what layers compute in. Neither counts code or stack.
     """

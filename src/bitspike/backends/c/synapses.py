@@ -93,7 +93,9 @@ class _Synapses(Writer[Op], Generic[Op]):
     def total(self, code: Code, node: Op) -> str:
         """The array of the block's sums."""
         kind = code.plan.kind(node)
-        return code.constants.array(f"sums{code.plan.slots[node.name]}_{short(kind)}", kind, LANES * self.places(code, node))
+        return code.constants.array(
+            f"sums{code.plan.slots[node.name]}_{short(kind)}", kind, LANES * self.places(code, node)
+        )
 
     def sum(self, code: Code, node: Op) -> None:
         if self.planes(code.plan, node):
@@ -125,7 +127,8 @@ class _Synapses(Writer[Op], Generic[Op]):
             code.constants.kernel(f"BITSPIKE_COUNT{'_16' * full}({count}, {bits}{'' if full else f', {lanes}'})")
             code.constants.kernel(f"BITSPIKE_SUMS_OF_BITS({name}, {count}, {lanes}, {planes})")
             from_ = f"{weight} + first * {bits * words}"
-            made.append(f"{name}({from_}, {self.words(code, node)}, {words}, {self.many(code, node)}, {self.total(code, node)});")
+            given = (from_, self.words(code, node), str(words), self.many(code, node), self.total(code, node))
+            made.append(f"{name}({', '.join(given)});")
         if len(made) == 2:
             code.text.line(f"if (first + {LANES} <= {channels})")
             code.text.line(f"    {made[0]}")
@@ -178,7 +181,12 @@ class Convolution(_Synapses[Conv]):
 
     def gather(self, code: Code, node: Conv) -> None:
         (source,) = node.inputs
-        plan, edge, stored, width = code.plan, code.plan.graph.edges[source], _stored(code, node), self.width(code.plan, node)
+        plan, edge, stored, width = (
+            code.plan,
+            code.plan.graph.edges[source],
+            _stored(code, node),
+            self.width(code.plan, node),
+        )
         channels, rows, columns = edge.shape
         name, window = f"{plan.name}_window_{short(stored)}", self.windows(code, node)[0]
         code.constants.kernel(f"BITSPIKE_WINDOW({name}, {stored.name})")

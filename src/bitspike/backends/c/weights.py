@@ -82,7 +82,11 @@ class Constants:
     def _declare(self, name: str, values: NDArray[np.integer], kind: str = "", size: int = 0) -> str:
         """Writes an array of that type, by default of its own. Words are hexadecimal, which is shorter."""
         self.flash += (size or values.itemsize) * values.size
-        self.lines += [f"static const {kind or f'{values.dtype.name}_t'} {name}[{values.size}] = {{", *_lines(values), "};"]
+        self.lines += [
+            f"static const {kind or f'{values.dtype.name}_t'} {name}[{values.size}] = {{",
+            *_lines(values),
+            "};",
+        ]
         return name
 
 
