@@ -17,7 +17,7 @@ __all__ = ["Plan", "Seen"]
 
 LARGEST_BLOCK = 16
 """Places; with more, what a chunk of weights is multiplied with leaves the nearest cache."""
-SHORTEST_CHUNK, LONGEST_CHUNK = 32, 576
+SHORTEST_CHUNK, LONGEST_CHUNK = 16, 576
 """Taps; each takes the bytes of a row for four channels."""
 
 
@@ -63,7 +63,8 @@ class Plan:
         self.order = {root.name: index for index, root in enumerate(self.roots)}
         in_memory = [root for root in self.roots if not self.writers[root.name].answers]
         self.buffers: dict[str, Buffer] = place([self._stored(root) for root in in_memory])
-        self._spare = sum(kind.bytes * count for kind, count in arena_sizes(self.buffers).items()) // 4
+        edges = sum(kind.bytes * count for kind, count in arena_sizes(self.buffers).items())
+        self._spare = max(edges // 8, edges // 4 - 512)
         self.chunk = max(SHORTEST_CHUNK, min(LONGEST_CHUNK, self._spare // 16 // 32 * 32))
         self.slots: dict[str, int] = {}
         self._blocks: dict[str, int] = {}
@@ -89,7 +90,8 @@ class Plan:
         return [node for node in self.chain(root) if self.writers[node.name].sums]
 
     def together(self, node: Node) -> int:
-        """Places of a block: what these want to be computed in is no more than a quarter of what edges take."""
+        """Places of a block: what these want to be computed in is a quarter of what edges take, an eighth if
+        that is little, unless a single one wants more."""
         return self._blocks[node.name]
 
     def reads_in_place(self, root: Node) -> bool:
