@@ -3,7 +3,7 @@
 The networks have random weights, which take as long as trained ones. ONNX Runtime is given the same convolutions,
 matrices and pools as int8 operators that round each sum to 8 bits, and nothing of what lies between (no neurons): no
 network that it could run exactly is faster. Ways take turns within every round; a round is the median of a fifth of a
-second. The command that ``--before`` names the sources of writes that side's C.
+second. The earlier version is that of the sources ``--before``.
 """
 
 from __future__ import annotations
@@ -241,7 +241,7 @@ def main(
 ) -> None:
     """Times every way in turns, prints a table, and writes the milliseconds."""
     record: dict[str, Any] = {
-        "command": shlex.join(["python", "benchmarks/exported_c.py", *sys.argv[1:]]),
+        "command": shlex.join(["python", "benchmarks/exported_c.py", *sys.argv[1:]]).replace(str(before), "SRC"),
         "processor": processor(),
         "cc": subprocess.run(["gcc", "--version"], capture_output=True, text=True).stdout.splitlines()[0],
         "versions": {"bitspike": __version__, "onnxruntime": metadata.version("onnxruntime")},

@@ -92,6 +92,11 @@ KINDS = (  # files, what they hold, the command that writes such a file
         "time of a training by how its waiting threads wait, beside other work",
         "python benchmarks/threads.py",
     ),
+    (
+        "benchmarks/exported_c.json",
+        "time of an image by the exported C, before and after, beside ONNX Runtime's int8",
+        "python benchmarks/exported_c.py --before SRC",
+    ),
 )
 RECORDS = ("command", "seed", "machine", "commit", "versions")
 ALSO = {"seeds": "seed", "bitspike": "versions", "version": "versions"}
