@@ -101,6 +101,11 @@ KINDS = (  # files, what they hold, the command that writes such a file
         "time of commands from the shell's side, imports included, by two commits",
         "python benchmarks/startup.py --before SRC",
     ),
+    (
+        "benchmarks/exported_c.json",
+        "time of an image by the exported C, before and after, beside ONNX Runtime's int8",
+        "python benchmarks/exported_c.py --before SRC",
+    ),
 )
 RECORDS = ("command", "seed", "machine", "commit", "versions")
 ALSO = {"seeds": "seed", "bitspike": "versions", "version": "versions"}

@@ -90,7 +90,10 @@ def test_two_networks_and_their_caller_in_either_language(two: tuple[Path, str],
     assert run("./app", cwd=folder).split() == said.split()
 
 
-@pytest.mark.parametrize("compiler", [C99, (*CPP, "-x", "c++")], ids=["c", "c++"])
+UNITS = {"c": C99, "c++": (*CPP, "-x", "c++"), "c, SIMD": (*C99, "-mavx2"), "c++, SIMD": (*CPP, "-mavx2", "-x", "c++")}
+
+
+@pytest.mark.parametrize("compiler", UNITS.values(), ids=UNITS)
 def test_two_networks_in_one_unit(two: tuple[Path, str], compiler: tuple[str, ...]) -> None:
     folder, said = two
     (folder / "unity.c").write_text(caller("one", "two", include="c"))

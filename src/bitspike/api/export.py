@@ -30,7 +30,8 @@ def export(
 
     Args:
         source: a frozen network, its file, or a run, which is frozen.
-        to: a name of `bitspike.backends.exporters`. ``c``: NAME.c, NAME.h and main.c. ``onnx``: NAME.onnx.
+        to: a name of `bitspike.backends.exporters`. ``c``: NAME.c, NAME.h, NAME_simd.h and main.c.
+            ``onnx``: NAME.onnx.
         output: folder to write into.
         name: of the files, and of what they define.
         options: of the form, as ``cc``, the C compiler with its flags, whose linker says what flash and RAM the network

@@ -16,7 +16,7 @@ __all__ = ["export"]
 
 def export(
     file: Annotated[Path, typer.Argument(help="A file of `bitspike freeze`.")],
-    to: Annotated[str, typer.Option("--to", help="c: NAME.c, NAME.h and main.c. onnx: NAME.onnx.")],
+    to: Annotated[str, typer.Option("--to", help="c: NAME.c, NAME.h, NAME_simd.h and main.c. onnx: NAME.onnx.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder to write into.")],
     name: Annotated[str, typer.Option("--name", help="Name of the files, and of what they define.")] = "network",
     cc: CCompiler = None,

@@ -34,7 +34,7 @@ class C(Backend):
         return traced(net, checked(net, images), compiler(self.cc))
 
     def export(self, net: FrozenGraph, name: str) -> Export:
-        """``NAME.c``, ``NAME.h`` and ``main.c``.
+        """``NAME.c``, ``NAME.h``, ``NAME_simd.h`` and ``main.c``.
 
         Facts: ``flash_bytes_of_data`` and ``ram_bytes_of_data``, as the program counts them; where there is a compiler,
         ``cc``, ``flash_bytes_linked`` and ``ram_bytes_linked``, as its linker does.

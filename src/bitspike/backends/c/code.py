@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from math import prod
 
 from bitspike.backends.c.memory import CType
+from bitspike.backends.c.packing import LANES
 from bitspike.backends.c.plan import Plan
 from bitspike.backends.c.text import Text, comment, number
 from bitspike.backends.c.weights import Constants
@@ -19,7 +20,8 @@ __all__ = ["Code"]
 class Code:
     """Writes the functions, by the rows of the table, which are given this to write with.
 
-    ``c`` is the channel, ``p`` the place in its plane, ``t`` the step, in all that is written.
+    ``c`` is the channel, ``p`` the place in its plane, ``t`` the step, in all that is written. ``i`` is
+    the number of a place in its block, and ``first`` the first channel whose sums are there.
 
     Args:
         plan: what is stored.
@@ -46,12 +48,59 @@ class Code:
     # Loops
 
     @contextmanager
-    def channels(self, root: Node, made: Node | None = None) -> Iterator[None]:
-        """Over the channels of ``root``; what the way to ``made`` (``root`` itself) does once for each is written."""
-        with self.text.loop("c", self.plan.graph.edges[root.name].shape[0]):
-            for node in self.plan.chain(made or root):
-                self.plan.writers[node.name].prepare(self, node)
-            yield
+    def elements(self, root: Node, made: Node | None = None) -> Iterator[None]:
+        """Over the places of ``root`` and their channels: the elements ``(c, p)`` of ``made`` (``root`` itself).
+
+        What sums on the way to them is gathered and computed for a block of places at once.
+        """
+        made = made or root
+        channels, *sides = self.plan.graph.edges[root.name].shape
+        summed = self.plan.summed(made)
+        if not sides or not summed:
+            self.gathered(summed)
+            with self.places(root), self.block_of(summed, channels):
+                yield
+            return
+        count, block = prod(sides), self.plan.together(summed[0])
+        with self.text.block(f"for (int32_t place = 0; place < {count}; place += {block})"):
+            self.text.line(f"const int32_t many = {count} - place < {block} ? {count} - place : {block};")
+            with self.text.loop("i", "many"):
+                self.text.line(f"const int32_t row = (place + i) / {sides[-1]}, column = (place + i) % {sides[-1]};")
+                self.gathered(summed)
+            with self.block_of(summed, channels, "const int32_t p = place + i;"):
+                yield
+
+    def gathered(self, summed: Sequence[Node]) -> None:
+        """The windows of ``summed``, at ``row`` and ``column``, for place ``i`` of a block."""
+        for node in summed:
+            self.plan.writers[node.name].gather(self, node)
+
+    @contextmanager
+    def block_of(self, summed: Sequence[Node], channels: int, place: str = "") -> Iterator[None]:
+        """Over all channels, and before it over the block's places, of which ``place`` says where they are."""
+        if not summed:
+            with self.text.loop("i", "many") if place else nullcontext():
+                if place:
+                    self.text.line(place)
+                with self.text.loop("c", channels):
+                    yield
+            return
+        with self.text.block(f"for (int32_t first = 0; first < {channels}; first += {LANES})"):
+            for node in summed:
+                self.plan.writers[node.name].sum(self, node)
+            end = f"first + {LANES}"
+            if channels % LANES:
+                end = "last"
+                self.text.line(f"const int32_t last = {channels} - first < {LANES} ? {channels} : first + {LANES};")
+            over = f"for (int32_t c = first; c < {end}; c++)"
+            if not place:
+                with self.text.block(over):
+                    yield
+                return
+            with self.text.loop("i", "many"):
+                self.text.line(place)
+                with self.text.block(over):
+                    yield
 
     @contextmanager
     def places(self, root: Node) -> Iterator[None]:
@@ -92,10 +141,10 @@ class Code:
             return f"{self.plan.symbols[name]}[{self.index(name)}]"
         return self.local(self.plan.graph[name])
 
-    def store(self, root: Node, value: str) -> None:
-        """Writes the element of a root to memory."""
+    def store(self, root: Node, value: str, place: str = "p") -> None:
+        """Writes the element of a root at ``place`` to memory."""
         kind = self.plan.buffers[root.name].stored.type.name
-        self.text.line(f"{self.plan.symbols[root.name]}[{self.index(root.name)}] = ({kind})({value});")
+        self.text.line(f"{self.plan.symbols[root.name]}[{self.index(root.name, place)}] = ({kind})({value});")
 
     def narrowed(self, node: Node, value: str, kind: CType) -> str:
         """The value of ``node`` in a type that its range fits, as it may be computed in a wider one."""

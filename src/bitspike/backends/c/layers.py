@@ -9,23 +9,15 @@ from bitspike.backends.c.memory import CType, number_type
 from bitspike.backends.c.text import memory_order, number
 from bitspike.backends.c.writer import Writer
 from bitspike.ir import Input, MaxPool, Node, Readout, Release, Reshape, SpikingMaxPool, SumPool, SumTime
+from bitspike.ir.ranges import Range
 
 if TYPE_CHECKING:
     from bitspike.backends.c.code import Code
     from bitspike.backends.c.plan import Plan
 
-__all__ = [
-    "Answer",
-    "GrowthOfWindow",
-    "LargestOfWindow",
-    "OverTime",
-    "Pixels",
-    "Rearranged",
-    "SumOfWindow",
-    "Train",
-]
+__all__ = ["Answer", "GrowthOfWindow", "LargestOfWindow", "OverTime", "Pixels", "Rearranged", "SumOfWindow", "Train"]
 
-Pool = TypeVar("Pool", SumPool, MaxPool, SpikingMaxPool)
+Pool = TypeVar("Pool", SumPool, MaxPool)
 Total = TypeVar("Total", SumTime, Readout)
 
 
@@ -78,20 +70,13 @@ class _Window(Writer[Pool]):
     stored = True
     gathers = True
 
-    def start(self, plan: Plan, source: Node) -> str:
-        """What a window of the edge of ``source`` begins with."""
+    def start(self, x: Range) -> str:
+        """What a window begins with, where it reads values of that range."""
         raise NotImplementedError
 
-    def pour(self, code: Code, into: str, x: str) -> None:
-        """Writes what takes one value in."""
+    def pour(self, into: str, x: str) -> str:
+        """The line that takes one value in."""
         raise NotImplementedError
-
-    def element(self, code: Code, root: Pool) -> None:
-        """Writes what comes before the steps of one element of a window, where these are taken in a row."""
-
-    def sent(self, pooled: str) -> str:
-        """What a window sends at step ``t``, of what each of its steps was ``pooled`` to."""
-        return f"{pooled}[t]"
 
     def kind(self, plan: Plan, node: Pool) -> CType:
         return number_type(plan.net.ranges[node.name].including(*plan.net.ranges[node.inputs[0]]))
@@ -108,96 +93,110 @@ class _Window(Writer[Pool]):
 
     def _pool_memory(self, code: Code, root: Pool) -> None:
         (source,) = root.inputs
-        graph, kind, start = code.plan.graph, code.plan.kind(root), self.start(code.plan, code.plan.graph[source])
+        graph, kind, start = code.plan.graph, code.plan.kind(root), self.start(code.plan.net.ranges[source])
         channels, rows, columns = graph.edges[source].shape
-        with code.text.loop("t", graph.edges[root.name].T), code.places(root), code.text.loop("c", channels):
+        _, pool_rows, pool_columns = graph.edges[root.name].shape
+        with (
+            code.text.loop("t", graph.edges[root.name].T),
+            code.text.loop("row", pool_rows),
+            code.text.loop("column", pool_columns),
+            code.text.loop("c", channels),
+        ):
+            code.text.line(f"const int32_t p = row * {pool_columns} + column;")
             code.text.line(f"{kind.name} pooled = {start};")
             with code.text.window(root.kernel_size, root.stride, (1, 1), root.padding, (rows, columns)):
                 place = f"(t * {rows} + y) * {columns} + x"
                 x = f"{code.plan.symbols[source]}[({place}) * {channels} + c]"
-                self.pour(code, "pooled", x)
+                code.text.line(self.pour("pooled", x))
             code.store(root, "pooled")
 
     def _pool_spikes(self, code: Code, root: Pool, neurons: Node) -> None:
-        plan, kind, start = code.plan, code.plan.kind(root), self.start(code.plan, neurons)
-        edge, (_, pool_rows, pool_columns) = plan.graph.edges[neurons.name], plan.graph.edges[root.name].shape
+        """Into memory, which holds what has been pooled so far, a block of the window's places after the other."""
+        plan, kind, start = code.plan, code.plan.kind(root), self.start(code.plan.net.ranges[neurons.name])
+        edge, (channels, pool_rows, pool_columns) = plan.graph.edges[neurons.name], plan.graph.edges[root.name].shape
         _, rows, columns = edge.shape
-        with (
-            code.channels(root, neurons),
-            code.text.loop("pool_row", pool_rows),
-            code.text.loop("pool_column", pool_columns),
-        ):
-            code.text.line(f"{kind.name} pooled[{edge.T}];")
-            with code.text.loop("t", edge.T):
-                code.text.line(f"pooled[t] = {start};")
-            window = (root.kernel_size, root.stride, (1, 1), root.padding, (rows, columns))
-            with code.text.window(*window, at=("pool_row", "pool_column"), to=("row", "column")):
-                place = f"(row * {columns} + column)"
-                if plan.reads_in_place(neurons):
-                    code.text.line(f"const int32_t p = {place};")
-                self.element(code, root)
-                with code.element(neurons) as level:
-                    self.pour(code, "pooled[t]", code.narrowed(neurons, level, kind))
-                    code.see(neurons, level, place)
-            code.text.line(f"const int32_t p = pool_row * {pool_columns} + pool_column;")
-            with code.text.loop("t", edge.T):
-                code.store(root, self.sent("pooled"))
+        summed, window = plan.summed(neurons), prod(root.kernel_size)
+        taps, into = pool_rows * pool_columns * window, plan.symbols[root.name]
+        block = plan.together(summed[0]) if summed else window
+        with code.text.loop("i", plan.graph.edges[root.name].size * edge.T):
+            code.text.line(f"{into}[i] = {start};")
+        with code.text.block(f"for (int32_t tap = 0; tap < {taps}; tap += {block})"):
+            code.text.line(f"int32_t many = 0, places[{block}] = {{0}}, pools[{block}] = {{0}};")
+            with code.text.block(f"for (int32_t k = tap; k < {taps} && k < tap + {block}; k++)"):
+                across = root.kernel_size[1]
+                down = f"{root.stride[0]} + k % {window} / {across} - {root.padding[0]}"
+                right = f"{root.stride[1]} + k % {window} % {across} - {root.padding[1]}"
+                code.text.line(f"const int32_t i = many, pool = k / {window};")
+                code.text.line(f"const int32_t row = pool / {pool_columns} * {down};")
+                code.text.line(f"const int32_t column = pool % {pool_columns} * {right};")
+                if any(root.padding):
+                    code.text.line(f"if (row < 0 || row >= {rows} || column < 0 || column >= {columns})")
+                    code.text.line("    continue;")
+                code.gathered(summed)
+                code.text.line(f"places[i] = row * {columns} + column;")
+                code.text.line("pools[i] = pool;")
+                code.text.line("many++;")
+            place = "const int32_t p = places[i], pool = pools[i];"
+            place += "" if plan.reads_in_place(neurons) else " (void)p; /* for a trace */"
+            with code.block_of(summed, channels, place), code.element(neurons) as level:
+                stored = plan.buffers[root.name].stored.type.name
+                code.text.line(f"{stored} *const to = {into} + {code.index(root.name, 'pool')};")
+                code.text.line(f"{kind.name} pooled = *to;")
+                code.text.line(self.pour("pooled", code.narrowed(neurons, level, kind)))
+                code.text.line(f"*to = ({stored})pooled;")
+                code.see(neurons, level, "p")
 
 
 class SumOfWindow(_Window[SumPool]):
     """The sum of each window."""
 
-    def start(self, plan: Plan, source: Node) -> str:
+    def start(self, x: Range) -> str:
         return "0"
 
-    def pour(self, code: Code, into: str, x: str) -> None:
-        code.text.line(f"{into} += {x};")
+    def pour(self, into: str, x: str) -> str:
+        return f"{into} += {x};"
 
 
 class LargestOfWindow(_Window[MaxPool]):
     """The largest of each window."""
 
-    def start(self, plan: Plan, source: Node) -> str:
-        return number(plan.net.ranges[source.name].lo)
+    def start(self, x: Range) -> str:
+        return number(x.lo)
 
-    def pour(self, code: Code, into: str, x: str) -> None:
-        code.text.line(f"{into} = {x} > {into} ? {x} : {into};")
+    def pour(self, into: str, x: str) -> str:
+        return f"{into} = {x} > {into} ? {x} : {into};"
 
 
-class GrowthOfWindow(_Window[SpikingMaxPool]):
+class GrowthOfWindow(Writer[SpikingMaxPool]):
     """What the largest sum of each window has grown by. An element's steps are taken in a row: one sum is kept."""
 
-    def start(self, plan: Plan, source: Node) -> str:
-        return number(plan.net.totals[source.name].lo)
+    stored = True
+    gathers = True
 
     def kind(self, plan: Plan, node: SpikingMaxPool) -> CType:
         return number_type(plan.net.totals[node.inputs[0]].including(*plan.net.ranges[node.inputs[0]]))
 
-    def element(self, code: Code, root: SpikingMaxPool) -> None:
-        code.text.line(f"{code.plan.kind(root).name} so_far = 0;")
-
-    def pour(self, code: Code, into: str, x: str) -> None:
-        code.text.line(f"so_far += {x};")
-        code.text.line(f"{into} = so_far > {into} ? so_far : {into};")
-
-    def sent(self, pooled: str) -> str:
-        return f"t > 0 ? {pooled}[t] - {pooled}[t - 1] : {pooled}[t]"
-
-    def _pool_memory(self, code: Code, root: SpikingMaxPool) -> None:
+    def layer(self, code: Code, root: SpikingMaxPool) -> None:
         (source,) = root.inputs
         edge, kind = code.plan.graph.edges[source], code.plan.kind(root)
-        channels, rows, columns = edge.shape
-        with code.places(root), code.text.loop("c", channels):
+        (channels, rows, columns), (_, pool_rows, pool_columns) = edge.shape, code.plan.graph.edges[root.name].shape
+        with (
+            code.text.loop("row", pool_rows),
+            code.text.loop("column", pool_columns),
+            code.text.loop("c", channels),
+        ):
+            code.text.line(f"const int32_t p = row * {pool_columns} + column;")
             code.text.line(f"{kind.name} pooled[{edge.T}];")
             with code.text.loop("t", edge.T):
-                code.text.line(f"pooled[t] = {self.start(code.plan, code.plan.graph[source])};")
+                code.text.line(f"pooled[t] = {number(code.plan.net.totals[source].lo)};")
             with code.text.window(root.kernel_size, root.stride, (1, 1), root.padding, (rows, columns)):
-                self.element(code, root)
+                code.text.line(f"{kind.name} so_far = 0;")
                 with code.text.loop("t", edge.T):
-                    x = f"{code.plan.symbols[source]}[((t * {rows} + y) * {columns} + x) * {channels} + c]"
-                    self.pour(code, "pooled[t]", x)
+                    place = f"((t * {rows} + y) * {columns} + x) * {channels} + c"
+                    code.text.line(f"so_far += {code.plan.symbols[source]}[{place}];")
+                    code.text.line("pooled[t] = so_far > pooled[t] ? so_far : pooled[t];")
             with code.text.loop("t", edge.T):
-                code.store(root, self.sent("pooled"))
+                code.store(root, "t > 0 ? pooled[t] - pooled[t - 1] : pooled[t]")
 
 
 class _Sum(Writer[Total]):
@@ -220,7 +219,7 @@ class OverTime(_Sum[SumTime]):
 
     def layer(self, code: Code, root: SumTime) -> None:
         made = code.plan.poured.get(root.name, root)
-        with code.channels(root, made), code.places(root):
+        with code.elements(root, made):
             kind = code.plan.kind(root)
             code.text.line(f"{kind.name} total = 0;")
             with code.element(made) as step:
@@ -240,7 +239,7 @@ class Answer(_Sum[Readout]):
         return f"{network}_logit *logits"
 
     def layer(self, code: Code, root: Readout) -> None:
-        with code.channels(root), code.places(root):
+        with code.elements(root):
             code.text.line(f"{code.plan.name}_logit sum = 0;")
             with code.element(root) as step:
                 code.text.line(f"sum += {step};")

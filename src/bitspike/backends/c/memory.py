@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from bitspike.ir.ranges import Range
 
-__all__ = ["Buffer", "Stored", "arena_sizes", "element_type", "number_type", "place"]
+__all__ = ["ROW", "WORD", "Buffer", "CType", "Stored", "arena_sizes", "element_type", "number_type", "place"]
 
 
 class CType(NamedTuple):
@@ -30,6 +30,10 @@ def _unsigned(bits: int) -> CType:
 
 _SMALL = (_signed(8), _unsigned(8), _signed(16), _unsigned(16))
 _NUMBERS = (_signed(32), _signed(64))
+WORD = _unsigned(32)
+"""A piece of a bit plane."""
+ROW = _signed(16)
+"""A weight that is unpacked; vectors multiply and add pairs of these."""
 
 
 def element_type(held: Range) -> CType:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import prod
 from typing import Any
 
-from bitspike.backends.c.memory import Buffer, CType, Stored, element_type, place
+from bitspike.backends.c.memory import Buffer, CType, Stored, arena_sizes, element_type, place
 from bitspike.backends.c.table import WRITERS
 from bitspike.backends.c.text import symbol
 from bitspike.backends.c.writer import Writer
@@ -13,6 +14,11 @@ from bitspike.backends.protocol import writer_of
 from bitspike.ir import FrozenGraph, Node
 
 __all__ = ["Plan", "Seen"]
+
+LARGEST_BLOCK = 16
+"""Places; with more, what a chunk of weights is multiplied with leaves the nearest cache."""
+SHORTEST_CHUNK, LONGEST_CHUNK = 16, 576
+"""Taps; each takes the bytes of a row for four channels."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +45,8 @@ class Plan:
         roots: the stored edges' ops, in order; each has a function.
         order: place of each root among them.
         buffers: where each stored edge lies.
-        slots: of each op that unpacks weights, which of its layer's rows it has.
+        slots: of each op that sums, which of its layer's arrays it has.
+        chunk: taps whose weights are unpacked together.
 
     Raises:
         UserError: an op that no row of the table is for.
@@ -56,10 +63,15 @@ class Plan:
         self.order = {root.name: index for index, root in enumerate(self.roots)}
         in_memory = [root for root in self.roots if not self.writers[root.name].answers]
         self.buffers: dict[str, Buffer] = place([self._stored(root) for root in in_memory])
+        edges = sum(kind.bytes * count for kind, count in arena_sizes(self.buffers).items())
+        self._spare = max(edges // 8, edges // 4 - 512)
+        self.chunk = max(SHORTEST_CHUNK, min(LONGEST_CHUNK, self._spare // 16 // 32 * 32))
         self.slots: dict[str, int] = {}
+        self._blocks: dict[str, int] = {}
         for root in self.roots:
-            unpacked = [node.name for node in self.chain(root) if self.writers[node.name].unpacks]
-            self.slots |= {name: slot for slot, name in enumerate(unpacked)}
+            summed = self.summed(root)
+            self.slots |= {node.name: slot for slot, node in enumerate(summed)}
+            self._blocks |= dict.fromkeys((node.name for node in summed), self._block(root))
 
     def kind(self, node: Node) -> CType:
         """A type for the op's result and for everything on the way to it."""
@@ -72,6 +84,15 @@ class Plan:
             if node.name in found:
                 found |= {name for name in node.inputs if name not in self.order}
         return [node for node in self.graph.nodes if node.name in found]
+
+    def summed(self, root: Node) -> list[Node]:
+        """What on the way to ``root`` is computed for a block of places at once."""
+        return [node for node in self.chain(root) if self.writers[node.name].sums]
+
+    def together(self, node: Node) -> int:
+        """Places of a block: what these want to be computed in is a quarter of what edges take, an eighth if
+        that is little, unless a single one wants more."""
+        return self._blocks[node.name]
 
     def reads_in_place(self, root: Node) -> bool:
         """Whether the way to ``root`` reads elements at its own place, as a shortcut does."""
@@ -90,6 +111,12 @@ class Plan:
     def _seen(self, node: Node, symbol: str) -> Seen:
         edge = self.graph.edges[node.name]
         return Seen(node.name, symbol, element_type(self.net.ranges[node.name]), edge.size * edge.T)
+
+    def _block(self, root: Node) -> int:
+        summed = self.summed(root)
+        wanted = sum(self.writers[node.name].place_bytes(self, node) for node in summed)
+        _, *sides = self.graph.edges[summed[0].name].shape if summed else (0,)
+        return max(1, min(LARGEST_BLOCK, self._spare // max(1, wanted), prod(sides)))
 
     def _poured_into(self, node: Node) -> Node | None:
         """The only reader of neurons, where that takes every level once."""

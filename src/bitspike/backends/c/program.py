@@ -17,7 +17,6 @@ from bitspike.backends.c.code import Code
 from bitspike.backends.c.memory import CType, arena_sizes, number_type
 from bitspike.backends.c.plan import Plan, Seen
 from bitspike.backends.c.text import comment, short
-from bitspike.backends.c.weights import row_name
 from bitspike.errors import UserError
 from bitspike.ir import FrozenGraph
 
@@ -38,9 +37,10 @@ class Program:
     """A network in C.
 
     Attributes:
-        files: text by file name: ``NAME.c``, ``NAME.h``, and ``main.c``, which is of this network alone.
+        files: text by file name: ``NAME.c``, ``NAME.h``, ``NAME_simd.h``, and ``main.c``, which runs this
+            network alone.
         seen: edges that a trace shows, in that order.
-        flash_bytes: weights and constants. ram_bytes: arenas and unpacked rows. Neither counts code or stack.
+        flash_bytes: weights and constants. ram_bytes: arenas and what layers compute in. Neither counts code or stack.
     """
 
     name: str
@@ -67,9 +67,10 @@ def to_c(net: FrozenGraph, name: str = "network") -> Program:
     plan = Plan(net, name)
     code = Code(plan)
     arenas = {_arena(name, kind): (kind, count) for kind, count in arena_sizes(plan.buffers).items()}
-    rows = {row_name(name, kind, slot): (kind, count) for (kind, slot), count in code.constants.rows.items()}
-    ram = sum(kind.bytes * count for kind, count in (*arenas.values(), *rows.values()))
-    texts = {f"{name}.c": _source(code, {**arenas, **rows}), f"{name}.h": _header(net, name)}
+    scratch = code.constants.scratch
+    ram = sum(kind.bytes * count for kind, count in (*arenas.values(), *scratch.values()))
+    texts = {f"{name}.c": _source(code, {**arenas, **scratch}), f"{name}.h": _header(net, name)}
+    texts[f"{name}_simd.h"] = _resource("simd.h").replace("NETWORK", name.upper()).replace("network", name)
     texts["main.c"] = _resource("main.c").replace("NETWORK", name.upper()).replace("network", name)
     seen = tuple(edge for root in plan.roots for edge in plan.seen(root))
     return Program(name, texts, seen, code.constants.flash, ram)
@@ -80,10 +81,15 @@ def _source(code: Code, memory: dict[str, tuple[CType, int]]) -> str:
     parts = [
         [f'/* The network "{comment(plan.graph.name)}", made by bitspike. {plan.name}.h says how to run it. */'],
         [f'#include "{plan.name}.h"'],
+        [
+            f"#if !defined({plan.name.upper()}_PORTABLE) && (defined(__AVX2__) || defined(__ARM_NEON))",
+            f'#include "{plan.name}_simd.h"',
+            "#endif",
+        ],
         [_resource("kernels.h").rstrip()],
         list(code.constants.kernels),
         code.constants.lines,
-        ["/* Edges, [T][H][W][C] each; they take turns in the arenas. Rows are weights of one output channel. */"],
+        ["/* Edges, [T][H][W][C] each; they take turns in the arenas. The rest is what layers compute in. */"],
         [f"static {kind.name} {array}[{count}];" for array, (kind, count) in memory.items()],
         [
             f"static {buffer.stored.type.name} *const {plan.symbols[name]} ="
@@ -95,7 +101,8 @@ def _source(code: Code, memory: dict[str, tuple[CType, int]]) -> str:
         _run(plan),
     ]
     text = "\n\n".join("\n".join(part) for part in parts if part)
-    macros = dict.fromkeys(re.findall(r"^#define (\w+)", text, re.MULTILINE))
+    defined = re.findall(r"^#define (BITSPIKE_\w+)", text + _resource("simd.h"), re.MULTILINE)
+    macros = dict.fromkeys(defined)
     undone = [f"#undef {macro}" for macro in macros]  # what else is in the unit may have its own, of another version
     return "\n".join([text, "", *undone, ""])
 

@@ -16,7 +16,7 @@ from bitspike.backends.c.layers import (
     SumOfWindow,
     Train,
 )
-from bitspike.backends.c.weights import Convolution, Product
+from bitspike.backends.c.synapses import Convolution, Product
 from bitspike.backends.c.writer import Writer
 from bitspike.registry import Registry
 

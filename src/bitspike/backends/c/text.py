@@ -32,8 +32,17 @@ class Text:
         self.depth -= 1
         self.line("}")
 
-    def loop(self, index: str, count: int):  # type: ignore[no-untyped-def]
+    def loop(self, index: str, count: int | str):  # type: ignore[no-untyped-def]
         return self.block(f"for (int32_t {index} = 0; {index} < {count}; {index}++)")
+
+    @contextmanager
+    def steps(self, count: int) -> Iterator[None]:
+        """Over the steps; nothing where there is one."""
+        if count == 1:
+            yield
+            return
+        with self.loop("t", count):
+            yield
 
     @contextmanager
     def window(

@@ -29,7 +29,7 @@ class Writer(Generic[Op]):
         gathers: it reads its input at places other than its own, so the input must be in memory.
         pours: it sends one level after the other, which its only reader may take as they come (`takes`).
         answers: it writes to what the caller gave, and its edge needs no memory.
-        unpacks: it reads a row of weights that is unpacked for each channel.
+        sums: it is computed for a block of places at once, before what follows it is computed for each.
         argument: what its function is given by the program's.
     """
 
@@ -37,7 +37,7 @@ class Writer(Generic[Op]):
     gathers: ClassVar[bool] = False
     pours: ClassVar[bool] = False
     answers: ClassVar[bool] = False
-    unpacks: ClassVar[bool] = False
+    sums: ClassVar[bool] = False
     argument: ClassVar[str] = ""
 
     # What it needs
@@ -54,10 +54,19 @@ class Writer(Generic[Op]):
         """Steps that it is computed over, as a root."""
         return plan.graph.edges[node.name].T
 
-    # One element
+    def place_bytes(self, plan: Plan, node: Op) -> int:
+        """Bytes that it computes in for each place of a block."""
+        return 0
 
-    def prepare(self, code: Code, node: Op) -> None:
-        """Writes what is done once for a channel."""
+    # A block of places
+
+    def gather(self, code: Code, node: Op) -> None:
+        """Writes, of one that sums, what collects the window of place ``i`` of the block, at ``row`` and ``column``."""
+
+    def sum(self, code: Code, node: Op) -> None:
+        """Writes, of one that sums, what makes the sums of a block for the channels from ``first`` on."""
+
+    # One element
 
     def begin(self, code: Code, node: Op) -> None:
         """Writes, of a root, what comes before the steps of an element."""
@@ -86,7 +95,7 @@ class Writer(Generic[Op]):
 
     def layer(self, code: Code, root: Op) -> None:
         """Writes, of a root, the body of its function."""
-        with code.channels(root), code.places(root), code.element(root) as made:
+        with code.elements(root), code.element(root) as made:
             code.store(root, made)
 
 

@@ -1,0 +1,246 @@
+/* Vectors for "network", by the compiler's own names: AVX2, AVX-512 (VNNI, VPOPCNTDQ) and NEON. The same integers as
+ * the C of network.c, which includes this where the compiler may use them, but not with -DNETWORK_PORTABLE.
+ */
+#ifndef NETWORK_SIMD_H
+#define NETWORK_SIMD_H
+
+#define BITSPIKE_ROW int8_t
+
+#if defined(__AVX2__)
+#include <immintrin.h>
+
+/* Adds the sums of four vectors of 32-bit integers to four sums. */
+static inline void network_add_4(__m256i a, __m256i b, __m256i c, __m256i d, int32_t *sums)
+{
+    const __m256i pairs = _mm256_hadd_epi32(_mm256_hadd_epi32(a, b), _mm256_hadd_epi32(c, d));
+    const __m128i all = _mm_add_epi32(_mm256_castsi256_si128(pairs), _mm256_extracti128_si256(pairs, 1));
+    __m128i *const into = (__m128i *)(void *)sums;
+    _mm_storeu_si128(into, _mm_add_epi32(_mm_loadu_si128(into), all));
+}
+
+static inline __m256i network_32_bytes(const void *from)
+{
+    return _mm256_loadu_si256((const __m256i *)from);
+}
+
+/* Eight bytes as eight 16-bit integers. */
+static inline __m128i network_8_bytes(const void *from, int negative)
+{
+    const __m128i bytes = _mm_loadl_epi64((const __m128i *)from);
+    return negative ? _mm_cvtepi8_epi16(bytes) : _mm_cvtepu8_epi16(bytes);
+}
+
+/* 32 levels at a time: the bit that counts is moved to the top of its byte, and the tops are read. */
+#define BITSPIKE_PACK(NAME, EIGHT, X, LO, PLANES)                                                                     \
+    static void NAME(const X *x, int32_t count, uint32_t *planes)                                                     \
+    {                                                                                                                 \
+        const int32_t words = (count + 31) / 32;                                                                      \
+        for (int32_t k = 0; k < words; k++) {                                                                         \
+            __m256i codes;                                                                                            \
+            if (32 * k + 32 <= count) {                                                                               \
+                codes = _mm256_sub_epi8(network_32_bytes(x + 32 * k), _mm256_set1_epi8(LO));                          \
+            } else {                                                                                                  \
+                uint64_t rest[4] = {0};                                                                               \
+                for (int32_t i = 32 * k; i < count; i += 8)                                                           \
+                    rest[i % 32 / 8] = EIGHT(x + i, count - i < 8 ? count - i : 8);                                   \
+                codes = network_32_bytes(rest);                                                                       \
+            }                                                                                                         \
+            for (int b = 0; b < PLANES; b++)                                                                          \
+                planes[b * words + k] = (uint32_t)_mm256_movemask_epi8(_mm256_slli_epi16(codes, 7 - b));              \
+        }                                                                                                             \
+    }
+
+#if defined(__AVX512F__) && defined(__AVX512VPOPCNTDQ__)
+#define BITSPIKE_COUNT_16(NAME, WIDTH)                                                                                \
+    static void NAME(const uint32_t *weights, const uint32_t *plane, int32_t words, uint32_t *ones)                   \
+    {                                                                                                                 \
+        __m512i total = _mm512_setzero_si512();                                                                       \
+        for (int32_t k = 0; k < words; k++, weights += 16 * WIDTH) {                                                  \
+            const __m512i x = _mm512_set1_epi32((int32_t)plane[k]);                                                   \
+            const __m512i there = WIDTH == 1 ? x : _mm512_and_si512(x, _mm512_loadu_si512(weights));                  \
+            const __m512i below = _mm512_loadu_si512(weights + 16 * (WIDTH - 1));                                     \
+            total = _mm512_add_epi32(total, _mm512_popcnt_epi32(_mm512_xor_si512(there, below)));                     \
+        }                                                                                                             \
+        _mm512_storeu_si512(ones, total);                                                                             \
+    }
+#else
+/* Ones of each half of a byte by a table. */
+static inline __m256i network_ones(__m256i bytes)
+{
+    const __m256i table = _mm256_broadcastsi128_si256(_mm_set_epi8(4, 3, 3, 2, 3, 2, 2, 1, 3, 2, 2, 1, 2, 1, 1, 0));
+    const __m256i half = _mm256_set1_epi8(15);
+    const __m256i low = _mm256_shuffle_epi8(table, _mm256_and_si256(bytes, half));
+    const __m256i high = _mm256_and_si256(_mm256_srli_epi16(bytes, 4), half);
+    return _mm256_add_epi8(low, _mm256_shuffle_epi8(table, high));
+}
+
+/* Four bytes added up to 32 bits, and to what is there. */
+static inline void network_add_bytes(__m256i bytes, uint32_t *ones)
+{
+    const __m256i twos = _mm256_maddubs_epi16(bytes, _mm256_set1_epi8(1));
+    const __m256i fours = _mm256_madd_epi16(twos, _mm256_set1_epi16(1));
+    _mm256_storeu_si256((__m256i *)(void *)ones, _mm256_add_epi32(network_32_bytes(ones), fours));
+}
+
+#define BITSPIKE_COUNT_16(NAME, WIDTH)                                                                                \
+    static void NAME(const uint32_t *weights, const uint32_t *plane, int32_t words, uint32_t *ones)                   \
+    {                                                                                                                 \
+        for (int l = 0; l < 16; l++)                                                                                  \
+            ones[l] = 0;                                                                                              \
+        for (int32_t k = 0; k < words;) {                                                                             \
+            const int32_t end = words - k < 31 ? words : k + 31; /* 31 bytes of 8 are below 256 */                    \
+            __m256i bytes0 = _mm256_setzero_si256(), bytes1 = bytes0;                                                 \
+            for (; k < end; k++, weights += 16 * WIDTH) {                                                             \
+                const uint32_t *const below = weights + 16 * (WIDTH - 1);                                             \
+                const __m256i x = _mm256_set1_epi32((int32_t)plane[k]);                                               \
+                const __m256i there0 = WIDTH == 1 ? x : _mm256_and_si256(x, network_32_bytes(weights));               \
+                const __m256i there1 = WIDTH == 1 ? x : _mm256_and_si256(x, network_32_bytes(weights + 8));           \
+                const __m256i m0 = _mm256_xor_si256(there0, network_32_bytes(below));                                 \
+                const __m256i m1 = _mm256_xor_si256(there1, network_32_bytes(below + 8));                             \
+                bytes0 = _mm256_add_epi8(bytes0, network_ones(m0));                                                   \
+                bytes1 = _mm256_add_epi8(bytes1, network_ones(m1));                                                   \
+            }                                                                                                         \
+            network_add_bytes(bytes0, ones);                                                                          \
+            network_add_bytes(bytes1, ones + 8);                                                                      \
+        }                                                                                                             \
+    }
+#endif
+
+#if defined(__AVX512BW__) && defined(__AVX512VNNI__)
+static inline __m256i network_halves(__m512i x)
+{
+    return _mm256_add_epi32(_mm512_castsi512_si256(x), _mm512_extracti64x4_epi64(x, 1));
+}
+
+/* Levels that may be below 0 are raised by 128, and 128 times the weights is taken off. */
+#define BITSPIKE_DOT_4_OF_BYTES(NAME, X, NEGATIVE, SMALL)                                                             \
+    static void NAME(const int8_t *rows, const X *x, int32_t count, int32_t *sums)                                    \
+    {                                                                                                                 \
+        const __m512i top = _mm512_set1_epi8(-128);                                                                   \
+        __m512i sum0 = _mm512_setzero_si512(), sum1 = sum0, sum2 = sum0, sum3 = sum0;                                 \
+        __m512i raise0 = sum0, raise1 = sum0, raise2 = sum0, raise3 = sum0;                                           \
+        for (int32_t i = 0; i < count; i += 64) {                                                                     \
+            const __mmask64 there = count - i < 64 ? (UINT64_C(1) << (count - i)) - 1 : ~UINT64_C(0);                 \
+            const __m512i row0 = _mm512_maskz_loadu_epi8(there, rows + i);                                            \
+            const __m512i row1 = _mm512_maskz_loadu_epi8(there, rows + count + i);                                    \
+            const __m512i row2 = _mm512_maskz_loadu_epi8(there, rows + 2 * count + i);                                \
+            const __m512i row3 = _mm512_maskz_loadu_epi8(there, rows + 3 * count + i);                                \
+            const __m512i bytes = _mm512_maskz_loadu_epi8(there, x + i);                                              \
+            const __m512i levels = NEGATIVE ? _mm512_xor_si512(bytes, top) : bytes;                                   \
+            sum0 = _mm512_dpbusd_epi32(sum0, levels, row0);                                                           \
+            sum1 = _mm512_dpbusd_epi32(sum1, levels, row1);                                                           \
+            sum2 = _mm512_dpbusd_epi32(sum2, levels, row2);                                                           \
+            sum3 = _mm512_dpbusd_epi32(sum3, levels, row3);                                                           \
+            if (NEGATIVE) {                                                                                           \
+                raise0 = _mm512_dpbusd_epi32(raise0, top, row0);                                                      \
+                raise1 = _mm512_dpbusd_epi32(raise1, top, row1);                                                      \
+                raise2 = _mm512_dpbusd_epi32(raise2, top, row2);                                                      \
+                raise3 = _mm512_dpbusd_epi32(raise3, top, row3);                                                      \
+            }                                                                                                         \
+        }                                                                                                             \
+        network_add_4(network_halves(_mm512_sub_epi32(sum0, raise0)), network_halves(_mm512_sub_epi32(sum1, raise1)), \
+                      network_halves(_mm512_sub_epi32(sum2, raise2)), network_halves(_mm512_sub_epi32(sum3, raise3)), \
+                      sums);                                                                                          \
+    }
+#else
+static inline __m256i network_add_32(__m256i sum, __m256i levels, const int8_t *row)
+{
+    const __m256i twos = _mm256_maddubs_epi16(levels, network_32_bytes(row));
+    return _mm256_add_epi32(sum, _mm256_madd_epi16(twos, _mm256_set1_epi16(1)));
+}
+
+static inline __m256i network_add_8(__m256i sum, __m128i levels, const int8_t *row)
+{
+    const __m128i products = _mm_madd_epi16(levels, network_8_bytes(row, 1));
+    return _mm256_add_epi32(sum, _mm256_zextsi128_si256(products));
+}
+
+/* Products of bytes where two of them fit into 16 bits and no level is below 0, else of 16 bits. */
+#define BITSPIKE_DOT_4_OF_BYTES(NAME, X, NEGATIVE, SMALL)                                                             \
+    static void NAME(const int8_t *rows, const X *x, int32_t count, int32_t *sums)                                    \
+    {                                                                                                                 \
+        const int8_t *const row1 = rows + count, *const row2 = row1 + count, *const row3 = row2 + count;              \
+        __m256i sum0 = _mm256_setzero_si256(), sum1 = sum0, sum2 = sum0, sum3 = sum0;                                 \
+        int32_t i = 0;                                                                                                \
+        for (; SMALL && i + 32 <= count; i += 32) {                                                                   \
+            const __m256i levels = network_32_bytes(x + i);                                                           \
+            sum0 = network_add_32(sum0, levels, rows + i);                                                            \
+            sum1 = network_add_32(sum1, levels, row1 + i);                                                            \
+            sum2 = network_add_32(sum2, levels, row2 + i);                                                            \
+            sum3 = network_add_32(sum3, levels, row3 + i);                                                            \
+        }                                                                                                             \
+        for (; i + 8 <= count; i += 8) {                                                                              \
+            const __m128i levels = network_8_bytes(x + i, NEGATIVE);                                                  \
+            sum0 = network_add_8(sum0, levels, rows + i);                                                             \
+            sum1 = network_add_8(sum1, levels, row1 + i);                                                             \
+            sum2 = network_add_8(sum2, levels, row2 + i);                                                             \
+            sum3 = network_add_8(sum3, levels, row3 + i);                                                             \
+        }                                                                                                             \
+        network_add_4(sum0, sum1, sum2, sum3, sums);                                                                  \
+        for (; i < count; i++) {                                                                                      \
+            sums[0] += (int32_t)rows[i] * (int32_t)x[i];                                                              \
+            sums[1] += (int32_t)row1[i] * (int32_t)x[i];                                                              \
+            sums[2] += (int32_t)row2[i] * (int32_t)x[i];                                                              \
+            sums[3] += (int32_t)row3[i] * (int32_t)x[i];                                                              \
+        }                                                                                                             \
+    }
+#endif
+
+#elif defined(__ARM_NEON)
+#include <arm_neon.h>
+
+#define BITSPIKE_COUNT_16(NAME, WIDTH)                                                                                \
+    static void NAME(const uint32_t *weights, const uint32_t *plane, int32_t words, uint32_t *ones)                   \
+    {                                                                                                                 \
+        for (int l = 0; l < 16; l++)                                                                                  \
+            ones[l] = 0;                                                                                              \
+        for (int32_t k = 0; k < words;) {                                                                             \
+            const int32_t end = words - k < 31 ? words : k + 31; /* 31 bytes of 8 are below 256 */                    \
+            uint8x16_t bytes[4];                                                                                      \
+            for (int v = 0; v < 4; v++)                                                                               \
+                bytes[v] = vdupq_n_u8(0);                                                                             \
+            for (; k < end; k++, weights += 16 * WIDTH) {                                                             \
+                const uint32x4_t x = vdupq_n_u32(plane[k]);                                                           \
+                for (int v = 0; v < 4; v++) {                                                                         \
+                    const uint32x4_t there = WIDTH == 1 ? x : vandq_u32(x, vld1q_u32(weights + 4 * v));               \
+                    const uint32x4_t m = veorq_u32(there, vld1q_u32(weights + 16 * (WIDTH - 1) + 4 * v));             \
+                    bytes[v] = vaddq_u8(bytes[v], vcntq_u8(vreinterpretq_u8_u32(m)));                                 \
+                }                                                                                                     \
+            }                                                                                                         \
+            for (int v = 0; v < 4; v++)                                                                               \
+                vst1q_u32(ones + 4 * v, vpadalq_u16(vld1q_u32(ones + 4 * v), vpaddlq_u8(bytes[v])));                  \
+        }                                                                                                             \
+    }
+
+static inline int32_t network_add_up(int32x4_t x)
+{
+    const int64x2_t pairs = vpaddlq_s32(x);
+    return (int32_t)(vgetq_lane_s64(pairs, 0) + vgetq_lane_s64(pairs, 1));
+}
+
+#define BITSPIKE_DOT_4_OF_BYTES(NAME, X, NEGATIVE, SMALL)                                                             \
+    static void NAME(const int8_t *rows, const X *x, int32_t count, int32_t *sums)                                    \
+    {                                                                                                                 \
+        int32x4_t sum[4];                                                                                             \
+        int32_t i = 0;                                                                                                \
+        for (int r = 0; r < 4; r++)                                                                                   \
+            sum[r] = vdupq_n_s32(0);                                                                                  \
+        for (; i + 8 <= count; i += 8) {                                                                              \
+            const uint8x8_t bytes = vld1_u8((const uint8_t *)(const void *)(x + i));                                  \
+            const int16x8_t positive = vreinterpretq_s16_u16(vmovl_u8(bytes));                                        \
+            const int16x8_t levels = NEGATIVE ? vmovl_s8(vreinterpret_s8_u8(bytes)) : positive;                       \
+            for (int r = 0; r < 4; r++) {                                                                             \
+                const int16x8_t row = vmovl_s8(vld1_s8(rows + r * count + i));                                        \
+                sum[r] = vmlal_s16(sum[r], vget_low_s16(levels), vget_low_s16(row));                                  \
+                sum[r] = vmlal_s16(sum[r], vget_high_s16(levels), vget_high_s16(row));                                \
+            }                                                                                                         \
+        }                                                                                                             \
+        for (int r = 0; r < 4; r++)                                                                                   \
+            sums[r] += network_add_up(sum[r]);                                                                        \
+        for (; i < count; i++)                                                                                        \
+            for (int r = 0; r < 4; r++)                                                                               \
+                sums[r] += (int32_t)rows[r * count + i] * (int32_t)x[i];                                              \
+    }
+#endif
+
+#endif

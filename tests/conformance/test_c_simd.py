@@ -1,0 +1,119 @@
+"""The SIMD header beside an exported network: the oracle's integers by each instruction set.
+
+NEON runs in an emulator, where there is one.
+"""
+
+from __future__ import annotations
+
+import platform
+import shutil
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+from random_graphs import FAMILIES, differences, family, images, random_graph
+
+from bitspike.backends import c, oracle
+from bitspike.backends.c import build
+from bitspike.ir import Dynamics, Edge, Fire, FrozenGraph, Graph, Input, Linear, Readout, Reshape
+
+AVX512 = ("avx512f", "avx512bw", "avx512vl", "avx512_vnni", "avx512_vpopcntdq")
+SETS = {
+    "avx2": (("avx2",), ("gcc", "-O2", "-mavx2")),
+    "avx2 sanitized": (
+        ("avx2",),
+        ("gcc", "-O1", "-mavx2", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"),
+    ),
+    "avx512": (AVX512, ("gcc", "-O2", "-mavx2", *(f"-m{name.replace('_', '')}" for name in AVX512))),
+    "portable": (("avx2",), ("gcc", "-O3", "-mavx2", "-DNETWORK_PORTABLE")),
+    "neon": ((), ("aarch64-linux-gnu-gcc", "-O2", "-static")),
+}
+BITS = ("long", "1/1/2", "2/2/1", "2/4/2", "3/2/1", "4/4/1", "8/8/1")
+WIDE = (20, 32, 48)
+"""Channels: whole blocks of 16, and one that is left over."""
+
+
+def command(name: str) -> tuple[list[str], list[str]]:
+    """The compiler with its flags, and what runs its programs here."""
+    wanted, cc = SETS[name]
+    info = Path("/proc/cpuinfo")
+    has = set(info.read_text().split()) if info.exists() else set()
+    emulator = next(filter(shutil.which, ("qemu-aarch64", "qemu-aarch64-static")), None)
+    if not shutil.which(cc[0]) or not has.issuperset(wanted):
+        pytest.skip(f"no {cc[0]} or no {name}")
+    if name != "neon" or platform.machine() == "aarch64":
+        return list(cc), []
+    if emulator is None:
+        pytest.skip("no qemu-aarch64")
+    return list(cc), [emulator]
+
+
+@cache
+def wide(bits: str) -> FrozenGraph:
+    if bits == "long":
+        return long()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(FAMILIES, "convnet", WIDE)
+        return family("convnet", bits)
+
+
+def long() -> FrozenGraph:
+    """A sum of 1,280 spikes, all of whose weights are below 0: of a black image every bit is counted."""
+    dynamics = Dynamics(fraction_bits=0, leak_multiplier=1, leak_shift=0, v_reset=None)
+    nodes = (
+        Input(name="image", inputs=(), edge=Edge(shape=(1, 32, 40), T=1, lo=0, hi=255, scale=1.0)),
+        Reshape(name="flat", inputs=("image",), shape=(1280,)),
+        Fire(name="spikes", inputs=("flat",), T=1, lo=0, hi=1, dynamics=dynamics),
+        Linear(name="sum", inputs=("spikes",), out_channels=16, weight_bits=1),
+        Readout(name="logits", inputs=("sum",)),
+    )
+    return FrozenGraph(Graph("long", nodes), {"sum.weight": np.full((16, 1280), -1)})
+
+
+def found(net: FrozenGraph, name: str, seed: int = 0) -> dict[str, int]:
+    (cc, *flags), emulator = command(name)
+    shown = images(net, seed)
+    return differences(net, oracle.run(net, shown), *c.traced(net, shown, [cc], *flags, emulator=emulator))
+
+
+@pytest.mark.parametrize("bits", BITS)
+@pytest.mark.parametrize("name", SETS)
+def test_wide_networks_are_equal(name: str, bits: str) -> None:
+    assert not found(wide(bits), name)
+
+
+@pytest.mark.parametrize("name", SETS)
+def test_random_networks_are_equal(name: str) -> None:
+    for seed in range(12):
+        assert not found(random_graph(seed), name, seed), f"random_graph({seed})"
+
+
+MUTANTS = [
+    ("avx2", "1/1/2", "_mm256_slli_epi16(codes, 7 - b)", "_mm256_slli_epi16(codes, 6 - b)"),
+    ("avx2", "long", "words - k < 31 ? words : k + 31", "words"),
+    ("avx2", "2/2/1", "_mm256_and_si256(x, network_32_bytes(weights + 8))", "network_32_bytes(weights + 8)"),
+    ("avx2", "4/4/1", "network_add_32(sum1", "network_add_32(sum0"),
+    ("avx2", "8/8/1", "network_add_8(sum2", "network_add_8(sum1"),
+    ("avx512", "2/2/1", "_mm512_xor_si512(there, below)", "there"),
+    ("avx512", "4/4/1", "(count - i)) - 1", "(count - i)) - 2"),
+    ("avx512", "4/4/1", "_mm512_sub_epi32(sum0, raise0)", "sum0"),
+    ("neon", "1/1/2", "vcntq_u8(vreinterpretq_u8_u32(m))", "vreinterpretq_u8_u32(m)"),
+    ("neon", "4/4/1", "vget_high_s16(levels)", "vget_low_s16(levels)"),
+]
+
+
+@pytest.mark.parametrize(("name", "bits", "text", "wrong"), MUTANTS, ids=[text for _, _, text, _ in MUTANTS])
+def test_an_error_in_the_header_is_found(
+    name: str, bits: str, text: str, wrong: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def mutated(net: FrozenGraph) -> c.Program:
+        program = c.to_c(net)
+        header = program.files["network_simd.h"]
+        assert text in header
+        return replace(program, files={**program.files, "network_simd.h": header.replace(text, wrong)})
+
+    monkeypatch.setattr(build, "to_c", mutated)
+    monkeypatch.setitem(SETS, name, (SETS[name][0], (*SETS[name][1], "-Wno-error")))
+    assert found(wide(bits), name)
