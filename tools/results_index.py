@@ -97,6 +97,11 @@ KINDS = (  # files, what they hold, the command that writes such a file
         "python benchmarks/threads.py",
     ),
     (
+        "benchmarks/kernels.json",
+        "speed of the native kernels on layers, beside ONNX Runtime's int8 and torch's",
+        "python benchmarks/kernels.py",
+    ),
+    (
         "benchmarks/startup.json",
         "time of commands from the shell's side, imports included, by two commits",
         "python benchmarks/startup.py --before SRC",
