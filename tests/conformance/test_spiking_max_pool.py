@@ -16,8 +16,8 @@ from torch import nn
 from torch.nn import functional as F
 
 from bitspike import UserError
-from bitspike.backends import backend, onnx, oracle
-from bitspike.backends.c.layers import GrowthOfWindow
+from bitspike.backends import backend, c, onnx, oracle
+from bitspike.backends.c import build
 from bitspike.bits import alphabet_width
 from bitspike.costs import footprints
 from bitspike.ir import (
@@ -171,21 +171,24 @@ def test_what_it_sends_in_all_is_bounded_as_what_it_reads() -> None:
 
 
 @pytest.mark.skipif(not shutil.which("cc"), reason="no C compiler")
-@pytest.mark.parametrize("poured", [True, False])
+@pytest.mark.parametrize("alone", [True, False])
 @pytest.mark.parametrize(
-    "plant",
+    ("text", "wrong"),
     [
-        ("sent", lambda self, pooled: f"{pooled}[t]"),
-        ("start", lambda self, plan, source: "0"),
-        ("element", lambda self, code, root: code.text.line("static int32_t so_far = 0;")),
+        ("pooled[t] - pooled[t - 1]", "pooled[t]"),
+        ("pooled[t] = (-8);", "pooled[t] = 0;"),
+        ("int32_t so_far = 0;", "static int32_t so_far = 0;"),
     ],
     ids=["the sum itself", "a window that starts at 0", "a sum that is never fresh"],
 )
-def test_a_planted_error_is_found(monkeypatch: pytest.MonkeyPatch, plant: tuple[str, object], poured: bool) -> None:
+def test_a_planted_error_is_found(monkeypatch: pytest.MonkeyPatch, text: str, wrong: str, alone: bool) -> None:
     neurons = Fire(name="s", inputs=("images",), T=4, lo=-2, hi=-1, dynamics=IF)
-    net = net_of(neurons, pool("a", "s", (1, 2), (1, 2)), *() if poured else (pool("b", "s"),))
+    net = net_of(neurons, pool("a", "s", (1, 2), (1, 2)), *() if alone else (pool("b", "s"),))
     assert not differences(net, pictures(1), "c")
-    monkeypatch.setattr(GrowthOfWindow, *plant)
+    program = c.to_c(net)
+    assert text in (right := program.files["network.c"])
+    mutated = replace(program, files={**program.files, "network.c": right.replace(text, wrong)})
+    monkeypatch.setattr(build, "to_c", lambda net: mutated)
     assert "a" in differences(net, pictures(1), "c")
 
 
