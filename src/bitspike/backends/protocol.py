@@ -47,6 +47,10 @@ class Backend:
     name: ClassVar[str]
     about: ClassVar[str]
 
+    def lacks(self) -> str | None:
+        """What it lacks on this machine, so that the oracle must run in its place; ``None`` where it lacks nothing."""
+        return None
+
     def run(self, net: FrozenGraph, images: Images) -> Int:
         """The logits ``[N, K]``.
 

@@ -1,0 +1,49 @@
+/* What one block of a stage is computed by, for one instruction set: BLOCK is the name of the function that it makes. */
+#include "plan.h"
+
+static int64_t level_at(const struct bs_edge *edge, const uint8_t *start, int64_t element) {
+  if (edge->type == BS_U8) return edge->lo + start[element];
+  return edge->type == BS_I32 ? ((const int32_t *)start)[element] : ((const int64_t *)start)[element];
+}
+
+/* Accumulators [count][width] of the block's positions, by the kernel that was chosen. */
+static void sums_of_products(const struct bs_here *here, const struct bs_op *op, int32_t *sums) {
+  (void)here;
+  (void)op;
+  (void)sums;
+}
+
+#define TAPS(from)                                                                               \
+  for (int32_t i = 0; i < wide->high; i++)                                                       \
+    for (int32_t j = 0; j < wide->wide; j++, w += wide->in) {                                    \
+      const int64_t tap = e + (int64_t)i * wide->down + (int64_t)j * wide->across;               \
+      for (int32_t c = 0; c < wide->in; c++) sum += (int64_t)(from)[tap + c] * w[c];             \
+    }
+
+/* One sum of products, whatever the types and the shape. */
+static int64_t wide_sum(const struct bs_here *here, const struct bs_op *op, int32_t at, int32_t o) {
+  const struct bs_edge *edge = here->plan->edge + op->edge;
+  const struct bs_wide *wide = op->data;
+  const uint8_t *start = here->arena + edge->place;
+  const int32_t positions = here->stage->positions;
+  const int64_t n = (here->first + at) / positions, q = (here->first + at) % positions;
+  const int64_t e = (edge->steps == 1 ? 0 : here->t) * edge->step + n * edge->image + wide->window[q] +
+                    (int64_t)(o / (wide->out / wide->groups)) * wide->in;
+  const int16_t *w = wide->weight + (int64_t)o * wide->high * wide->wide * wide->in;
+  int64_t sum = wide->start[o];
+  if (edge->type == BS_U8) { TAPS(start) }
+  else if (edge->type == BS_I32) { TAPS((const int32_t *)start) }
+  else { TAPS((const int64_t *)start) }
+  return sum;
+}
+#undef TAPS
+
+#define NUMBER int32_t
+#include "vector.h"
+#define NUMBER int64_t
+#include "vector.h"
+
+void BLOCK(struct bs_here *here) {
+  if (here->stage->type == BS_I32) run_block_int32_t(here);
+  else run_block_int64_t(here);
+}

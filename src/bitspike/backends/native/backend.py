@@ -1,0 +1,59 @@
+"""The backend `native`: it runs a network by the C library, as fast as the machine allows."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import ClassVar
+from weakref import WeakKeyDictionary
+
+from bitspike.backends.native import structs
+from bitspike.backends.native.compiled import Compiled
+from bitspike.backends.protocol import Backend, Images, Int, checked
+from bitspike.errors import UserError
+from bitspike.ir import FrozenGraph
+from bitspike.native import Level, level
+
+__all__ = ["Native"]
+
+MOST_THREADS = 256
+_PLANS: WeakKeyDictionary[FrozenGraph, dict[tuple[int, Level], Compiled]] = WeakKeyDictionary()
+"""What was compiled of each network that is still there, by threads and instruction set."""
+
+
+@dataclass(frozen=True)
+class Native(Backend):
+    """The C library of the package. A trace shows every edge.
+
+    Args:
+        threads: how many run a network; None takes as many as the process may use.
+    """
+
+    threads: int | None = None
+
+    name: ClassVar[str] = "native"
+    about: ClassVar[str] = "the package's C library, as fast as the machine allows"
+
+    def __post_init__(self) -> None:
+        if self.threads is not None and not 1 <= self.threads <= MOST_THREADS:
+            raise UserError("threads", self.threads, f"want 1 to {MOST_THREADS}")
+
+    def lacks(self) -> str | None:
+        return None if structs.library() is not None else "no C library for this machine"
+
+    def run(self, net: FrozenGraph, images: Images) -> Int:
+        return self.compiled(net)(checked(net, images))
+
+    def trace(self, net: FrozenGraph, images: Images) -> tuple[Int, dict[str, Int]]:
+        return Compiled(net, self._threads(), everything=True).edges(checked(net, images))
+
+    def compiled(self, net: FrozenGraph) -> Compiled:
+        """The network as it was compiled, once for each number of threads and instruction set."""
+        plans = _PLANS.setdefault(net, {})
+        key = self._threads(), level()
+        if key not in plans:
+            plans[key] = Compiled(net, key[0])
+        return plans[key]
+
+    def _threads(self) -> int:
+        return self.threads or len(os.sched_getaffinity(0))

@@ -1,0 +1,124 @@
+"""The structures of `csrc/plan.h`, field by field."""
+
+from __future__ import annotations
+
+import ctypes
+from ctypes import POINTER, Structure, c_int32, c_int64, c_void_p
+from enum import IntEnum
+from functools import cache
+
+from bitspike import native
+
+__all__ = ["Affine", "Edge", "Kind", "Op", "Plan", "Stage", "Sums", "Thresholds", "Type", "Wide", "Window", "library"]
+
+
+class Type(IntEnum):
+    """What an element is stored as, or a register holds."""
+
+    U8 = 0
+    I32 = 1
+    I64 = 2
+
+    @property
+    def bytes(self) -> int:
+        return (1, 4, 8)[self]
+
+
+class Kind(IntEnum):
+    """What an instruction does."""
+
+    LOAD = 0
+    STORE = 1
+    PIXELS = 2
+    SUMS = 3
+    WIDE = 4
+    SUM_POOL = 5
+    MAX_POOL = 6
+    GATHER = 7
+    AFFINE = 8
+    PRODUCT = 9
+    THRESHOLDS = 10
+    ADD = 11
+    SUB = 12
+    MUL = 13
+    SELECT = 14
+    FILL = 15
+    COPY = 16
+    PLUS = 17
+    FROM = 18
+    TIMES = 19
+    SHIFT = 20
+    SCALE = 21
+    CLIP = 22
+    PICK_X = 23
+    PICK_Y = 24
+    PICK_XY = 25
+    KEEP = 26
+
+
+def _ints(names: str, kind: type = c_int32) -> list[tuple[str, type]]:
+    return [(name, kind) for name in names.split()]
+
+
+class Edge(Structure):
+    _fields_ = [
+        *_ints("type steps positions channels columns border"),
+        *_ints("place first row image step lo", c_int64),
+    ]
+
+
+class Window(Structure):
+    _fields_ = _ints("rows columns columns_out high wide down right top left")
+
+
+class Wide(Structure):
+    _fields_ = [*_ints("out in groups high wide down across"), *_ints("window weight start", c_void_p)]
+
+
+class Sums(Structure):
+    _fields_ = _ints("kernel layer window packed", c_void_p)
+
+
+class Affine(Structure):
+    _fields_ = [*_ints("multiplier offset", c_void_p), *_ints("half", c_int64), *_ints("shift steps")]
+
+
+class Thresholds(Structure):
+    _fields_ = [*_ints("sign threshold", c_void_p), *_ints("count lo")]
+
+
+class Op(Structure):
+    _fields_ = [*_ints("kind to a b c edge"), *_ints("x y n", c_int64), ("data", c_void_p)]
+
+
+class Stage(Structure):
+    _fields_ = [
+        *_ints("type steps positions channels width block registers before each after"),
+        ("op", POINTER(Op)),
+        ("writes", c_void_p),
+        *_ints("written readable"),
+    ]
+
+
+class Plan(Structure):
+    _fields_ = [
+        *_ints("level batch stages classes"),
+        *_ints("arena scratch image", c_int64),
+        *_ints("logits"),
+        ("edge", POINTER(Edge)),
+        ("stage", POINTER(Stage)),
+    ]
+
+
+@cache
+def library() -> ctypes.CDLL | None:
+    """The library with the types of what is called in it; ``None`` where there is none."""
+    found = native.library()
+    if found is None or not hasattr(found, "bs_run"):
+        return None
+    plan = POINTER(Plan)
+    found.bs_runtime_new.argtypes, found.bs_runtime_new.restype = [plan, c_int32], c_void_p
+    found.bs_runtime_free.argtypes, found.bs_runtime_free.restype = [c_void_p], None
+    found.bs_run.argtypes = [c_void_p, plan, c_void_p, c_int64, c_void_p, c_void_p]
+    found.bs_edge_copy.argtypes, found.bs_edge_copy.restype = [c_void_p, plan, c_int32, c_int64, c_void_p], None
+    return found
