@@ -1,5 +1,14 @@
 /* What one block of a stage is computed by, for one instruction set: BLOCK is the name of the function that it makes. */
+#include <string.h>
+
 #include "plan.h"
+
+/* A result may lie where an operand did: no turn of the loop depends on another. */
+#if defined(__clang__)
+#define IN_PLACE _Pragma("clang loop vectorize(assume_safety)")
+#else
+#define IN_PLACE _Pragma("GCC ivdep")
+#endif
 
 static int64_t level_at(const struct bs_edge *edge, const uint8_t *start, int64_t element) {
   if (edge->type == BS_U8) return edge->lo + start[element];
@@ -8,9 +17,18 @@ static int64_t level_at(const struct bs_edge *edge, const uint8_t *start, int64_
 
 /* Accumulators [count][width] of the block's positions, by the kernel that was chosen. */
 static void sums_of_products(const struct bs_here *here, const struct bs_op *op, int32_t *sums) {
-  (void)here;
-  (void)op;
-  (void)sums;
+  const struct bs_edge *edge = here->plan->edge + op->edge;
+  const struct bs_sums *by = op->data;
+  const int32_t positions = here->stage->positions, cell = by->layer->cell;
+  const int64_t first = here->first / positions;
+  if (here->t == 0)
+    for (int32_t i = 0; i < here->count; i++) {
+      const int64_t n = (here->first + i) / positions, q = (here->first + i) % positions;
+      here->offsets[i] = (int32_t)((n - first) * (edge->image / cell)) + by->bases[q];
+    }
+  const int64_t from = ((edge->steps == 1 ? 0 : here->t) * edge->step + first * edge->image) / cell;
+  const uint8_t *x = by->cell ? here->arena + by->prepared + from * by->cell : here->arena + edge->place + from * cell;
+  by->kernel->positions(by->layer, by->packed, x, here->offsets, here->count, sums);
 }
 
 #define TAPS(from)                                                                               \

@@ -53,7 +53,9 @@ struct work {
   const uint8_t *images;
   int64_t positions, bordered; /* positions of all images; images and steps whose borders are to be filled */
   int64_t count;
-  atomic_llong next, next_border, done_border;
+  int64_t preparing; /* runs of cells to be prepared, over all steps */
+  int32_t block;     /* positions at once: fewer than the stage allows where threads would be left without any */
+  atomic_llong next, next_border, next_preparing;
 };
 
 static int64_t size_of(const struct bs_edge *edge) { return edge->type == BS_U8 ? 1 : edge->type == BS_I32 ? 4 : 8; }
@@ -91,6 +93,26 @@ static block_function block_of(int32_t level) {
   return bs_block_scalar;
 }
 
+enum { CELLS = 512 }; /* that a thread prepares at once */
+
+/* Prepares a run of cells of one step. */
+static void prepare_cells(const struct work *work, int64_t turn) {
+  const struct bs_op *op = work->stage->op + work->stage->prepares;
+  const struct bs_sums *by = op->data;
+  const struct bs_edge *edge = work->plan->edge + op->edge;
+  const int64_t runs = work->preparing / edge->steps, all = work->count * edge->image / by->layer->cell;
+  const int64_t first = turn % runs * CELLS, cell = turn / runs * (edge->step / by->layer->cell) + first;
+  const int64_t left = all - first;
+  const uint8_t *codes = work->runtime->arena + edge->place + cell * by->layer->cell;
+  by->kernel->prepare(by->layer, codes, left < CELLS ? left : CELLS, work->runtime->arena + by->prepared + cell * by->cell);
+}
+
+static void share_preparing(void *context, int32_t thread) {
+  struct work *work = context;
+  (void)thread;
+  for (int64_t turn; (turn = atomic_fetch_add(&work->next_preparing, 1)) < work->preparing;) prepare_cells(work, turn);
+}
+
 /* What one thread does of a stage: borders, which nobody reads before the stage is over, then blocks. */
 static void share(void *context, int32_t thread) {
   struct work *work = context;
@@ -102,10 +124,10 @@ static void share(void *context, int32_t thread) {
   here.registers = scratch + rounded((int64_t)stage->block * (stage->width + 1) * 4);
   for (int64_t turn; (turn = atomic_fetch_add(&work->next_border, 1)) < work->bordered;) fill_borders(work, turn);
   const block_function run = block_of(work->plan->level);
-  for (int64_t block; (block = atomic_fetch_add(&work->next, 1)) * stage->block < work->positions;) {
-    here.first = block * stage->block;
+  for (int64_t block; (block = atomic_fetch_add(&work->next, 1)) * work->block < work->positions;) {
+    here.first = block * work->block;
     const int64_t left = work->positions - here.first;
-    here.count = left < stage->block ? (int32_t)left : stage->block;
+    here.count = left < work->block ? (int32_t)left : work->block;
     run(&here);
   }
 }
@@ -114,6 +136,14 @@ static double now(void) {
   struct timespec time;
   clock_gettime(CLOCK_MONOTONIC, &time);
   return (double)time.tv_sec + 1e-9 * (double)time.tv_nsec;
+}
+
+enum { LEAST_SHARE = 8 }; /* positions that are worth a thread */
+
+static int32_t block_of_share(const struct bs_stage *stage, int64_t positions, int32_t threads) {
+  const int64_t each = (positions + threads - 1) / threads, rounded_up = (each + 3) / 4 * 4;
+  if (rounded_up >= stage->block) return stage->block;
+  return rounded_up > LEAST_SHARE ? (int32_t)rounded_up : LEAST_SHARE < stage->block ? LEAST_SHARE : stage->block;
 }
 
 /* All stages for up to `batch` images. */
@@ -128,7 +158,15 @@ static void run_some(struct bs_runtime *runtime, const struct bs_plan *plan, con
       if (turns > work.bordered) work.bordered = turns;
     }
     const double began = seconds ? now() : 0;
-    if (work.positions <= stage->block) share(&work, 0); /* nothing to divide */
+    work.block = block_of_share(stage, work.positions, runtime->threads);
+    if (stage->prepares >= 0) {
+      const struct bs_edge *edge = plan->edge + stage->op[stage->prepares].edge;
+      const struct bs_sums *by = stage->op[stage->prepares].data;
+      work.preparing = (count * edge->image / by->layer->cell + CELLS - 1) / CELLS * edge->steps;
+      if (work.preparing == 1) share_preparing(&work, 0);
+      else bs_pool_run(runtime->pool, share_preparing, &work);
+    }
+    if (work.positions <= work.block) share(&work, 0); /* nothing to divide */
     else bs_pool_run(runtime->pool, share, &work);
     if (seconds) seconds[i] += now() - began;
   }

@@ -6,7 +6,7 @@
 #ifndef BITSPIKE_PLAN_H
 #define BITSPIKE_PLAN_H
 
-#include "bitspike.h"
+#include "kernels.h"
 
 /* What an element is stored as: a byte holds the level minus the edge's lowest level. */
 enum bs_type { BS_U8 = 0, BS_I32 = 1, BS_I64 = 2 };
@@ -38,10 +38,12 @@ struct bs_wide {
 
 /* Sums of products of bytes, by a kernel of the table (kernels.h). */
 struct bs_sums {
-  const struct bs_kernel *kernel;
-  const struct bs_layer *layer;
-  const int32_t *window; /* of each position the first byte of its window, from the image's start */
+  const bs_kernel *kernel;
+  const bs_layer *layer;
   const void *packed;
+  const int32_t *bases; /* of each position the cell where its window begins, from the image's start */
+  int64_t prepared;     /* place of the prepared cells in the arena, in bytes */
+  int64_t cell;         /* bytes of a prepared cell; 0: the kernel reads codes */
 };
 
 /* One multiplication, shift and addition for each channel. */
@@ -51,15 +53,16 @@ struct bs_affine {
   int32_t shift, steps;            /* the offset is there for the steps below `steps` */
 };
 
-/* Levels by thresholds: how many of `count` thresholds [count][width] are at or below sign * x. */
+/* Levels by thresholds: `lo`, and 1 for each of `count` thresholds [count][width] that `x ^ turned` reaches; `turned` is
+ * -1 in channels whose levels fall where x grows, else 0. */
 struct bs_thresholds {
-  const int32_t *sign, *threshold;
+  const int32_t *turned, *threshold;
   int32_t count, lo;
 };
 
 enum bs_kind {
   BS_LOAD, BS_STORE, BS_PIXELS, BS_SUMS, BS_WIDE, BS_SUM_POOL, BS_MAX_POOL, BS_GATHER, /* whole blocks, of edges */
-  BS_AFFINE, BS_PRODUCT, BS_THRESHOLDS,                  /* channel by channel; PRODUCT: through 64 bits */
+  BS_AFFINE, BS_PRODUCT, BS_THRESHOLDS, BS_CODES, /* channel by channel; PRODUCT: through 64 bits; CODES: stored */
   BS_ADD, BS_SUB, BS_MUL, BS_SELECT,                     /* registers with registers */
   BS_FILL, BS_COPY, BS_PLUS, BS_FROM, BS_TIMES, BS_SHIFT, BS_SCALE, BS_CLIP, /* with constants; SCALE: through 64 bits */
   BS_PICK_X, BS_PICK_Y, BS_PICK_XY,                      /* selections between constants and registers */
@@ -83,7 +86,7 @@ struct bs_stage {
   const struct bs_op *op;
   const int32_t *writes;    /* edges that have a border to be filled */
   int32_t written;
-  int32_t readable;         /* what the kernel prepares of the input before the stage runs, see bs_sums: op index or -1 */
+  int32_t prepares;         /* the op whose kernel prepares its input before the stage runs; -1: none does */
 };
 
 struct bs_plan {

@@ -164,8 +164,9 @@ static void NAMED(pool)(const struct bs_here *here, const struct bs_op *op, int 
 /* y = ((m x + half) >> shift) + b; the product through 64 bits where `PRODUCT` is wider than NUMBER. */
 #define AFFINE_ROWS(PRODUCT)                                                                              \
   for (int32_t i = 0; i < here->count; i++) {                                                            \
-    const NUMBER *restrict x = a + (int64_t)i * width;                                                   \
-    NUMBER *restrict y = to + (int64_t)i * width;                                                        \
+    const NUMBER *x = a + (int64_t)i * width;                                                            \
+    NUMBER *y = to + (int64_t)i * width;                                                                 \
+    IN_PLACE                                                                                             \
     for (int32_t k = 0; k < width; k++)                                                                  \
       y[k] = (NUMBER)((((PRODUCT)m[k] * (PRODUCT)x[k]) + half) >> shift) + (NUMBER)(b[k] & there);        \
   }
@@ -174,7 +175,7 @@ static void NAMED(affine)(const struct bs_here *here, const struct bs_op *op) {
   const struct bs_affine *affine = op->data;
   const int32_t width = here->stage->width, shift = affine->shift;
   const NUMBER there = here->t < affine->steps ? -1 : 0;
-  const NUMBER *restrict m = affine->multiplier, *restrict b = affine->offset, *a = NAMED(reg)(here, op->a);
+  const NUMBER *m = affine->multiplier, *b = affine->offset, *a = NAMED(reg)(here, op->a);
   NUMBER *to = NAMED(reg)(here, op->to);
   if (op->kind == BS_PRODUCT) {
     const int64_t half = affine->half;
@@ -186,6 +187,7 @@ static void NAMED(affine)(const struct bs_here *here, const struct bs_op *op) {
 }
 
 #define EACH(expression)                                                \
+  IN_PLACE                                                              \
   for (int64_t k = 0; k < n; k++) to[k] = (NUMBER)(expression);         \
   break;
 
@@ -219,15 +221,55 @@ static void NAMED(plain)(const struct bs_here *here, const struct bs_op *op) {
 static void NAMED(thresholds)(const struct bs_here *here, const struct bs_op *op) {
   const struct bs_thresholds *by = op->data;
   const int32_t width = here->stage->width;
-  const NUMBER *a = NAMED(reg)(here, op->a);
-  for (int32_t i = 0; i < here->count; i++) {
-    NUMBER *restrict y = NAMED(reg)(here, op->to) + (int64_t)i * width;
-    for (int32_t k = 0; k < width; k++) {
-      const NUMBER x = a[(int64_t)i * width + k] * (NUMBER)by->sign[k];
-      NUMBER level = (NUMBER)by->lo;
-      for (int32_t j = 0; j < by->count; j++) level += x >= (NUMBER)by->threshold[(int64_t)j * width + k];
-      y[k] = level;
+  const int32_t *restrict turned = by->turned, *restrict first = by->threshold;
+  const NUMBER lo = (NUMBER)by->lo, *restrict a = NAMED(reg)(here, op->a);
+  NUMBER *restrict to = NAMED(reg)(here, op->to);
+  for (int32_t i = 0; i < here->count; i++, a += width, to += width) {
+    if (!by->count)
+      for (int32_t k = 0; k < width; k++) to[k] = lo;
+    else
+      for (int32_t k = 0; k < width; k++) to[k] = lo + ((a[k] ^ turned[k]) >= first[k]);
+    for (int32_t j = 1; j < by->count; j++) {
+      const int32_t *restrict next = first + (int64_t)j * width;
+      for (int32_t k = 0; k < width; k++) to[k] += (a[k] ^ turned[k]) >= next[k];
     }
+  }
+}
+
+/* One position's codes. */
+static void NAMED(code_row)(const NUMBER *restrict a, const struct bs_thresholds *by, int32_t width, int32_t channels,
+                            uint8_t lo, uint8_t *restrict to) {
+  const int32_t *restrict turned = by->turned, *restrict first = by->threshold;
+  if (!by->count) memset(to, lo, (size_t)channels);
+  else
+    for (int32_t k = 0; k < channels; k++) to[k] = (uint8_t)(lo + ((a[k] ^ turned[k]) >= first[k]));
+  int32_t j = 1;
+  for (; j + 1 < by->count; j += 2) {
+    const int32_t *restrict next = first + (int64_t)j * width, *restrict second = next + width;
+    for (int32_t k = 0; k < channels; k++) {
+      const NUMBER x = a[k] ^ turned[k];
+      to[k] = (uint8_t)(to[k] + (x >= next[k]) + (x >= second[k]));
+    }
+  }
+  if (j < by->count) {
+    const int32_t *restrict next = first + (int64_t)j * width;
+    for (int32_t k = 0; k < channels; k++) to[k] = (uint8_t)(to[k] + ((a[k] ^ turned[k]) >= next[k]));
+  }
+}
+
+/* The same, stored as codes at once. */
+static void NAMED(codes)(const struct bs_here *here, const struct bs_op *op) {
+  const struct bs_edge *edge = here->plan->edge + op->edge;
+  const struct bs_thresholds *by = op->data;
+  const int32_t width = here->stage->width, channels = edge->channels;
+  const int32_t step = edge->steps == 1 ? 0 : here->t;
+  const uint8_t lo = (uint8_t)(by->lo - edge->lo);
+  const NUMBER *a = NAMED(reg)(here, op->a);
+  for (int32_t at = 0, run; at < here->count; at += run) {
+    int64_t element;
+    run = NAMED(together)(here, edge, at, &element, step);
+    uint8_t *to = here->arena + edge->place + element;
+    for (int32_t i = 0; i < run; i++, a += width, to += channels) NAMED(code_row)(a, by, width, channels, lo, to);
   }
 }
 
@@ -244,6 +286,7 @@ static void NAMED(run_op)(const struct bs_here *here, const struct bs_op *op) {
     case BS_AFFINE:
     case BS_PRODUCT: NAMED(affine)(here, op); return;
     case BS_THRESHOLDS: NAMED(thresholds)(here, op); return;
+    case BS_CODES: NAMED(codes)(here, op); return;
     default: NAMED(plain)(here, op);
   }
 }

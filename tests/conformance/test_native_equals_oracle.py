@@ -17,7 +17,7 @@ from random_graphs import FAMILIES, differences, family, images, random_graph
 
 from bitspike import UserError, backends, native
 from bitspike.backends import backend, oracle
-from bitspike.backends.native import Compiled, plan, structs
+from bitspike.backends.native import Compiled, choose, plan, structs
 from bitspike.backends.native.code import Code
 from bitspike.backends.native.structs import Kind
 from bitspike.ir import FrozenGraph, load, save
@@ -38,6 +38,14 @@ def found(net: FrozenGraph, shown: NDArray[np.uint8], wanted: FrozenGraph | None
     traced = differences(net, edges, *engine.trace(net, shown))
     alone = int((engine.run(net, shown) != edges[last][0]).sum())
     return traced | ({"logits alone": alone} if alone else {})
+
+
+@pytest.fixture(autouse=True)
+def any_kernel(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Instead of the fastest kernel any that takes the layer, another for each layer; and an empty cache."""
+    draw = np.random.default_rng(0)
+    monkeypatch.setattr(choose, "fastest", lambda candidates, *_: str(draw.choice(list(candidates))))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
 
 
 @pytest.fixture(params=LEVELS)

@@ -6,11 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from bitspike.backends.native import structs
+from bitspike.backends.native.choose import Chooser
 from bitspike.backends.native.edges import Stored
 from bitspike.backends.native.row import Row
 from bitspike.backends.native.stages import Group
 from bitspike.backends.native.structs import Kind, Type
-from bitspike.ir import FrozenGraph
+from bitspike.backends.native.thresholds import Steps
+from bitspike.ir import Affine, Fire, FrozenGraph, Node
 
 __all__ = ["AFTER", "BEFORE", "EACH", "Code", "Made"]
 
@@ -57,14 +60,17 @@ class Code:
 
     Attributes:
         net: the network. rows: of each op. stored: the edges in the arena. group: the ops of the stage.
+        chooser: of kernels.
         type: what a register holds. values: the register of each op's output, and of each edge that was loaded.
-        kept: registers that are carried from step to step, or filled before the first.
+        steps: neurons of one step whose levels are found by thresholds.
+        states: registers that are carried from step to step, or filled before the first.
     """
 
     net: FrozenGraph
     rows: Mapping[str, Row[Any]]
     stored: Mapping[str, Stored]
     group: Group
+    chooser: Chooser
     made: list[Made] = field(default_factory=list)
     values: dict[str, int] = field(default_factory=dict)
     states: set[int] = field(default_factory=set)
@@ -72,22 +78,58 @@ class Code:
     phase: int = EACH
 
     def __post_init__(self) -> None:
-        narrow = all(self.rows[node.name].narrow(self, node) for node in self.group.nodes)
-        read = [self.net.ranges[name] for node in self.group.nodes for name in node.inputs]
+        chains = ((node, self._chain(node)) for node in self.group.nodes if isinstance(node, Fire) and node.T == 1)
+        self.steps = {node.name: by for node, chain in chains if (by := Steps.of(self.net, chain))}
+        inside = {name for by in self.steps.values() for name in by.names}
+        nodes = [node for node in self.group.nodes if node.name not in inside]
+        narrow = all(self.rows[node.name].narrow(self, node) for node in nodes)
+        read = [self.net.ranges[name] for node in nodes for name in node.inputs]
         self.type = Type.I32 if narrow and all(found.signed_bits <= 32 for found in read) else Type.I64
 
     def write(self) -> None:
         """All instructions of the stage, with as few registers as are needed at once."""
+        inside = {name for by in self.steps.values() for name in by.names[:-1]}
         for node in self.group.nodes:
+            if node.name in inside:
+                continue
             row = self.rows[node.name]
             self.phase = BEFORE if row.steps(self.net.graph, node) == 1 < self.group.steps else EACH
-            self.values[node.name] = row.write(self, node)
+            if node.name in self.steps:
+                if self._stored_at_once(node):
+                    self.made.append(replace(self._thresholds(node), kind=Kind.CODES, edge=node.name))
+                    continue
+                by = self._thresholds(node)
+                self.values[node.name] = self.emit(by.kind, a=by.a, data=by.data)
+            else:
+                self.values[node.name] = row.write(self, node)
             if node.name in self.stored:
                 phase = AFTER if row.ends(self.net.graph, node) and self.phase == EACH else self.phase
                 self.made.append(Made(Kind.STORE, phase, a=self.values[node.name], edge=node.name))
         self.made.sort(key=lambda made: made.phase)  # stable: in order within each phase
         self._carry_in_place()
         self._allocate()
+
+    def _chain(self, node: Fire) -> list[Node]:
+        """Neurons of one step, and the affines of this stage before them that nothing else reads."""
+        own = {one.name: one for one in self.group.nodes}
+        readers = [name for one in self.net.graph.nodes for name in one.inputs]
+        chain: list[Node] = [node]
+        while isinstance(before := own.get(chain[0].inputs[0]), Affine):
+            if before.name in self.stored or readers.count(before.name) != 1:
+                break
+            chain.insert(0, before)
+        return chain
+
+    def _thresholds(self, node: Node) -> Made:
+        by = self.steps[node.name]
+        arrays = {"turned": by.turned, "threshold": by.thresholds}
+        struct = structs.Thresholds(count=len(by.thresholds), lo=by.lo)
+        return Made(Kind.THRESHOLDS, self.phase, a=self.value(by.read), data=(struct, arrays))
+
+    def _stored_at_once(self, node: Node) -> bool:
+        """Whether levels need no register: they are stored as bytes, and nothing of this stage reads them."""
+        read = any(node.name in one.inputs for one in self.group.nodes)
+        return node.name in self.stored and self.stored[node.name].type == Type.U8 and not read
 
     # What rows write with
 
@@ -158,8 +200,8 @@ class Code:
 
 
 def _in_place(made: Made) -> bool:
-    """Whether its result may lie where an operand did: each element depends on its own place alone."""
-    return made.kind not in (Kind.SUMS, Kind.WIDE)
+    """Whether its result may lie where an operand did: a turn reads no element that another wrote."""
+    return made.kind != Kind.THRESHOLDS
 
 
 def _renamed(made: Made, old: int, new: int) -> Made:

@@ -9,7 +9,7 @@ from math import prod
 from bitspike.backends.native.structs import Edge, Type
 from bitspike.ir import Range
 
-__all__ = ["Stored", "place"]
+__all__ = ["Life", "Prepared", "Stored", "place"]
 
 ALIGNED = 128
 
@@ -102,7 +102,22 @@ class Stored:
         )
 
 
-def place(edges: Iterable[tuple[Stored, int, int]], batch: int) -> tuple[dict[str, int], int]:
+@dataclass(frozen=True)
+class Prepared:
+    """Cells that a kernel prepares: ``each`` bytes for an image."""
+
+    name: str
+    each: int
+
+    def bytes(self, batch: int) -> int:
+        return -(-self.each * batch // ALIGNED) * ALIGNED + ALIGNED  # and what a kernel may read behind them
+
+
+Life = tuple[Stored | Prepared, int, int]
+"""What lies in the arena, from one stage to another, both included."""
+
+
+def place(edges: Iterable[Life], batch: int) -> tuple[dict[str, int], int]:
     """Where each edge lies in the arena, in bytes, and how large that is.
 
     Args:

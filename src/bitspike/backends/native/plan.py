@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from math import prod
 from typing import Any
@@ -13,8 +13,10 @@ from numpy.typing import NDArray
 
 from bitspike import native
 from bitspike.backends.native import structs
+from bitspike.backends.native.choose import Chooser
 from bitspike.backends.native.code import AFTER, BEFORE, EACH, Code
-from bitspike.backends.native.edges import Stored, place
+from bitspike.backends.native.edges import Life, Prepared, Stored, place
+from bitspike.backends.native.kernels import Packed
 from bitspike.backends.native.stages import Group, groups
 from bitspike.backends.native.structs import Kind, Type
 from bitspike.backends.native.table import ROWS
@@ -64,9 +66,11 @@ def plan(net: FrozenGraph, level: native.Level, everything: bool = False) -> Pla
     rows = {node.name: writer_of(ROWS, "native", node) for node in net.graph.nodes}
     made, where = groups(net, rows, everything)
     stored = _stored(net, rows, made, where, everything)
-    codes = tuple(Code(net, rows, stored, group) for group in made)
+    chooser = Chooser(level)
+    codes = tuple(Code(net, rows, stored, group, chooser) for group in made)
     for code in codes:
         code.write()
+    chooser.remember()
     return _Packer(net, level, stored, where, codes, everything).plan()
 
 
@@ -111,17 +115,19 @@ class _Packer:
     ) -> None:
         self.net, self.level, self.stored, self.codes = net, level, stored, codes
         self.where, self.everything = where, everything
+        self.places: dict[str, int] = {}
         self.kept: list[Any] = []
 
     def plan(self) -> Plan:
         first, last = self.net.graph.nodes[0].name, self.net.graph.nodes[-1].name
-        lives = [self._life(edge) for edge in self.stored.values()]
+        lives: list[Life] = [self._life(edge) for edge in self.stored.values()]
+        lives += [life for number, code in enumerate(self.codes) for life in self._prepared(number, code)]
         batch = 1
         while batch < MOST_BATCH and place(lives, 2 * batch)[1] <= MOST_ARENA:
             batch *= 2
-        places, arena = place(lives, batch)
+        self.places, arena = place(lives, batch)
         edges = (structs.Edge * len(self.stored))(
-            *(edge.struct(batch, places[name]) for name, edge in self.stored.items())
+            *(edge.struct(batch, self.places[name]) for name, edge in self.stored.items())
         )
         stages = [self._stage(code) for code in self.codes]
         made = (structs.Stage * len(stages))(*stages)
@@ -140,7 +146,15 @@ class _Packer:
         )
         return Plan(self.net, struct, tuple(self.stored.values()), self.codes, tuple(self.kept))
 
-    def _life(self, edge: Stored) -> tuple[Stored, int, int]:
+    def _prepared(self, number: int, code: Code) -> Iterator[Life]:
+        """Cells that the kernel of a stage prepares."""
+        for made in code.made:
+            if made.kind == Kind.SUMS and (packed := made.data[0]).prepared:
+                edge = self.stored[made.edge]
+                cells = edge.steps * edge.image // packed.layer.cell
+                yield Prepared(_prepared(code), cells * packed.prepared), number, number
+
+    def _life(self, edge: Stored) -> Life:
         """An edge, the stage that makes it, and the last one that reads it."""
         makes, end = self.where[edge.name], len(self.codes)
         if self.everything or edge.name == self.net.graph.nodes[-1].name:
@@ -160,6 +174,7 @@ class _Packer:
         width = -(-channels // 16) * 16 if sums else channels
         block = REGISTERS // (code.type.bytes * code.registers * width)
         block = max(block // 16 * 16 if block > 16 else block, LEAST_BLOCK if sums else 1)
+        prepares = next((i for i, m in enumerate(code.made) if m.kind == Kind.SUMS and m.data[0].prepared), -1)
         ops = [self._op(code, made, width) for made in code.made]
         writes = [self.stored[n.name].index for n in code.group.nodes if self._bordered(n.name)]
         phases = [sum(made.phase == phase for made in code.made) for phase in (BEFORE, EACH, AFTER)]
@@ -177,7 +192,7 @@ class _Packer:
             op=self._keep((structs.Op * len(ops))(*ops)),
             writes=self._array(np.array(writes, dtype=np.int32)),
             written=len(writes),
-            readable=-1,
+            prepares=prepares,
         )
 
     def _bordered(self, name: str) -> bool:
@@ -193,13 +208,22 @@ class _Packer:
         if isinstance(data, np.ndarray):
             return self._array(data)
         struct, arrays = data
+        if isinstance(struct, Packed):
+            return self._sums(code, struct, arrays)
         own = type(struct).from_buffer_copy(struct)
         for name, values in arrays.items():
-            if isinstance(own, structs.Affine):
-                wide = np.zeros(width, dtype=np.int32 if code.type == Type.I32 else np.int64)
-                wide[: len(values)] = values
+            if not isinstance(own, structs.Wide):  # of each channel, as far as a register has room for channels
+                narrow = code.type == Type.I32 or isinstance(own, structs.Thresholds)
+                wide = np.zeros((*values.shape[:-1], width), dtype=np.int32 if narrow else np.int64)
+                wide[..., : values.shape[-1]] = values
                 values = wide
             setattr(own, name, self._array(values))
+        return ctypes.addressof(self._keep(own))
+
+    def _sums(self, code: Code, packed: Packed, bases: NDArray[np.int32]) -> int:
+        own = packed.sums(self._keep(np.ascontiguousarray(bases)))
+        own.prepared = self.places.get(_prepared(code), 0)
+        self._keep(packed)
         return ctypes.addressof(self._keep(own))
 
     def _array(self, values: NDArray[Any]) -> int:
@@ -209,6 +233,11 @@ class _Packer:
     def _keep(self, part: Any) -> Any:
         self.kept.append(part)
         return part
+
+
+def _prepared(code: Code) -> str:
+    """The name of a stage's prepared cells among the edges."""
+    return f"{code.group.nodes[0].name}, prepared"
 
 
 def _scratch(stage: structs.Stage) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ctypes
-from ctypes import POINTER, Structure, c_int32, c_int64, c_void_p
+from ctypes import CFUNCTYPE, POINTER, Structure, c_char_p, c_int32, c_int64, c_size_t, c_void_p
 from enum import IntEnum
 from functools import cache
 
@@ -38,22 +38,23 @@ class Kind(IntEnum):
     AFFINE = 8
     PRODUCT = 9
     THRESHOLDS = 10
-    ADD = 11
-    SUB = 12
-    MUL = 13
-    SELECT = 14
-    FILL = 15
-    COPY = 16
-    PLUS = 17
-    FROM = 18
-    TIMES = 19
-    SHIFT = 20
-    SCALE = 21
-    CLIP = 22
-    PICK_X = 23
-    PICK_Y = 24
-    PICK_XY = 25
-    KEEP = 26
+    CODES = 11
+    ADD = 12
+    SUB = 13
+    MUL = 14
+    SELECT = 15
+    FILL = 16
+    COPY = 17
+    PLUS = 18
+    FROM = 19
+    TIMES = 20
+    SHIFT = 21
+    SCALE = 22
+    CLIP = 23
+    PICK_X = 24
+    PICK_Y = 25
+    PICK_XY = 26
+    KEEP = 27
 
 
 def _ints(names: str, kind: type = c_int32) -> list[tuple[str, type]]:
@@ -75,8 +76,29 @@ class Wide(Structure):
     _fields_ = [*_ints("out in groups high wide down across"), *_ints("window weight start", c_void_p)]
 
 
+class Layer(Structure):
+    """``bs_layer`` of csrc/kernels.h."""
+
+    _fields_ = [*_ints("channels out_channels window cell weight_lo weight_hi code_hi"), ("offsets", c_void_p)]
+
+
+class Kernel(Structure):
+    """``bs_kernel`` of csrc/kernels.h."""
+
+    _fields_ = [
+        ("name", c_char_p),
+        ("level", c_int32),
+        ("can", CFUNCTYPE(c_int32, POINTER(Layer))),
+        ("packed_size", CFUNCTYPE(c_size_t, POINTER(Layer))),
+        ("pack", CFUNCTYPE(None, POINTER(Layer), c_void_p, c_void_p, c_void_p)),
+        ("prepared_cell", CFUNCTYPE(c_size_t, POINTER(Layer))),
+        ("prepare", CFUNCTYPE(None, POINTER(Layer), c_void_p, c_int64, c_void_p)),
+        ("positions", CFUNCTYPE(None, POINTER(Layer), c_void_p, c_void_p, c_void_p, c_int32, c_void_p)),
+    ]
+
+
 class Sums(Structure):
-    _fields_ = _ints("kernel layer window packed", c_void_p)
+    _fields_ = [*_ints("kernel layer packed bases", c_void_p), *_ints("prepared cell", c_int64)]
 
 
 class Affine(Structure):
@@ -84,7 +106,7 @@ class Affine(Structure):
 
 
 class Thresholds(Structure):
-    _fields_ = [*_ints("sign threshold", c_void_p), *_ints("count lo")]
+    _fields_ = [*_ints("turned threshold", c_void_p), *_ints("count lo")]
 
 
 class Op(Structure):
@@ -96,7 +118,7 @@ class Stage(Structure):
         *_ints("type steps positions channels width block registers before each after"),
         ("op", POINTER(Op)),
         ("writes", c_void_p),
-        *_ints("written readable"),
+        *_ints("written prepares"),
     ]
 
 
@@ -120,5 +142,6 @@ def library() -> ctypes.CDLL | None:
     found.bs_runtime_new.argtypes, found.bs_runtime_new.restype = [plan, c_int32], c_void_p
     found.bs_runtime_free.argtypes, found.bs_runtime_free.restype = [c_void_p], None
     found.bs_run.argtypes = [c_void_p, plan, c_void_p, c_int64, c_void_p, c_void_p]
+    found.bs_kernel_at.argtypes, found.bs_kernel_at.restype = [c_int32], POINTER(Kernel)
     found.bs_edge_copy.argtypes, found.bs_edge_copy.restype = [c_void_p, plan, c_int32, c_int64, c_void_p], None
     return found
