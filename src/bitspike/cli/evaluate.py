@@ -23,10 +23,13 @@ def evaluate(
     engine: Annotated[
         str | None,
         typer.Option(
-            "--engine", help="What runs a file: oracle, its definition; c, compiled here; or onnx. Default: oracle."
+            "--engine",
+            help="What runs a file: oracle, its definition; native, the fastest; c, compiled here; or onnx. "
+            "Default: oracle.",
         ),
     ] = None,
     cc: CCompiler = None,
+    threads: Annotated[int | None, typer.Option("--threads", help="How many run a file: of native and onnx.")] = None,
     data_dir: DataDir = None,
     as_json: Json = False,
 ) -> None:
@@ -34,7 +37,7 @@ def evaluate(
 
     Examples: bitspike evaluate runs/fashion-convnet-2-2-1-seed0; bitspike evaluate net.bitspike --engine c
     """
-    found = bitspike.evaluate(run, split, engine=engine, data_dir=data_dir, **given(cc=cc))
+    found = bitspike.evaluate(run, split, engine=engine, data_dir=data_dir, **given(cc=cc, threads=threads))
     if as_json:
         print_json({"run" if found.engine is None else "file": str(run), **found.to_dict()})
     else:

@@ -6,10 +6,12 @@ channels last, in one arena (`edges`).
 """
 
 from bitspike.backends.native.backend import Native
+from bitspike.backends.native.choose import processor
 from bitspike.backends.native.code import Code
 from bitspike.backends.native.compiled import Compiled
 from bitspike.backends.native.row import Row
 from bitspike.backends.native.structs import Kind
 from bitspike.backends.native.table import ROWS
+from bitspike.backends.native.timing import StageTime, peak, stage_times
 
-__all__ = ["ROWS", "Code", "Compiled", "Kind", "Native", "Row"]
+__all__ = ["ROWS", "Code", "Compiled", "Kind", "Native", "Row", "StageTime", "peak", "processor", "stage_times"]

@@ -42,13 +42,13 @@ class Native(Backend):
         return None if structs.library() is not None else "no C library for this machine"
 
     def run(self, net: FrozenGraph, images: Images) -> Int:
-        return self.compiled(net)(checked(net, images))
+        return self.compile(net)(images)
 
     def trace(self, net: FrozenGraph, images: Images) -> tuple[Int, dict[str, Int]]:
         return Compiled(net, self._threads(), everything=True).edges(checked(net, images))
 
-    def compiled(self, net: FrozenGraph) -> Compiled:
-        """The network as it was compiled, once for each number of threads and instruction set."""
+    def compile(self, net: FrozenGraph) -> Compiled:
+        """The network's plan, made once for each number of threads and instruction set."""
         plans = _PLANS.setdefault(net, {})
         key = self._threads(), level()
         if key not in plans:

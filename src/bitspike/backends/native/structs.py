@@ -6,6 +6,7 @@ import ctypes
 from ctypes import CFUNCTYPE, POINTER, Structure, c_char_p, c_int32, c_int64, c_size_t, c_void_p
 from enum import IntEnum
 from functools import cache
+from typing import Any
 
 from bitspike import native
 
@@ -134,14 +135,20 @@ class Plan(Structure):
 
 @cache
 def library() -> ctypes.CDLL | None:
-    """The library with the types of what is called in it; ``None`` where there is none."""
-    found = native.library()
-    if found is None or not hasattr(found, "bs_run"):
+    """The library with the types of what is called in it; ``None`` where there is none, or another version's."""
+    found, plan, kernel = native.library(), POINTER(Plan), POINTER(Kernel)
+    types: dict[str, tuple[Any, ...]] = {
+        "bs_runtime_new": (c_void_p, plan, c_int32),
+        "bs_runtime_free": (None, c_void_p),
+        "bs_run": (c_int32, c_void_p, plan, c_void_p, c_int64, c_void_p, c_void_p),
+        "bs_edge_copy": (None, c_void_p, plan, c_int32, c_int64, c_void_p),
+        "bs_kernel_at": (kernel, c_int32),
+        "bs_kernels_version": (c_int32,),
+        "bs_peak": (c_int64, c_int32, c_int64),
+    }
+    if found is None or not all(hasattr(found, name) for name in types):
         return None
-    plan = POINTER(Plan)
-    found.bs_runtime_new.argtypes, found.bs_runtime_new.restype = [plan, c_int32], c_void_p
-    found.bs_runtime_free.argtypes, found.bs_runtime_free.restype = [c_void_p], None
-    found.bs_run.argtypes = [c_void_p, plan, c_void_p, c_int64, c_void_p, c_void_p]
-    found.bs_kernel_at.argtypes, found.bs_kernel_at.restype = [c_int32], POINTER(Kernel)
-    found.bs_edge_copy.argtypes, found.bs_edge_copy.restype = [c_void_p, plan, c_int32, c_int64, c_void_p], None
+    for name, (result, *arguments) in types.items():
+        function = getattr(found, name)
+        function.restype, function.argtypes = result, arguments
     return found
