@@ -166,6 +166,22 @@ def test_without_a_library_the_oracle_runs_and_says_so_once(monkeypatch: pytest.
     assert not differences(net, oracle.run(net, shown), logits, edges)
 
 
+@pytest.mark.parametrize("there", [pytest.param(True, marks=needs_library), False])
+def test_the_command_says_in_one_line_that_the_oracle_runs(there: bool, tmp_path: Path) -> None:
+    net = replace(family("convnet", "1/1/1", image=(1, 8, 8)), dataset="digits")
+    save(net, tmp_path / "net.bitspike")
+    missing = "" if there else "from bitspike import native; native.FILE = native.FILE.with_name('none.so'); "
+    code = f"import sys; {missing}from bitspike.cli import main; main()"
+    said = {}
+    for engine in ("oracle", "native"):
+        command = [sys.executable, "-c", code, "evaluate", str(tmp_path / "net.bitspike"), "--engine", engine]
+        said[engine] = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert said["native"].stdout == said["oracle"].stdout
+    lines = [] if there else ["bitspike: no C library for this machine: the oracle runs instead, slower and as exact"]
+    assert said["native"].stderr.splitlines() == lines
+    assert not said["oracle"].stderr
+
+
 def test_hostile_files_are_refused_before_anything_is_compiled(tmp_path: Path) -> None:
     net = family("convnet", "2/2/1")
     save(net, tmp_path / "net.bitspike")

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 import typer
 
 import bitspike
+from bitspike.cli.notices import notices
 from bitspike.cli.options import CCompiler, DataDir, Json, given, print_json
 
 __all__ = ["evaluate"]
@@ -37,7 +38,8 @@ def evaluate(
 
     Examples: bitspike evaluate runs/fashion-convnet-2-2-1-seed0; bitspike evaluate net.bitspike --engine c
     """
-    found = bitspike.evaluate(run, split, engine=engine, data_dir=data_dir, **given(cc=cc, threads=threads))
+    with notices():
+        found = bitspike.evaluate(run, split, engine=engine, data_dir=data_dir, **given(cc=cc, threads=threads))
     if as_json:
         print_json({"run" if found.engine is None else "file": str(run), **found.to_dict()})
     else:

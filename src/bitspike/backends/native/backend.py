@@ -56,4 +56,6 @@ class Native(Backend):
         return plans[key]
 
     def _threads(self) -> int:
-        return self.threads or len(os.sched_getaffinity(0))
+        if self.threads is not None:
+            return self.threads
+        return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
