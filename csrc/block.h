@@ -56,6 +56,30 @@ static int64_t wide_sum(const struct bs_here *here, const struct bs_op *op, int3
 }
 #undef TAPS
 
+/* The largest bytes of each window, stored as bytes at once. */
+static void max_codes(const struct bs_here *here, const struct bs_op *op) {
+  const struct bs_edge *from = here->plan->edge + op->edge, *into = here->plan->edge + op->n;
+  const struct bs_window *w = op->data;
+  const int32_t positions = here->stage->positions, channels = from->channels, t = from->steps == 1 ? 0 : here->t;
+  for (int32_t i = 0; i < here->count; i++) {
+    const int64_t n = (here->first + i) / positions, q = (here->first + i) % positions;
+    const int32_t top = (int32_t)(q / w->columns_out) * w->down - w->top;
+    const int32_t left = (int32_t)(q % w->columns_out) * w->right - w->left;
+    const uint8_t *image = here->arena + from->place + t * from->step + n * from->image + from->first;
+    uint8_t *restrict to = here->arena + into->place + t * into->step + n * into->image + into->first +
+                           q / into->columns * into->row + q % into->columns * channels;
+    memset(to, 0, (size_t)channels);
+    for (int32_t r = top < 0 ? 0 : top; r < top + w->high && r < w->rows; r++)
+      for (int32_t c = left < 0 ? 0 : left; c < left + w->wide && c < w->columns; c++) {
+        const int64_t at = (int64_t)r * w->columns + c;
+        const uint8_t *restrict x = image + at / from->columns * from->row + at % from->columns * channels;
+        for (int32_t k = 0; k < channels; k++) to[k] = x[k] > to[k] ? x[k] : to[k];
+      }
+    if (op->x)
+      for (int32_t k = 0; k < channels; k++) to[k] = (uint8_t)(to[k] + op->x);
+  }
+}
+
 #define NUMBER int32_t
 #include "vector.h"
 #define NUMBER int64_t

@@ -60,12 +60,21 @@ struct bs_thresholds {
   int32_t count, lo;
 };
 
+/* One step of neurons with one state: u = (factor v >> leak) + x; level = clip((u + half) >> shift, lo, hi); then v is
+ * `reset` where a level is sent and `hard` is set, else u - (level << shift). */
+struct bs_fire {
+  int64_t factor, half, lo, hi, reset;
+  int32_t leak, shift, hard;
+};
+
 enum bs_kind {
   BS_LOAD, BS_STORE, BS_PIXELS, BS_SUMS, BS_WIDE, BS_SUM_POOL, BS_MAX_POOL, BS_GATHER, /* whole blocks, of edges */
   BS_AFFINE, BS_PRODUCT, BS_THRESHOLDS, BS_CODES, /* channel by channel; PRODUCT: through 64 bits; CODES: stored */
+  BS_MAX_CODES,                                          /* a pool from bytes to bytes of the edge `n`, plus `x` */
   BS_ADD, BS_SUB, BS_MUL, BS_SELECT,                     /* registers with registers */
   BS_FILL, BS_COPY, BS_PLUS, BS_FROM, BS_TIMES, BS_SHIFT, BS_SCALE, BS_CLIP, /* with constants; SCALE: through 64 bits */
   BS_PICK_X, BS_PICK_Y, BS_PICK_XY,                      /* selections between constants and registers */
+  BS_FIRE,                                               /* a, and the state b, to levels and the next state */
   BS_KEEP                                                /* a held value for the first steps, then 0 */
 };
 
@@ -117,8 +126,8 @@ struct bs_runtime;
 BS_API struct bs_runtime *bs_runtime_new(const struct bs_plan *plan, int32_t threads);
 BS_API void bs_runtime_free(struct bs_runtime *runtime);
 
-/* Runs a plan: logits [count][classes] of images [count][image]. `seconds`, where it is given, gets the time that each
- * stage took, added up. Returns 0. One run at a time for each runtime: another waits. */
+/* Runs a plan: logits [count][classes] of images [count][image]. `seconds`, where it is given, gets the processor time
+ * that each stage took of the calling thread, added up. Returns 0. One run at a time for each runtime: another waits. */
 BS_API int bs_run(struct bs_runtime *runtime, const struct bs_plan *plan, const uint8_t *images, int64_t count,
                   int64_t *logits, double *seconds);
 

@@ -273,6 +273,31 @@ static void NAMED(codes)(const struct bs_here *here, const struct bs_op *op) {
   }
 }
 
+#define FIRE(leaked, next)                                                         \
+  IN_PLACE                                                                         \
+  for (int64_t k = 0; k < n; k++) {                                                \
+    const NUMBER u = (NUMBER)(leaked) + x[k], level = (u + half) >> shift;         \
+    const NUMBER sent = level < lo ? lo : level > hi ? hi : level;                 \
+    v[k] = (next);                                                                 \
+    to[k] = sent;                                                                  \
+  }
+
+/* A whole step at once: what the instructions of the commonest neurons say one by one. */
+static void NAMED(fire)(const struct bs_here *here, const struct bs_op *op) {
+  const struct bs_fire *by = op->data;
+  const int64_t n = (int64_t)here->count * here->stage->width;
+  const NUMBER factor = (NUMBER)by->factor, half = (NUMBER)by->half, lo = (NUMBER)by->lo, hi = (NUMBER)by->hi;
+  const NUMBER reset = (NUMBER)by->reset;
+  const int32_t shift = by->shift, leak = by->leak;
+  const NUMBER *x = NAMED(reg)(here, op->a);
+  NUMBER *v = NAMED(reg)(here, op->b), *to = NAMED(reg)(here, op->to);
+  if (by->hard && factor == 1) { FIRE(v[k] >> leak, sent != 0 ? reset : u) }
+  else if (by->hard) { FIRE(factor * v[k] >> leak, sent != 0 ? reset : u) }
+  else if (factor == 1) { FIRE(v[k] >> leak, u - sent * ((NUMBER)1 << shift)) }
+  else { FIRE(factor * v[k] >> leak, u - sent * ((NUMBER)1 << shift)) }
+}
+#undef FIRE
+
 static void NAMED(run_op)(const struct bs_here *here, const struct bs_op *op) {
   switch (op->kind) {
     case BS_LOAD: NAMED(load)(here, op); return;
@@ -287,6 +312,8 @@ static void NAMED(run_op)(const struct bs_here *here, const struct bs_op *op) {
     case BS_PRODUCT: NAMED(affine)(here, op); return;
     case BS_THRESHOLDS: NAMED(thresholds)(here, op); return;
     case BS_CODES: NAMED(codes)(here, op); return;
+    case BS_FIRE: NAMED(fire)(here, op); return;
+    case BS_MAX_CODES: max_codes(here, op); return;
     default: NAMED(plain)(here, op);
   }
 }

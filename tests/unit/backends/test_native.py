@@ -21,22 +21,39 @@ from bitspike.backends.native.kernels import Layer, kernels
 from bitspike.backends.native.plan import plan
 from bitspike.backends.native.structs import Kind
 from bitspike.backends.native.thresholds import Steps, _levels, grows
-from bitspike.ir import Affine, Conv, Dynamics, Edge, Fire, FrozenGraph, Graph, Input, Range, Readout, Reshape, Step
+from bitspike.ir import (
+    Affine,
+    Conv,
+    Dynamics,
+    Edge,
+    Fire,
+    FrozenGraph,
+    Graph,
+    Input,
+    MaxPool,
+    Range,
+    Readout,
+    Reshape,
+    Step,
+    Store,
+)
 
 needs_library = pytest.mark.skipif(structs.library() is None, reason="no C library")
 
 
-def network(dynamics: Dynamics, T: int = 1, lo: int = 0, hi: int = 3, shift: int = 0, seed: int = 0) -> FrozenGraph:
+def network(
+    dynamics: Dynamics, T: int = 1, lo: int = 0, hi: int = 3, shift: int = 0, seed: int = 0, bits: int | None = None
+) -> FrozenGraph:
     """Pixels, a convolution, an affine, neurons: twice."""
     draw = np.random.default_rng(seed)
     nodes = (
         Input(name="images", inputs=(), edge=Edge(shape=(2, 6, 5), T=1, lo=-3, hi=252, scale=1.0)),
         Conv(name="a", inputs=("images",), out_channels=5, weight_bits=3, kernel_size=(3, 3), padding=(1, 1)),
         Affine(name="b", inputs=("a",), fraction_bits=8, shift=shift),
-        Fire(name="c", inputs=("b",), T=T, lo=lo, hi=hi, dynamics=dynamics),
+        Fire(name="c", inputs=("b",), T=T, lo=lo, hi=hi, membrane_bits=bits, dynamics=dynamics),
         Conv(name="d", inputs=("c",), out_channels=4, weight_bits=2, kernel_size=(3, 2), stride=(2, 1)),
         Affine(name="e", inputs=("d",), fraction_bits=8),
-        Fire(name="f", inputs=("e",), T=T, lo=lo, hi=hi, dynamics=dynamics),
+        Fire(name="f", inputs=("e",), T=T, lo=lo, hi=hi, membrane_bits=bits, dynamics=dynamics),
         Reshape(name="flat", inputs=("f",), shape=(32,)),
         Readout(name="logits", inputs=("flat",)),
     )
@@ -127,6 +144,44 @@ def test_levels_of_one_step_are_stored_as_they_are_found() -> None:
     assert Kind.CODES in made
     assert Kind.PRODUCT not in made
     assert Kind.CLIP not in made
+
+
+@needs_library
+@pytest.mark.parametrize(
+    ("change", "whole"),
+    [
+        ({}, True),
+        ({"v_reset": None}, True),
+        ({"rounds": True}, True),
+        ({"leak_shift": 3, "leak_multiplier": 5}, True),
+        ({"tracer": 3}, False),
+        ({"store": Store(multiplier=3, shift=4, step=5, step_shift=0)}, False),
+    ],
+)
+def test_the_commonest_step_is_one_instruction(change: dict[str, Any], whole: bool) -> None:
+    net = network(replace(PLAIN, **change), T=3, bits=4 if "store" in change else None)
+    made = [made.kind for code in plan(net, native.level()).codes for made in code.made]
+    assert (Kind.FIRE in made) == whole
+    assert (Kind.CLIP in made) != whole
+    assert np.array_equal(Compiled(net, 1)(shown(net)), oracle.logits(net, shown(net)))
+
+
+@needs_library
+@pytest.mark.parametrize("padding", [(0, 0), (1, 1)])
+@pytest.mark.parametrize("lo", [-2, 0, 3])
+def test_the_largest_of_bytes_is_stored_at_once(lo: int, padding: tuple[int, int]) -> None:
+    net = network(PLAIN, lo=lo, hi=lo + 3)
+    pool = MaxPool(name="p", inputs=("c",), kernel_size=(3, 2), stride=(1, 1), padding=padding)
+    conv = Conv(name="q", inputs=("p",), out_channels=2, weight_bits=2, kernel_size=(1, 1), padding=(1, 0))
+    head = (*net.graph.nodes[:4], pool, conv)
+    flat = Reshape(name="flat", inputs=("q",), shape=(Graph("head", head).edges["q"].size,))
+    nodes = (*head, flat, Readout(name="logits", inputs=("flat",)))
+    weights = {"q.weight": np.random.default_rng(2).integers(-1, 2, (2, 5, 1, 1))}
+    kept = {name: values for name, values in net.tensors.items() if name[0] in "ab"}
+    pooled = FrozenGraph(Graph("pooled", nodes), kept | weights)
+    made = [made.kind for code in plan(pooled, native.level()).codes for made in code.made]
+    assert Kind.MAX_CODES in made
+    assert np.array_equal(Compiled(pooled, 1)(shown(pooled)), oracle.logits(pooled, shown(pooled)))
 
 
 @needs_library

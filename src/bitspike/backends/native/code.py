@@ -19,8 +19,9 @@ __all__ = ["AFTER", "BEFORE", "EACH", "Code", "Made"]
 
 BEFORE, EACH, AFTER = range(3)
 READS = {
-    **dict.fromkeys((Kind.LOAD, Kind.PIXELS, Kind.SUMS, Kind.WIDE, Kind.SUM_POOL, Kind.MAX_POOL, Kind.GATHER), ""),
-    **dict.fromkeys((Kind.ADD, Kind.SUB, Kind.MUL), "ab"),
+    **dict.fromkeys((Kind.LOAD, Kind.PIXELS, Kind.SUMS, Kind.WIDE, Kind.SUM_POOL, Kind.MAX_POOL), ""),
+    **dict.fromkeys((Kind.GATHER, Kind.MAX_CODES), ""),
+    **dict.fromkeys((Kind.ADD, Kind.SUB, Kind.MUL, Kind.FIRE), "ab"),
     **{Kind.FILL: "", Kind.SELECT: "abc", Kind.PICK_X: "ac", Kind.PICK_Y: "ab"},
 }
 """The operands of each kind that are registers; of the others it is the first."""
@@ -94,10 +95,9 @@ class Code:
                 continue
             row = self.rows[node.name]
             self.phase = BEFORE if row.steps(self.net.graph, node) == 1 < self.group.steps else EACH
+            if self._stored_at_once(node) and self._store(node):
+                continue
             if node.name in self.steps:
-                if self._stored_at_once(node):
-                    self.made.append(replace(self._thresholds(node), kind=Kind.CODES, edge=node.name))
-                    continue
                 by = self._thresholds(node)
                 self.values[node.name] = self.emit(by.kind, a=by.a, data=by.data)
             else:
@@ -125,6 +125,12 @@ class Code:
         arrays = {"turned": by.turned, "threshold": by.thresholds}
         struct = structs.Thresholds(count=len(by.thresholds), lo=by.lo)
         return Made(Kind.THRESHOLDS, self.phase, a=self.value(by.read), data=(struct, arrays))
+
+    def _store(self, node: Node) -> bool:
+        if node.name not in self.steps:
+            return self.rows[node.name].store(self, node)
+        self.made.append(replace(self._thresholds(node), kind=Kind.CODES, edge=node.name))
+        return True
 
     def _stored_at_once(self, node: Node) -> bool:
         """Whether levels need no register: they are stored as bytes, and nothing of this stage reads them."""

@@ -88,14 +88,24 @@ class Pooled(Row[SumPool | MaxPool]):
     def gathers(self, graph: Graph, node: SumPool | MaxPool) -> bool:
         return True
 
+    def store(self, code: Code, node: SumPool | MaxPool) -> bool:
+        source, made = code.stored[node.inputs[0]], code.stored[node.name]
+        if not isinstance(node, MaxPool) or source.type != Type.U8:
+            return False
+        window, lower = self._window(code, node), source.lo - made.lo
+        code.emit(Kind.MAX_CODES, to=-1, edge=source.name, x=lower, n=made.index, data=(window, {}))
+        return True
+
     def write(self, code: Code, node: SumPool | MaxPool) -> int:
+        kind = Kind.MAX_POOL if isinstance(node, MaxPool) else Kind.SUM_POOL
+        least = code.net.ranges[node.inputs[0]].lo
+        return code.emit(kind, edge=node.inputs[0], x=least, data=(self._window(code, node), {}))
+
+    def _window(self, code: Code, node: SumPool | MaxPool) -> Window:
         _, rows, columns = code.net.graph.input_edge(node).shape
         (high, wide), (down, right), (top, left) = node.kernel_size, node.stride, node.padding
         columns_out = code.net.graph.edges[node.name].shape[2]
-        window = Window(rows, columns, columns_out, high, wide, down, right, top, left)
-        kind = Kind.MAX_POOL if isinstance(node, MaxPool) else Kind.SUM_POOL
-        least = code.net.ranges[node.inputs[0]].lo
-        return code.emit(kind, edge=node.inputs[0], x=least, data=(window, {}))
+        return Window(rows, columns, columns_out, high, wide, down, right, top, left)
 
 
 class Rearranged(Row[Reshape]):

@@ -7,6 +7,7 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from bitspike.backends.native.code import Code
+from bitspike.backends.native.lif import one_step
 from bitspike.backends.native.row import Row
 from bitspike.backends.native.structs import Kind, Type
 from bitspike.ir import Fire, Instruction, Operand
@@ -36,10 +37,14 @@ class Neurons(Row[Fire]):
         step, steps = node.program, self.steps(code.net.graph, node)
         fused = _fused(code, node)
         current = R(code.value(node.inputs[0]))
-        start: dict[str, Value] = dict(step.start)
+        whole = one_step(step, 8 * code.type.bytes) if steps > 1 and not fused else None
+        if whole is not None:
+            (start,) = step.start.values()
+            return code.emit(Kind.FIRE, a=current.number, b=code.state(start), data=(whole, {}))
+        state: dict[str, Value] = dict(step.start)
         if steps > 1:
-            start = {name: R(code.state(value)) for name, value in step.start.items()}
-        values: dict[str, Value] = {"x": current, **start}
+            state = {name: R(code.state(value)) for name, value in step.start.items()}
+        values: dict[str, Value] = {"x": current, **state}
         carried = step.carried if steps > 1 else {}
         without = {name for one in fused.values() for name in one.without}
         for made in step.needed(step.level, *carried.values()):
@@ -55,7 +60,7 @@ class Neurons(Row[Fire]):
         _carry(
             code,
             {name: values[source] if isinstance(source, str) else source for name, source in carried.items()},
-            start,
+            state,
         )
         return level.number
 

@@ -41,6 +41,10 @@ class Row(Generic[Op]):
         """Whether registers of 32 bits hold all that it makes."""
         return code.net.ranges[node.name].signed_bits <= 32
 
+    def store(self, code: Code, node: Op) -> bool:
+        """Writes instructions that store its bytes without a register between; whether there are such."""
+        return False
+
     def write(self, code: Code, node: Op) -> int:
         """Writes its instructions; the register of its output."""
         raise NotImplementedError

@@ -10,7 +10,21 @@ from typing import Any
 
 from bitspike import native
 
-__all__ = ["Affine", "Edge", "Kind", "Op", "Plan", "Stage", "Sums", "Thresholds", "Type", "Wide", "Window", "library"]
+__all__ = [
+    "Affine",
+    "Edge",
+    "Fire",
+    "Kind",
+    "Op",
+    "Plan",
+    "Stage",
+    "Sums",
+    "Thresholds",
+    "Type",
+    "Wide",
+    "Window",
+    "library",
+]
 
 
 class Type(IntEnum):
@@ -40,22 +54,24 @@ class Kind(IntEnum):
     PRODUCT = 9
     THRESHOLDS = 10
     CODES = 11
-    ADD = 12
-    SUB = 13
-    MUL = 14
-    SELECT = 15
-    FILL = 16
-    COPY = 17
-    PLUS = 18
-    FROM = 19
-    TIMES = 20
-    SHIFT = 21
-    SCALE = 22
-    CLIP = 23
-    PICK_X = 24
-    PICK_Y = 25
-    PICK_XY = 26
-    KEEP = 27
+    MAX_CODES = 12
+    ADD = 13
+    SUB = 14
+    MUL = 15
+    SELECT = 16
+    FILL = 17
+    COPY = 18
+    PLUS = 19
+    FROM = 20
+    TIMES = 21
+    SHIFT = 22
+    SCALE = 23
+    CLIP = 24
+    PICK_X = 25
+    PICK_Y = 26
+    PICK_XY = 27
+    FIRE = 28
+    KEEP = 29
 
 
 def _ints(names: str, kind: type = c_int32) -> list[tuple[str, type]]:
@@ -108,6 +124,10 @@ class Affine(Structure):
 
 class Thresholds(Structure):
     _fields_ = [*_ints("turned threshold", c_void_p), *_ints("count lo")]
+
+
+class Fire(Structure):
+    _fields_ = [*_ints("factor half lo hi reset", c_int64), *_ints("leak shift hard")]
 
 
 class Op(Structure):
