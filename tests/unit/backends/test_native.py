@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import json
+import os
+import weakref
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -204,6 +208,39 @@ def test_a_compiled_network_runs_again_and_again() -> None:
     logits, seconds = compiled.timed(images)
     assert np.array_equal(logits, wanted)
     assert (seconds > 0).all()
+
+
+@needs_library
+def test_a_compiled_network_that_nobody_has_is_freed() -> None:
+    net = network(PLAIN)
+    compiled = Compiled(net, 2)
+    compiled(shown(net))
+    gone = weakref.ref(compiled)
+    del compiled
+    gc.collect()
+    assert gone() is None
+
+
+@needs_library
+def test_a_forked_process_has_threads_of_its_own() -> None:
+    net = network(PLAIN)
+    compiled, images = Compiled(net, 3), shown(net, 300)
+    wanted = compiled(images)
+    child = os.fork()
+    if child == 0:
+        os._exit(0 if np.array_equal(compiled(images), wanted) else 1)
+    assert os.waitpid(child, 0)[1] == 0
+    assert np.array_equal(compiled(images), wanted)
+
+
+@needs_library
+def test_calls_from_several_threads_take_turns() -> None:
+    net = network(PLAIN, T=2)
+    compiled, images = Compiled(net, 2), shown(net, 90)
+    wanted = oracle.logits(net, images)
+    with ThreadPoolExecutor(4) as pool:
+        answers = list(pool.map(lambda i: compiled(images[i:]), range(40)))
+    assert all(np.array_equal(answer, wanted[i:]) for i, answer in enumerate(answers))
 
 
 # The choice and its cache

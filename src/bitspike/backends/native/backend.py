@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import ClassVar
-from weakref import WeakKeyDictionary
 
 from bitspike.backends.native import structs
 from bitspike.backends.native.compiled import Compiled
@@ -17,8 +17,8 @@ from bitspike.native import Level, level
 __all__ = ["Native"]
 
 MOST_THREADS = 256
-_PLANS: WeakKeyDictionary[FrozenGraph, dict[tuple[int, Level], Compiled]] = WeakKeyDictionary()
-"""What was compiled of each network that is still there, by threads and instruction set."""
+MOST_KEPT = 8
+"""Networks that stay compiled, those that ran last."""
 
 
 @dataclass(frozen=True)
@@ -48,14 +48,15 @@ class Native(Backend):
         return Compiled(net, self._threads(), everything=True).edges(checked(net, images))
 
     def compile(self, net: FrozenGraph) -> Compiled:
-        """The network's plan, made once for each number of threads and instruction set."""
-        plans = _PLANS.setdefault(net, {})
-        key = self._threads(), level()
-        if key not in plans:
-            plans[key] = Compiled(net, key[0])
-        return plans[key]
+        """The network's plan and memory, which stay for the next call."""
+        return _compiled(net, self._threads(), level())
 
     def _threads(self) -> int:
         if self.threads is not None:
             return self.threads
         return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@lru_cache(maxsize=MOST_KEPT)
+def _compiled(net: FrozenGraph, threads: int, at: Level) -> Compiled:
+    return Compiled(net, threads)
