@@ -46,9 +46,10 @@ struct bs_sums {
   int64_t cell;         /* bytes of a prepared cell; 0: the kernel reads codes */
 };
 
-/* One multiplication, shift and addition for each channel. */
+/* One multiplication, shift and addition for each channel. What a multiplier has above `shift` needs no shift, so it may
+ * stand in `whole`: the product with the rest, which is below 2^shift, takes few bits. */
 struct bs_affine {
-  const void *multiplier, *offset; /* of the stage's type, `width` each */
+  const void *multiplier, *whole, *offset; /* of the stage's type, `width` each */
   int64_t half;
   int32_t shift, steps;            /* the offset is there for the steps below `steps` */
 };

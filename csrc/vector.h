@@ -161,29 +161,21 @@ static void NAMED(pool)(const struct bs_here *here, const struct bs_op *op, int 
   }
 }
 
-/* y = ((m x + half) >> shift) + b; the product through 64 bits where `PRODUCT` is wider than NUMBER. */
-#define AFFINE_ROWS(PRODUCT)                                                                              \
-  for (int32_t i = 0; i < here->count; i++) {                                                            \
-    const NUMBER *x = a + (int64_t)i * width;                                                            \
-    NUMBER *y = to + (int64_t)i * width;                                                                 \
-    IN_PLACE                                                                                             \
-    for (int32_t k = 0; k < width; k++)                                                                  \
-      y[k] = (NUMBER)((((PRODUCT)m[k] * (PRODUCT)x[k]) + half) >> shift) + (NUMBER)(b[k] & there);        \
+#define AFFINE_ROWS(expression)                                                \
+  for (int32_t i = 0; i < here->count; i++, x += width, y += width) {         \
+    IN_PLACE                                                                   \
+    for (int32_t k = 0; k < width; k++) y[k] = (NUMBER)(expression) + (b[k] & there); \
   }
 
 static void NAMED(affine)(const struct bs_here *here, const struct bs_op *op) {
-  const struct bs_affine *affine = op->data;
-  const int32_t width = here->stage->width, shift = affine->shift;
-  const NUMBER there = here->t < affine->steps ? -1 : 0;
-  const NUMBER *m = affine->multiplier, *b = affine->offset, *a = NAMED(reg)(here, op->a);
-  NUMBER *to = NAMED(reg)(here, op->to);
-  if (op->kind == BS_PRODUCT) {
-    const int64_t half = affine->half;
-    AFFINE_ROWS(int64_t)
-  } else {
-    const NUMBER half = (NUMBER)affine->half;
-    AFFINE_ROWS(NUMBER)
-  }
+  const struct bs_affine *by = op->data;
+  const int32_t width = here->stage->width, shift = by->shift;
+  const NUMBER there = here->t < by->steps ? -1 : 0, half = (NUMBER)by->half;
+  const NUMBER *m = by->multiplier, *whole = by->whole, *b = by->offset, *x = NAMED(reg)(here, op->a);
+  NUMBER *y = NAMED(reg)(here, op->to);
+  if (op->kind == BS_PRODUCT) { AFFINE_ROWS(((int64_t)m[k] * x[k] + by->half) >> shift) }
+  else if (shift) { AFFINE_ROWS(whole[k] * x[k] + ((m[k] * x[k] + half) >> shift)) }
+  else { AFFINE_ROWS(m[k] * x[k]) }
 }
 
 #define EACH(expression)                                                \

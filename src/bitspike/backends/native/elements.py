@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from math import prod
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from bitspike.backends.native.code import Code
 from bitspike.backends.native.row import Row
@@ -34,7 +36,7 @@ class Train(Row[Release]):
 
 
 class Multiplied(Row[FixedPoint]):
-    """A multiplication and an addition for each channel; through 64 bits where only the product needs them."""
+    """A multiplication and an addition for each channel; through 64 bits where the part to be shifted needs them."""
 
     def narrow(self, code: Code, node: FixedPoint) -> bool:
         factors = code.net.tensors[f"{node.name}.multiplier"]
@@ -42,11 +44,17 @@ class Multiplied(Row[FixedPoint]):
 
     def write(self, code: Code, node: FixedPoint) -> int:
         m, b = (code.net.tensors[f"{node.name}.{part}"] for part in ("multiplier", "offset"))
-        most = int(abs(m).max()) * code.net.ranges[node.inputs[0]].reach + half(node.shift)
-        kind = Kind.PRODUCT if code.type == Type.I32 and most >= 2**31 else Kind.AFFINE
-        steps = code.group.steps if node.steps is None else node.steps
-        struct = Affine(half=half(node.shift), shift=node.shift, steps=steps)
-        return code.emit(kind, a=code.value(node.inputs[0]), data=(struct, {"multiplier": m, "offset": b}))
+        struct = Affine(half=half(node.shift), shift=node.shift, steps=node.steps or code.group.steps)
+        whole, rest = m >> node.shift, m & ((1 << node.shift) - 1)
+        largest = int(rest.max()) * code.net.ranges[node.inputs[0]].reach + half(node.shift)
+        if code.type == Type.I32 and largest >= 2**31:
+            return self._emit(code, node, Kind.PRODUCT, struct, {"multiplier": m, "offset": b})
+        if node.shift:
+            return self._emit(code, node, Kind.AFFINE, struct, {"multiplier": rest, "whole": whole, "offset": b})
+        return self._emit(code, node, Kind.AFFINE, struct, {"multiplier": m, "offset": b})
+
+    def _emit(self, code: Code, node: FixedPoint, kind: Kind, struct: Affine, arrays: dict[str, NDArray[Any]]) -> int:
+        return code.emit(kind, a=code.value(node.inputs[0]), data=(struct, arrays))
 
 
 class Positive(Row[Relu]):

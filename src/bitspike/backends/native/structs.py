@@ -119,7 +119,7 @@ class Sums(Structure):
 
 
 class Affine(Structure):
-    _fields_ = [*_ints("multiplier offset", c_void_p), *_ints("half", c_int64), *_ints("shift steps")]
+    _fields_ = [*_ints("multiplier whole offset", c_void_p), *_ints("half", c_int64), *_ints("shift steps")]
 
 
 class Thresholds(Structure):
