@@ -26,11 +26,13 @@ void bs_bits_pack(const bs_layer *layer, const bs_form *form, const int8_t *weig
   memset(packed, 0, bs_bits_size(layer, form));
   bs_pack_head(layer, initial, bs_planes_size(layer, form), packed);
   *bs_sides(layer, packed) = sides;
+  for (int32_t k = 0; k < bs_steps(layer, form); k++)
+    bs_places(layer, packed)[k] = ((const int64_t *)packed)[k / words] + k % words * (int64_t)form->word;
   for (int32_t o = 0; o < layer->out_channels; o++) {
     const int32_t vector = o / form->lanes, first = vector / form->block * form->block;
     const int32_t wide = all - first < form->block ? all - first : form->block;
     const size_t plane = bs_vectors_size(layer, form, wide, sides) / bs_weight_planes(layer);
-    char *block = bs_planes(layer, packed) + bs_vectors_size(layer, form, first, sides);
+    char *block = bs_planes(layer, form, packed) + bs_vectors_size(layer, form, first, sides);
     uint32_t against = 0;
     for (int32_t e = 0; e < layer->window; e++)
       for (int32_t c = 0; c < layer->channels; c++, weights++) {
@@ -64,14 +66,14 @@ static uint32_t ones(uint64_t word) {
 }
 
 /* Products of one plane of weights and one of codes. */
-static uint32_t product(const bs_layer *layer, const int64_t *offsets, const uint64_t *weights, int32_t sides,
+static uint32_t product(const bs_layer *layer, const int64_t *places, const uint64_t *weights, int32_t sides,
                         const char *codes) {
-  const int32_t words = bs_words(layer, &form);
+  const int32_t steps = bs_steps(layer, &form);
   uint32_t sum = 0;
-  for (int32_t e = 0; e < layer->window; e++) {
-    const uint64_t *x = (const uint64_t *)(codes + offsets[e]);
-    for (int32_t k = 0; k < words; k++, weights += sides)
-      sum += ones(sides == 1 ? x[k] ^ weights[0] : (x[k] & weights[0]) | (~x[k] & weights[1]));
+  for (int32_t k = 0; k < steps; k++, weights += sides) {
+    uint64_t x;
+    memcpy(&x, codes + places[k], 8);
+    sum += ones(sides == 1 ? x ^ weights[0] : (x & weights[0]) | (~x & weights[1]));
   }
   return sum;
 }
@@ -82,12 +84,13 @@ static void positions(const bs_layer *layer, const void *packed, const void *x, 
   const size_t row = bs_vectors_size(layer, &form, 1, sides), padded = bs_padded(layer->out_channels);
   const size_t cell = bs_planes_size(layer, &form), plane = bs_plane_size(layer, &form);
   for (int32_t p = 0; p < count; p++) {
-    const char *codes = (const char *)x + bases[p] * (int64_t)cell, *weights = bs_planes(layer, packed);
+    const char *codes = (const char *)x + bases[p] * (int64_t)cell, *weights = bs_planes(layer, &form, packed);
     for (int32_t o = 0; o < layer->out_channels; o++, weights += row) {
       uint32_t sum = (uint32_t)bs_initial(layer, packed)[o];
       for (int32_t i = 0; i < m; i++)
         for (int32_t j = 0; j < n; j++)
-          sum += product(layer, packed, (const uint64_t *)(weights + i * (row / m)), sides, codes + j * plane)
+          sum += product(layer, bs_places(layer, packed), (const uint64_t *)(weights + i * (row / m)), sides,
+                         codes + j * plane)
                  << (i + j);
       acc[p * padded + o] = (int32_t)sum;
     }

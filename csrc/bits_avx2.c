@@ -47,25 +47,24 @@ static inline __attribute__((always_inline)) __m256i counts(__m256i bits) {
 
 /* One plane of weights with one of codes, `2^shift` times, added to `total`; `rows` and `sides` are constants. */
 static inline __attribute__((always_inline)) void product(const int rows, const int sides, const bs_layer *layer,
-                                                          const int64_t *offsets, const char *w, const char *x0,
+                                                          const int64_t *places, const char *w, const char *x0,
                                                           const char *x1, int32_t shift, __m256i total[ROWS][4]) {
-  const int64_t plane = (int64_t)bs_plane_size(layer, &form);
+  const int32_t steps = bs_steps(layer, &form);
   const __m256i zero = _mm256_setzero_si256();
   int32_t left = FIT;
   EACH(BEGIN)
-  for (int32_t e = 0; e < layer->window; e++)
-    for (int64_t at = offsets[e], end = at + plane; at < end; at += 8, w += 128 * sides) {
-      int64_t word0, word1;
-      memcpy(&word0, x0 + at, 8);
-      memcpy(&word1, x1 + at, 8);
-      const __m256i code0 = _mm256_set1_epi64x(word0), code1 = _mm256_set1_epi64x(word1);
-      EACH(ADD)
-      (void)code1;
-      if (--left == 0) {
-        EACH(PUT)
-        left = FIT;
-      }
+  for (int32_t k = 0; k < steps; k++, w += 128 * sides) {
+    int64_t word0, word1;
+    memcpy(&word0, x0 + places[k], 8);
+    memcpy(&word1, x1 + places[k], 8);
+    const __m256i code0 = _mm256_set1_epi64x(word0), code1 = _mm256_set1_epi64x(word1);
+    EACH(ADD)
+    (void)code1;
+    if (--left == 0) {
+      EACH(PUT)
+      left = FIT;
     }
+  }
   EACH(PUT)
 }
 
@@ -75,13 +74,14 @@ static inline __attribute__((always_inline)) void tile(const int rows, const int
   const int32_t m = bs_weight_planes(layer), n = bs_code_planes(layer), padded = bs_padded(layer->out_channels);
   const int64_t plane = (int64_t)bs_plane_size(layer, &form), cell = n * plane;
   const size_t weight_plane = bs_vectors_size(layer, &form, form.block, sides) / m;
-  const char *weights = bs_planes(layer, packed) + bs_vectors_size(layer, &form, o / form.lanes, sides);
+  const char *weights = bs_planes(layer, &form, packed) + bs_vectors_size(layer, &form, o / form.lanes, sides);
+  const int64_t *places = bs_places(layer, packed);
   const char *x0 = x + bases[0] * cell, *x1 = x + bases[rows - 1] * cell;
   const __m256i even = _mm256_setr_epi32(0, 2, 4, 6, 0, 2, 4, 6);
   __m256i total[ROWS][4] = {{_mm256_setzero_si256()}};
   for (int32_t i = 0; i < m; i++)
     for (int32_t j = 0; j < n; j++)
-      product(rows, sides, layer, packed, weights + i * weight_plane, x0 + j * plane, x1 + j * plane, i + j, total);
+      product(rows, sides, layer, places, weights + i * weight_plane, x0 + j * plane, x1 + j * plane, i + j, total);
   for (int p = 0; p < rows; p++)
     for (int v = 0; v < 4; v++) {
       const __m128i sum = _mm256_castsi256_si128(_mm256_permutevar8x32_epi32(total[p][v], even));

@@ -17,20 +17,37 @@ static void pack(const bs_layer *layer, const int8_t *weights, const int32_t *in
 
 static size_t prepared_cell(const bs_layer *layer) { return bs_planes_size(layer, &form); }
 
-static void prepare(const bs_layer *layer, const uint8_t *codes, int64_t cells, void *prepared) {
-  const int32_t planes = bs_code_planes(layer), channels = layer->channels;
+/* The planes of 64 codes; `most` planes, a constant wherever it is inlined, or fewer. */
+static inline __attribute__((always_inline)) void split(const int most, int32_t planes, __m512i codes, char *to,
+                                                        size_t plane, size_t bytes) {
+  for (int j = 0; j < most && j < planes; j++) {
+    const uint64_t bits = _mm512_test_epi8_mask(codes, _mm512_set1_epi8((char)(1 << j)));
+    memcpy(to + j * plane, &bits, bytes);
+  }
+}
+
+static inline __attribute__((always_inline)) void split_all(const int most, const bs_layer *layer,
+                                                            const uint8_t *codes, int64_t cells, char *to) {
+  const int32_t planes = bs_code_planes(layer), whole = layer->channels / 64 * 64, left = layer->channels - whole;
   const size_t plane = bs_plane_size(layer, &form);
-  char *to = prepared;
-  for (int64_t i = 0; i < cells; i++, codes += layer->cell, to += planes * plane)
-    for (int32_t c = 0; c < channels; c += 64) {
-      const __mmask64 here = channels - c < 64 ? (1ull << (channels - c)) - 1 : ~0ull;
-      const __m512i part = _mm512_maskz_loadu_epi8(here, codes + c);
-      const size_t left = plane - c / 8;
-      for (int32_t j = 0; j < planes; j++) {
-        const uint64_t bits = _mm512_test_epi8_mask(part, _mm512_set1_epi8((char)(1 << j)));
-        memcpy(to + j * plane + c / 8, &bits, left < 8 ? 4 : 8);
-      }
-    }
+  for (int64_t i = 0; i < cells; i++, codes += layer->cell, to += planes * plane) {
+    for (int32_t c = 0; c < whole; c += 64) split(most, planes, _mm512_loadu_si512(codes + c), to + c / 8, plane, 8);
+    if (!left) continue;
+    const __m512i part = _mm512_maskz_loadu_epi8((1ull << left) - 1, codes + whole);
+    if (left > 32)
+      split(most, planes, part, to + whole / 8, plane, 8);
+    else
+      split(most, planes, part, to + whole / 8, plane, 4);
+  }
+}
+
+static void prepare(const bs_layer *layer, const uint8_t *codes, int64_t cells, void *prepared) {
+  if (layer->code_hi == 1)
+    split_all(1, layer, codes, cells, prepared);
+  else if (layer->code_hi <= 3)
+    split_all(2, layer, codes, cells, prepared);
+  else
+    split_all(8, layer, codes, cells, prepared);
 }
 
 #define EACH_ROW(DO) DO(0) DO(1) DO(2) DO(3) DO(4) DO(5)
@@ -68,7 +85,7 @@ static inline __attribute__((always_inline)) void tile(const int rows, const int
                                                        const bs_layer *layer, const void *packed, const char *weights,
                                                        const int32_t *initial, const char *x, const int32_t *bases,
                                                        int32_t *acc) {
-  const int64_t *offsets = packed;
+  const int64_t *places = bs_places(layer, packed), *end = places + bs_steps(layer, &form);
   const int32_t padded = bs_padded(layer->out_channels), m = bs_weight_planes(layer), n = bs_code_planes(layer);
   const int64_t plane = (int64_t)bs_plane_size(layer, &form), cell = n * plane;
   const size_t weight_plane = bs_vectors_size(layer, &form, vectors, sides) / m;
@@ -78,14 +95,13 @@ static inline __attribute__((always_inline)) void tile(const int rows, const int
     EACH_ROW(TWICE)
     for (int32_t i = class < n ? 0 : class - n + 1; i < m && i <= class; i++) {
       const char *w = weights + i * weight_plane;
-      for (int32_t e = 0; e < layer->window; e++)
-        for (int64_t at = offsets[e] + (class - i) * plane, end = at + plane; at < end;
-             at += 4, w += 64 * vectors * sides) {
-          const __m512i pos0 = POS(0), pos1 = POS(1), pos2 = POS(2), pos3 = POS(3);
-          const __m512i neg0 = NEG(0), neg1 = NEG(1), neg2 = NEG(2), neg3 = NEG(3);
-          EACH_ROW(STEP)
-          (void)pos0, (void)pos1, (void)pos2, (void)pos3;
-        }
+      for (const int64_t *place = places; place < end; place++, w += 64 * vectors * sides) {
+        const int64_t at = *place + (class - i) * plane;
+        const __m512i pos0 = POS(0), pos1 = POS(1), pos2 = POS(2), pos3 = POS(3);
+        const __m512i neg0 = NEG(0), neg1 = NEG(1), neg2 = NEG(2), neg3 = NEG(3);
+        EACH_ROW(STEP)
+        (void)pos0, (void)pos1, (void)pos2, (void)pos3;
+      }
     }
   }
   EACH_ROW(END)
@@ -125,7 +141,7 @@ OF_SIDES(2, with_digits)
 static void positions(const bs_layer *layer, const void *packed, const void *x, const int32_t *bases, int32_t count,
                       int32_t *acc) {
   const int32_t sides = *bs_sides(layer, packed), padded = bs_padded(layer->out_channels);
-  const char *weights = bs_planes(layer, packed);
+  const char *weights = bs_planes(layer, &form, packed);
   for (int32_t o = 0; o < padded; o += WIDE) {
     const int32_t *initial = bs_initial(layer, packed) + o;
     const int32_t vectors = padded - o < WIDE ? (padded - o) / 16 : 4;

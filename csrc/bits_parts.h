@@ -63,12 +63,26 @@ static inline int32_t *bs_sides(const bs_layer *layer, const void *packed) {
   return (int32_t *)((char *)packed + bs_head_size(layer));
 }
 
-static inline char *bs_planes(const bs_layer *layer, const void *packed) {
-  return (char *)packed + bs_head_size(layer) + 64;
+/* Words of one plane of a window. */
+static inline int32_t bs_steps(const bs_layer *layer, const bs_form *form) {
+  return layer->window * bs_words(layer, form);
+}
+
+/* Where each of these words lies from the first, in bytes: one loop runs over elements and words. */
+static inline int64_t *bs_places(const bs_layer *layer, const void *packed) {
+  return (int64_t *)((char *)packed + bs_head_size(layer) + 64);
+}
+
+static inline size_t bs_before_planes(const bs_layer *layer, const bs_form *form) {
+  return bs_head_size(layer) + 64 + bs_whole(8 * (size_t)bs_steps(layer, form), 64);
+}
+
+static inline char *bs_planes(const bs_layer *layer, const bs_form *form, const void *packed) {
+  return (char *)packed + bs_before_planes(layer, form);
 }
 
 static inline size_t bs_bits_size(const bs_layer *layer, const bs_form *form) {
-  return bs_head_size(layer) + 64 + bs_vectors_size(layer, form, bs_vectors(layer, form), 2);
+  return bs_before_planes(layer, form) + bs_vectors_size(layer, form, bs_vectors(layer, form), 2);
 }
 
 /* Codes to planes, eight codes at a time: one multiplication brings bit j of each of them together. */
@@ -81,7 +95,7 @@ static inline void bs_bits_prepare(const bs_layer *layer, const bs_form *form, c
   for (int64_t i = 0; i < cells; i++, codes += layer->cell, to += planes * plane)
     for (int32_t c = 0; c < layer->channels; c += 8) {
       uint64_t eight = 0;
-      memcpy(&eight, codes + c, layer->channels - c < 8 ? layer->channels - c : 8);
+      for (int32_t k = 0; k < 8 && c + k < layer->channels; k++) eight |= (uint64_t)codes[c + k] << 8 * k;
       for (int32_t j = 0; j < planes; j++)
         to[j * plane + c / 8] = (uint8_t)((eight >> j & 0x0101010101010101u) * 0x0102040810204080u >> 56);
     }

@@ -60,6 +60,7 @@ static const bs_kernel *const kernels[] = {
     &bs_dot_avx512,
     &bs_bits_avx512,
     &bs_events_avx512,
+    &bs_table_avx512,
 #endif
 };
 

@@ -30,6 +30,7 @@ typedef struct bs_layer {
   int32_t weight_lo, weight_hi;   /* all weights lie between these, which lie in -128..127 */
   int32_t code_hi;                /* all codes lie in 0..code_hi, at most 255 */
   const int32_t *offsets;         /* [window], in cells */
+  int32_t two_values;             /* 1 where every weight is weight_lo or weight_hi; 0 says nothing */
 } bs_layer;
 
 /* One way to the sums. `packed` holds all that `positions` needs of weights, initial values and offsets. */

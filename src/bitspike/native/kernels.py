@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ctypes
+from collections.abc import Callable
 from ctypes import CFUNCTYPE, POINTER, Structure, c_char_p, c_int32, c_int64, c_size_t, c_void_p
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,10 +14,13 @@ import numpy.typing as npt
 
 from bitspike.native import Level, library
 
-__all__ = ["Kernel", "Layer", "Packed", "aligned", "kernels"]
+__all__ = ["PEAKS", "SLACK", "Kernel", "Layer", "Packed", "aligned", "kernels", "peak"]
 
 SLACK = 64
-"""Bytes that may be read after the last cell."""
+"""Bytes after the last cell, of codes and of prepared cells, that may be read."""
+
+PEAKS = ("dot", "signs", "digits", "table")
+"""What the instructions of kernels give on registers alone, as ``csrc/peaks.h`` numbers them."""
 
 
 class _Layer(Structure):
@@ -23,6 +28,7 @@ class _Layer(Structure):
         *((name, c_int32) for name in ("channels", "out_channels", "window", "cell")),
         *((name, c_int32) for name in ("weight_lo", "weight_hi", "code_hi")),
         ("offsets", c_void_p),
+        ("two_values", c_int32),
     )
 
 
@@ -43,10 +49,10 @@ class _Kernel(Structure):
 
 
 def aligned(size: int) -> npt.NDArray[np.uint8]:
-    """Zero bytes that begin at a multiple of 64, with the slack that kernels may read."""
-    buffer = np.zeros(size + SLACK + 64, np.uint8)
+    """Zero bytes that begin at a multiple of 64."""
+    buffer = np.zeros(size + 64, np.uint8)
     start = -buffer.ctypes.data % 64
-    return buffer[start : start + size + SLACK]
+    return buffer[start : start + size]
 
 
 @dataclass(frozen=True)
@@ -59,6 +65,8 @@ class Layer:
     cell: int
     weights: tuple[int, int]
     code_hi: int
+    two_values: bool = False
+    """Whether every weight is one of the two ends of ``weights``."""
 
     @property
     def padded(self) -> int:
@@ -83,7 +91,7 @@ class Kernel:
 
 
 class Packed:
-    """A layer packed for one kernel."""
+    """A layer packed for one kernel. Its calls keep no array alive."""
 
     def __init__(
         self, c: Any, layer: Layer, weights: npt.NDArray[np.int8], initial: npt.NDArray[np.int32] | None
@@ -95,29 +103,34 @@ class Packed:
         begin = None if initial is None else np.ascontiguousarray(initial, np.int32)
         c.pack(self._layer, weights.ctypes.data, None if begin is None else begin.ctypes.data, self._packed.ctypes.data)
 
-    def prepare(self, codes: npt.NDArray[np.uint8], cells: int) -> npt.NDArray[np.uint8]:
-        """What :meth:`run` reads: the codes themselves, or what is made of them."""
+    def room(self, codes: npt.NDArray[np.uint8], cells: int) -> npt.NDArray[np.uint8]:
+        """What the sums are made of: the codes themselves, or room for what is made of them."""
         size = int(self._c.prepared_cell(self._layer))
-        if not size:
-            return codes
-        prepared = aligned(size * cells)
-        self._c.prepare(self._layer, codes.ctypes.data, cells, prepared.ctypes.data)
-        return prepared
+        return aligned(size * cells + SLACK) if size else codes
 
-    def run(
+    def preparing(self, codes: npt.NDArray[np.uint8], cells: int, room: npt.NDArray[np.uint8]) -> Callable[[], object]:
+        """The call that makes it, where there is anything to make."""
+        if room is codes:
+            return int
+        return partial(self._c.prepare, self._layer, _at(codes), cells, _at(room))
+
+    def summing(
         self, x: npt.NDArray[np.uint8], bases: npt.NDArray[np.int32], acc: npt.NDArray[np.int32]
-    ) -> npt.NDArray[np.int32]:
-        """Writes the sums at ``bases`` into ``acc [count, padded]``, which begins at a multiple of 64."""
-        self._c.positions(
-            self._layer, self._packed.ctypes.data, x.ctypes.data, bases.ctypes.data, len(bases), acc.ctypes.data
-        )
-        return acc
+    ) -> Callable[[], object]:
+        """The call that writes the sums at ``bases`` into ``acc [count, padded]``, which begins at a multiple of 64."""
+        return partial(self._c.positions, self._layer, _at(self._packed), _at(x), _at(bases), len(bases), _at(acc))
 
     def sums(self, codes: npt.NDArray[np.uint8], cells: int, bases: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
-        """``[position, out]``, from codes that :func:`aligned` gave their slack."""
-        acc = aligned(4 * len(bases) * self.layer.padded)[: 4 * len(bases) * self.layer.padded].view(np.int32)
-        self.run(self.prepare(codes, cells), bases, acc)
+        """``[position, out]``, from codes with slack."""
+        acc = aligned(4 * len(bases) * self.layer.padded).view(np.int32)
+        prepared = self.room(codes, cells)
+        self.preparing(codes, cells, prepared)()
+        self.summing(prepared, bases, acc)()
         return acc.reshape(len(bases), self.layer.padded)[:, : self.layer.out_channels]
+
+
+def _at(array: npt.NDArray[Any]) -> c_void_p:
+    return c_void_p(array.ctypes.data)
 
 
 def _c_layer(layer: Layer) -> tuple[Any, Any]:
@@ -131,6 +144,7 @@ def _c_layer(layer: Layer) -> tuple[Any, Any]:
         *layer.weights,
         layer.code_hi,
         offsets.ctypes.data,
+        layer.two_values,
     )
     return ctypes.pointer(c), (c, offsets)
 
@@ -146,3 +160,12 @@ def kernels(level: Level) -> list[Kernel]:
     while one := found.bs_kernel_at(len(listed)):
         listed.append(Kernel(one.contents))
     return [kernel for kernel in listed if kernel.level in (Level.scalar, level) or kernel.level < level != Level.neon]
+
+
+def peak(level: Level, name: str, rounds: int) -> int:
+    """Runs a loop of :data:`PEAKS`; returns the products that it made, 0 where the level has no such instructions."""
+    found = library()
+    if found is None:
+        return 0
+    found.bs_peak.restype, found.bs_peak.argtypes = c_int64, [c_int32, c_int32, c_int64]
+    return int(found.bs_peak(level, PEAKS.index(name), rounds))
