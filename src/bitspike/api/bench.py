@@ -41,21 +41,23 @@ class Bench:
     """What was measured.
 
     Attributes:
-        processor, level: of this machine. peak: products of bytes that one thread adds up in a second.
+        processor, level: of this machine. peak: products of bytes that one thread adds up in a second;
+            ``None`` of a level without an instruction for them.
         speeds: of each engine, batch and number of threads. stages: of the network on one thread, at the last batch.
     """
 
     processor: str
     level: str
-    peak: float
+    peak: float | None
     speeds: tuple[Speed, ...]
     stages: tuple[StageTime, ...]
 
     def to_dict(self) -> dict[str, Any]:
         """Seconds, and products a second; ``share`` is of the peak."""
         stages = [
-            {**asdict(stage), "macs_per_second": stage.macs_per_second, "share": stage.macs_per_second / self.peak}
+            {**asdict(stage), "macs_per_second": rate, "share": None if self.peak is None else rate / self.peak}
             for stage in self.stages
+            for rate in (stage.macs_per_second,)
         ]
         return {**asdict(self), "stages": stages}
 

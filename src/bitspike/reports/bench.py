@@ -22,14 +22,15 @@ def bench_tables(result: Mapping[str, Any]) -> list[Table]:
         row = (str(speed["batch"]), str(speed["threads"]), si(speed["images_per_second"]), quartiles)
         speeds.add_row(speed["engine"], *row)
     total = sum(stage["seconds"] for stage in result["stages"])
-    caption = (
-        f"One thread, one image. Share: of {si(result['peak'])} products of bytes a second, which this machine was seen"
-        " to add up; kernels that read bits can do more."
-    )
+    caption = "One thread, one image."
+    if result["peak"] is not None:
+        caption += f" Share: of {si(result['peak'])} products of bytes a second, which this machine was seen to add up;"
+        caption += " kernels that read bits can do more."
     stages = table_of("", "layer", "kernel", "us", "of all", "MAC/s", "share", caption=caption)
     for stage in result["stages"]:
         name, kernel = stage["ops"][0], stage["kernel"] or "–"
         took = (f"{1e6 * stage['seconds']:.1f}", f"{100 * stage['seconds'] / total:.1f} %")
-        rate = (si(stage["macs_per_second"]), f"{100 * stage['share']:.0f} %") if stage["macs"] else ("–", "–")
+        share = "–" if stage["share"] is None else f"{100 * stage['share']:.0f} %"
+        rate = (si(stage["macs_per_second"]), share) if stage["macs"] else ("–", "–")
         stages.add_row(escape(name), kernel, *took, *rate)
     return [speeds, stages]

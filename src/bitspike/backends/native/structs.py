@@ -164,11 +164,12 @@ def library() -> ctypes.CDLL | None:
         "bs_edge_copy": (None, c_void_p, plan, c_int32, c_int64, c_void_p),
         "bs_kernel_at": (kernel, c_int32),
         "bs_kernels_version": (c_int32,),
-        "bs_peak": (c_int64, c_int32, c_int64),
+        "bs_peak": (c_int64, c_int32, c_int32, c_int64),
     }
     if found is None or not all(hasattr(found, name) for name in types):
         return None
+    own = ctypes.CDLL(found._name)  # the same library, with types that are nobody else's
     for name, (result, *arguments) in types.items():
-        function = getattr(found, name)
+        function = getattr(own, name)
         function.restype, function.argtypes = result, arguments
-    return found
+    return own

@@ -18,6 +18,8 @@ from bitspike.native import Level
 __all__ = ["StageTime", "peak", "stage_times"]
 
 ROUNDS, TRIES = 200_000, 5
+DOT_PRODUCTS = 0
+"""``BS_DOT`` of csrc/peaks.h."""
 
 
 @dataclass(frozen=True)
@@ -55,13 +57,16 @@ def stage_times(compiled: Compiled, images: Images, rounds: int) -> list[StageTi
     return found
 
 
-def peak(level: Level) -> float:
-    """Products of bytes that one thread adds up in a second, by the best instruction of a level: the best try."""
+def peak(level: Level) -> float | None:
+    """Products of bytes that one thread adds up in a second of processor time, by a level's dot products: the best try.
+
+    ``None`` of a level that has no instruction for them.
+    """
     library = structs.library()
     assert library is not None
     rates = []
     for _ in range(TRIES):
-        began = time.perf_counter()
-        products = library.bs_peak(level, ROUNDS)
-        rates.append(products / (time.perf_counter() - began))
-    return max(rates)
+        began = time.thread_time()
+        products = library.bs_peak(level, DOT_PRODUCTS, ROUNDS)
+        rates.append(products / (time.thread_time() - began))
+    return max(rates) or None
