@@ -24,6 +24,7 @@ FLAGS = [
     "-O3",
     "-fPIC",
     "-fvisibility=hidden",
+    "-fwrapv",
     "-ffp-contract=off",
     "-Wall",
     "-Wextra",

@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from bitspike.api.allocate import allocate
+    from bitspike.api.bench import bench
+    from bitspike.api.compile import compile  # noqa: A004
     from bitspike.api.convert import convert
     from bitspike.api.cost import cost
     from bitspike.api.evaluate import evaluate
@@ -34,6 +36,8 @@ __all__ = [
     "UserError",
     "__version__",
     "allocate",
+    "bench",
+    "compile",
     "convert",
     "cost",
     "evaluate",
@@ -49,6 +53,8 @@ _ROOMS = {
     "Run": "api.run",
     "UserError": "errors",
     "allocate": "api.allocate",
+    "bench": "api.bench",
+    "compile": "api.compile",
     "convert": "api.convert",
     "cost": "api.cost",
     "evaluate": "api.evaluate",

@@ -1,4 +1,4 @@
-"""Ops of one's own in C and ONNX: a row in the backend's table, from outside, is all that one needs. And none: refused.
+"""Ops of one's own in every backend: a row in its table, from outside, is all that one needs. And none: refused.
 
 `Clamp` is written element by element wherever it stands; `Mirror` reads other places than its own, as a layer.
 """
@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 from random_graphs import differences, images
 
 from bitspike import UserError
-from bitspike.backends import backend, c, onnx, oracle
+from bitspike.backends import backend, c, native, onnx, oracle
 from bitspike.backends.c import Each, Writer
+from bitspike.backends.native import Code, Kind, Row
 from bitspike.ir import (
     OPS,
     Add,
@@ -109,6 +110,26 @@ def mirror(model: onnx.Model, node: Mirror) -> None:
         model.emit(node, t, model.dtypes[node.inputs[0]], "Gather", x, order, axis=3)
 
 
+class Clamped(Row[Clamp]):
+    """The row of `Clamp` in the native backend."""
+
+    def write(self, code: Code, node: Clamp) -> int:
+        return code.emit(Kind.CLIP, a=code.value(node.inputs[0]), x=node.lo, y=node.hi)
+
+
+class Turned(Row[Mirror]):
+    """The row of `Mirror` in the native backend."""
+
+    def gathers(self, graph: Graph, node: Mirror) -> bool:
+        return True
+
+    def write(self, code: Code, node: Mirror) -> int:
+        source = code.stored[node.inputs[0]]
+        rows, columns = source.sides
+        there = [source.at(r, columns - 1 - k, c) for r in range(rows) for k in range(columns) for c in range(3)]
+        return code.emit(Kind.GATHER, edge=source.name, data=np.array(there, dtype=np.int32))
+
+
 @pytest.fixture
 def rows() -> Iterator[None]:
     with (
@@ -116,6 +137,8 @@ def rows() -> Iterator[None]:
         c.WRITERS.added("Mirror", Mirrored()),
         onnx.WRITERS.added("Clamp", clip),
         onnx.WRITERS.added("Mirror", mirror),
+        native.ROWS.added("Clamp", Clamped()),
+        native.ROWS.added("Mirror", Turned()),
     ):
         yield
 
@@ -169,12 +192,14 @@ def test_own_ops_in_c_are_the_oracles(cc: str, flags: tuple[str, ...]) -> None:
     assert not differences(net, oracle.run(net, shown), logits, edges)
 
 
+@pytest.mark.parametrize("name", ["onnx", "native"])
 @pytest.mark.usefixtures("rows")
-def test_own_ops_in_onnx_are_the_oracles() -> None:
-    pytest.importorskip("onnxruntime")
+def test_own_ops_are_the_oracles(name: str) -> None:
+    if name == "onnx":
+        pytest.importorskip("onnxruntime")
     net = network()
     shown = images(net, count=20)
-    logits, edges = backend("onnx").trace(net, shown)
+    logits, edges = backend(name).trace(net, shown)
     assert edges.keys() == net.graph.edges.keys()
     assert not differences(net, oracle.run(net, shown), logits, edges)
 
@@ -197,6 +222,11 @@ def test_an_op_without_a_row_is_refused_by_name(name: str) -> None:
     assert "\n" not in str(refused.value)
 
 
-@pytest.mark.parametrize("table", [c.WRITERS, onnx.WRITERS], ids=["c", "onnx"])
+def test_an_op_without_a_row_runs_by_no_native_stage() -> None:
+    with pytest.raises(UserError, match=r"^native: got 'Clamp \(dark\)'; .* no writer .*Conv, .*Readout$"):
+        backend("native").run(network(), images(network()))
+
+
+@pytest.mark.parametrize("table", [c.WRITERS, onnx.WRITERS, native.ROWS], ids=["c", "onnx", "native"])
 def test_every_op_has_a_row(table: Any) -> None:
     assert set(table) == {kind.__name__ for kind in OPS.values()}

@@ -41,7 +41,7 @@ def exact_in_floats(net: FrozenGraph) -> bool:
     return True
 
 
-@pytest.mark.parametrize("name", ["oracle", "c", "onnx"])
+@pytest.mark.parametrize("name", ["oracle", "c", "onnx", "native"])
 def test_each_engine_is_the_oracle(name: str) -> None:
     engine = runnable(name)
     nets = [net for net in NETS if name != "onnx" or exact_in_floats(net)]
@@ -66,7 +66,7 @@ def test_a_runtime_that_rounds_is_refused() -> None:
         onnx_run._whole("spikes.t0", np.array([1.0, 2.5]))
 
 
-@pytest.mark.parametrize("name", ["oracle", "c", "onnx"])
+@pytest.mark.parametrize("name", ["oracle", "c", "onnx", "native"])
 def test_images_of_another_kind_are_refused(name: str) -> None:
     engine, net = runnable(name), next(filter(exact_in_floats, NETS))
     shown = images(net)
@@ -81,7 +81,7 @@ def test_images_of_another_kind_are_refused(name: str) -> None:
 
 
 def test_who_runs_and_who_writes() -> None:
-    assert engines() == ["oracle", "c", "onnx"]
+    assert engines() == ["oracle", "c", "onnx", "native"]
     assert exporters() == ["c", "onnx"]
     assert all(kind.name == name and kind.about for name, kind in BACKENDS.items())
 

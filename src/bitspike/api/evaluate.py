@@ -34,8 +34,8 @@ def evaluate(
     Args:
         source: a run, its folder, a frozen network, or its file.
         split: which images of a run; by default the test set, as always of a frozen network.
-        engine: what runs a frozen network, a name of `bitspike.backends.engines`: the ``oracle``, which defines it, its
-            ``c``, compiled here, or ``onnx``. By default the oracle.
+        engine: what runs a frozen network, a name of `bitspike.backends.engines`: the ``oracle``, which defines it, the
+            fastest, ``native``, its ``c``, compiled here, or ``onnx``. By default the oracle.
         data_dir: where the data sets lie; see `bitspike.Run`.
         options: of the engine, as ``cc``, the C compiler with its flags.
 

@@ -13,6 +13,10 @@ from bitspike.files import at_home, is_there
 from bitspike.importing import is_import_path
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import numpy as np
+    from numpy.typing import NDArray
     from torch import nn
 
     from bitspike.api.results import Evaluation
@@ -160,6 +164,12 @@ class Run:
         from bitspike.api.freeze import freeze
 
         return freeze(self).net
+
+    def compile(self, threads: int | None = None) -> Callable[[NDArray[np.uint8]], NDArray[np.int64]]:
+        """The network in integers, made ready for this machine: see `bitspike.compile`."""
+        from bitspike.api.compile import compile  # noqa: A004
+
+        return compile(self.freeze(), threads=threads)
 
 
 def load_run(folder: str | Path, data_dir: str | Path | None = None) -> Run:

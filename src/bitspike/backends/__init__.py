@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass, fields
+from functools import cache
 from typing import Any, ClassVar
 
 import numpy as np
 
 from bitspike.backends import oracle
 from bitspike.backends.c import C
+from bitspike.backends.native import Native
 from bitspike.backends.onnx import Onnx
 from bitspike.backends.protocol import Backend, Export, Images, Int
 from bitspike.errors import UserError
@@ -37,10 +40,11 @@ BACKENDS: Registry[type[Backend]] = Registry("backend")
 BACKENDS.register(Oracle.name, Oracle)
 BACKENDS.register(C.name, C)
 BACKENDS.register(Onnx.name, Onnx)
+BACKENDS.register(Native.name, Native)
 
 
 def backend(name: str, **options: Any) -> Backend:
-    """A backend by name.
+    """A backend by name; the oracle in its place, with a warning, where it lacks what it runs on.
 
     >>> backend("c", cc="gcc -O2")
     C(cc='gcc -O2')
@@ -64,7 +68,17 @@ def backend(name: str, **options: Any) -> Backend:
                 f"it is for {', '.join(others)}" if others else f"its options: {', '.join(_options(found)) or 'none'}"
             )
             raise UserError(option, value, f"the backend {name} has no such option: {whose}")
-    return found(**given)
+    made = found(**given)
+    lacking = made.lacks()
+    if lacking is None:
+        return made
+    _say_once(f"{lacking}: the oracle runs instead, slower and as exact")
+    return Oracle()
+
+
+@cache
+def _say_once(line: str) -> None:
+    warnings.warn(line, stacklevel=3)
 
 
 def having(option: str) -> list[str]:

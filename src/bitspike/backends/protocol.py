@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, ClassVar, TypeVar
 
 import numpy as np
@@ -47,6 +48,10 @@ class Backend:
     name: ClassVar[str]
     about: ClassVar[str]
 
+    def lacks(self) -> str | None:
+        """What it lacks on this machine, so that the oracle must run in its place; ``None`` where it lacks nothing."""
+        return None
+
     def run(self, net: FrozenGraph, images: Images) -> Int:
         """The logits ``[N, K]``.
 
@@ -58,6 +63,14 @@ class Backend:
             UserError: the backend does not run networks, or not this one, or the images do not fit.
         """
         raise UserError("backend", self.name, "it does not run networks")
+
+    def compile(self, net: FrozenGraph) -> Callable[[Images], Int]:
+        """The network made ready, once, for any number of runs: a function from images to logits.
+
+        Raises:
+            UserError: as of `run`.
+        """
+        return partial(self.run, net)
 
     def trace(self, net: FrozenGraph, images: Images) -> tuple[Int, dict[str, Int]]:
         """The logits ``[N, K]``, and by name every edge that the backend can show: ``[T, N, *shape]``.

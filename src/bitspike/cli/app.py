@@ -9,6 +9,7 @@ import typer
 from bitspike import __version__
 from bitspike.cli import (
     allocate,
+    bench,
     convert,
     cost,
     data,
@@ -39,6 +40,7 @@ app.command("report", cls=Verb)(report.report)
 app.command("reproduce", cls=Verb)(reproduce.reproduce)
 app.command("freeze", cls=Verb)(freeze.freeze)
 app.command("export", cls=Verb)(export.export)
+app.command("bench", cls=Verb)(bench.bench)
 app.add_typer(data.app, name="data", help="The data sets: what is there, whether it is whole, how to get it.")
 
 

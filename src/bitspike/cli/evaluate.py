@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 import typer
 
 import bitspike
+from bitspike.cli.notices import notices
 from bitspike.cli.options import CCompiler, DataDir, Json, given, print_json
 
 __all__ = ["evaluate"]
@@ -23,10 +24,13 @@ def evaluate(
     engine: Annotated[
         str | None,
         typer.Option(
-            "--engine", help="What runs a file: oracle, its definition; c, compiled here; or onnx. Default: oracle."
+            "--engine",
+            help="What runs a file: oracle, its definition; native, the fastest; c, compiled here; or onnx. "
+            "Default: oracle.",
         ),
     ] = None,
     cc: CCompiler = None,
+    threads: Annotated[int | None, typer.Option("--threads", help="How many run a file: of native and onnx.")] = None,
     data_dir: DataDir = None,
     as_json: Json = False,
 ) -> None:
@@ -34,7 +38,8 @@ def evaluate(
 
     Examples: bitspike evaluate runs/fashion-convnet-2-2-1-seed0; bitspike evaluate net.bitspike --engine c
     """
-    found = bitspike.evaluate(run, split, engine=engine, data_dir=data_dir, **given(cc=cc))
+    with notices():
+        found = bitspike.evaluate(run, split, engine=engine, data_dir=data_dir, **given(cc=cc, threads=threads))
     if as_json:
         print_json({"run" if found.engine is None else "file": str(run), **found.to_dict()})
     else:

@@ -59,10 +59,10 @@ def image_shape(text: str) -> tuple[int, int, int]:
     return channels, height, width
 
 
-def numbers(text: str) -> tuple[int, ...]:
+def numbers(text: str, option: str = "--channels") -> tuple[int, ...]:
     """``16,32,64`` as numbers."""
     if not re.fullmatch(r"[1-9]\d{0,4}(,[1-9]\d{0,4})*", text, flags=re.ASCII):
-        raise UserError("--channels", text, "want whole numbers with commas, for example 16,32,64")
+        raise UserError(option, text, "want whole numbers with commas, for example 16,32,64")
     return tuple(int(part) for part in text.split(","))
 
 

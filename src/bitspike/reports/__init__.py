@@ -1,5 +1,6 @@
 """Reports: tables of what was trained and what it costs."""
 
+from bitspike.reports.bench import bench_tables
 from bitspike.reports.conversion import (
     conversion_figure,
     conversion_lines,
@@ -25,6 +26,7 @@ from bitspike.reports.tables import (
 __all__ = [
     "activity_tables",
     "agreement_table",
+    "bench_tables",
     "budget_table",
     "check_picture",
     "checks_table",

@@ -14,7 +14,7 @@ import pytest
 
 import bitspike
 
-FUNCTIONS = {"allocate", "convert", "cost", "evaluate", "export", "freeze", "load_run", "train"}
+FUNCTIONS = {"allocate", "bench", "compile", "convert", "cost", "evaluate", "export", "freeze", "load_run", "train"}
 GROUND = {"bitspike", "bitspike.bits", "bitspike.errors", "bitspike.files"}
 PACKAGE = Path(bitspike.__file__).parent
 

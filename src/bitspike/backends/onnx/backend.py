@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar
 
 from bitspike.backends.onnx.export import to_onnx
-from bitspike.backends.onnx.run import run, trace
+from bitspike.backends.onnx.run import compiled, trace
 from bitspike.backends.protocol import Backend, Export, Images, Int, checked
 from bitspike.errors import UserError
 from bitspike.ir import FrozenGraph
@@ -17,13 +18,23 @@ __all__ = ["Onnx"]
 
 @dataclass(frozen=True)
 class Onnx(Backend):
-    """Standard ONNX ops. A trace shows every edge. Wants the extra ``onnx``."""
+    """Standard ONNX ops. A trace shows every edge. Wants the extra ``onnx``.
+
+    Args:
+        threads: that the runtime may use; None is as many as the process may.
+    """
+
+    threads: int | None = None
 
     name: ClassVar[str] = "onnx"
     about: ClassVar[str] = "standard ONNX ops, in floats that hold every integer"
 
     def run(self, net: FrozenGraph, images: Images) -> Int:
-        return run(net, checked(net, images))
+        return self.compile(net)(images)
+
+    def compile(self, net: FrozenGraph) -> Callable[[Images], Int]:
+        run = compiled(net, self.threads)
+        return lambda images: run(checked(net, images))
 
     def trace(self, net: FrozenGraph, images: Images) -> tuple[Int, dict[str, Int]]:
         return trace(net, checked(net, images))

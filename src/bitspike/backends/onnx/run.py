@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -13,20 +14,24 @@ from bitspike.backends.onnx.model import step_name
 from bitspike.errors import UserError, require
 from bitspike.ir import FrozenGraph
 
-__all__ = ["run", "trace"]
+__all__ = ["compiled", "trace"]
 
 Images = NDArray[np.uint8]
 Int = NDArray[np.int64]
 IMAGES_AT_A_TIME, ELEMENTS_AT_A_TIME = 100, 2**22
 
 
-def run(net: FrozenGraph, images: Images) -> Int:
-    """The logits ``[N, K]`` of images ``[N, C, H, W]``, by the model as it is used: optimized, with one output."""
-    session = _session(to_onnx(net), optimized=True)
+def compiled(net: FrozenGraph, threads: int | None = None) -> Callable[[Images], Int]:
+    """Images ``[N, C, H, W]`` to logits ``[N, K]``, by the model as it is used: optimized, with one output."""
+    session = _session(to_onnx(net), True, threads)
     widest = max(edge.size for edge in net.graph.edges.values())
     size = max(1, min(IMAGES_AT_A_TIME, ELEMENTS_AT_A_TIME // widest))
-    batches = (images[i : i + size] for i in range(0, max(len(images), 1), size))
-    return np.concatenate([session.run(["logits"], {"images": batch})[0] for batch in batches])
+
+    def run(images: Images) -> Int:
+        batches = (images[i : i + size] for i in range(0, max(len(images), 1), size))
+        return np.concatenate([session.run(["logits"], {"images": batch})[0] for batch in batches])
+
+    return run
 
 
 def trace(net: FrozenGraph, images: Images) -> tuple[Int, dict[str, Int]]:
@@ -38,7 +43,7 @@ def trace(net: FrozenGraph, images: Images) -> tuple[Int, dict[str, Int]]:
     onnx, model = require("onnx", "onnx"), to_onnx(net)
     steps = [(name, step_name(net, name, t)) for name, edge in net.graph.edges.items() for t in range(edge.T)]
     model.graph.output.extend(onnx.ValueInfoProto(name=step) for _, step in steps)
-    session = _session(model, optimized=False)
+    session = _session(model, False)
     logits, *values = session.run(["logits", *(step for _, step in steps)], {"images": images})
     edges: dict[str, list[Int]] = {name: [] for name in net.graph.edges}
     for (name, step), value in zip(steps, values, strict=True):
@@ -46,13 +51,11 @@ def trace(net: FrozenGraph, images: Images) -> tuple[Int, dict[str, Int]]:
     return logits, {name: np.stack(parts) for name, parts in edges.items()}
 
 
-def _session(model: Any, optimized: bool) -> Any:
+def _session(model: Any, optimized: bool, threads: int | None = None) -> Any:
     runtime = require("onnxruntime", "onnx")
     options, levels = runtime.SessionOptions(), runtime.GraphOptimizationLevel
     options.graph_optimization_level = levels.ORT_ENABLE_ALL if optimized else levels.ORT_DISABLE_ALL
-    options.intra_op_num_threads = (
-        _free_cores()
-    )  # said, so that the runtime does not pin threads to cores it may not have
+    options.intra_op_num_threads = threads or _free_cores()  # said, so that it pins none to cores it may not have
     options.log_severity_level = 3
     return runtime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
 

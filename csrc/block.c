@@ -1,0 +1,3 @@
+/* Blocks of a stage, compiled for any processor. */
+#define BLOCK bs_block_scalar
+#include "block.h"

@@ -1,0 +1,91 @@
+/* What one block of a stage is computed by, for one instruction set: BLOCK is the name of the function that it makes. */
+#include <string.h>
+
+#include "plan.h"
+
+/* A result may lie where an operand did: no turn of the loop depends on another. */
+#if defined(__clang__)
+#define IN_PLACE _Pragma("clang loop vectorize(assume_safety)")
+#else
+#define IN_PLACE _Pragma("GCC ivdep")
+#endif
+
+static int64_t level_at(const struct bs_edge *edge, const uint8_t *start, int64_t element) {
+  if (edge->type == BS_U8) return edge->lo + start[element];
+  return edge->type == BS_I32 ? ((const int32_t *)start)[element] : ((const int64_t *)start)[element];
+}
+
+/* Accumulators [count][width] of the block's positions, by the kernel that was chosen. */
+static void sums_of_products(const struct bs_here *here, const struct bs_op *op, int32_t *sums) {
+  const struct bs_edge *edge = here->plan->edge + op->edge;
+  const struct bs_sums *by = op->data;
+  const int32_t positions = here->stage->positions, cell = by->layer->cell;
+  const int64_t first = here->first / positions;
+  if (here->t == 0)
+    for (int32_t i = 0; i < here->count; i++) {
+      const int64_t n = (here->first + i) / positions, q = (here->first + i) % positions;
+      here->offsets[i] = (int32_t)((n - first) * (edge->image / cell)) + by->bases[q];
+    }
+  const int64_t from = ((edge->steps == 1 ? 0 : here->t) * edge->step + first * edge->image) / cell;
+  const uint8_t *x = by->cell ? here->arena + by->prepared + from * by->cell : here->arena + edge->place + from * cell;
+  by->kernel->positions(by->layer, by->packed, x, here->offsets, here->count, sums);
+}
+
+#define TAPS(from)                                                                               \
+  for (int32_t i = 0; i < wide->high; i++)                                                       \
+    for (int32_t j = 0; j < wide->wide; j++, w += wide->in) {                                    \
+      const int64_t tap = e + (int64_t)i * wide->down + (int64_t)j * wide->across;               \
+      for (int32_t c = 0; c < wide->in; c++) sum += (int64_t)(from)[tap + c] * w[c];             \
+    }
+
+/* One sum of products, whatever the types and the shape. */
+static int64_t wide_sum(const struct bs_here *here, const struct bs_op *op, int32_t at, int32_t o) {
+  const struct bs_edge *edge = here->plan->edge + op->edge;
+  const struct bs_wide *wide = op->data;
+  const uint8_t *start = here->arena + edge->place;
+  const int32_t positions = here->stage->positions;
+  const int64_t n = (here->first + at) / positions, q = (here->first + at) % positions;
+  const int64_t e = (edge->steps == 1 ? 0 : here->t) * edge->step + n * edge->image + wide->window[q] +
+                    (int64_t)(o / (wide->out / wide->groups)) * wide->in;
+  const int16_t *w = wide->weight + (int64_t)o * wide->high * wide->wide * wide->in;
+  int64_t sum = wide->start[o];
+  if (edge->type == BS_U8) { TAPS(start) }
+  else if (edge->type == BS_I32) { TAPS((const int32_t *)start) }
+  else { TAPS((const int64_t *)start) }
+  return sum;
+}
+#undef TAPS
+
+/* The largest bytes of each window, stored as bytes at once. */
+static void max_codes(const struct bs_here *here, const struct bs_op *op) {
+  const struct bs_edge *from = here->plan->edge + op->edge, *into = here->plan->edge + op->n;
+  const struct bs_window *w = op->data;
+  const int32_t positions = here->stage->positions, channels = from->channels, t = from->steps == 1 ? 0 : here->t;
+  for (int32_t i = 0; i < here->count; i++) {
+    const int64_t n = (here->first + i) / positions, q = (here->first + i) % positions;
+    const int32_t top = (int32_t)(q / w->columns_out) * w->down - w->top;
+    const int32_t left = (int32_t)(q % w->columns_out) * w->right - w->left;
+    const uint8_t *image = here->arena + from->place + t * from->step + n * from->image + from->first;
+    uint8_t *restrict to = here->arena + into->place + t * into->step + n * into->image + into->first +
+                           q / into->columns * into->row + q % into->columns * channels;
+    memset(to, 0, (size_t)channels);
+    for (int32_t r = top < 0 ? 0 : top; r < top + w->high && r < w->rows; r++)
+      for (int32_t c = left < 0 ? 0 : left; c < left + w->wide && c < w->columns; c++) {
+        const int64_t at = (int64_t)r * w->columns + c;
+        const uint8_t *restrict x = image + at / from->columns * from->row + at % from->columns * channels;
+        for (int32_t k = 0; k < channels; k++) to[k] = x[k] > to[k] ? x[k] : to[k];
+      }
+    if (op->x)
+      for (int32_t k = 0; k < channels; k++) to[k] = (uint8_t)(to[k] + op->x);
+  }
+}
+
+#define NUMBER int32_t
+#include "vector.h"
+#define NUMBER int64_t
+#include "vector.h"
+
+void BLOCK(struct bs_here *here) {
+  if (here->stage->type == BS_I32) run_block_int32_t(here);
+  else run_block_int64_t(here);
+}

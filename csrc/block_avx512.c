@@ -1,0 +1,3 @@
+/* Blocks of a stage, compiled for AVX-512. */
+#define BLOCK bs_block_avx512
+#include "block.h"

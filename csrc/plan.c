@@ -1,0 +1,204 @@
+/* Runs a plan: its stages in turn, each block of positions by whichever thread is free. */
+#include "plan.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+struct bs_runtime {
+  struct bs_pool *pool;
+  pthread_mutex_t lock;
+  uint8_t *arena, *scratch;
+  int32_t threads;
+  int64_t scratch_each;
+};
+
+enum { SLACK = 4096 }; /* bytes behind the arena that a kernel may read past the last window */
+
+static int64_t rounded(int64_t bytes) { return (bytes + 127) / 128 * 128; }
+
+struct bs_runtime *bs_runtime_new(const struct bs_plan *plan, int32_t threads) {
+  struct bs_runtime *runtime = calloc(1, sizeof *runtime);
+  if (!runtime) return NULL;
+  runtime->threads = threads;
+  runtime->scratch_each = rounded(plan->scratch);
+  runtime->arena = aligned_alloc(128, (size_t)(rounded(plan->arena) + SLACK));
+  runtime->scratch = aligned_alloc(128, (size_t)(runtime->scratch_each * threads));
+  runtime->pool = bs_pool_new(threads);
+  pthread_mutex_init(&runtime->lock, NULL);
+  if (!runtime->arena || !runtime->scratch || !runtime->pool) {
+    bs_runtime_free(runtime);
+    return NULL;
+  }
+  memset(runtime->arena, 0, (size_t)(rounded(plan->arena) + SLACK));
+  memset(runtime->scratch, 0, (size_t)(runtime->scratch_each * threads));
+  return runtime;
+}
+
+void bs_runtime_free(struct bs_runtime *runtime) {
+  if (runtime->pool) bs_pool_free(runtime->pool);
+  pthread_mutex_destroy(&runtime->lock);
+  free(runtime->arena);
+  free(runtime->scratch);
+  free(runtime);
+}
+
+/* One stage, for the images of one turn. */
+struct work {
+  struct bs_runtime *runtime;
+  const struct bs_plan *plan;
+  const struct bs_stage *stage;
+  const uint8_t *images;
+  int64_t positions, bordered; /* positions of all images; images and steps whose borders are to be filled */
+  int64_t count;
+  int64_t preparing; /* runs of cells to be prepared, over all steps */
+  int32_t block;     /* positions at once: fewer than the stage allows where threads would be left without any */
+  atomic_llong next, next_border, next_preparing;
+};
+
+static int64_t size_of(const struct bs_edge *edge) { return edge->type == BS_U8 ? 1 : edge->type == BS_I32 ? 4 : 8; }
+
+/* Fills what lies around one image at one step. */
+static void fill_border(const struct bs_edge *edge, uint8_t *arena, int64_t t, int64_t n) {
+  const int64_t size = size_of(edge), inner = (int64_t)edge->columns * edge->channels;
+  uint8_t *start = arena + edge->place + (t * edge->step + n * edge->image) * size;
+  const int64_t rows = edge->positions / edge->columns;
+  int64_t at = 0;
+  for (int64_t row = 0; row < rows; row++) {
+    const int64_t begin = edge->first + row * edge->row;
+    memset(start + at * size, edge->border, (size_t)((begin - at) * size));
+    at = begin + inner;
+  }
+  memset(start + at * size, edge->border, (size_t)((edge->image - at) * size));
+}
+
+static void fill_borders(const struct work *work, int64_t turn) {
+  for (int32_t i = 0; i < work->stage->written; i++) {
+    const struct bs_edge *edge = work->plan->edge + work->stage->writes[i];
+    if (turn < edge->steps * work->count)
+      fill_border(edge, work->runtime->arena, turn / work->count, turn % work->count);
+  }
+}
+
+typedef void (*block_function)(struct bs_here *);
+
+static block_function block_of(int32_t level) {
+#if defined(__x86_64__)
+  if (level == BS_AVX2) return bs_block_avx2;
+  if (level == BS_AVX512 || level == BS_AMX) return bs_block_avx512;
+#endif
+  (void)level;
+  return bs_block_scalar;
+}
+
+enum { CELLS = 512 }; /* that a thread prepares at once */
+
+/* Prepares a run of cells of one step. */
+static void prepare_cells(const struct work *work, int64_t turn) {
+  const struct bs_op *op = work->stage->op + work->stage->prepares;
+  const struct bs_sums *by = op->data;
+  const struct bs_edge *edge = work->plan->edge + op->edge;
+  const int64_t runs = work->preparing / edge->steps, all = work->count * edge->image / by->layer->cell;
+  const int64_t first = turn % runs * CELLS, cell = turn / runs * (edge->step / by->layer->cell) + first;
+  const int64_t left = all - first;
+  const uint8_t *codes = work->runtime->arena + edge->place + cell * by->layer->cell;
+  by->kernel->prepare(by->layer, codes, left < CELLS ? left : CELLS, work->runtime->arena + by->prepared + cell * by->cell);
+}
+
+static void share_preparing(void *context, int32_t thread) {
+  struct work *work = context;
+  (void)thread;
+  for (int64_t turn; (turn = atomic_fetch_add(&work->next_preparing, 1)) < work->preparing;) prepare_cells(work, turn);
+}
+
+/* What one thread does of a stage: borders, which nobody reads before the stage is over, then blocks. */
+static void share(void *context, int32_t thread) {
+  struct work *work = context;
+  const struct bs_stage *stage = work->stage;
+  uint8_t *scratch = work->runtime->scratch + work->runtime->scratch_each * thread;
+  struct bs_here here = {.plan = work->plan, .stage = stage, .images = work->images, .arena = work->runtime->arena};
+  here.sums = (int32_t *)scratch;
+  here.offsets = here.sums + (int64_t)stage->block * stage->width;
+  here.registers = scratch + rounded((int64_t)stage->block * (stage->width + 1) * 4);
+  for (int64_t turn; (turn = atomic_fetch_add(&work->next_border, 1)) < work->bordered;) fill_borders(work, turn);
+  const block_function run = block_of(work->plan->level);
+  for (int64_t block; (block = atomic_fetch_add(&work->next, 1)) * work->block < work->positions;) {
+    here.first = block * work->block;
+    const int64_t left = work->positions - here.first;
+    here.count = left < work->block ? (int32_t)left : work->block;
+    run(&here);
+  }
+}
+
+static double now(void) {
+  struct timespec time;
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time); /* which other work does not lengthen */
+  return (double)time.tv_sec + 1e-9 * (double)time.tv_nsec;
+}
+
+enum { LEAST_SHARE = 8 }; /* positions that are worth a thread */
+
+static int32_t block_of_share(const struct bs_stage *stage, int64_t positions, int32_t threads) {
+  const int64_t each = (positions + threads - 1) / threads, rounded_up = (each + 3) / 4 * 4;
+  if (rounded_up >= stage->block) return stage->block;
+  return rounded_up > LEAST_SHARE ? (int32_t)rounded_up : LEAST_SHARE < stage->block ? LEAST_SHARE : stage->block;
+}
+
+/* All stages for up to `batch` images. */
+static void run_some(struct bs_runtime *runtime, const struct bs_plan *plan, const uint8_t *images, int64_t count,
+                     double *seconds) {
+  for (int32_t i = 0; i < plan->stages; i++) {
+    const struct bs_stage *stage = plan->stage + i;
+    struct work work = {.runtime = runtime, .plan = plan, .stage = stage, .images = images, .count = count};
+    work.positions = count * stage->positions;
+    for (int32_t e = 0; e < stage->written; e++) {
+      const int64_t turns = plan->edge[stage->writes[e]].steps * count;
+      if (turns > work.bordered) work.bordered = turns;
+    }
+    const double began = seconds ? now() : 0;
+    work.block = block_of_share(stage, work.positions, runtime->threads);
+    if (stage->prepares >= 0) {
+      const struct bs_edge *edge = plan->edge + stage->op[stage->prepares].edge;
+      const struct bs_sums *by = stage->op[stage->prepares].data;
+      work.preparing = (count * edge->image / by->layer->cell + CELLS - 1) / CELLS * edge->steps;
+      if (work.preparing == 1) share_preparing(&work, 0);
+      else bs_pool_run(runtime->pool, share_preparing, &work);
+    }
+    if (work.positions <= work.block) share(&work, 0); /* nothing to divide */
+    else bs_pool_run(runtime->pool, share, &work);
+    if (seconds) seconds[i] += now() - began;
+  }
+}
+
+int bs_run(struct bs_runtime *runtime, const struct bs_plan *plan, const uint8_t *images, int64_t count,
+           int64_t *logits, double *seconds) {
+  const struct bs_edge *made = plan->edge + plan->logits;
+  pthread_mutex_lock(&runtime->lock);
+  for (int64_t first = 0; first < count; first += plan->batch) {
+    const int64_t some = count - first < plan->batch ? count - first : plan->batch;
+    run_some(runtime, plan, images + first * plan->image, some, seconds);
+    memcpy(logits + first * plan->classes, runtime->arena + made->place, (size_t)(some * plan->classes) * 8);
+  }
+  pthread_mutex_unlock(&runtime->lock);
+  return 0;
+}
+
+static int64_t level_of(const struct bs_edge *edge, const uint8_t *start, int64_t element) {
+  if (edge->type == BS_U8) return edge->lo + start[element];
+  return edge->type == BS_I32 ? ((const int32_t *)start)[element] : ((const int64_t *)start)[element];
+}
+
+void bs_edge_copy(struct bs_runtime *runtime, const struct bs_plan *plan, int32_t index, int64_t count,
+                  int64_t *levels) {
+  const struct bs_edge *edge = plan->edge + index;
+  const uint8_t *start = runtime->arena + edge->place;
+  for (int64_t t = 0; t < edge->steps; t++)
+    for (int64_t n = 0; n < count; n++)
+      for (int64_t q = 0; q < edge->positions; q++) {
+        const int64_t at = t * edge->step + n * edge->image + edge->first + q / edge->columns * edge->row +
+                           q % edge->columns * edge->channels;
+        for (int64_t c = 0; c < edge->channels; c++) *levels++ = level_of(edge, start, at + c);
+      }
+}

@@ -1,0 +1,330 @@
+/* The instructions of a stage on registers of one integer type, NUMBER: int32_t or int64_t. Included once for each.
+ *
+ * A register holds `count` positions of `width` elements. Sums and products wrap around: the proven ranges say that no
+ * element does, and those beyond the last channel mean nothing. */
+
+#define JOINED(a, b) a##b
+#define OF_TYPE(name, type) JOINED(name##_, type)
+#define NAMED(name) OF_TYPE(name, NUMBER)
+
+static NUMBER *NAMED(reg)(const struct bs_here *here, int32_t index) {
+  return (NUMBER *)here->registers + (int64_t)index * here->stage->block * here->stage->width;
+}
+
+/* Elements that lie beside each other in the edge, from position `at` of the block on. */
+static int32_t NAMED(together)(const struct bs_here *here, const struct bs_edge *edge, int32_t at, int64_t *element,
+                               int32_t step) {
+  const int64_t p = here->first + at, n = p / edge->positions, q = p % edge->positions;
+  const int64_t column = q % edge->columns;
+  *element = step * edge->step + n * edge->image + edge->first + q / edge->columns * edge->row +
+             column * edge->channels;
+  const int64_t inner = (int64_t)edge->positions * edge->channels;
+  const int64_t run = edge->image == inner && edge->columns == edge->positions ? here->count : edge->columns - column;
+  return run < here->count - at ? (int32_t)run : here->count - at;
+}
+
+#define FOR_RUNS(edge_of, body)                                                              \
+  const struct bs_edge *edge = here->plan->edge + op->edge;                                   \
+  uint8_t *start = here->arena + edge->place;                                                 \
+  const int32_t width = here->stage->width, channels = edge->channels;                        \
+  const int32_t step = edge->steps == 1 ? 0 : here->t;                                        \
+  NUMBER *restrict x = NAMED(reg)(here, edge_of);                                             \
+  for (int32_t at = 0, run; at < here->count; at += run) {                                    \
+    int64_t element;                                                                          \
+    run = NAMED(together)(here, edge, at, &element, step);                                    \
+    const int32_t rows = width == channels ? 1 : run, n = width == channels ? run * channels : channels; \
+    for (int32_t i = 0; i < rows; i++) {                                                      \
+      NUMBER *restrict v = x + ((int64_t)at + i) * width;                                     \
+      const int64_t e = element + (int64_t)i * channels;                                      \
+      body                                                                                    \
+    }                                                                                         \
+  }
+
+static void NAMED(load)(const struct bs_here *here, const struct bs_op *op) {
+  FOR_RUNS(op->to, {
+    if (edge->type == BS_U8) {
+      const uint8_t *restrict from = start + e;
+      const NUMBER lo = (NUMBER)edge->lo;
+      for (int32_t k = 0; k < n; k++) v[k] = (NUMBER)from[k] + lo;
+    } else if (edge->type == BS_I32) {
+      const int32_t *restrict from = (const int32_t *)start + e;
+      for (int32_t k = 0; k < n; k++) v[k] = (NUMBER)from[k];
+    } else {
+      const int64_t *restrict from = (const int64_t *)start + e;
+      for (int32_t k = 0; k < n; k++) v[k] = (NUMBER)from[k];
+    }
+  })
+}
+
+static void NAMED(store)(const struct bs_here *here, const struct bs_op *op) {
+  FOR_RUNS(op->a, {
+    if (edge->type == BS_U8) {
+      uint8_t *restrict to = start + e;
+      const NUMBER lo = (NUMBER)edge->lo;
+      for (int32_t k = 0; k < n; k++) to[k] = (uint8_t)(v[k] - lo);
+    } else if (edge->type == BS_I32) {
+      int32_t *restrict to = (int32_t *)start + e;
+      for (int32_t k = 0; k < n; k++) to[k] = (int32_t)v[k];
+    } else {
+      int64_t *restrict to = (int64_t *)start + e;
+      for (int32_t k = 0; k < n; k++) to[k] = (int64_t)v[k];
+    }
+  })
+}
+
+static void NAMED(pixels)(const struct bs_here *here, const struct bs_op *op) {
+  const struct bs_stage *stage = here->stage;
+  NUMBER *x = NAMED(reg)(here, op->to);
+  for (int32_t i = 0; i < here->count; i++) {
+    const int64_t n = (here->first + i) / stage->positions, q = (here->first + i) % stage->positions;
+    const uint8_t *pixel = here->images + n * here->plan->image + q;
+    for (int32_t c = 0; c < stage->channels; c++)
+      x[(int64_t)i * stage->width + c] = (NUMBER)pixel[(int64_t)c * stage->positions] + (NUMBER)op->x;
+  }
+}
+
+static void NAMED(sums)(const struct bs_here *here, const struct bs_op *op) {
+  const int32_t n = here->count * here->stage->width;
+  NUMBER *x = NAMED(reg)(here, op->to);
+  if (sizeof(NUMBER) == 4) {
+    sums_of_products(here, op, (int32_t *)x);
+    return;
+  }
+  sums_of_products(here, op, here->sums);
+  const int32_t *restrict from = here->sums;
+  for (int32_t k = 0; k < n; k++) x[k] = (NUMBER)from[k];
+}
+
+static void NAMED(wide)(const struct bs_here *here, const struct bs_op *op) {
+  const struct bs_wide *wide = op->data;
+  NUMBER *x = NAMED(reg)(here, op->to);
+  for (int32_t i = 0; i < here->count; i++)
+    for (int32_t o = 0; o < wide->out; o++) x[(int64_t)i * here->stage->width + o] = (NUMBER)wide_sum(here, op, i, o);
+}
+
+static void NAMED(gather)(const struct bs_here *here, const struct bs_op *op) {
+  const struct bs_edge *edge = here->plan->edge + op->edge;
+  const struct bs_stage *stage = here->stage;
+  const uint8_t *start = here->arena + edge->place;
+  const int32_t *from = op->data;
+  NUMBER *x = NAMED(reg)(here, op->to);
+  for (int32_t i = 0; i < here->count; i++) {
+    const int64_t n = (here->first + i) / stage->positions, q = (here->first + i) % stage->positions;
+    const int64_t image = (edge->steps == 1 ? 0 : here->t) * edge->step + n * edge->image;
+    for (int32_t c = 0; c < stage->channels; c++)
+      x[(int64_t)i * stage->width + c] = (NUMBER)level_at(edge, start, image + from[q * stage->channels + c]);
+  }
+}
+
+/* One element of a window at all channels, added or compared. */
+static void NAMED(pool_tap)(NUMBER *restrict v, const struct bs_edge *edge, const uint8_t *start, int64_t e, int largest) {
+  const int32_t n = edge->channels;
+#define TAP(from, lo)                                                   \
+  if (largest)                                                          \
+    for (int32_t k = 0; k < n; k++) {                                   \
+      const NUMBER y = (NUMBER)(from)[k] + (NUMBER)(lo);                \
+      v[k] = y > v[k] ? y : v[k];                                       \
+    }                                                                   \
+  else                                                                  \
+    for (int32_t k = 0; k < n; k++) v[k] += (NUMBER)(from)[k] + (NUMBER)(lo);
+  if (edge->type == BS_U8) {
+    const uint8_t *restrict from = start + e;
+    TAP(from, edge->lo)
+  } else if (edge->type == BS_I32) {
+    const int32_t *restrict from = (const int32_t *)start + e;
+    TAP(from, 0)
+  } else {
+    const int64_t *restrict from = (const int64_t *)start + e;
+    TAP(from, 0)
+  }
+#undef TAP
+}
+
+static void NAMED(pool)(const struct bs_here *here, const struct bs_op *op, int largest) {
+  const struct bs_edge *edge = here->plan->edge + op->edge;
+  const struct bs_window *w = op->data;
+  const struct bs_stage *stage = here->stage;
+  const uint8_t *start = here->arena + edge->place;
+  for (int32_t i = 0; i < here->count; i++) {
+    const int64_t n = (here->first + i) / stage->positions, q = (here->first + i) % stage->positions;
+    const int64_t image = (edge->steps == 1 ? 0 : here->t) * edge->step + n * edge->image + edge->first;
+    const int32_t top = (int32_t)(q / w->columns_out) * w->down - w->top;
+    const int32_t left = (int32_t)(q % w->columns_out) * w->right - w->left;
+    NUMBER *v = NAMED(reg)(here, op->to) + (int64_t)i * stage->width;
+    for (int32_t c = 0; c < edge->channels; c++) v[c] = largest ? (NUMBER)op->x : 0;
+    for (int32_t r = top < 0 ? 0 : top; r < top + w->high && r < w->rows; r++)
+      for (int32_t k = left < 0 ? 0 : left; k < left + w->wide && k < w->columns; k++) {
+        const int64_t at = (int64_t)r * w->columns + k;
+        NAMED(pool_tap)(v, edge, start, image + at / edge->columns * edge->row + at % edge->columns * edge->channels,
+                        largest);
+      }
+  }
+}
+
+#define AFFINE_ROWS(expression)                                                \
+  for (int32_t i = 0; i < here->count; i++, x += width, y += width) {         \
+    IN_PLACE                                                                   \
+    for (int32_t k = 0; k < width; k++) y[k] = (NUMBER)(expression) + (b[k] & there); \
+  }
+
+static void NAMED(affine)(const struct bs_here *here, const struct bs_op *op) {
+  const struct bs_affine *by = op->data;
+  const int32_t width = here->stage->width, shift = by->shift;
+  const NUMBER there = here->t < by->steps ? -1 : 0, half = (NUMBER)by->half;
+  const NUMBER *m = by->multiplier, *whole = by->whole, *b = by->offset, *x = NAMED(reg)(here, op->a);
+  NUMBER *y = NAMED(reg)(here, op->to);
+  if (op->kind == BS_PRODUCT) { AFFINE_ROWS(((int64_t)m[k] * x[k] + by->half) >> shift) }
+  else if (shift) { AFFINE_ROWS(whole[k] * x[k] + ((m[k] * x[k] + half) >> shift)) }
+  else { AFFINE_ROWS(m[k] * x[k]) }
+}
+
+#define EACH(expression)                                                \
+  IN_PLACE                                                              \
+  for (int64_t k = 0; k < n; k++) to[k] = (NUMBER)(expression);         \
+  break;
+
+/* Instructions on whole registers. */
+static void NAMED(plain)(const struct bs_here *here, const struct bs_op *op) {
+  const int64_t n = (int64_t)here->count * here->stage->width;
+  NUMBER *to = NAMED(reg)(here, op->to);
+  const NUMBER *a = NAMED(reg)(here, op->a), *b = NAMED(reg)(here, op->b), *c = NAMED(reg)(here, op->c);
+  const NUMBER x = (NUMBER)op->x, y = (NUMBER)op->y;
+  const int32_t shift = (int32_t)op->n;
+  switch (op->kind) {
+    case BS_ADD: EACH(a[k] + b[k])
+    case BS_SUB: EACH(a[k] - b[k])
+    case BS_MUL: EACH(a[k] * b[k])
+    case BS_SELECT: EACH(a[k] != 0 ? b[k] : c[k])
+    case BS_FILL: EACH(x)
+    case BS_COPY: EACH(a[k])
+    case BS_PLUS: EACH(a[k] + x)
+    case BS_FROM: EACH(x - a[k])
+    case BS_TIMES: EACH(a[k] * x)
+    case BS_SHIFT: EACH(a[k] >> shift)
+    case BS_SCALE: EACH(((int64_t)a[k] * op->x + op->y) >> shift)
+    case BS_CLIP: EACH(a[k] < x ? x : a[k] > y ? y : a[k])
+    case BS_PICK_X: EACH(a[k] != 0 ? x : c[k])
+    case BS_PICK_Y: EACH(a[k] != 0 ? b[k] : y)
+    case BS_PICK_XY: EACH(a[k] != 0 ? x : y)
+    case BS_KEEP: EACH(here->t < op->n ? a[k] : 0)
+  }
+}
+
+static void NAMED(thresholds)(const struct bs_here *here, const struct bs_op *op) {
+  const struct bs_thresholds *by = op->data;
+  const int32_t width = here->stage->width;
+  const int32_t *restrict turned = by->turned, *restrict first = by->threshold;
+  const NUMBER lo = (NUMBER)by->lo, *restrict a = NAMED(reg)(here, op->a);
+  NUMBER *restrict to = NAMED(reg)(here, op->to);
+  for (int32_t i = 0; i < here->count; i++, a += width, to += width) {
+    if (!by->count)
+      for (int32_t k = 0; k < width; k++) to[k] = lo;
+    else
+      for (int32_t k = 0; k < width; k++) to[k] = lo + ((a[k] ^ turned[k]) >= first[k]);
+    for (int32_t j = 1; j < by->count; j++) {
+      const int32_t *restrict next = first + (int64_t)j * width;
+      for (int32_t k = 0; k < width; k++) to[k] += (a[k] ^ turned[k]) >= next[k];
+    }
+  }
+}
+
+/* One position's codes. */
+static void NAMED(code_row)(const NUMBER *restrict a, const struct bs_thresholds *by, int32_t width, int32_t channels,
+                            uint8_t lo, uint8_t *restrict to) {
+  const int32_t *restrict turned = by->turned, *restrict first = by->threshold;
+  if (!by->count) memset(to, lo, (size_t)channels);
+  else
+    for (int32_t k = 0; k < channels; k++) to[k] = (uint8_t)(lo + ((a[k] ^ turned[k]) >= first[k]));
+  int32_t j = 1;
+  for (; j + 1 < by->count; j += 2) {
+    const int32_t *restrict next = first + (int64_t)j * width, *restrict second = next + width;
+    for (int32_t k = 0; k < channels; k++) {
+      const NUMBER x = a[k] ^ turned[k];
+      to[k] = (uint8_t)(to[k] + (x >= next[k]) + (x >= second[k]));
+    }
+  }
+  if (j < by->count) {
+    const int32_t *restrict next = first + (int64_t)j * width;
+    for (int32_t k = 0; k < channels; k++) to[k] = (uint8_t)(to[k] + ((a[k] ^ turned[k]) >= next[k]));
+  }
+}
+
+/* The same, stored as codes at once. */
+static void NAMED(codes)(const struct bs_here *here, const struct bs_op *op) {
+  const struct bs_edge *edge = here->plan->edge + op->edge;
+  const struct bs_thresholds *by = op->data;
+  const int32_t width = here->stage->width, channels = edge->channels;
+  const int32_t step = edge->steps == 1 ? 0 : here->t;
+  const uint8_t lo = (uint8_t)(by->lo - edge->lo);
+  const NUMBER *a = NAMED(reg)(here, op->a);
+  for (int32_t at = 0, run; at < here->count; at += run) {
+    int64_t element;
+    run = NAMED(together)(here, edge, at, &element, step);
+    uint8_t *to = here->arena + edge->place + element;
+    for (int32_t i = 0; i < run; i++, a += width, to += channels) NAMED(code_row)(a, by, width, channels, lo, to);
+  }
+}
+
+#define FIRE(leaked, next)                                                         \
+  IN_PLACE                                                                         \
+  for (int64_t k = 0; k < n; k++) {                                                \
+    const NUMBER u = (NUMBER)(leaked) + x[k], level = (u + half) >> shift;         \
+    const NUMBER sent = level < lo ? lo : level > hi ? hi : level;                 \
+    v[k] = (next);                                                                 \
+    to[k] = sent;                                                                  \
+  }
+
+/* A whole step at once: what the instructions of the commonest neurons say one by one. */
+static void NAMED(fire)(const struct bs_here *here, const struct bs_op *op) {
+  const struct bs_fire *by = op->data;
+  const int64_t n = (int64_t)here->count * here->stage->width;
+  const NUMBER factor = (NUMBER)by->factor, half = (NUMBER)by->half, lo = (NUMBER)by->lo, hi = (NUMBER)by->hi;
+  const NUMBER reset = (NUMBER)by->reset;
+  const int32_t shift = by->shift, leak = by->leak;
+  const NUMBER *x = NAMED(reg)(here, op->a);
+  NUMBER *v = NAMED(reg)(here, op->b), *to = NAMED(reg)(here, op->to);
+  if (by->hard && factor == 1) { FIRE(v[k] >> leak, sent != 0 ? reset : u) }
+  else if (by->hard) { FIRE(factor * v[k] >> leak, sent != 0 ? reset : u) }
+  else if (factor == 1) { FIRE(v[k] >> leak, u - sent * ((NUMBER)1 << shift)) }
+  else { FIRE(factor * v[k] >> leak, u - sent * ((NUMBER)1 << shift)) }
+}
+#undef FIRE
+
+static void NAMED(run_op)(const struct bs_here *here, const struct bs_op *op) {
+  switch (op->kind) {
+    case BS_LOAD: NAMED(load)(here, op); return;
+    case BS_STORE: NAMED(store)(here, op); return;
+    case BS_PIXELS: NAMED(pixels)(here, op); return;
+    case BS_SUMS: NAMED(sums)(here, op); return;
+    case BS_WIDE: NAMED(wide)(here, op); return;
+    case BS_SUM_POOL: NAMED(pool)(here, op, 0); return;
+    case BS_MAX_POOL: NAMED(pool)(here, op, 1); return;
+    case BS_GATHER: NAMED(gather)(here, op); return;
+    case BS_AFFINE:
+    case BS_PRODUCT: NAMED(affine)(here, op); return;
+    case BS_THRESHOLDS: NAMED(thresholds)(here, op); return;
+    case BS_CODES: NAMED(codes)(here, op); return;
+    case BS_FIRE: NAMED(fire)(here, op); return;
+    case BS_MAX_CODES: max_codes(here, op); return;
+    default: NAMED(plain)(here, op);
+  }
+}
+
+static void NAMED(run_block)(struct bs_here *here) {
+  const struct bs_stage *stage = here->stage;
+  const struct bs_op *before = stage->op, *each = before + stage->before, *after = each + stage->each;
+  here->t = 0;
+  for (int32_t i = 0; i < stage->before; i++) NAMED(run_op)(here, before + i);
+  for (here->t = 0; here->t < stage->steps; here->t++)
+    for (int32_t i = 0; i < stage->each; i++) NAMED(run_op)(here, each + i);
+  here->t = 0;
+  for (int32_t i = 0; i < stage->after; i++) NAMED(run_op)(here, after + i);
+}
+
+#undef EACH
+#undef AFFINE_ROWS
+#undef FOR_RUNS
+#undef NAMED
+#undef OF_TYPE
+#undef JOINED
+#undef NUMBER

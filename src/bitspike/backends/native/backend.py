@@ -1,0 +1,62 @@
+"""The backend `native`: it runs a network by the C library, as fast as the machine allows."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import ClassVar
+
+from bitspike.backends.native import structs
+from bitspike.backends.native.compiled import Compiled
+from bitspike.backends.protocol import Backend, Images, Int, checked
+from bitspike.errors import UserError
+from bitspike.ir import FrozenGraph
+from bitspike.native import Level, level
+
+__all__ = ["Native"]
+
+MOST_THREADS = 256
+MOST_KEPT = 8
+"""Networks that stay compiled, those that ran last."""
+
+
+@dataclass(frozen=True)
+class Native(Backend):
+    """The C library of the package. A trace shows every edge.
+
+    Args:
+        threads: how many run a network; None takes as many as the process may use.
+    """
+
+    threads: int | None = None
+
+    name: ClassVar[str] = "native"
+    about: ClassVar[str] = "the package's C library, as fast as the machine allows"
+
+    def __post_init__(self) -> None:
+        if self.threads is not None and not 1 <= self.threads <= MOST_THREADS:
+            raise UserError("threads", self.threads, f"want 1 to {MOST_THREADS}")
+
+    def lacks(self) -> str | None:
+        return None if structs.library() is not None else "no C library for this machine"
+
+    def run(self, net: FrozenGraph, images: Images) -> Int:
+        return self.compile(net)(images)
+
+    def trace(self, net: FrozenGraph, images: Images) -> tuple[Int, dict[str, Int]]:
+        return Compiled(net, self._threads(), everything=True).edges(checked(net, images))
+
+    def compile(self, net: FrozenGraph) -> Compiled:
+        """The network's plan and memory, which stay for the next call."""
+        return _compiled(net, self._threads(), level())
+
+    def _threads(self) -> int:
+        if self.threads is not None:
+            return self.threads
+        return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@lru_cache(maxsize=MOST_KEPT)
+def _compiled(net: FrozenGraph, threads: int, at: Level) -> Compiled:
+    return Compiled(net, threads)

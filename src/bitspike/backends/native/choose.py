@@ -1,0 +1,144 @@
+"""Which kernel a layer uses: the one that was fastest here, as it was measured or as the cache remembers it."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bitspike.backends.native.kernels import Layer, Packed, aligned, kernels, version
+from bitspike.errors import UserError
+from bitspike.files import write_json
+from bitspike.native import Level
+
+__all__ = ["Chooser", "Chosen", "cache_file", "fastest", "processor"]
+
+Chosen = tuple[int, Packed]
+"""Which of a layer's forms, and that form as a kernel reads it."""
+RUNS, MOST_POSITIONS = 3, 256
+MOST_SECONDS = 0.05
+"""Of one candidate, in processor time, which other work does not lengthen; a slower one is measured once."""
+SLACK = 64
+
+
+class Chooser:
+    """Chooses kernels at an instruction set, and remembers what it measured.
+
+    A cache that is damaged or cannot be written is as none: everything is measured again.
+    """
+
+    def __init__(self, level: Level) -> None:
+        self.level = level
+        self.known = _read()
+        self.news: dict[str, str] = {}
+
+    def choose(self, forms: Sequence[Layer], places: int) -> Chosen | None:
+        """The fastest form and kernel of a layer; ``None`` where none takes it.
+
+        Args:
+            forms: the same sums over other cells.
+            places: output positions of one image.
+        """
+        candidates = {f"{kernel.contents.name.decode()}:{i}": (i, kernel) for i, form in enumerate(forms)
+                      for kernel in kernels(form, self.level)}  # fmt: skip
+        if not candidates:
+            return None
+        key = f"{processor()} | {self.level.name} | {version()} | {' or '.join(form.key for form in forms)} @ {places}"
+        name = self.known.get(key)
+        if name not in candidates:
+            name = next(iter(candidates)) if len(candidates) == 1 else fastest(candidates, forms, places)
+            self.news[key] = name
+        form, kernel = candidates[name]
+        return form, Packed.of(kernel, forms[form])
+
+    def remember(self) -> None:
+        """Writes what was measured into the cache, beside what others wrote meanwhile."""
+        if self.news:
+            self.known = {**_read(), **self.news}
+            self.news = {}
+            with suppress(UserError):
+                write_json(cache_file(), dict(sorted(self.known.items())))
+
+
+def fastest(candidates: Mapping[str, tuple[int, Any]], forms: Sequence[Layer], places: int) -> str:
+    """The candidate of least time for the positions of an image, its preparation included."""
+    inputs = [_Input(form, places) for form in forms]
+    return min(candidates, key=lambda name: _seconds(candidates[name][1], inputs[candidates[name][0]]))
+
+
+class _Input:
+    """Random codes for a form of a layer: half of them 0, as of neurons that are often silent."""
+
+    def __init__(self, layer: Layer, places: int) -> None:
+        self.layer, self.places = layer, places
+        self.count = min(max(places, 16), MOST_POSITIONS)
+        reach = int(layer.offsets.max()) + 1
+        self.cells = self.count + reach
+        draw = np.random.default_rng(0)
+        codes = draw.integers(0, layer.code_hi + 1, self.cells * layer.cell + layer.weight.shape[2])
+        codes[draw.random(len(codes)) < 0.5] = 0
+        self.memory, self.codes = aligned(len(codes) + SLACK)
+        start = self.codes - self.memory.ctypes.data
+        self.memory[start : start + len(codes)] = codes
+        self.bases = np.arange(self.count, dtype=np.int32)
+        self.sums, self.to = aligned(4 * self.count * (-(-len(layer.weight) // 16) * 16))
+
+
+def _seconds(kernel: Any, given: _Input) -> float:
+    packed = Packed.of(kernel, given.layer)
+    codes, preparing = given.codes, 0.0
+    if packed.prepared:
+        prepared = aligned(packed.prepared * given.cells + SLACK)
+        codes = prepared[1]
+        preparing = _least(lambda: kernel.contents.prepare(packed.layer, given.codes, given.cells, codes))
+    summing = _least(
+        lambda: kernel.contents.positions(
+            packed.layer, packed.address, codes, given.bases.ctypes.data, given.count, given.to
+        )
+    )
+    return preparing + summing
+
+
+def _least(run: Any) -> float:
+    times: list[float] = []
+    while len(times) < RUNS and sum(times) < MOST_SECONDS:
+        began = time.thread_time()
+        run()
+        times.append(time.thread_time() - began)
+    return min(times)
+
+
+def cache_file() -> Path:
+    """Where choices are remembered: in the user's folder for caches."""
+    home = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+    return Path(home, "bitspike", "kernels.json")
+
+
+@cache
+def processor() -> str:
+    """The processor's name."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        lines = []
+    named = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    family = next((line.partition(":")[2].strip() for line in lines if line.startswith("model\t")), "")
+    return f"{next(named, platform.processor() or platform.machine())} {family}".strip()
+
+
+def _read() -> dict[str, str]:
+    try:
+        found = json.loads(cache_file().read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return {}
+    if not isinstance(found, dict):
+        return {}
+    return {key: name for key, name in found.items() if isinstance(name, str)}

@@ -1,0 +1,214 @@
+"""The instructions of one stage as rows write them, and the registers that they go through."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from bitspike.backends.native import structs
+from bitspike.backends.native.choose import Chooser
+from bitspike.backends.native.edges import Stored
+from bitspike.backends.native.row import Row
+from bitspike.backends.native.stages import Group
+from bitspike.backends.native.structs import Kind, Type
+from bitspike.backends.native.thresholds import Steps
+from bitspike.ir import Affine, Fire, FrozenGraph, Node
+
+__all__ = ["AFTER", "BEFORE", "EACH", "Code", "Made"]
+
+BEFORE, EACH, AFTER = range(3)
+READS = {
+    **dict.fromkeys((Kind.LOAD, Kind.PIXELS, Kind.SUMS, Kind.WIDE, Kind.SUM_POOL, Kind.MAX_POOL), ""),
+    **dict.fromkeys((Kind.GATHER, Kind.MAX_CODES), ""),
+    **dict.fromkeys((Kind.ADD, Kind.SUB, Kind.MUL, Kind.FIRE), "ab"),
+    **{Kind.FILL: "", Kind.SELECT: "abc", Kind.PICK_X: "ac", Kind.PICK_Y: "ab"},
+}
+"""The operands of each kind that are registers; of the others it is the first."""
+
+
+@dataclass(frozen=True)
+class Made:
+    """An instruction with registers of any number; ``to`` is -1 where it stores."""
+
+    kind: Kind
+    phase: int
+    to: int = -1
+    a: int = -1
+    b: int = -1
+    c: int = -1
+    edge: str = ""
+    x: int = 0
+    y: int = 0
+    n: int = 0
+    data: Any = None
+
+    @property
+    def registers(self) -> tuple[int, int, int, int]:
+        return self.to, self.a, self.b, self.c
+
+    def with_registers(self, to: int, a: int, b: int, c: int) -> Made:
+        return replace(self, to=to, a=a, b=b, c=c)
+
+    @property
+    def read(self) -> list[int]:
+        return [getattr(self, part) for part in READS.get(self.kind, "a")]
+
+
+@dataclass
+class Code:
+    """One stage as it is written.
+
+    Attributes:
+        net: the network. rows: of each op. stored: the edges in the arena. group: the ops of the stage.
+        chooser: of kernels.
+        type: what a register holds. values: the register of each op's output, and of each edge that was loaded.
+        steps: neurons of one step whose levels are found by thresholds.
+        states: registers that are carried from step to step, or filled before the first.
+    """
+
+    net: FrozenGraph
+    rows: Mapping[str, Row[Any]]
+    stored: Mapping[str, Stored]
+    group: Group
+    chooser: Chooser
+    made: list[Made] = field(default_factory=list)
+    values: dict[str, int] = field(default_factory=dict)
+    states: set[int] = field(default_factory=set)
+    registers: int = 0
+    phase: int = EACH
+
+    def __post_init__(self) -> None:
+        chains = ((node, self._chain(node)) for node in self.group.nodes if isinstance(node, Fire) and node.T == 1)
+        self.steps = {node.name: by for node, chain in chains if (by := Steps.of(self.net, chain))}
+        inside = {name for by in self.steps.values() for name in by.names}
+        nodes = [node for node in self.group.nodes if node.name not in inside]
+        narrow = all(self.rows[node.name].narrow(self, node) for node in nodes)
+        read = [self.net.ranges[name] for node in nodes for name in node.inputs]
+        self.type = Type.I32 if narrow and all(found.signed_bits <= 32 for found in read) else Type.I64
+
+    def write(self) -> None:
+        """All instructions of the stage, with as few registers as are needed at once."""
+        inside = {name for by in self.steps.values() for name in by.names[:-1]}
+        for node in self.group.nodes:
+            if node.name in inside:
+                continue
+            row = self.rows[node.name]
+            self.phase = BEFORE if row.steps(self.net.graph, node) == 1 < self.group.steps else EACH
+            if self._stored_at_once(node) and self._store(node):
+                continue
+            if node.name in self.steps:
+                by = self._thresholds(node)
+                self.values[node.name] = self.emit(by.kind, a=by.a, data=by.data)
+            else:
+                self.values[node.name] = row.write(self, node)
+            if node.name in self.stored:
+                phase = AFTER if row.ends(self.net.graph, node) and self.phase == EACH else self.phase
+                self.made.append(Made(Kind.STORE, phase, a=self.values[node.name], edge=node.name))
+        self.made.sort(key=lambda made: made.phase)  # stable: in order within each phase
+        self._carry_in_place()
+        self._allocate()
+
+    def _chain(self, node: Fire) -> list[Node]:
+        """Neurons of one step, and the affines of this stage before them that nothing else reads."""
+        own = {one.name: one for one in self.group.nodes}
+        readers = [name for one in self.net.graph.nodes for name in one.inputs]
+        chain: list[Node] = [node]
+        while isinstance(before := own.get(chain[0].inputs[0]), Affine):
+            if before.name in self.stored or readers.count(before.name) != 1:
+                break
+            chain.insert(0, before)
+        return chain
+
+    def _thresholds(self, node: Node) -> Made:
+        by = self.steps[node.name]
+        arrays = {"turned": by.turned, "threshold": by.thresholds}
+        struct = structs.Thresholds(count=len(by.thresholds), lo=by.lo)
+        return Made(Kind.THRESHOLDS, self.phase, a=self.value(by.read), data=(struct, arrays))
+
+    def _store(self, node: Node) -> bool:
+        if node.name not in self.steps:
+            return self.rows[node.name].store(self, node)
+        self.made.append(replace(self._thresholds(node), kind=Kind.CODES, edge=node.name))
+        return True
+
+    def _stored_at_once(self, node: Node) -> bool:
+        """Whether levels need no register: they are stored as bytes, and nothing of this stage reads them."""
+        read = any(node.name in one.inputs for one in self.group.nodes)
+        return node.name in self.stored and self.stored[node.name].type == Type.U8 and not read
+
+    # What rows write with
+
+    def value(self, name: str) -> int:
+        """The register that holds an edge, at the step that is computed."""
+        if name not in self.values:
+            held = self.net.graph.edges[name].T == 1 < self.group.steps
+            self.values[name] = self.emit(Kind.LOAD, phase=BEFORE if held else EACH, edge=name)
+        return self.values[name]
+
+    def emit(self, kind: Kind, *, phase: int | None = None, to: int | None = None, **operands: Any) -> int:
+        """An instruction; the register of its result."""
+        to = self.register() if to is None else to
+        self.made.append(Made(kind, self.phase if phase is None else phase, to, **operands))
+        return to
+
+    def register(self) -> int:
+        """One more."""
+        self.registers += 1
+        return self.registers - 1
+
+    def state(self, start: int) -> int:
+        """A register that lives from step to step."""
+        register = self.emit(Kind.FILL, phase=BEFORE, x=start)
+        self.states.add(register)
+        return register
+
+    # Registers
+
+    def _carry_in_place(self) -> None:
+        """What becomes the state of the next step is made in its register, where the old one is read no more."""
+        for copy in [made for made in self.made if made.kind == Kind.COPY and made.to in self.states]:
+            makers = [i for i, made in enumerate(self.made) if made.to == copy.a]
+            end = self.made.index(copy)
+            if len(makers) != 1 or copy.a in self.states or self.made[makers[0]].phase != EACH:
+                continue
+            between = self.made[makers[0] + 1 : end]
+            if any(copy.to in made.read or copy.to == made.to for made in between):
+                continue
+            renamed = [_renamed(made, copy.a, copy.to) for made in self.made if made is not copy]
+            self.made = renamed
+
+    def _allocate(self) -> None:
+        """Registers that are not needed at once become one."""
+        loop = [i for i, made in enumerate(self.made) if made.phase == EACH]
+        first: dict[int, int] = {}
+        last: dict[int, int] = {}
+        for i, made in enumerate(self.made):
+            for register in (*made.read, made.to):
+                if register >= 0:
+                    first.setdefault(register, i)
+                    last[register] = i
+        for register, i in first.items():  # what is there before the loop is there in every turn of it
+            if loop and i < loop[0] and last[register] >= loop[0]:
+                last[register] = max(last[register], loop[-1] + 1)
+        place: dict[int, int] = {}
+        free: list[int] = []
+        live: dict[int, int] = {}
+        for i, made in enumerate(self.made):
+            for register in [r for r in live if last[r] <= i and r != made.to]:
+                if last[register] < i or _in_place(made):
+                    free.append(live.pop(register))
+            if made.to >= 0 and made.to not in place:
+                place[made.to] = free.pop() if free else len(set(place.values()))
+                live[made.to] = place[made.to]
+        self.registers = max(place.values(), default=0) + 1
+        self.made = [made.with_registers(*(place.get(one, 0) for one in made.registers)) for made in self.made]
+
+
+def _in_place(made: Made) -> bool:
+    """Whether its result may lie where an operand did: a turn reads no element that another wrote."""
+    return made.kind != Kind.THRESHOLDS
+
+
+def _renamed(made: Made, old: int, new: int) -> Made:
+    return made.with_registers(*(new if one == old else one for one in made.registers))

@@ -1,0 +1,82 @@
+"""A network that was compiled for this machine: a plan, its memory and its threads, for any number of runs."""
+
+from __future__ import annotations
+
+import weakref
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from bitspike import native
+from bitspike.backends.native import structs
+from bitspike.backends.native.plan import plan
+from bitspike.backends.protocol import Images, Int, checked
+from bitspike.errors import UserError
+from bitspike.ir import FrozenGraph
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+__all__ = ["Compiled"]
+
+
+class Compiled:
+    """Calls of it answer as the oracle does: uint8 images ``[N, C, H, W]`` in, logits ``[N, K]`` out.
+
+    Args:
+        net: the network.
+        threads: how many run it.
+        everything: whether `edges` shows every edge.
+
+    Attributes:
+        plan: what the library runs.
+
+    Raises:
+        UserError: an op that the table has no row for, or too little memory, or no library.
+    """
+
+    def __init__(self, net: FrozenGraph, threads: int, everything: bool = False) -> None:
+        library = structs.library()
+        if library is None:
+            raise UserError("native", str(native.FILE), "want the C library: install where there is a compiler")
+        self.net, self.threads = net, threads
+        self.plan = plan(net, native.level(), everything)
+        self._library = library
+        self._runtime = library.bs_runtime_new(self.plan.struct, threads)
+        if not self._runtime:
+            raise UserError("memory", self.plan.struct.arena, "the network's edges want that many bytes")
+        weakref.finalize(self, library.bs_runtime_free, self._runtime)
+
+    def __call__(self, images: Images) -> Int:
+        return self._run(images, None)
+
+    def timed(self, images: Images) -> tuple[Int, NDArray[np.float64]]:
+        """The logits, and the seconds that each stage took."""
+        seconds = np.zeros(self.plan.struct.stages)
+        return self._run(images, seconds), seconds
+
+    def edges(self, images: Images) -> tuple[Int, dict[str, Int]]:
+        """The logits, and every stored edge: ``[T, N, *shape]``, by name."""
+        batches = [images[i : i + self.plan.batch] for i in range(0, max(len(images), 1), self.plan.batch)]
+        shown = [
+            (self(batch), [self._edge(index, len(batch)) for index in range(len(self.plan.stored))])
+            for batch in batches
+        ]
+        whole = [np.concatenate(parts, axis=1) for parts in zip(*(edges for _, edges in shown), strict=True)]
+        names = (edge.name for edge in self.plan.stored)
+        return np.concatenate([logits for logits, _ in shown]), dict(zip(names, whole, strict=True))
+
+    def _run(self, images: Images, seconds: NDArray[np.float64] | None) -> Int:
+        images = np.ascontiguousarray(checked(self.net, images))
+        logits = np.empty((len(images), self.plan.struct.classes), dtype=np.int64)
+        times = None if seconds is None else seconds.ctypes.data
+        self._library.bs_run(
+            self._runtime, self.plan.struct, images.ctypes.data, len(images), logits.ctypes.data, times
+        )
+        return logits
+
+    def _edge(self, index: int, count: int) -> Int:
+        edge = self.plan.stored[index]
+        rows = np.empty((edge.steps, count, edge.positions, edge.channels), dtype=np.int64)
+        self._library.bs_edge_copy(self._runtime, self.plan.struct, index, count, rows.ctypes.data)
+        return np.ascontiguousarray(np.moveaxis(rows, 3, 2)).reshape(edge.steps, count, *edge.shape)

@@ -1,0 +1,133 @@
+"""What goes element by element, but for neurons; windows without weights; the ends of a graph."""
+
+from __future__ import annotations
+
+from math import prod
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bitspike.backends.native.code import Code
+from bitspike.backends.native.row import Row
+from bitspike.backends.native.structs import Affine, Kind, Type, Window
+from bitspike.intmath import half
+from bitspike.ir import Add, Graph, Input, MaxPool, Readout, Release, Relu, Reshape, SumPool, SumTime
+from bitspike.ir import Affine as FixedPoint
+
+__all__ = ["Added", "Multiplied", "OverTime", "Pixels", "Pooled", "Positive", "Rearranged", "Train"]
+
+
+class Pixels(Row[Input]):
+    """The images, channels last."""
+
+    def gathers(self, graph: Graph, node: Input) -> bool:
+        return True
+
+    def write(self, code: Code, node: Input) -> int:
+        return code.emit(Kind.PIXELS, x=node.edge.lo)
+
+
+class Train(Row[Release]):
+    """A held edge for some steps, then 0."""
+
+    def write(self, code: Code, node: Release) -> int:
+        return code.emit(Kind.KEEP, a=code.value(node.inputs[0]), n=node.steps)
+
+
+class Multiplied(Row[FixedPoint]):
+    """A multiplication and an addition for each channel; through 64 bits where the part to be shifted needs them."""
+
+    def narrow(self, code: Code, node: FixedPoint) -> bool:
+        factors = code.net.tensors[f"{node.name}.multiplier"]
+        return super().narrow(code, node) and int(abs(factors).max()) < 2**31
+
+    def write(self, code: Code, node: FixedPoint) -> int:
+        m, b = (code.net.tensors[f"{node.name}.{part}"] for part in ("multiplier", "offset"))
+        struct = Affine(half=half(node.shift), shift=node.shift, steps=node.steps or code.group.steps)
+        whole, rest = m >> node.shift, m & ((1 << node.shift) - 1)
+        largest = int(rest.max()) * code.net.ranges[node.inputs[0]].reach + half(node.shift)
+        if code.type == Type.I32 and largest >= 2**31:
+            return self._emit(code, node, Kind.PRODUCT, struct, {"multiplier": m, "offset": b})
+        if node.shift:
+            return self._emit(code, node, Kind.AFFINE, struct, {"multiplier": rest, "whole": whole, "offset": b})
+        return self._emit(code, node, Kind.AFFINE, struct, {"multiplier": m, "offset": b})
+
+    def _emit(self, code: Code, node: FixedPoint, kind: Kind, struct: Affine, arrays: dict[str, NDArray[Any]]) -> int:
+        return code.emit(kind, a=code.value(node.inputs[0]), data=(struct, arrays))
+
+
+class Positive(Row[Relu]):
+    """The positive part."""
+
+    def write(self, code: Code, node: Relu) -> int:
+        most = 2 ** (8 * code.type.bytes - 1) - 1
+        return code.emit(Kind.CLIP, a=code.value(node.inputs[0]), x=0, y=most)
+
+
+class Added(Row[Add]):
+    """The sum of two edges."""
+
+    def write(self, code: Code, node: Add) -> int:
+        a, b = (code.value(name) for name in node.inputs)
+        return code.emit(Kind.ADD, a=a, b=b)
+
+
+class OverTime(Row[SumTime | Readout]):
+    """The sum over all steps, there after the last."""
+
+    def steps(self, graph: Graph, node: SumTime | Readout) -> int:
+        return graph.input_edge(node).T
+
+    def ends(self, graph: Graph, node: SumTime | Readout) -> bool:
+        return self.steps(graph, node) > 1
+
+    def write(self, code: Code, node: SumTime | Readout) -> int:
+        x = code.value(node.inputs[0])
+        if not self.ends(code.net.graph, node):
+            return x
+        total = code.state(0)
+        return code.emit(Kind.ADD, to=total, a=total, b=x)
+
+
+class Pooled(Row[SumPool | MaxPool]):
+    """The sum or the largest level of each window, as far as it lies in the image."""
+
+    def gathers(self, graph: Graph, node: SumPool | MaxPool) -> bool:
+        return True
+
+    def store(self, code: Code, node: SumPool | MaxPool) -> bool:
+        source, made = code.stored[node.inputs[0]], code.stored[node.name]
+        if not isinstance(node, MaxPool) or source.type != Type.U8:
+            return False
+        window, lower = self._window(code, node), source.lo - made.lo
+        code.emit(Kind.MAX_CODES, to=-1, edge=source.name, x=lower, n=made.index, data=(window, {}))
+        return True
+
+    def write(self, code: Code, node: SumPool | MaxPool) -> int:
+        kind = Kind.MAX_POOL if isinstance(node, MaxPool) else Kind.SUM_POOL
+        least = code.net.ranges[node.inputs[0]].lo
+        return code.emit(kind, edge=node.inputs[0], x=least, data=(self._window(code, node), {}))
+
+    def _window(self, code: Code, node: SumPool | MaxPool) -> Window:
+        _, rows, columns = code.net.graph.input_edge(node).shape
+        (high, wide), (down, right), (top, left) = node.kernel_size, node.stride, node.padding
+        columns_out = code.net.graph.edges[node.name].shape[2]
+        return Window(rows, columns, columns_out, high, wide, down, right, top, left)
+
+
+class Rearranged(Row[Reshape]):
+    """The same elements at other places; where each position keeps its own there is nothing to do."""
+
+    def gathers(self, graph: Graph, node: Reshape) -> bool:
+        return prod(graph.input_edge(node).shape[1:]) != 1 or prod(graph.edges[node.name].shape[1:]) != 1
+
+    def write(self, code: Code, node: Reshape) -> int:
+        if not self.gathers(code.net.graph, node):
+            return code.value(node.inputs[0])
+        source, shape = code.stored[node.inputs[0]], code.net.graph.edges[node.name].shape
+        rows, columns = source.sides
+        c, r, k = np.meshgrid(np.arange(source.channels), np.arange(rows), np.arange(columns), indexing="ij")
+        places = source.first + r * source.row + k * source.channels + c  # in the order of the file: channels first
+        table = np.ascontiguousarray(places.reshape(shape[0], -1).T.astype(np.int32))
+        return code.emit(Kind.GATHER, edge=node.inputs[0], data=table)

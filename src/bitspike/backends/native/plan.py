@@ -1,0 +1,246 @@
+"""A network as a plan: which edges are stored and where, and the instructions of every stage."""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from math import prod
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bitspike import native
+from bitspike.backends.native import structs
+from bitspike.backends.native.choose import Chooser
+from bitspike.backends.native.code import AFTER, BEFORE, EACH, Code
+from bitspike.backends.native.edges import Life, Prepared, Stored, place
+from bitspike.backends.native.kernels import Packed
+from bitspike.backends.native.stages import Group, groups
+from bitspike.backends.native.structs import Kind, Type
+from bitspike.backends.native.table import ROWS
+from bitspike.backends.protocol import writer_of
+from bitspike.ir import FrozenGraph, Range
+
+__all__ = ["Plan", "plan"]
+
+MOST_ARENA, MOST_BATCH = 16 << 20, 64
+"""Bytes of edges, and images, at once: what a processor's last cache holds beside the weights."""
+REGISTERS, LEAST_BLOCK = 24 << 10, 32
+"""Bytes of a block's registers, which stay in the first cache; positions that a pass over the weights is worth."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A plan as the library reads it.
+
+    Attributes:
+        struct: for `bs_run`. stored: the edges in the arena, in order. codes: the stages as they were written.
+        kept: what the structures point to.
+    """
+
+    net: FrozenGraph
+    struct: structs.Plan
+    stored: tuple[Stored, ...]
+    codes: tuple[Code, ...]
+    kept: tuple[Any, ...]
+
+    @property
+    def batch(self) -> int:
+        """Images at once."""
+        return int(self.struct.batch)
+
+
+def plan(net: FrozenGraph, level: native.Level, everything: bool = False) -> Plan:
+    """The plan of a network.
+
+    Args:
+        net: the network.
+        level: the instruction set.
+        everything: whether every edge is stored, to be shown, and keeps its place.
+
+    Raises:
+        UserError: an op that no row of the table is for.
+    """
+    rows = {node.name: writer_of(ROWS, "native", node) for node in net.graph.nodes}
+    made, where = groups(net, rows, everything)
+    stored = _stored(net, rows, made, where, everything)
+    chooser = Chooser(level)
+    codes = tuple(Code(net, rows, stored, group, chooser) for group in made)
+    for code in codes:
+        code.write()
+    chooser.remember()
+    return _Packer(net, level, stored, where, codes, everything).plan()
+
+
+def _stored(
+    net: FrozenGraph, rows: Mapping[str, Any], made: list[Group], where: Mapping[str, int], everything: bool
+) -> dict[str, Stored]:
+    """Edges that are read in another stage than their own, or all of them, and the logits."""
+    border: dict[str, tuple[int, int]] = {}
+    wanted = {net.graph.nodes[-1].name}
+    for node in net.graph.nodes:
+        if node.name not in where:
+            continue
+        for name in rows[node.name].reads(net.graph, node):
+            if everything or where[name] != where[node.name]:
+                wanted.add(name)
+            rest, more = border.get(name, (0, 0)), rows[node.name].border(net.graph, node)
+            border[name] = (max(rest[0], more[0]), max(rest[1], more[1]))
+    found: dict[str, Stored] = {}
+    for group in made:
+        for node in group.nodes:
+            if node.name in wanted or everything:
+                edge, name = net.graph.edges[node.name], node.name
+                held = net.ranges[name]
+                if node is net.graph.nodes[-1]:  # the logits are 64 bits wide
+                    held = Range(-(2**62), 2**62)
+                shape = edge.shape
+                found[name] = Stored(name, len(found), edge.T, shape, held, border.get(name, (0, 0)))
+    return found
+
+
+class _Packer:
+    """Makes structures of codes, and keeps what they point to."""
+
+    def __init__(
+        self,
+        net: FrozenGraph,
+        level: native.Level,
+        stored: Mapping[str, Stored],
+        where: Mapping[str, int],
+        codes: tuple[Code, ...],
+        everything: bool,
+    ) -> None:
+        self.net, self.level, self.stored, self.codes = net, level, stored, codes
+        self.where, self.everything = where, everything
+        self.places: dict[str, int] = {}
+        self.kept: list[Any] = []
+
+    def plan(self) -> Plan:
+        first, last = self.net.graph.nodes[0].name, self.net.graph.nodes[-1].name
+        lives: list[Life] = [self._life(edge) for edge in self.stored.values()]
+        lives += [life for number, code in enumerate(self.codes) for life in self._prepared(number, code)]
+        batch = 1
+        while batch < MOST_BATCH and place(lives, 2 * batch)[1] <= MOST_ARENA:
+            batch *= 2
+        self.places, arena = place(lives, batch)
+        edges = (structs.Edge * len(self.stored))(
+            *(edge.struct(batch, self.places[name]) for name, edge in self.stored.items())
+        )
+        stages = [self._stage(code) for code in self.codes]
+        made = (structs.Stage * len(stages))(*stages)
+        self.kept += [edges, made]
+        struct = structs.Plan(
+            level=self.level,
+            batch=batch,
+            stages=len(stages),
+            classes=self.net.graph.edges[last].size,
+            arena=arena,
+            scratch=max(_scratch(stage) for stage in stages),
+            image=self.net.graph.edges[first].size,
+            logits=self.stored[last].index,
+            edge=edges,
+            stage=made,
+        )
+        return Plan(self.net, struct, tuple(self.stored.values()), self.codes, tuple(self.kept))
+
+    def _prepared(self, number: int, code: Code) -> Iterator[Life]:
+        """Cells that the kernel of a stage prepares."""
+        for made in code.made:
+            if made.kind == Kind.SUMS and (packed := made.data[0]).prepared:
+                edge = self.stored[made.edge]
+                cells = edge.steps * edge.image // packed.layer.cell
+                yield Prepared(_prepared(code), cells * packed.prepared), number, number
+
+    def _life(self, edge: Stored) -> Life:
+        """An edge, the stage that makes it, and the last one that reads it."""
+        makes, end = self.where[edge.name], len(self.codes)
+        if self.everything or edge.name == self.net.graph.nodes[-1].name:
+            return edge, makes, end
+        readers = [
+            self.where[node.name]
+            for code in self.codes
+            for node in code.group.nodes
+            if edge.name in code.rows[node.name].reads(self.net.graph, node)
+        ]
+        return edge, makes, max(readers, default=makes)
+
+    def _stage(self, code: Code) -> structs.Stage:
+        shape = self.net.graph.edges[code.group.nodes[0].name].shape
+        channels, positions = shape[0], prod(shape[1:])
+        sums = any(made.kind == Kind.SUMS for made in code.made)
+        width = -(-channels // 16) * 16 if sums else channels
+        block = REGISTERS // (code.type.bytes * code.registers * width)
+        block = max(block // 16 * 16 if block > 16 else block, LEAST_BLOCK if sums else 1)
+        prepares = next((i for i, m in enumerate(code.made) if m.kind == Kind.SUMS and m.data[0].prepared), -1)
+        ops = [self._op(code, made, width) for made in code.made]
+        writes = [self.stored[n.name].index for n in code.group.nodes if self._bordered(n.name)]
+        phases = [sum(made.phase == phase for made in code.made) for phase in (BEFORE, EACH, AFTER)]
+        return structs.Stage(
+            type=code.type,
+            steps=code.group.steps,
+            positions=positions,
+            channels=channels,
+            width=width,
+            block=block,
+            registers=code.registers,
+            before=phases[0],
+            each=phases[1],
+            after=phases[2],
+            op=self._keep((structs.Op * len(ops))(*ops)),
+            writes=self._array(np.array(writes, dtype=np.int32)),
+            written=len(writes),
+            prepares=prepares,
+        )
+
+    def _bordered(self, name: str) -> bool:
+        return name in self.stored and any(self.stored[name].border)
+
+    def _op(self, code: Code, made: Any, width: int) -> structs.Op:
+        edge = self.stored[made.edge].index if made.edge else -1
+        data = None if made.data is None else self._data(code, made.data, width)
+        return structs.Op(made.kind, made.to, made.a, made.b, made.c, edge, made.x, made.y, made.n, data)
+
+    def _data(self, code: Code, data: Any, width: int) -> int:
+        """The address of what an instruction reads beside registers."""
+        if isinstance(data, np.ndarray):
+            return self._array(data)
+        struct, arrays = data
+        if isinstance(struct, Packed):
+            return self._sums(code, struct, arrays)
+        own = type(struct).from_buffer_copy(struct)
+        for name, values in arrays.items():
+            if not isinstance(own, structs.Wide):  # of each channel, as far as a register has room for channels
+                narrow = code.type == Type.I32 or isinstance(own, structs.Thresholds)
+                wide = np.zeros((*values.shape[:-1], width), dtype=np.int32 if narrow else np.int64)
+                wide[..., : values.shape[-1]] = values
+                values = wide
+            setattr(own, name, self._array(values))
+        return ctypes.addressof(self._keep(own))
+
+    def _sums(self, code: Code, packed: Packed, bases: NDArray[np.int32]) -> int:
+        own = packed.sums(self._keep(np.ascontiguousarray(bases)))
+        own.prepared = self.places.get(_prepared(code), 0)
+        self._keep(packed)
+        return ctypes.addressof(self._keep(own))
+
+    def _array(self, values: NDArray[Any]) -> int:
+        own = np.ascontiguousarray(values)
+        return int(self._keep(own).ctypes.data)
+
+    def _keep(self, part: Any) -> Any:
+        self.kept.append(part)
+        return part
+
+
+def _prepared(code: Code) -> str:
+    """The name of a stage's prepared cells among the edges."""
+    return f"{code.group.nodes[0].name}, prepared"
+
+
+def _scratch(stage: structs.Stage) -> int:
+    """Bytes of one thread for a stage, as `share` in csrc/plan.c divides them."""
+    sums = -(-stage.block * (stage.width + 1) * 4 // 128) * 128
+    return int(sums + stage.registers * stage.block * stage.width * Type(stage.type).bytes)

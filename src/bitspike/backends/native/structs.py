@@ -1,0 +1,175 @@
+"""The structures of `csrc/plan.h`, field by field."""
+
+from __future__ import annotations
+
+import ctypes
+from ctypes import CFUNCTYPE, POINTER, Structure, c_char_p, c_int32, c_int64, c_size_t, c_void_p
+from enum import IntEnum
+from functools import cache
+from typing import Any
+
+from bitspike import native
+
+__all__ = [
+    "Affine",
+    "Edge",
+    "Fire",
+    "Kind",
+    "Op",
+    "Plan",
+    "Stage",
+    "Sums",
+    "Thresholds",
+    "Type",
+    "Wide",
+    "Window",
+    "library",
+]
+
+
+class Type(IntEnum):
+    """What an element is stored as, or a register holds."""
+
+    U8 = 0
+    I32 = 1
+    I64 = 2
+
+    @property
+    def bytes(self) -> int:
+        return (1, 4, 8)[self]
+
+
+class Kind(IntEnum):
+    """What an instruction does."""
+
+    LOAD = 0
+    STORE = 1
+    PIXELS = 2
+    SUMS = 3
+    WIDE = 4
+    SUM_POOL = 5
+    MAX_POOL = 6
+    GATHER = 7
+    AFFINE = 8
+    PRODUCT = 9
+    THRESHOLDS = 10
+    CODES = 11
+    MAX_CODES = 12
+    ADD = 13
+    SUB = 14
+    MUL = 15
+    SELECT = 16
+    FILL = 17
+    COPY = 18
+    PLUS = 19
+    FROM = 20
+    TIMES = 21
+    SHIFT = 22
+    SCALE = 23
+    CLIP = 24
+    PICK_X = 25
+    PICK_Y = 26
+    PICK_XY = 27
+    FIRE = 28
+    KEEP = 29
+
+
+def _ints(names: str, kind: type = c_int32) -> list[tuple[str, type]]:
+    return [(name, kind) for name in names.split()]
+
+
+class Edge(Structure):
+    _fields_ = [
+        *_ints("type steps positions channels columns border"),
+        *_ints("place first row image step lo", c_int64),
+    ]
+
+
+class Window(Structure):
+    _fields_ = _ints("rows columns columns_out high wide down right top left")
+
+
+class Wide(Structure):
+    _fields_ = [*_ints("out in groups high wide down across"), *_ints("window weight start", c_void_p)]
+
+
+class Layer(Structure):
+    """``bs_layer`` of csrc/kernels.h."""
+
+    _fields_ = [*_ints("channels out_channels window cell weight_lo weight_hi code_hi"), ("offsets", c_void_p)]
+
+
+class Kernel(Structure):
+    """``bs_kernel`` of csrc/kernels.h."""
+
+    _fields_ = [
+        ("name", c_char_p),
+        ("level", c_int32),
+        ("can", CFUNCTYPE(c_int32, POINTER(Layer))),
+        ("packed_size", CFUNCTYPE(c_size_t, POINTER(Layer))),
+        ("pack", CFUNCTYPE(None, POINTER(Layer), c_void_p, c_void_p, c_void_p)),
+        ("prepared_cell", CFUNCTYPE(c_size_t, POINTER(Layer))),
+        ("prepare", CFUNCTYPE(None, POINTER(Layer), c_void_p, c_int64, c_void_p)),
+        ("positions", CFUNCTYPE(None, POINTER(Layer), c_void_p, c_void_p, c_void_p, c_int32, c_void_p)),
+    ]
+
+
+class Sums(Structure):
+    _fields_ = [*_ints("kernel layer packed bases", c_void_p), *_ints("prepared cell", c_int64)]
+
+
+class Affine(Structure):
+    _fields_ = [*_ints("multiplier whole offset", c_void_p), *_ints("half", c_int64), *_ints("shift steps")]
+
+
+class Thresholds(Structure):
+    _fields_ = [*_ints("turned threshold", c_void_p), *_ints("count lo")]
+
+
+class Fire(Structure):
+    _fields_ = [*_ints("factor half lo hi reset", c_int64), *_ints("leak shift hard")]
+
+
+class Op(Structure):
+    _fields_ = [*_ints("kind to a b c edge"), *_ints("x y n", c_int64), ("data", c_void_p)]
+
+
+class Stage(Structure):
+    _fields_ = [
+        *_ints("type steps positions channels width block registers before each after"),
+        ("op", POINTER(Op)),
+        ("writes", c_void_p),
+        *_ints("written prepares"),
+    ]
+
+
+class Plan(Structure):
+    _fields_ = [
+        *_ints("level batch stages classes"),
+        *_ints("arena scratch image", c_int64),
+        *_ints("logits"),
+        ("edge", POINTER(Edge)),
+        ("stage", POINTER(Stage)),
+    ]
+
+
+@cache
+def library() -> ctypes.CDLL | None:
+    """The library with the types of what is called in it; ``None`` where there is none, or another version's."""
+    found, plan, kernel = native.library(), POINTER(Plan), POINTER(Kernel)
+    types: dict[str, tuple[Any, ...]] = {
+        "bs_runtime_new": (c_void_p, plan, c_int32),
+        "bs_runtime_free": (None, c_void_p),
+        "bs_run": (c_int32, c_void_p, plan, c_void_p, c_int64, c_void_p, c_void_p),
+        "bs_edge_copy": (None, c_void_p, plan, c_int32, c_int64, c_void_p),
+        "bs_kernel_at": (kernel, c_int32),
+        "bs_kernels_version": (c_int32,),
+        "bs_peak": (c_int64, c_int32, c_int32, c_int64),
+    }
+    if found is None or not all(hasattr(found, name) for name in types):
+        return None
+    own = ctypes.CDLL(found._name)  # the same library, with types that are nobody else's
+    for name, (result, *arguments) in types.items():
+        function = getattr(own, name)
+        function.restype, function.argtypes = result, arguments
+    return own

@@ -1,0 +1,37 @@
+"""The one table of this backend: from an op's class, by name, to the instructions that it becomes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from bitspike.backends.native.elements import (
+    Added,
+    Multiplied,
+    OverTime,
+    Pixels,
+    Pooled,
+    Positive,
+    Rearranged,
+    Train,
+)
+from bitspike.backends.native.fire import Neurons
+from bitspike.backends.native.row import Row
+from bitspike.backends.native.synapses import Convolution, Product
+from bitspike.registry import Registry
+
+__all__ = ["ROWS"]
+
+ROWS: Registry[Row[Any]] = Registry("op of the native backend")
+ROWS.register("Input", Pixels())
+ROWS.register("Release", Train())
+ROWS.register("Conv", Convolution())
+ROWS.register("Linear", Product())
+ROWS.register("Affine", Multiplied())
+ROWS.register("Relu", Positive())
+ROWS.register("Fire", Neurons())
+ROWS.register("Add", Added())
+ROWS.register("SumPool", Pooled())
+ROWS.register("SumTime", OverTime())
+ROWS.register("MaxPool", Pooled())
+ROWS.register("Reshape", Rearranged())
+ROWS.register("Readout", OverTime())

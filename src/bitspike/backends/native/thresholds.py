@@ -1,0 +1,94 @@
+"""Levels by thresholds: where a level depends on one sum alone, and grows or falls with it.
+
+What lies between the sum and the level, whatever it is, is a few comparisons then: the same integers, found by
+bisection over what the ops say.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bitspike.ir import Fire, FrozenGraph, Node, Program
+
+__all__ = ["MOST_THRESHOLDS", "Steps", "grows"]
+
+MOST_THRESHOLDS = 15
+"""Beyond them comparisons take longer than what they stand for."""
+END = 2**31 - 1
+
+
+@dataclass(frozen=True, eq=False)
+class Steps:
+    """How the levels of neurons are found from a sum.
+
+    Attributes:
+        read: the edge of the sums. names: of the ops that are done without, and last of the neurons.
+        lo: the lowest level.
+        turned: of each channel -1 where levels fall with the sum, else 0.
+        thresholds: ``[level][channel]``: the least ``sum ^ turned`` that has the level.
+    """
+
+    read: str
+    names: tuple[str, ...]
+    lo: int
+    turned: NDArray[np.int32]
+    thresholds: NDArray[np.int32]
+
+    @classmethod
+    def of(cls, net: FrozenGraph, chain: Sequence[Node]) -> Steps | None:
+        """Of what a sum goes through: affines, and last neurons of one step.
+
+        ``None`` where the levels are too many, or are not seen to grow or fall with the sum.
+        """
+        *affines, fire = chain
+        assert isinstance(fire, Fire)
+        found = net.ranges[chain[0].inputs[0]]
+        if fire.hi - fire.lo > MOST_THRESHOLDS or found.reach >= END - 1 or not grows(fire.program):
+            return None
+        channels = net.graph.edges[fire.name].shape[0]
+        slopes = np.ones(channels, dtype=np.int64)
+        for affine in affines:
+            slopes *= np.sign(net.tensors[f"{affine.name}.multiplier"])
+        turned = np.where(slopes < 0, -1, 0).astype(np.int64)
+        wanted = np.arange(fire.lo + 1, fire.hi + 1)[:, None]
+        below = np.broadcast_to(np.where(turned == 0, found.lo, ~found.hi) - 1, (len(wanted), channels))
+        above = np.broadcast_to(np.where(turned == 0, found.hi, ~found.lo) + 1, (len(wanted), channels))
+        while (apart := above - below > 1).any():  # the level is reached at `above`, as far as there are sums there
+            middle = (above + below) >> 1
+            reached = _levels(net, chain, middle ^ turned) >= wanted
+            above, below = np.where(apart & reached, middle, above), np.where(apart & ~reached, middle, below)
+        names = tuple(node.name for node in chain)
+        return cls(chain[0].inputs[0], names, fire.lo, turned.astype(np.int32), above.astype(np.int32))
+
+
+def _levels(net: FrozenGraph, chain: Sequence[Node], sums: NDArray[np.int64]) -> NDArray[np.int64]:
+    """What the ops make of sums ``[N, C]``."""
+    x = sums[None]
+    for node in chain:
+        x = node.step(net.graph.tensors_of(node, net.tensors), net.ranges[node.name], x)
+    return x[0]
+
+
+def grows(program: Program) -> bool:
+    """Whether the level of a first step never falls where the current grows, seen from its instructions alone."""
+    grown = {"x"}
+    constant = set(program.start)
+    for made in program.needed(program.level):
+        moving = [part for part in made.operands if part in grown]
+        still = all(isinstance(part, int) or part in constant for part in made.operands)
+        known = all(isinstance(part, int) or part in constant | grown for part in made.operands)
+        first, *rest = made.operands
+        if still:
+            constant.add(made.result)
+        elif known and (made.primitive == "add" or (moving == [first] and _keeps(made.primitive, rest[0]))):
+            grown.add(made.result)
+    return program.level in grown | constant
+
+
+def _keeps(primitive: str, by: object) -> bool:
+    """Whether a primitive of a value that grows, and of constants, grows too."""
+    return primitive in ("sub", "shift", "clip") or (primitive == "mul" and isinstance(by, int) and by >= 0)

@@ -1,0 +1,323 @@
+"""Parts of the native backend: thresholds, the choice of kernels and its cache, registers, the arena."""
+
+from __future__ import annotations
+
+import gc
+import json
+import os
+import weakref
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bitspike import native
+from bitspike.backends import oracle
+from bitspike.backends.native import Compiled, choose, structs
+from bitspike.backends.native.choose import Chooser, cache_file
+from bitspike.backends.native.edges import Stored, place
+from bitspike.backends.native.kernels import Layer, kernels
+from bitspike.backends.native.plan import plan
+from bitspike.backends.native.structs import Kind
+from bitspike.backends.native.thresholds import Steps, _levels, grows
+from bitspike.ir import (
+    Affine,
+    Conv,
+    Dynamics,
+    Edge,
+    Fire,
+    FrozenGraph,
+    Graph,
+    Input,
+    MaxPool,
+    Range,
+    Readout,
+    Reshape,
+    Step,
+    Store,
+)
+
+needs_library = pytest.mark.skipif(structs.library() is None, reason="no C library")
+
+
+def network(
+    dynamics: Dynamics, T: int = 1, lo: int = 0, hi: int = 3, shift: int = 0, seed: int = 0, bits: int | None = None
+) -> FrozenGraph:
+    """Pixels, a convolution, an affine, neurons: twice."""
+    draw = np.random.default_rng(seed)
+    nodes = (
+        Input(name="images", inputs=(), edge=Edge(shape=(2, 6, 5), T=1, lo=-3, hi=252, scale=1.0)),
+        Conv(name="a", inputs=("images",), out_channels=5, weight_bits=3, kernel_size=(3, 3), padding=(1, 1)),
+        Affine(name="b", inputs=("a",), fraction_bits=8, shift=shift),
+        Fire(name="c", inputs=("b",), T=T, lo=lo, hi=hi, membrane_bits=bits, dynamics=dynamics),
+        Conv(name="d", inputs=("c",), out_channels=4, weight_bits=2, kernel_size=(3, 2), stride=(2, 1)),
+        Affine(name="e", inputs=("d",), fraction_bits=8),
+        Fire(name="f", inputs=("e",), T=T, lo=lo, hi=hi, membrane_bits=bits, dynamics=dynamics),
+        Reshape(name="flat", inputs=("f",), shape=(32,)),
+        Readout(name="logits", inputs=("flat",)),
+    )
+    tensors = {
+        "a.weight": draw.integers(-3, 4, (5, 2, 3, 3)),
+        "b.multiplier": draw.integers(-60, 61, 5) * (1 << shift),
+        "b.offset": draw.integers(-4000, 4001, 5),
+        "d.weight": draw.integers(-1, 2, (4, 5, 3, 2)),
+        "e.multiplier": draw.integers(-300, 301, 4),
+        "e.offset": draw.integers(-400, 401, 4),
+    }
+    return FrozenGraph(Graph("small", nodes), tensors)
+
+
+PLAIN = Dynamics(fraction_bits=8, leak_multiplier=1, leak_shift=1, v_reset=0)
+
+
+def shown(net: FrozenGraph, count: int = 7) -> np.ndarray:
+    shape = net.graph.edges[net.graph.nodes[0].name].shape
+    return np.random.default_rng(1).integers(0, 256, (count, *shape), dtype=np.uint8)
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+
+
+# Thresholds
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    lo=st.integers(-4, 2),
+    levels=st.integers(0, 15),
+    rounds=st.booleans(),
+    v_init=st.integers(-500, 500),
+    shift=st.integers(0, 6),
+    seed=st.integers(0, 99),
+)
+def test_thresholds_say_what_the_ops_say_of_every_sum(
+    lo: int, levels: int, rounds: bool, v_init: int, shift: int, seed: int
+) -> None:
+    dynamics = replace(PLAIN, rounds=rounds, v_init=v_init)
+    net = network(dynamics, lo=lo, hi=lo + levels, shift=shift, seed=seed)
+    chain = [net.graph["b"], net.graph["c"]]
+    found = Steps.of(net, chain)
+    assert found is not None
+    sums = np.arange(net.ranges["a"].lo, net.ranges["a"].hi + 1)[:, None].repeat(5, axis=1)
+    counted = ((sums ^ found.turned)[:, None] >= found.thresholds).sum(1) + found.lo
+    assert np.array_equal(counted, _levels(net, chain, sums))
+
+
+def test_a_threshold_beside_the_right_one_is_found() -> None:
+    net = network(PLAIN)
+    chain = [net.graph["b"], net.graph["c"]]
+    found = Steps.of(net, chain)
+    assert found is not None
+    sums = np.arange(net.ranges["a"].lo, net.ranges["a"].hi + 1)[:, None].repeat(5, axis=1)
+    counted = ((sums ^ found.turned)[:, None] >= found.thresholds + 1).sum(1) + found.lo
+    assert (counted != _levels(net, chain, sums)).any()
+
+
+def test_only_what_grows_with_the_current_has_thresholds() -> None:
+    def falls(step: Step) -> Any:
+        return (step.x * -1).clip(0, 3)
+
+    def bends(step: Step) -> Any:
+        return (step.x * step.x >> 4).clip(0, 3)
+
+    def wraps(step: Step) -> Any:
+        return step.x.clip(0, 3).select(0, 3)
+
+    def grown(step: Step) -> Any:
+        return ((step.x + step.x * 3 - 5 >> 2) + step.v).clip(0, 3)
+
+    for write, wanted in ((falls, False), (bends, False), (wraps, False), (grown, True)):
+        step = Step(v=7)
+        level = step.named("level", write(step))
+        assert grows(step.ends(level, ("level",), v=0)) == wanted
+
+
+# Instructions
+
+
+@needs_library
+def test_levels_of_one_step_are_stored_as_they_are_found() -> None:
+    made = [made.kind for code in plan(network(PLAIN), native.level()).codes for made in code.made]
+    assert Kind.CODES in made
+    assert Kind.PRODUCT not in made
+    assert Kind.CLIP not in made
+
+
+@needs_library
+@pytest.mark.parametrize(
+    ("change", "whole"),
+    [
+        ({}, True),
+        ({"v_reset": None}, True),
+        ({"rounds": True}, True),
+        ({"leak_shift": 3, "leak_multiplier": 5}, True),
+        ({"tracer": 3}, False),
+        ({"store": Store(multiplier=3, shift=4, step=5, step_shift=0)}, False),
+    ],
+)
+def test_the_commonest_step_is_one_instruction(change: dict[str, Any], whole: bool) -> None:
+    net = network(replace(PLAIN, **change), T=3, bits=4 if "store" in change else None)
+    made = [made.kind for code in plan(net, native.level()).codes for made in code.made]
+    assert (Kind.FIRE in made) == whole
+    assert (Kind.CLIP in made) != whole
+    assert np.array_equal(Compiled(net, 1)(shown(net)), oracle.logits(net, shown(net)))
+
+
+@needs_library
+@pytest.mark.parametrize("padding", [(0, 0), (1, 1)])
+@pytest.mark.parametrize("lo", [-2, 0, 3])
+def test_the_largest_of_bytes_is_stored_at_once(lo: int, padding: tuple[int, int]) -> None:
+    net = network(PLAIN, lo=lo, hi=lo + 3)
+    pool = MaxPool(name="p", inputs=("c",), kernel_size=(3, 2), stride=(1, 1), padding=padding)
+    conv = Conv(name="q", inputs=("p",), out_channels=2, weight_bits=2, kernel_size=(1, 1), padding=(1, 0))
+    head = (*net.graph.nodes[:4], pool, conv)
+    flat = Reshape(name="flat", inputs=("q",), shape=(Graph("head", head).edges["q"].size,))
+    nodes = (*head, flat, Readout(name="logits", inputs=("flat",)))
+    weights = {"q.weight": np.random.default_rng(2).integers(-1, 2, (2, 5, 1, 1))}
+    kept = {name: values for name, values in net.tensors.items() if name[0] in "ab"}
+    pooled = FrozenGraph(Graph("pooled", nodes), kept | weights)
+    made = [made.kind for code in plan(pooled, native.level()).codes for made in code.made]
+    assert Kind.MAX_CODES in made
+    assert np.array_equal(Compiled(pooled, 1)(shown(pooled)), oracle.logits(pooled, shown(pooled)))
+
+
+@needs_library
+@pytest.mark.parametrize("T", [1, 2, 5])
+@pytest.mark.parametrize("v_reset", [None, 0, 17])
+def test_small_networks_are_the_oracles(T: int, v_reset: int | None) -> None:
+    for seed in range(5):
+        net = network(replace(PLAIN, v_reset=v_reset), T=T, seed=seed)
+        images = shown(net)
+        assert np.array_equal(Compiled(net, 1)(images), oracle.logits(net, images))
+
+
+@needs_library
+def test_a_compiled_network_runs_again_and_again() -> None:
+    net = network(PLAIN, T=3)
+    compiled, images = Compiled(net, 2), shown(net, 200)
+    wanted = oracle.logits(net, images)
+    for count in (200, 1, 0, 17, 200):
+        assert np.array_equal(compiled(images[:count]), wanted[:count])
+    logits, seconds = compiled.timed(images)
+    assert np.array_equal(logits, wanted)
+    assert (seconds > 0).all()
+
+
+@needs_library
+def test_a_compiled_network_that_nobody_has_is_freed() -> None:
+    net = network(PLAIN)
+    compiled = Compiled(net, 2)
+    compiled(shown(net))
+    gone = weakref.ref(compiled)
+    del compiled
+    gc.collect()
+    assert gone() is None
+
+
+@needs_library
+def test_a_forked_process_has_threads_of_its_own() -> None:
+    net = network(PLAIN)
+    compiled, images = Compiled(net, 3), shown(net, 300)
+    wanted = compiled(images)
+    child = os.fork()
+    if child == 0:
+        os._exit(0 if np.array_equal(compiled(images), wanted) else 1)
+    assert os.waitpid(child, 0)[1] == 0
+    assert np.array_equal(compiled(images), wanted)
+
+
+@needs_library
+def test_calls_from_several_threads_take_turns() -> None:
+    net = network(PLAIN, T=2)
+    compiled, images = Compiled(net, 2), shown(net, 90)
+    wanted = oracle.logits(net, images)
+    with ThreadPoolExecutor(4) as pool:
+        answers = list(pool.map(lambda i: compiled(images[i:]), range(40)))
+    assert all(np.array_equal(answer, wanted[i:]) for i, answer in enumerate(answers))
+
+
+# The choice and its cache
+
+
+@needs_library
+def test_a_choice_is_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+    measured = []
+    fastest = choose.fastest
+    monkeypatch.setattr(choose, "fastest", lambda *given: measured.append(1) or fastest(*given))
+    net = network(PLAIN)
+    Compiled(net, 1)
+    first = len(measured)
+    assert first == 2
+    assert len(json.loads(cache_file().read_text())) == 2
+    Compiled(net, 1)
+    assert len(measured) == first
+
+
+@needs_library
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"a": 3}', b"\xff\xfe", b"[" * 100_000])
+def test_a_damaged_cache_is_measured_again(content: bytes) -> None:
+    cache_file().parent.mkdir(parents=True)
+    cache_file().write_bytes(content)
+    net = network(PLAIN)
+    assert np.array_equal(Compiled(net, 1)(shown(net)), oracle.logits(net, shown(net)))
+    assert len(json.loads(cache_file().read_text())) >= 2
+
+
+@needs_library
+def test_a_remembered_kernel_that_is_none_is_measured_again() -> None:
+    net = network(PLAIN)
+    Compiled(net, 1)
+    known = json.loads(cache_file().read_text())
+    cache_file().write_text(json.dumps(dict.fromkeys(known, "no such kernel:0")))
+    Compiled(net, 1)
+    assert json.loads(cache_file().read_text()).keys() == known.keys()
+    assert "no such kernel:0" not in json.loads(cache_file().read_text()).values()
+
+
+@needs_library
+def test_a_cache_that_cannot_be_written_is_no_error(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    net = network(PLAIN)
+    assert np.array_equal(Compiled(net, 1)(shown(net)), oracle.logits(net, shown(net)))
+
+
+@needs_library
+def test_every_kernel_that_takes_a_layer_is_measured_and_exact() -> None:
+    draw = np.random.default_rng(0)
+    weight = draw.integers(-1, 2, (20, 9, 24)).astype(np.int8)
+    layer = Layer(weight, np.arange(20, dtype=np.int32), np.arange(9, dtype=np.int32), 24, 3)
+    names = [kernel.contents.name for kernel in kernels(layer, native.level())]
+    assert len(set(names)) == len(names) > 0
+    chosen = Chooser(native.level()).choose([layer], 64)
+    assert chosen is not None
+    assert chosen[1].name.encode() in names
+
+
+# The arena
+
+
+@settings(max_examples=100)
+@given(
+    lives=st.lists(st.tuples(st.integers(1, 40), st.integers(0, 8), st.integers(0, 4)), max_size=10),
+    batch=st.integers(1, 9),
+)
+def test_no_two_edges_that_meet_share_memory(lives: list[tuple[int, int, int]], batch: int) -> None:
+    edges = [
+        (Stored(str(i), i, 2, (size, 3, 3), Range(0, 1), (1, 0)), makes, makes + more)
+        for i, (size, makes, more) in enumerate(lives)
+    ]
+    places, arena = place(edges, batch)
+    for edge, makes, last in edges:
+        start, end = places[edge.name], places[edge.name] + edge.bytes(batch)
+        assert 0 <= start <= end <= arena
+        for other, begins, ends in edges:
+            if other is not edge and begins <= last and makes <= ends:
+                assert places[other.name] >= end or places[other.name] + other.bytes(batch) <= start
