@@ -17,7 +17,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 ROOT = Path(__file__).parent
-SOURCES, PLACE = ROOT / "csrc", Path("src/bitspike/native")
+SOURCES, PLACE = ROOT / "csrc", Path("src/bitspike/native/lib")
 LIBRARY = "libbitspike.so"
 FLAGS = [
     "-std=gnu11",
@@ -26,9 +26,6 @@ FLAGS = [
     "-fvisibility=hidden",
     "-fwrapv",
     "-ffp-contract=off",
-    "-Wall",
-    "-Wextra",
-    "-Werror",
 ]
 X86_64 = {
     "avx2": ["-mavx2", "-mfma", "-mpopcnt", "-mbmi2"],
@@ -61,8 +58,13 @@ LEVELS = {
 }
 
 
-def build(folder: Path) -> Path | None:
-    """The library in ``folder``; ``None``, and a line that says why, where it cannot be built."""
+def build(folder: Path, *flags_too: str) -> Path | None:
+    """The library in ``folder``; ``None``, and a line that says why, where it cannot be built.
+
+    Args:
+        folder: where it goes.
+        flags_too: what the compiler is told beside `FLAGS`.
+    """
     compiler = shlex.split(os.environ.get("CC", "")) or next(
         ([c] for c in ("cc", "gcc", "clang") if shutil.which(c)), []
     )
@@ -82,6 +84,7 @@ def build(folder: Path) -> Path | None:
                 [
                     *compiler,
                     *FLAGS,
+                    *flags_too,
                     *flags.get(level, []),
                     "-c",
                     str(source),
@@ -149,4 +152,4 @@ else:
 
 
 if __name__ == "__main__":
-    sys.exit(0 if build(ROOT / PLACE) else 1)
+    sys.exit(0 if build(ROOT / PLACE, "-Wall", "-Wextra", "-Werror") else 1)

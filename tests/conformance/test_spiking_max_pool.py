@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from torch import nn
 from torch.nn import functional as F
 
-from bitspike import UserError
+from bitspike import UserError, native
 from bitspike.backends import backend, c, onnx, oracle
 from bitspike.backends.c import build
 from bitspike.bits import alphabet_width
@@ -44,6 +44,7 @@ SIDES = (7, 6)
 IF = Dynamics(fraction_bits=6, leak_multiplier=1, leak_shift=0, v_reset=None, v_init=32)
 ENGINES = [
     pytest.param("c", marks=pytest.mark.skipif(not shutil.which("cc"), reason="no C compiler")),
+    pytest.param("native", marks=pytest.mark.skipif(native.library() is None, reason="no C library")),
     pytest.param("onnx", marks=pytest.mark.skipif(not importlib.util.find_spec("onnxruntime"), reason="no onnx")),
 ]
 
@@ -186,7 +187,8 @@ def test_a_planted_error_is_found(monkeypatch: pytest.MonkeyPatch, text: str, wr
     net = net_of(neurons, pool("a", "s", (1, 2), (1, 2)), *() if alone else (pool("b", "s"),))
     assert not differences(net, pictures(1), "c")
     program = c.to_c(net)
-    assert text in (right := program.files["network.c"])
+    right = program.files["network.c"]
+    assert text in right
     mutated = replace(program, files={**program.files, "network.c": right.replace(text, wrong)})
     monkeypatch.setattr(build, "to_c", lambda net: mutated)
     assert "a" in differences(net, pictures(1), "c")

@@ -47,10 +47,9 @@ class ProgressBar:
 
     def step(self, step: int, total: int, epoch: int, images_per_second: float, loss: float) -> None:
         if not self.bar.live.is_started:
-            numbers = {"bf16": "bfloat16 beside float32 weights, channels last", "float32": "float32"}[self.precision]
-            for said in (f"computes in {numbers}", threads.note()):
-                if said:
-                    self.console.print(said, highlight=False)
+            numbers = {"bf16": "bfloat16 beside float32 weights, channels last"}.get(self.precision, self.precision)
+            for said in filter(None, (f"computes in {numbers}", threads.note())):
+                self.console.print(said, highlight=False)
             self.bar.start()
         self.bar.update(self.task, completed=step, total=total, speed=images_per_second, loss=loss)
 

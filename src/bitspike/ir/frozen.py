@@ -77,6 +77,10 @@ class FrozenGraph:
         object.__setattr__(self, "membranes", MappingProxyType(membranes))
         object.__setattr__(self, "words", MappingProxyType({name: found.dtype for name, found in met.items()}))
 
+    def integers(self, name: str) -> Int:
+        """A tensor in int64, to compute with: ``tensors`` has it as narrow as its values are."""
+        return self.tensors[name].astype(np.int64)
+
     @property
     def logit_scale(self) -> float | None:
         """Value of one unit of a logit: the network in floats says ``logits * logit_scale``, but for rounding.

@@ -12,7 +12,7 @@ from bitspike.errors import UserError
 
 __all__ = ["FILE", "VARIABLE", "Level", "detected", "level", "library"]
 
-FILE = Path(__file__).with_name("libbitspike.so")
+FILE = Path(__file__).parent / "lib" / "libbitspike.so"
 """Where installation puts the library."""
 VARIABLE = "BITSPIKE_CPU"
 """The environment variable that forces a level."""

@@ -24,7 +24,7 @@ class FixedPoint(Writer[Affine]):
     """A product with the channel's multiplier, shifted and rounded, plus the channel's offset."""
 
     def kind(self, plan: Plan, node: Affine) -> CType:
-        multiplier, x = plan.net.tensors[f"{node.name}.multiplier"], plan.net.ranges[node.inputs[0]]
+        multiplier, x = plan.net.integers(f"{node.name}.multiplier"), plan.net.ranges[node.inputs[0]]
         products = [int(m) * end for m in (multiplier.min(), multiplier.max()) for end in x]
         return number_type(_sums(plan, node).including(*x, *products, max(products) + half(node.shift)))
 
@@ -44,6 +44,6 @@ class FixedPoint(Writer[Affine]):
 
 def _sums(plan: Plan, node: Affine) -> Range:
     """The op's result, its offset, and its shifted product before that is added."""
-    made, offset = plan.net.ranges[node.name], plan.net.tensors[f"{node.name}.offset"]
+    made, offset = plan.net.ranges[node.name], plan.net.integers(f"{node.name}.offset")
     lowest, highest = int(offset.min()), int(offset.max())
     return made.including(lowest, highest, made.lo - highest, made.hi - lowest)

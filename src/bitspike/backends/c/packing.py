@@ -30,7 +30,6 @@ def in_planes(codes: Int, bits: int) -> NDArray[np.uint32]:
 
 def in_pieces(codes: Int, bits: int, rows: int, chunk: int) -> NDArray[np.uint8]:
     """Weights ``[O, K]`` by blocks of channels, in these by chunks of taps, in these by pieces of ``rows`` channels."""
-    codes = codes.astype(np.int64)  # they come as narrow as they are
     raised = (codes + 1) >> 1 if bits == 1 else codes + (1 << (bits - 1))
     parts: list[NDArray[np.uint8]] = []
     outputs, count = codes.shape

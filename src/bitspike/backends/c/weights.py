@@ -49,7 +49,7 @@ class Constants:
 
     def taps(self, node: Synapse) -> NDArray[np.int64]:
         """The weights ``[O, K]``, those of a convolution as ``[kh][kw][C]``."""
-        codes = self.plan.net.tensors[f"{node.name}.weight"]
+        codes = self.plan.net.integers(f"{node.name}.weight")
         if codes.size >= 1 << 31:
             raise node.refuse(f"{codes.size} weights", "want fewer than 2^31 for the indices in C")
         moved = np.moveaxis(codes, 1, -1) if isinstance(node, Conv) else codes
@@ -57,7 +57,7 @@ class Constants:
 
     def of_channels(self, node: Node, part: str) -> str:
         """Declares a tensor of one integer for each channel: its name in C."""
-        return self.declared(node, part, self.plan.net.tensors[f"{node.name}.{part}"])
+        return self.declared(node, part, self.plan.net.integers(f"{node.name}.{part}"))
 
     def declared(self, node: Node, part: str, values: NDArray[np.integer]) -> str:
         """Declares integers in the smallest type that holds them: their name in C."""

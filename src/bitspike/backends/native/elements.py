@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from itertools import product
 from math import prod
 from typing import Any
 
@@ -12,10 +14,10 @@ from bitspike.backends.native.code import Code
 from bitspike.backends.native.row import Row
 from bitspike.backends.native.structs import Affine, Kind, Type, Window
 from bitspike.intmath import half
-from bitspike.ir import Add, Graph, Input, MaxPool, Readout, Release, Relu, Reshape, SumPool, SumTime
+from bitspike.ir import Add, Graph, Input, MaxPool, Readout, Release, Relu, Reshape, SpikingMaxPool, SumPool, SumTime
 from bitspike.ir import Affine as FixedPoint
 
-__all__ = ["Added", "Multiplied", "OverTime", "Pixels", "Pooled", "Positive", "Rearranged", "Train"]
+__all__ = ["Added", "Grown", "Multiplied", "OverTime", "Pixels", "Pooled", "Positive", "Rearranged", "Train"]
 
 
 class Pixels(Row[Input]):
@@ -39,11 +41,11 @@ class Multiplied(Row[FixedPoint]):
     """A multiplication and an addition for each channel; through 64 bits where the part to be shifted needs them."""
 
     def narrow(self, code: Code, node: FixedPoint) -> bool:
-        factors = code.net.tensors[f"{node.name}.multiplier"]
+        factors = code.net.integers(f"{node.name}.multiplier")
         return super().narrow(code, node) and int(abs(factors).max()) < 2**31
 
     def write(self, code: Code, node: FixedPoint) -> int:
-        m, b = (code.net.tensors[f"{node.name}.{part}"] for part in ("multiplier", "offset"))
+        m, b = (code.net.integers(f"{node.name}.{part}") for part in ("multiplier", "offset"))
         struct = Affine(half=half(node.shift), shift=node.shift, steps=node.steps or code.group.steps)
         whole, rest = m >> node.shift, m & ((1 << node.shift) - 1)
         largest = int(rest.max()) * code.net.ranges[node.inputs[0]].reach + half(node.shift)
@@ -114,6 +116,51 @@ class Pooled(Row[SumPool | MaxPool]):
         (high, wide), (down, right), (top, left) = node.kernel_size, node.stride, node.padding
         columns_out = code.net.graph.edges[node.name].shape[2]
         return Window(rows, columns, columns_out, high, wide, down, right, top, left)
+
+
+class Grown(Row[SpikingMaxPool]):
+    """What the largest sum of each window has grown by: the sums of its elements are kept from step to step."""
+
+    def gathers(self, graph: Graph, node: SpikingMaxPool) -> bool:
+        return True
+
+    def narrow(self, code: Code, node: SpikingMaxPool) -> bool:
+        most = code.net.totals[node.inputs[0]].reach - code.group.steps * self._outside(code, node)
+        return most < 2**31
+
+    def write(self, code: Code, node: SpikingMaxPool) -> int:
+        over_time = code.net.graph.edges[node.name].T > 1
+        largest = -1
+        for window in self._elements(code, node):
+            x = self._outside(code, node)
+            total = code.emit(Kind.MAX_POOL, edge=node.inputs[0], x=x, data=(window, {}))
+            if over_time:
+                sent, total = total, code.state(0)
+                code.emit(Kind.ADD, to=total, a=total, b=sent)
+            if largest >= 0:
+                most = 2 ** (8 * code.type.bytes - 1) - 1
+                above = code.emit(Kind.CLIP, a=code.emit(Kind.SUB, a=total, b=largest), x=0, y=most)
+                total = code.emit(Kind.ADD, a=largest, b=above)
+            largest = total
+        if not over_time:
+            return largest
+        before = code.state(0)
+        grown = code.emit(Kind.SUB, a=largest, b=before)
+        code.emit(Kind.COPY, to=before, a=largest)
+        return grown
+
+    def _outside(self, code: Code, node: SpikingMaxPool) -> int:
+        """What lies around the image sends, so that it never has the largest sum."""
+        (source,) = node.inputs
+        return min(0, code.net.totals[source].lo, code.net.ranges[source].lo) - 1
+
+    def _elements(self, code: Code, node: SpikingMaxPool) -> Iterator[Window]:
+        """Each element of a window, as a window of its own."""
+        _, rows, columns = code.net.graph.input_edge(node).shape
+        (high, wide), (down, right), (top, left) = node.kernel_size, node.stride, node.padding
+        columns_out = code.net.graph.edges[node.name].shape[2]
+        for row, column in product(range(high), range(wide)):
+            yield Window(rows, columns, columns_out, 1, 1, down, right, top - row, left - column)
 
 
 class Rearranged(Row[Reshape]):

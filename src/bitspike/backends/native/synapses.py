@@ -110,7 +110,7 @@ class Convolution(Synapses):
         return node.padding
 
     def windows(self, code: Code, node: Conv) -> Windows:  # type: ignore[override]
-        weight = np.moveaxis(code.net.tensors[f"{node.name}.weight"], 1, 3)
+        weight = np.moveaxis(code.net.integers(f"{node.name}.weight"), 1, 3)
         _, rows, columns = code.net.graph.edges[node.name].shape
         source = code.stored[node.inputs[0]]
         return Windows(source, weight, (rows, columns), node.stride, node.padding, node.dilation, node.groups)
@@ -127,6 +127,6 @@ class Product(Synapses):
 
     def windows(self, code: Code, node: Linear) -> Windows:  # type: ignore[override]
         (name,) = self.reads(code.net.graph, node)
-        source, weight = code.stored[name], code.net.tensors[f"{node.name}.weight"]
+        source, weight = code.stored[name], code.net.integers(f"{node.name}.weight")
         shape = (len(weight), source.channels, *source.sides)
         return Windows(source, np.moveaxis(weight.reshape(shape), 1, 3), (1, 1))

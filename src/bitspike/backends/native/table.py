@@ -6,6 +6,7 @@ from typing import Any
 
 from bitspike.backends.native.elements import (
     Added,
+    Grown,
     Multiplied,
     OverTime,
     Pixels,
@@ -33,5 +34,6 @@ ROWS.register("Add", Added())
 ROWS.register("SumPool", Pooled())
 ROWS.register("SumTime", OverTime())
 ROWS.register("MaxPool", Pooled())
+ROWS.register("SpikingMaxPool", Grown())
 ROWS.register("Reshape", Rearranged())
 ROWS.register("Readout", OverTime())

@@ -76,7 +76,7 @@ def linear(model: Model, node: Linear) -> None:
 def affine(model: Model, node: Affine) -> None:
     """A product with a power of two in it, Floor, and a sum."""
     (read,), shape = node.inputs, model.net.graph.edges[node.name].shape
-    m, b = (model.net.tensors[f"{node.name}.{part}"] for part in ("multiplier", "offset"))
+    m, b = (model.net.integers(f"{node.name}.{part}") for part in ("multiplier", "offset"))
     product = max(abs(int(v)) for v in m) * model.reach(read) + half(node.shift)
     check(node, max(product, *(abs(int(v)) for v in b)), FLOAT64)
     per_channel = (-1, *(1 for _ in shape[1:]))
@@ -160,7 +160,7 @@ def _total(model: Model, node: Readout | SumTime) -> str:
 
 def _codes(model: Model, node: Synapse) -> str:
     """The weights in their narrowest type, if no sum of products with them can be rounded."""
-    codes = model.net.tensors[f"{node.name}.weight"]
+    codes = model.net.integers(f"{node.name}.weight")
     each = np.abs(codes.astype(np.int64)).reshape(len(codes), -1).sum(1)
     check(node, int(each.max()) * model.reach(node.inputs[0]), FLOAT32)  # bounds every partial sum, in any order
     return model.tensor(f"{node.name}.weight", codes.astype(narrowest(codes.min(), codes.max())))
