@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from bitspike.native import Level, library
 
-__all__ = ["PEAKS", "SLACK", "Kernel", "Layer", "Packed", "aligned", "kernels", "peak"]
+__all__ = ["PEAKS", "SLACK", "CKernel", "CLayer", "Kernel", "Layer", "Packed", "aligned", "kernels", "peak", "runs_at"]
 
 SLACK = 64
 """Bytes after the last cell, of codes and of prepared cells, that may be read."""
@@ -23,7 +23,9 @@ PEAKS = ("dot", "signs", "digits", "table")
 """What the instructions of kernels give on registers alone, as ``csrc/peaks.h`` numbers them."""
 
 
-class _Layer(Structure):
+class CLayer(Structure):
+    """``bs_layer`` of csrc/kernels.h: the one definition in Python."""
+
     _fields_ = (
         *((name, c_int32) for name in ("channels", "out_channels", "window", "cell")),
         *((name, c_int32) for name in ("weight_lo", "weight_hi", "code_hi")),
@@ -32,10 +34,12 @@ class _Layer(Structure):
     )
 
 
-_ONE = POINTER(_Layer)
+_ONE = POINTER(CLayer)
 
 
-class _Kernel(Structure):
+class CKernel(Structure):
+    """``bs_kernel`` of csrc/kernels.h."""
+
     _fields_ = (
         ("name", c_char_p),
         ("level", c_int32),
@@ -136,7 +140,7 @@ def _at(array: npt.NDArray[Any]) -> c_void_p:
 def _c_layer(layer: Layer) -> tuple[Any, Any]:
     """The C struct by reference, and what it points to."""
     offsets = np.array(layer.offsets, np.int32)
-    c = _Layer(
+    c = CLayer(
         layer.channels,
         layer.out_channels,
         len(offsets),
@@ -154,12 +158,17 @@ def kernels(level: Level) -> list[Kernel]:
     found = library()
     if found is None:
         return []
-    found.bs_kernel_at.restype = POINTER(_Kernel)
+    found.bs_kernel_at.restype = POINTER(CKernel)
     found.bs_kernel_at.argtypes = [c_int32]
     listed: list[Kernel] = []
     while one := found.bs_kernel_at(len(listed)):
         listed.append(Kernel(one.contents))
-    return [kernel for kernel in listed if kernel.level in (Level.scalar, level) or kernel.level < level != Level.neon]
+    return [kernel for kernel in listed if runs_at(kernel.level, level)]
+
+
+def runs_at(wanted: Level, level: Level) -> bool:
+    """Whether what is compiled for one level may run at another: each includes those below it of its family."""
+    return wanted in (Level.scalar, level) or wanted < level != Level.neon
 
 
 def peak(level: Level, name: str, rounds: int) -> int:

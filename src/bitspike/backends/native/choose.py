@@ -14,10 +14,11 @@ from typing import Any
 
 import numpy as np
 
-from bitspike.backends.native.kernels import Layer, Packed, aligned, kernels, version
+from bitspike.backends.native.kernels import Layer, Packed, kernels, version
 from bitspike.errors import UserError
 from bitspike.files import write_json
 from bitspike.native import Level
+from bitspike.native.kernels import SLACK, aligned
 
 __all__ = ["Chooser", "Chosen", "cache_file", "fastest", "processor"]
 
@@ -26,7 +27,6 @@ Chosen = tuple[int, Packed]
 RUNS, MOST_POSITIONS = 3, 256
 MOST_SECONDS = 0.05
 """Of one candidate, in processor time, which other work does not lengthen; a slower one is measured once."""
-SLACK = 64
 
 
 class Chooser:
@@ -85,25 +85,21 @@ class _Input:
         draw = np.random.default_rng(0)
         codes = draw.integers(0, layer.code_hi + 1, self.cells * layer.cell + layer.weight.shape[2])
         codes[draw.random(len(codes)) < 0.5] = 0
-        self.memory, self.codes = aligned(len(codes) + SLACK)
-        start = self.codes - self.memory.ctypes.data
-        self.memory[start : start + len(codes)] = codes
+        self.codes = aligned(len(codes) + SLACK)
+        self.codes[: len(codes)] = codes
         self.bases = np.arange(self.count, dtype=np.int32)
-        self.sums, self.to = aligned(4 * self.count * (-(-len(layer.weight) // 16) * 16))
+        self.sums = aligned(4 * self.count * (-(-len(layer.weight) // 16) * 16))
 
 
 def _seconds(kernel: Any, given: _Input) -> float:
     packed = Packed.of(kernel, given.layer)
     codes, preparing = given.codes, 0.0
     if packed.prepared:
-        prepared = aligned(packed.prepared * given.cells + SLACK)
-        codes = prepared[1]
-        preparing = _least(lambda: kernel.contents.prepare(packed.layer, given.codes, given.cells, codes))
-    summing = _least(
-        lambda: kernel.contents.positions(
-            packed.layer, packed.address, codes, given.bases.ctypes.data, given.count, given.to
-        )
-    )
+        codes = aligned(packed.prepared * given.cells + SLACK)
+        prepare = (packed.layer, given.codes.ctypes.data, given.cells, codes.ctypes.data)
+        preparing = _least(lambda: kernel.contents.prepare(*prepare))
+    sums = (packed.layer, packed.address, codes.ctypes.data, given.bases.ctypes.data, given.count)
+    summing = _least(lambda: kernel.contents.positions(*sums, given.sums.ctypes.data))
     return preparing + summing
 
 

@@ -12,10 +12,9 @@ from numpy.typing import NDArray
 
 from bitspike.backends.native import structs
 from bitspike.native import Level
+from bitspike.native.kernels import CLayer, aligned, runs_at
 
 __all__ = ["Layer", "Packed", "kernels", "version"]
-
-ALIGNED = 64
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,13 +37,19 @@ class Layer:
     def key(self) -> str:
         """What the speed of a kernel depends on."""
         out, window, channels = self.weight.shape
-        widths = f"{self.weight.min()}..{self.weight.max()} 0..{self.code_hi}"
+        two = " two values" if self._two_values else ""
+        widths = f"{self.weight.min()}..{self.weight.max()}{two} 0..{self.code_hi}"
         return f"{channels}x{window}->{out} cell {self.cell} {widths}"
 
-    def struct(self) -> structs.Layer:
+    @property
+    def _two_values(self) -> bool:
+        return bool(((self.weight == self.weight.min()) | (self.weight == self.weight.max())).all())
+
+    def struct(self) -> CLayer:
         out, window, channels = self.weight.shape
         lo, hi = int(self.weight.min()), int(self.weight.max())
-        return structs.Layer(channels, out, window, self.cell, lo, hi, self.code_hi, self.offsets.ctypes.data)
+        offsets = self.offsets.ctypes.data
+        return CLayer(channels, out, window, self.cell, lo, hi, self.code_hi, offsets, self._two_values)
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,7 +62,7 @@ class Packed:
     """
 
     kernel: Any
-    layer: structs.Layer
+    layer: CLayer
     address: int
     prepared: int
     kept: tuple[Any, ...]
@@ -65,8 +70,8 @@ class Packed:
     @classmethod
     def of(cls, kernel: Any, layer: Layer) -> Packed:
         struct = layer.struct()
-        memory, address = aligned(kernel.contents.packed_size(struct))
-        weight = np.ascontiguousarray(layer.weight)
+        memory, weight = aligned(kernel.contents.packed_size(struct)), np.ascontiguousarray(layer.weight)
+        address = memory.ctypes.data
         kernel.contents.pack(struct, weight.ctypes.data, layer.initial.ctypes.data, address)
         prepared = kernel.contents.prepared_cell(struct)
         return cls(kernel, struct, address, prepared, (memory, layer.offsets))
@@ -89,7 +94,7 @@ def kernels(layer: Layer, level: Level) -> Iterator[Any]:
     struct, index = layer.struct(), 0
     while kernel := library.bs_kernel_at(index):
         index += 1
-        if _included(kernel.contents.level, level) and kernel.contents.can(struct):
+        if runs_at(Level(kernel.contents.level), level) and kernel.contents.can(struct):
             yield kernel
 
 
@@ -98,13 +103,3 @@ def version() -> int:
     library = structs.library()
     assert library is not None
     return int(library.bs_kernels_version())
-
-
-def aligned(size: int) -> tuple[NDArray[np.uint8], int]:
-    """Memory for ``size`` bytes, and the address in it where they begin."""
-    memory = np.zeros(size + ALIGNED, dtype=np.uint8)
-    return memory, int(memory.ctypes.data) + -int(memory.ctypes.data) % ALIGNED
-
-
-def _included(wanted: int, level: Level) -> bool:
-    return wanted == Level.scalar or wanted == level or (wanted < level and level != Level.neon)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import ctypes
-from ctypes import CFUNCTYPE, POINTER, Structure, c_char_p, c_int32, c_int64, c_size_t, c_void_p
+from ctypes import POINTER, Structure, c_int32, c_int64, c_void_p
 from enum import IntEnum
 from functools import cache
 from typing import Any
 
 from bitspike import native
+from bitspike.native.kernels import CKernel
 
 __all__ = [
     "Affine",
@@ -93,27 +94,6 @@ class Wide(Structure):
     _fields_ = [*_ints("out in groups high wide down across"), *_ints("window weight start", c_void_p)]
 
 
-class Layer(Structure):
-    """``bs_layer`` of csrc/kernels.h."""
-
-    _fields_ = [*_ints("channels out_channels window cell weight_lo weight_hi code_hi"), ("offsets", c_void_p)]
-
-
-class Kernel(Structure):
-    """``bs_kernel`` of csrc/kernels.h."""
-
-    _fields_ = [
-        ("name", c_char_p),
-        ("level", c_int32),
-        ("can", CFUNCTYPE(c_int32, POINTER(Layer))),
-        ("packed_size", CFUNCTYPE(c_size_t, POINTER(Layer))),
-        ("pack", CFUNCTYPE(None, POINTER(Layer), c_void_p, c_void_p, c_void_p)),
-        ("prepared_cell", CFUNCTYPE(c_size_t, POINTER(Layer))),
-        ("prepare", CFUNCTYPE(None, POINTER(Layer), c_void_p, c_int64, c_void_p)),
-        ("positions", CFUNCTYPE(None, POINTER(Layer), c_void_p, c_void_p, c_void_p, c_int32, c_void_p)),
-    ]
-
-
 class Sums(Structure):
     _fields_ = [*_ints("kernel layer packed bases", c_void_p), *_ints("prepared cell", c_int64)]
 
@@ -156,7 +136,7 @@ class Plan(Structure):
 @cache
 def library() -> ctypes.CDLL | None:
     """The library with the types of what is called in it; ``None`` where there is none, or another version's."""
-    found, plan, kernel = native.library(), POINTER(Plan), POINTER(Kernel)
+    found, plan, kernel = native.library(), POINTER(Plan), POINTER(CKernel)
     types: dict[str, tuple[Any, ...]] = {
         "bs_runtime_new": (c_void_p, plan, c_int32),
         "bs_runtime_free": (None, c_void_p),
@@ -168,8 +148,7 @@ def library() -> ctypes.CDLL | None:
     }
     if found is None or not all(hasattr(found, name) for name in types):
         return None
-    own = ctypes.CDLL(found._name)  # the same library, with types that are nobody else's
     for name, (result, *arguments) in types.items():
-        function = getattr(own, name)
+        function = getattr(found, name)
         function.restype, function.argtypes = result, arguments
-    return own
+    return found
