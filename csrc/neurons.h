@@ -1,9 +1,9 @@
 /* Neurons that learn: all steps of a layer forward and backward, for float32 in memory order.
  *
- * What a step computes is data, `struct bs_neuron`, which bitspike.neurons.fused makes of a composed neuron: one
- * primitive each for charge, fire, reset and surrogate, in the order of float operations that torch has there. So spikes
- * equal torch's to the last bit, and gradients do up to the exponential of a sigmoid. Backward reads the current alone:
- * it computes the potentials of a block of neurons anew, in scratch that stays in the cache. */
+ * What a step computes is data, `struct bs_neuron`, which bitspike.neurons.fused makes of a composed neuron: a kind of
+ * charge, fire, reset and surrogate each, in the order of float operations that torch has there. So spikes equal torch's
+ * to the last bit, and gradients do up to the exponential of a sigmoid. Backward reads the current alone: it computes the
+ * potentials of a block of neurons anew, in scratch that stays in the cache. */
 #ifndef BITSPIKE_NEURONS_H
 #define BITSPIKE_NEURONS_H
 
@@ -18,6 +18,14 @@ enum bs_charge {
   BS_LEAK_DECAYS,      /* v + (x - (v - v_rest))/factor */
   BS_RATE,             /* v - (v - v_rest) factor + x */
   BS_RATE_DECAYS       /* v + (x - (v - v_rest)) factor */
+};
+
+/* How a level is made of u; which one is found when a call begins. */
+enum bs_fire {
+  BS_BINARY,             /* u >= threshold */
+  BS_GRADED,             /* clip(floor(u per_threshold + shift), lo, hi), where that product is exact */
+  BS_GRADED_BY_DIVISION, /* the same of u/threshold */
+  BS_FIRES
 };
 
 enum bs_reset {
@@ -49,12 +57,13 @@ struct bs_neuron {
   float nearest_shift; /* shift + 1/2: the step nearest to a potential */
   float nearest;       /* of an alphabet of two levels, the threshold */
   float a, b, c;
+  int32_t fire, learns_rate; /* found when a call begins, from here on */
+  float per_threshold;
 };
 
 /* What one thread works on: `count` neurons in all, of which a block begins at `at` and has `size`. */
 struct bs_block {
   const struct bs_neuron *neuron;
-  float rate; /* the factor in a tensor */
   const float *current, *grad_spikes;
   float *spikes, *grad_current;
   double *grad_rate; /* of this block */
@@ -64,7 +73,7 @@ struct bs_block {
 };
 
 /* Vectors of a block that backward has in its scratch, beside the potentials of all steps. */
-enum { BS_NEURON_VECTORS = 8 };
+enum { BS_NEURON_VECTORS = 6 };
 
 typedef void bs_neuron_pass(const struct bs_block *);
 

@@ -1,6 +1,7 @@
-/* The primitives of a neuron's step over a block, and the two passes made of them; included once for each instruction set
- * by a file that says NEURONS(name). Every float operation stands for itself (no contraction, no reassociation), so all
- * sets give the same floats. Loops are plain: the compiler vectorizes them. */
+/* A neuron's step, element by element, and the two passes made of it; included once for each instruction set by a file
+ * that says NEURONS(name). Every float operation stands for itself (no contraction, no reassociation), so all sets give
+ * the same floats. What a step is made of are constants where its loop is compiled (ROW), so that the loop is plain and
+ * the compiler vectorizes it: a block is loaded, computed and stored in one go, as memory is what takes the time. */
 #include "neurons.h"
 
 #include <math.h>
@@ -14,134 +15,87 @@ typedef const float *restrict in;
 typedef float *restrict out;
 
 #define EACH for (int i = 0; i < m; i++)
+#define INLINE static inline __attribute__((always_inline))
 
-/* A division by a power of two is a product, to the last bit. */
-static int divides_exactly(float by) {
-  int exponent;
-  return frexpf(by, &exponent) == 0.5f && exponent > -100 && exponent < 100;
-}
+/* a + factor b; with a factor of 1, or one of a power of two, both are the same. */
+INLINE float scale_add(int once, float factor, float a, float b) { return once ? fmaf(b, factor, a) : a + factor * b; }
 
-static void scale_add(int contracts, float factor, in a, in b, out sum, int m) { /* a + factor b */
-  if (factor == 1.0f) {
-    EACH sum[i] = a[i] + b[i];
-  } else if (contracts) {
-    EACH sum[i] = fmaf(b[i], factor, a[i]);
-  } else {
-    EACH sum[i] = a[i] + factor * b[i];
+INLINE float charged(int charge, int once, float factor, float rest, float v, float x) {
+  switch (charge) {
+    case BS_ADD: return scale_add(once, factor, v, x);
+    case BS_KEEP: return scale_add(once, factor, x, v);
+    case BS_LEAK: return v - (v - rest) / factor + x;
+    case BS_LEAK_DECAYS: return v + (x - (v - rest)) / factor;
+    case BS_RATE: return v - (v - rest) * factor + x;
+    default: return v + (x - (v - rest)) * factor; /* BS_RATE_DECAYS */
   }
 }
 
-static void leak(int decays, float rest, float rate, in v, in x, out u, int m) {
-  if (decays) {
-    EACH u[i] = v[i] + (x[i] - (v[i] - rest)) * rate;
-  } else {
-    EACH u[i] = v[i] - (v[i] - rest) * rate + x[i];
-  }
+INLINE float level_of(int fire, const struct bs_neuron *n, float u) {
+  if (fire == BS_BINARY) return u >= n->threshold ? 1.0f : 0.0f;
+  const float whole = floorf((fire == BS_GRADED ? u * n->per_threshold : u / n->threshold) + n->shift);
+  const float above = whole < n->lo ? n->lo : whole;
+  return above > n->hi ? n->hi : above;
 }
 
-static void leak_by_division(int decays, float rest, float tau, in v, in x, out u, int m) {
-  if (decays) {
-    EACH u[i] = v[i] + (x[i] - (v[i] - rest)) / tau;
-  } else {
-    EACH u[i] = v[i] - (v[i] - rest) / tau + x[i];
-  }
+INLINE float fired_of(int fire, float level) {
+  return fire == BS_BINARY ? level : level > 0 || level < 0 ? 1.0f : 0.0f;
 }
 
-static void charge(const struct bs_block *k, in v, in x, out u) {
-  const struct bs_neuron *n = k->neuron;
-  const int m = k->size, decays = n->charge == BS_LEAK_DECAYS || n->charge == BS_RATE_DECAYS;
-  switch (n->charge) {
-    case BS_ADD: scale_add(n->contracts, n->factor, v, x, u, m); break;
-    case BS_KEEP:
-    case BS_KEEP_DETACHED: scale_add(n->contracts, n->factor, x, v, u, m); break;
-    case BS_RATE:
-    case BS_RATE_DECAYS: leak(decays, n->v_rest, k->rate, v, x, u, m); break;
-    default:
-      if (divides_exactly(n->factor)) {
-        leak(decays, n->v_rest, 1 / n->factor, v, x, u, m);
-      } else {
-        leak_by_division(decays, n->v_rest, n->factor, v, x, u, m);
-      }
-  }
+INLINE float left_of(int soft, int once, int fire, const struct bs_neuron *n, float u, float level, float spike) {
+  if (soft) return scale_add(once, -n->per_spike, u, spike);
+  const float fired = fired_of(fire, level);
+  return u * (1 - fired) + fired * n->v_reset;
 }
 
-static void levels(const struct bs_neuron *n, in u, out level, int m) {
-  const float lo = n->lo, hi = n->hi, by = n->threshold;
-  if (lo == 0 && hi == 1 && n->shift == 0) {
-    EACH level[i] = u[i] >= by ? 1.0f : 0.0f;
-    return;
-  }
-  if (divides_exactly(by)) {
-    const float times = 1 / by;
-    EACH level[i] = u[i] * times;
-  } else {
-    EACH level[i] = u[i] / by;
-  }
-  if (n->shift != 0) EACH level[i] += n->shift;
+/* A row is one step of a block: of the potentials carried and the current, what is left, and the spikes, or the
+ * potentials before the reset where backward asks for `all`. */
+INLINE void row(int charge, int fire, int soft, int once, int all, const struct bs_neuron *n, out v, in x, out kept,
+                int m) {
+  const float factor = n->factor, rest = n->v_rest, scale = n->scale;
+  const struct bs_neuron own = *n;
   EACH {
-    const float whole = floorf(level[i]), above = whole < lo ? lo : whole;
-    level[i] = above > hi ? hi : above;
+    const float potential = charged(charge, once, factor, rest, v[i], x[i]), level = level_of(fire, &own, potential);
+    const float spike = level * scale;
+    kept[i] = all ? potential : spike;
+    v[i] = left_of(soft, once, fire, &own, potential, level, spike);
   }
 }
 
-static void fire(const struct bs_neuron *n, in u, out spikes, int m) {
-  levels(n, u, spikes, m);
-  if (n->scale != 1) EACH spikes[i] *= n->scale;
-}
-
-static void fired_of(const struct bs_neuron *n, in spikes, out fired, int m) {
-  if (n->reset == BS_HARD_GRADED) {
-    EACH fired[i] = spikes[i] > 0 ? 1.0f : spikes[i] < 0 ? 1.0f : 0.0f;
-  } else if (n->scale != 1) {
-    EACH fired[i] = spikes[i] / n->scale;
-  } else {
-    memcpy(fired, spikes, sizeof(float) * (size_t)m);
-  }
-}
-
-static void reset(const struct bs_neuron *n, in u, in spikes, out v, int m) {
-  if (n->reset == BS_SOFT) {
-    scale_add(n->contracts, -n->per_spike, u, spikes, v, m);
+#define ROW(charge, fire, soft, once) \
+  case (((charge) * BS_FIRES + (fire)) * 2 + (soft)) * 2 + (once): \
+    row(charge, fire, soft, once, all, n, v, x, kept, m); \
     return;
-  }
-  if (n->reset == BS_HARD && n->scale == 1 && n->v_reset == 0) {
-    EACH v[i] = u[i] * (1 - spikes[i]);
-    return;
-  }
-  fired_of(n, spikes, v, m);
-  if (n->v_reset == 0) {
-    EACH v[i] = u[i] * (1 - v[i]);
-  } else {
-    EACH v[i] = u[i] * (1 - v[i]) + v[i] * n->v_reset;
+#define ROWS_OF(charge, fire) \
+  ROW(charge, fire, 0, 0) ROW(charge, fire, 0, 1) ROW(charge, fire, 1, 0) ROW(charge, fire, 1, 1)
+#define ROWS(charge) ROWS_OF(charge, BS_BINARY) ROWS_OF(charge, BS_GRADED) ROWS_OF(charge, BS_GRADED_BY_DIVISION)
+
+static void any_row(const struct bs_neuron *n, int all, out v, in x, out kept, int m) {
+  const int charge = n->charge == BS_KEEP_DETACHED ? BS_KEEP : n->charge;
+  switch (((charge * BS_FIRES + n->fire) * 2 + (n->reset == BS_SOFT)) * 2 + (n->contracts != 0)) {
+    ROWS(BS_ADD) ROWS(BS_KEEP) ROWS(BS_LEAK) ROWS(BS_LEAK_DECAYS) ROWS(BS_RATE) ROWS(BS_RATE_DECAYS)
   }
 }
 
-/* Asks for the lines of a block that the next step reads, or writes, while this one computes. */
-static void soon(const float *from, int writes, int m) {
-  if (writes) {
-    for (int i = 0; i < m; i += 16) __builtin_prefetch(from + i, 1);
-  } else {
-    for (int i = 0; i < m; i += 16) __builtin_prefetch(from + i, 0);
-  }
+/* Asks for the lines of a block that the next step reads, while this one computes. */
+static void soon(const float *from, int m) {
+  for (int i = 0; i < m; i += 16) __builtin_prefetch(from + i);
 }
 
 void NEURONS(forward)(const struct bs_block *k) {
   const struct bs_neuron *n = k->neuron;
   const int m = k->size;
-  float *v = k->scratch, *u = v + m;
+  float *v = k->scratch;
   EACH v[i] = n->v_init;
   for (int t = 0; t < n->steps; t++) {
-    float *spikes = k->spikes + t * k->count + k->at;
     const float *x = k->current + (n->held ? 0 : t * k->count) + k->at;
-    if (t + 1 < n->steps) soon(spikes + k->count, 1, m), soon(x + (n->held ? 0 : k->count), 0, m);
-    charge(k, v, x, u);
-    fire(n, u, spikes, m);
-    if (t + 1 < n->steps) reset(n, u, spikes, v, m);
+    if (!n->held && t + 1 < n->steps) soon(x + k->count, m);
+    any_row(n, 0, v, x, k->spikes + t * k->count + k->at, m);
   }
 }
 
-/* exp of a number below 88, by a polynomial on [-ln 2/2, ln 2/2]; below -87 as at -87. Within two units in the last place. */
-static inline float exponential(float z) {
+/* exp of a number below 88, by a polynomial on [-ln 2/2, ln 2/2]; below -87 as at -87. */
+INLINE float exponential(float z) {
   const float bounded = z < -87.0f ? -87.0f : z, magic = 12582912.0f; /* 1.5 * 2^23 rounds to a whole number */
   const float shifted = bounded * 1.44269504f + magic, whole = shifted - magic;
   const float r = (bounded - whole * 0.693359375f) - whole * -2.12194440e-4f;
@@ -161,7 +115,7 @@ static inline float exponential(float z) {
 }
 
 /* alpha s (1 - s), s = sigmoid(alpha x), as alpha e/(1 + e)^2 of e = exp(-|alpha x|), which does not cancel. */
-static inline float bump(float alpha, float x) {
+INLINE float bump(float alpha, float x) {
   const float e = exponential(-fabsf(alpha * x)), sum = 1 + e;
   return alpha * (e / (sum * sum));
 }
@@ -180,7 +134,11 @@ static float largest(in of, int m) { /* and at least 0 */
 static void micro_steps(const struct bs_neuron *n, in u, out slope, out level, out left, int m) {
   const float alpha = n->a, threshold = n->threshold;
   const int summed = n->surrogate == BS_MICRO_STEPS_SUMMED;
-  levels(n, u, level, m);
+  switch (n->fire) {
+    case BS_BINARY: EACH level[i] = level_of(BS_BINARY, n, u[i]); break;
+    case BS_GRADED: EACH level[i] = level_of(BS_GRADED, n, u[i]); break;
+    default: EACH level[i] = level_of(BS_GRADED_BY_DIVISION, n, u[i]);
+  }
   const float highest = largest(level, m);
   EACH left[i] = summed ? 0.0f : 1.0f;
   for (int t = 0; t < (int)n->hi; t++) {
@@ -236,44 +194,63 @@ static void smooth(const struct bs_neuron *n, out x, int m) { /* the bump at a d
   }
 }
 
-/* The gradient of the potentials before the reset, of that of the spikes. */
-static void surrogate(const struct bs_neuron *n, in u, in grad, out gu, float *spare, int m) {
-  const float a = n->a, b = n->b, c = n->c;
+/* What a surrogate multiplies the gradient of a spike by, but for `after`, one number for all. */
+static void slopes(const struct bs_neuron *n, in u, out slope, float *spare, int m) {
+  const float a = n->a, b = n->b;
   switch (n->surrogate) {
-    case BS_STRAIGHT_THROUGH:
-      EACH gu[i] = (u[i] >= a && u[i] <= b ? 1.0f : 0.0f) * grad[i] * c;
-      return;
-    case BS_PASS_THROUGH: EACH gu[i] = grad[i] * c; return;
+    case BS_STRAIGHT_THROUGH: EACH slope[i] = u[i] >= a && u[i] <= b ? 1.0f : 0.0f; break;
+    case BS_PASS_THROUGH: EACH slope[i] = 1; break;
     case BS_MICRO_STEPS:
-    case BS_MICRO_STEPS_SUMMED: micro_steps(n, u, gu, spare, spare + m, m); break;
-    default: distance(n, u, gu, m), smooth(n, gu, m);
+    case BS_MICRO_STEPS_SUMMED: micro_steps(n, u, slope, spare, spare + m, m); break;
+    default: distance(n, u, slope, m), smooth(n, slope, m);
   }
-  EACH gu[i] = gu[i] * grad[i];
-  if (n->scale != 1) EACH gu[i] *= n->scale;
 }
 
-/* Through the reset: `grad` of the spikes grows by what reaches them there, `gu` is what reaches the potentials. */
-static void reset_backward(const struct bs_neuron *n, in u, in gv, out grad, out gu, float *spare, int m) {
-  float *fired = spare, *spikes = spare + m;
-  const float scale = n->scale, v_reset = n->v_reset;
-  const int learns = !n->detach_reset;
-  if (n->reset == BS_SOFT) {
-    if (learns) EACH grad[i] += -gv[i] * n->per_spike;
-    memcpy(gu, gv, sizeof(float) * (size_t)m);
+/* One step back: of the gradients of spikes and of what is left, those of the current and of what was carried; and of
+ * the potentials, where there is a `gu`. `reset` is BS_FIRES for the soft one, else how the neuron fires; of the hard ones
+ * only that of a spike of one bit is learned through. */
+INLINE void row_back(int charge, int reset, int learns, const struct bs_neuron *n, in u, in slope, in grad, out gv,
+                     out gu, out gx, int m) {
+  const struct bs_neuron own = *n;
+  const float factor = n->factor, v_reset = n->v_reset, per_scale = 1 / n->scale, per_spike = n->per_spike;
+  const float after = n->surrogate == BS_STRAIGHT_THROUGH || n->surrogate == BS_PASS_THROUGH ? n->c : n->scale;
+  EACH {
+    float sent = grad[i], stays = gv[i];
+    if (reset == BS_FIRES) {
+      if (learns) sent += -gv[i] * per_spike;
+    } else {
+      if (learns) sent = (sent + gv[i] * v_reset * per_scale) - gv[i] * u[i] * per_scale;
+      stays = gv[i] * (1 - fired_of(reset, level_of(reset, &own, u[i])));
+    }
+    const float reached = slope[i] * sent * after + stays;
+    const float taken = charge == BS_LEAK || charge == BS_LEAK_DECAYS ? reached / factor : reached * factor;
+    if (gu) gu[i] = reached;
+    gx[i] = charge == BS_KEEP || charge == BS_KEEP_DETACHED || charge == BS_LEAK || charge == BS_RATE ? reached : taken;
+    gv[i] = charge == BS_ADD             ? reached
+            : charge == BS_KEEP          ? taken
+            : charge == BS_KEEP_DETACHED ? 0
+                                         : reached - taken;
+  }
+}
+
+#define BACK(charge, reset, learns) \
+  case ((charge) * (BS_FIRES + 1) + (reset)) * 2 + (learns): \
+    row_back(charge, reset, learns, n, u, slope, grad, gv, gu, gx, m); \
     return;
-  }
-  fire(n, u, spikes, m);
-  fired_of(n, spikes, fired, m);
-  EACH gu[i] = gv[i] * (1 - fired[i]);
-  if (!learns || n->reset == BS_HARD_GRADED) return;
-  if (scale != 1) {
-    EACH grad[i] += (gv[i] * v_reset - gv[i] * u[i]) / scale;
-  } else {
-    EACH grad[i] = (grad[i] + gv[i] * v_reset) - gv[i] * u[i];
+#define BACKS(charge) \
+  BACK(charge, BS_FIRES, 0) BACK(charge, BS_FIRES, 1) BACK(charge, BS_BINARY, 0) BACK(charge, BS_BINARY, 1) \
+  BACK(charge, BS_GRADED, 0) BACK(charge, BS_GRADED_BY_DIVISION, 0)
+
+static void any_row_back(const struct bs_neuron *n, in u, in slope, in grad, out gv, out gu, out gx, int m) {
+  const int reset = n->reset == BS_SOFT ? BS_FIRES : n->fire;
+  const int learns = !n->detach_reset && (reset == BS_FIRES || reset == BS_BINARY);
+  switch ((n->charge * (BS_FIRES + 1) + reset) * 2 + learns) {
+    BACKS(BS_ADD) BACKS(BS_KEEP) BACKS(BS_KEEP_DETACHED) BACKS(BS_LEAK) BACKS(BS_LEAK_DECAYS) BACKS(BS_RATE)
+    BACKS(BS_RATE_DECAYS)
   }
 }
 
-static inline double learned(int decays, float rest, float gu, float v, float x) {
+INLINE double learned(int decays, float rest, float gu, float v, float x) {
   const float over = v - rest;
   return (double)gu * (double)(decays ? x - over : -over);
 }
@@ -294,78 +271,35 @@ static double rate_gradient(const struct bs_block *k, in gu, in v, in x) {
   return sum;
 }
 
-static void leak_backward(int decays, float rate, in gu, out gx, out gv, int m) {
-  EACH {
-    const float taken = gu[i] * rate;
-    gx[i] = decays ? taken : gu[i];
-    gv[i] = gu[i] - taken;
-  }
-}
-
-static void leak_backward_by_division(int decays, float tau, in gu, out gx, out gv, int m) {
-  EACH {
-    const float taken = gu[i] / tau;
-    gx[i] = decays ? taken : gu[i];
-    gv[i] = gu[i] - taken;
-  }
-}
-
-static void charge_backward(const struct bs_block *k, in gu, out gx, out gv) {
-  const struct bs_neuron *n = k->neuron;
-  const int m = k->size, decays = n->charge == BS_LEAK_DECAYS || n->charge == BS_RATE_DECAYS;
-  const float factor = n->factor;
-  switch (n->charge) {
-    case BS_ADD: EACH gx[i] = gu[i] * factor, gv[i] = gu[i]; break;
-    case BS_KEEP: EACH gx[i] = gu[i], gv[i] = gu[i] * factor; break;
-    case BS_KEEP_DETACHED: EACH gx[i] = gu[i], gv[i] = 0; break;
-    case BS_RATE:
-    case BS_RATE_DECAYS: leak_backward(decays, k->rate, gu, gx, gv, m); break;
-    default:
-      if (divides_exactly(factor)) {
-        leak_backward(decays, 1 / factor, gu, gx, gv, m);
-      } else {
-        leak_backward_by_division(decays, factor, gu, gx, gv, m);
-      }
-  }
-}
-
-static float *potentials(const struct bs_block *k, float *v, float *spikes) { /* of all steps, [steps][size] */
+/* Potentials of all steps, [steps][size], and those carried into each, where the rate is learned. */
+static void potentials(const struct bs_block *k, out u, float *carried, out v) {
   const struct bs_neuron *n = k->neuron;
   const int m = k->size;
-  float *u = k->scratch + BS_NEURON_VECTORS * m;
   EACH v[i] = n->v_init;
   for (int t = 0; t < n->steps; t++) {
     const float *x = k->current + (n->held ? 0 : t * k->count) + k->at;
-    if (!n->held && t + 1 < n->steps) soon(x + k->count, 0, m);
-    charge(k, v, x, u + t * m);
-    if (t + 1 == n->steps) break;
-    fire(n, u + t * m, spikes, m);
-    reset(n, u + t * m, spikes, v, m);
+    if (!n->held && t + 1 < n->steps) soon(x + k->count, m);
+    if (n->learns_rate) memcpy(carried + t * m, v, sizeof(float) * (size_t)m);
+    any_row(n, 1, v, x, u + t * m, m);
   }
-  return u;
 }
 
 void NEURONS(backward)(const struct bs_block *k) {
   const struct bs_neuron *n = k->neuron;
-  const int m = k->size, learns_rate = n->charge == BS_RATE || n->charge == BS_RATE_DECAYS;
-  float *v = k->scratch, *gv = v + m, *gs = gv + m, *gr = gs + m, *gu = gr + m, *gx = gu + m, *spare = gx + m;
-  const float *all = potentials(k, v, spare);
+  const int m = k->size;
+  float *gv = k->scratch, *gu = gv + m, *gx = gu + m, *slope = gx + m, *spare = slope + m;
+  float *all = k->scratch + BS_NEURON_VECTORS * m, *carried = all + n->steps * m;
+  potentials(k, all, carried, gv);
+  EACH gv[i] = 0;
   for (int t = n->steps - 1; t >= 0; t--) {
-    const float *u = all + t * m, *x = k->current + (n->held ? 0 : t * k->count) + k->at;
+    const float *u = all + t * m, *grad = k->grad_spikes + t * k->count + k->at;
+    const float *x = k->current + (n->held ? 0 : t * k->count) + k->at;
     float *gradient = k->grad_current + (n->held ? 0 : t * k->count) + k->at;
-    const int last = t + 1 == n->steps;
-    if (t > 0) soon(k->grad_spikes + (t - 1) * k->count + k->at, 0, m);
-    if (t > 0 && !n->held) soon(gradient - k->count, 1, m);
-    memcpy(gs, k->grad_spikes + t * k->count + k->at, sizeof(float) * (size_t)m);
-    if (!last) reset_backward(n, u, gv, gs, gr, spare, m);
-    surrogate(n, u, gs, gu, spare, m);
-    if (!last) EACH gu[i] += gr[i];
-    charge_backward(k, gu, n->held ? gx : gradient, gv);
-    if (n->held && last) memcpy(gradient, gx, sizeof(float) * (size_t)m);
-    if (n->held && !last) EACH gradient[i] += gx[i];
-    if (!learns_rate) continue;
-    EACH v[i] = n->v_init;
-    if (t > 0) fire(n, u - m, spare, m), reset(n, u - m, spare, v, m);
-    *k->grad_rate += rate_gradient(k, gu, v, x);
+    if (t > 0) soon(grad - k->count, m);
+    slopes(n, u, slope, spare, m);
+    any_row_back(n, u, slope, grad, gv, n->learns_rate ? gu : NULL, n->held ? gx : gradient, m);
+    if (n->held && t + 1 == n->steps) memcpy(gradient, gx, sizeof(float) * (size_t)m);
+    if (n->held && t + 1 < n->steps) EACH gradient[i] += gx[i];
+    if (n->learns_rate) *k->grad_rate += rate_gradient(k, gu, carried + t * m, x);
   }
 }

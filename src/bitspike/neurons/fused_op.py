@@ -33,6 +33,7 @@ class _Neuron(ctypes.Structure):
     _fields_ = [
         *((name, ctypes.c_int32) for name in KINDS),
         *((name, ctypes.c_float) for name in NUMBERS),
+        *((name, ctypes.c_int32) for name in ("fire", "learns_rate", "per_threshold")),  # the library's own
     ]
 
 
