@@ -1,13 +1,14 @@
 """Times a layer of neurons over T steps, forward and forward with backward, in turns.
 
 - ``native``: bitspike's, in one call of the C library (docs/adr/0018-fused-neurons.md);
+- ``native_loops``: what that call runs, without torch around it, into memory that is there already;
 - ``torch``: the same neuron step by step in torch, as it runs where there is no library;
 - ``plain_c``: the loop of plain_lif.c, compiled here, into memory that is there already: what is measured against;
 - ``spikingjelly``: its multi-step neuron, where it is installed.
 
-The neuron is the binary LIF with hard reset, detached, and the ATan surrogate. Contenders take turns within every round,
-in an order that rotates, and a ratio is the median over the rounds of each round's ratio. With one thread ratios are of
-the time that the processor gave the process, which other work on the machine moves less; milliseconds of both are there.
+The neuron is the binary LIF with hard reset, detached, and the ATan surrogate. Contenders take turns within every
+round, in an order that rotates, and a ratio is the median over the rounds of each round's ratio. With one thread ratios
+are of the time that the processor gave the process, which other work on the machine moves less; both are written.
 """
 
 from __future__ import annotations
@@ -30,8 +31,9 @@ import typer
 from torch import Tensor
 
 from bitspike import __version__, native
+from bitspike.errors import UserError
 from bitspike.files import write_json
-from bitspike.neurons import ATan, LIFNode
+from bitspike.neurons import ATan, LIFNode, fused, fused_op
 from bitspike.neurons.node import BaseNode
 from bitspike.training.result import machine_class
 
@@ -53,6 +55,22 @@ def learning(run: Callable[[Tensor], Tensor], x: Tensor, grad: Tensor) -> Conten
     def both() -> None:
         learns.grad = None
         run(learns).backward(grad)
+
+    return {"forward": forward, "forward_backward": both}
+
+
+def native_loops(node: LIFNode, x: Tensor, grad: Tensor) -> Contender:
+    described = fused.described(node)
+    if described is None:
+        raise UserError("C library", "none", "build it: python hatch_build.py")
+    spikes, grad_x = torch.zeros_like(x), torch.zeros_like(x)
+
+    def forward() -> None:
+        fused_op.forward(x, None, *described, spikes)
+
+    def both() -> None:
+        forward()
+        fused_op.backward(x, None, *described, grad, grad_x)
 
     return {"forward": forward, "forward_backward": both}
 
@@ -98,6 +116,7 @@ def contenders(T: int, neurons: int) -> dict[str, Contender]:
     made = {
         "native": learning(node, x, grad),
         "torch": learning(lambda current: BaseNode.forward(node, current), x, grad),
+        "native_loops": native_loops(node, x, grad),
         "plain_c": plain_c(x, grad),
     }
     if importlib.util.find_spec("spikingjelly"):
@@ -129,10 +148,14 @@ def measure(T: int, neurons: int, rounds: int, what: str) -> dict[str, Any]:
         "what": what,
         "milliseconds": {name: spread(wall[name]) for name in names},
         "processor_milliseconds": {name: spread(cpu[name]) for name in names},
-        "times_native": {
-            name: spread(a / b for a, b in zip(of[name], of["native"], strict=True)) for name in names[1:]
-        },
+        "times_native": {name: ratio(of[name], of["native"]) for name in names if name != "native"},
+        "native_loops_times_plain_c": ratio(of["native_loops"], of["plain_c"]),
     }
+
+
+def ratio(of: list[float], to: list[float]) -> dict[str, float]:
+    """Round by round."""
+    return spread(a / b for a, b in zip(of, to, strict=True))
 
 
 def processor() -> dict[str, str]:
@@ -174,10 +197,15 @@ def main(
     )
     for case in cases:
         for name, taken in case["milliseconds"].items():
-            ratio = case["times_native"].get(name, {"median": 1.0, "q1": 1.0, "q3": 1.0})
+            of = case["times_native"].get(name, {"median": 1.0, "q1": 1.0, "q3": 1.0})
             own = case["processor_milliseconds"][name]
-            times = "{median:.2f} ({q1:.2f} to {q3:.2f}) x native".format(**ratio)
+            times = "{median:.2f} ({q1:.2f} to {q3:.2f}) x native".format(**of)
             print(f"{case['what']:16} {name:13} {taken['median']:7.2f} ms, processor {own['median']:7.2f}, {times}")
+        print(
+            "{:16} loops {median:.2f} ({q1:.2f} to {q3:.2f}) x plain C".format(
+                case["what"], **case["native_loops_times_plain_c"]
+            )
+        )
 
 
 if __name__ == "__main__":

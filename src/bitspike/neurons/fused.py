@@ -38,7 +38,7 @@ from bitspike.neurons.surrogate import (
     Triangle,
 )
 
-__all__ = ["Composed", "steps"]
+__all__ = ["Composed", "described", "steps"]
 
 
 class Charge(IntEnum):
@@ -139,13 +139,13 @@ def steps(node: Composed, current: Tensor) -> Tensor | None:
     """Spikes ``[T, N, ...]`` of a current ``[T or 1, N, ...]``; ``None`` where torch has to run the steps."""
     if not _takes(current):
         return None
-    described = _described(node)
-    if described is None:
+    data = described(node)
+    if data is None:
         return None
     rate = node.integrate.w.sigmoid() if isinstance(node.integrate, ParametricLeakyIntegrate) else None
     if rate is not None and not (rate.dtype == torch.float32 and rate.device.type == "cpu"):
         return None
-    kinds, numbers = described
+    kinds, numbers = data
     return run(current, rate, kinds, numbers)
 
 
@@ -158,7 +158,7 @@ def _takes(current: Tensor) -> bool:
     return not (torch.compiler.is_exporting() or torch.jit.is_tracing())
 
 
-def _described(node: Composed) -> tuple[list[int], list[float]] | None:
+def described(node: Composed) -> tuple[list[int], list[float]] | None:
     """The neuron as `KINDS` and `NUMBERS`; ``None`` where a part is none that the library knows."""
     stairs, gradient = node.staircase, node.surrogate_function
     charge, bump = CHARGES.get(type(node.integrate)), SURROGATES.get(type(gradient))
@@ -205,13 +205,16 @@ def _untouched(part: nn.Module) -> bool:
     return "forward" not in vars(part) and not any(hooks)
 
 
-@torch.compiler.assume_constant_result
 def _contracts() -> bool | None:
     """Whether torch rounds ``a + factor b`` once on this processor; ``None`` where the library cannot do as torch does.
 
     That is where there is none, or where torch rounds once for some elements alone.
     """
     return None if native.library() is None else _rounds_once()
+
+
+# As torch.compiler.assume_constant_result says it, which loads the compiler to do so.
+_contracts._dynamo_marked_constant = True  # type: ignore[attr-defined]
 
 
 @cache

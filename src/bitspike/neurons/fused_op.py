@@ -14,7 +14,7 @@ from torch import Tensor
 
 from bitspike import native
 
-__all__ = ["KINDS", "NUMBERS", "run"]
+__all__ = ["KINDS", "NUMBERS", "backward", "forward", "run"]
 
 KINDS = ("steps", "held", "charge", "reset", "surrogate", "detach_reset", "contracts")
 NUMBERS = (
@@ -53,7 +53,7 @@ def run(current: Tensor, rate: Tensor | None, kinds: list[int], numbers: list[fl
 def _forward(current: Tensor, rate: Tensor | None, kinds: list[int], numbers: list[float]) -> Tensor:
     x = _in_order(current)
     spikes = _spikes_like(x, kinds[0])
-    _call("bs_neurons_forward", x, rate, kinds, numbers, spikes)
+    forward(x, rate, kinds, numbers, spikes)
     return spikes
 
 
@@ -64,9 +64,9 @@ def _backward(
     x = _in_order(current)
     like = _spikes_like(x, kinds[0])
     ordered = grad if grad.stride() == like.stride() else like.copy_(grad)
-    grad_current, grad_rate = torch.empty_strided(x.shape, x.stride()), ctypes.c_double()
-    _call("bs_neurons_backward", x, rate, kinds, numbers, ordered, grad_current, ctypes.byref(grad_rate))
-    return grad_current, torch.tensor(grad_rate.value, dtype=torch.float32)
+    grad_current = torch.empty_strided(x.shape, x.stride())
+    grad_rate = backward(x, rate, kinds, numbers, ordered, grad_current)
+    return grad_current, torch.tensor(grad_rate, dtype=torch.float32)
 
 
 @torch.library.register_fake("bitspike::neurons")
@@ -110,6 +110,20 @@ def _in_order(current: Tensor) -> Tensor:
 def _spikes_like(x: Tensor, T: int) -> Tensor:
     """Room for ``T`` steps, each with its elements in the order of ``x``."""
     return x.new_empty_strided((T, *x.shape[1:]), (x[0].numel(), *x.stride()[1:]))
+
+
+def forward(x: Tensor, rate: Tensor | None, kinds: list[int], numbers: list[float], spikes: Tensor) -> None:
+    """Writes the spikes of a current that is in order into ``spikes``."""
+    _call("bs_neurons_forward", x, rate, kinds, numbers, spikes)
+
+
+def backward(
+    x: Tensor, rate: Tensor | None, kinds: list[int], numbers: list[float], grad: Tensor, grad_current: Tensor
+) -> float:
+    """Writes the current's gradient into ``grad_current``, all three in the same order, and returns the rate's."""
+    grad_rate = ctypes.c_double()
+    _call("bs_neurons_backward", x, rate, kinds, numbers, grad, grad_current, ctypes.byref(grad_rate))
+    return grad_rate.value
 
 
 def _call(
