@@ -23,6 +23,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterable
+from importlib import metadata
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -158,6 +159,11 @@ def ratio(of: list[float], to: list[float]) -> dict[str, float]:
     return spread(a / b for a, b in zip(of, to, strict=True))
 
 
+def versions() -> dict[str, str]:
+    peer = {"spikingjelly": metadata.version("spikingjelly")} if importlib.util.find_spec("spikingjelly") else {}
+    return {"bitspike": __version__, **peer, "torch": torch.__version__, "python": platform.python_version()}
+
+
 def processor() -> dict[str, str]:
     """The model that Linux names, and what torch and the library compute with on it."""
     info = Path("/proc/cpuinfo")
@@ -186,7 +192,7 @@ def main(
             "command": shlex.join(["python", "benchmarks/neurons.py", *sys.argv[1:]]),
             "machine": machine_class(),
             "processor": processor(),
-            "versions": {"bitspike": __version__, "torch": torch.__version__, "python": platform.python_version()},
+            "versions": versions(),
             "threads": threads,
             "T": steps,
             "neurons": neurons,
