@@ -92,6 +92,11 @@ KINDS = (  # files, what they hold, the command that writes such a file
     ),
     ("benchmarks/train_step.json", "time of a training step beside SpikingJelly's and the ANN's", "make bench"),
     (
+        "benchmarks/neurons.json",
+        "time of a layer of neurons, forward and backward, beside a loop by hand and SpikingJelly's",
+        "python benchmarks/neurons.py",
+    ),
+    (
         "benchmarks/threads.json",
         "time of a training by how its waiting threads wait, beside other work",
         "python benchmarks/threads.py",

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from bitspike.errors import UserError
 from bitspike.neurons.dynamics import NeuronDynamics, NotDescribedError, charge_of, membrane_level, staircase_of
 from bitspike.neurons.fire import fire
+from bitspike.neurons.fused import steps as fused_steps
 from bitspike.neurons.staircase import Staircase
 from bitspike.neurons.surrogate import Surrogate
 from bitspike.quant import MembraneQuantizer
@@ -18,6 +19,9 @@ __all__ = ["BaseNode", "SpikingNode", "State"]
 
 State = tuple[Tensor, ...]
 """What a neuron carries from one step to the next."""
+
+STEP = frozenset({"forward", "step", "initial_state", "fire", "reset"})
+"""The methods that make a step of the parts."""
 
 
 class BaseNode(nn.Module):
@@ -210,6 +214,16 @@ class SpikingNode(BaseNode):
 
     def fire(self, u: Tensor, t: int) -> Tensor:
         return fire(u, self.staircase, self.surrogate_function)
+
+    def forward(self, current: Tensor) -> Tensor:
+        """`BaseNode.forward`: the same spikes, in one call of the C library where it knows all parts of the neuron."""
+        spikes = fused_steps(self, current) if self._steps_as_composed(current) else None
+        return super().forward(current) if spikes is None else spikes
+
+    def _steps_as_composed(self, current: Tensor) -> bool:
+        """Whether a step is what the parts say, no method of which was replaced, and the current is of its steps."""
+        own = all(getattr(type(self), name) is getattr(SpikingNode, name) for name in STEP)
+        return own and not vars(self).keys() & STEP and current.shape[0] in (1, self.T)
 
     def dynamics(self) -> NeuronDynamics:
         """Describes the parts: `fire` sends the staircase's level, whatever its gradient."""
