@@ -114,7 +114,7 @@ class BaseNode(nn.Module):
         return spikes, (self.store(left),)
 
     def forward(self, current: Tensor) -> Tensor:
-        """All steps from a fresh state.
+        """All steps from a fresh state. In autocast they are computed in float32, as potentials are sums.
 
         Args:
             current: ``[T, N, ...]``, or ``[1, N, ...]`` for a current that is the same at every step.
@@ -125,6 +125,8 @@ class BaseNode(nn.Module):
         Raises:
             UserError: the first axis is neither ``T`` nor 1.
         """
+        if _in_autocast(current):
+            return self.forward(current.float()).to(current.dtype)
         if current.shape[0] not in (1, self.T):
             raise UserError("time steps of the current", current.shape[0], f"the neuron runs T={self.T} (or give 1)")
         steps = current.unbind() if len(current) == self.T else current.unbind() * self.T
@@ -217,6 +219,8 @@ class SpikingNode(BaseNode):
 
     def forward(self, current: Tensor) -> Tensor:
         """`BaseNode.forward`: the same spikes, in one call of the C library where it knows all parts of the neuron."""
+        if _in_autocast(current):
+            return self.forward(current.float()).to(current.dtype)
         spikes = fused_steps(self, current) if self._steps_as_composed(current) else None
         return super().forward(current) if spikes is None else spikes
 
@@ -228,3 +232,8 @@ class SpikingNode(BaseNode):
     def dynamics(self) -> NeuronDynamics:
         """Describes the parts: `fire` sends the staircase's level, whatever its gradient."""
         return super().dynamics()
+
+
+def _in_autocast(current: Tensor) -> bool:
+    """Whether torch made a shorter float of a current that is one by itself in float32."""
+    return current.dtype in (torch.bfloat16, torch.float16) and torch.is_autocast_enabled(current.device.type)
