@@ -55,6 +55,7 @@ def describe_run(
         "seconds": round(seconds, 1),
         "machine": machine_class(),
         "threads": torch.get_num_threads(),
+        "precision": config.precision,
         "versions": {"bitspike": __version__, "torch": torch.__version__, "python": platform.python_version()},
     }
 
