@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from random_graphs import FAMILIES, differences, family, images, random_graph
 
 from bitspike.backends import c, oracle
@@ -30,7 +31,7 @@ SETS = {
     "portable": (("avx2",), ("gcc", "-O3", "-mavx2", "-DNETWORK_PORTABLE")),
     "neon": ((), ("aarch64-linux-gnu-gcc", "-O2", "-static")),
 }
-BITS = ("long", "1/1/2", "2/2/1", "2/4/2", "3/2/1", "4/4/1", "8/8/1")
+BITS = ("long", "long 4/4", "1/1/2", "2/2/1", "2/4/2", "3/2/1", "4/4/1", "8/8/1")
 WIDE = (20, 32, 48)
 """Channels: whole blocks of 16, and one that is left over."""
 
@@ -53,23 +54,25 @@ def command(name: str) -> tuple[list[str], list[str]]:
 @cache
 def wide(bits: str) -> FrozenGraph:
     if bits == "long":
-        return long()
+        return long(1, 1, np.full((16, 1280), -1))  # of a black image every bit is counted
+    if bits == "long 4/4":
+        return long(15, 4, np.random.default_rng(0).integers(-7, 8, (16, 1280)))
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(FAMILIES, "convnet", WIDE)
         return family("convnet", bits)
 
 
-def long() -> FrozenGraph:
-    """A sum of 1,280 spikes, all of whose weights are below 0: of a black image every bit is counted."""
+def long(hi: int, weight_bits: int, weights: NDArray[np.int64]) -> FrozenGraph:
+    """A sum of 1,280 spikes: more than narrow networks have in a piece."""
     dynamics = Dynamics(fraction_bits=0, leak_multiplier=1, leak_shift=0, v_reset=None)
     nodes = (
         Input(name="image", inputs=(), edge=Edge(shape=(1, 32, 40), T=1, lo=0, hi=255, scale=1.0)),
         Reshape(name="flat", inputs=("image",), shape=(1280,)),
-        Fire(name="spikes", inputs=("flat",), T=1, lo=0, hi=1, dynamics=dynamics),
-        Linear(name="sum", inputs=("spikes",), out_channels=16, weight_bits=1),
+        Fire(name="spikes", inputs=("flat",), T=1, lo=0, hi=hi, dynamics=dynamics),
+        Linear(name="sum", inputs=("spikes",), out_channels=16, weight_bits=weight_bits),
         Readout(name="logits", inputs=("sum",)),
     )
-    return FrozenGraph(Graph("long", nodes), {"sum.weight": np.full((16, 1280), -1)})
+    return FrozenGraph(Graph("long", nodes), {"sum.weight": weights})
 
 
 def found(net: FrozenGraph, name: str, seed: int = 0) -> dict[str, int]:
@@ -94,7 +97,7 @@ MUTANTS = [
     ("avx2", "1/1/2", "_mm256_slli_epi16(codes, 7 - b)", "_mm256_slli_epi16(codes, 6 - b)"),
     ("avx2", "long", "words - k < 31 ? words : k + 31", "words"),
     ("avx2", "2/2/1", "_mm256_and_si256(x, network_32_bytes(weights + 8))", "network_32_bytes(weights + 8)"),
-    ("avx2", "4/4/1", "network_add_32(sum1", "network_add_32(sum0"),
+    ("avx2", "long 4/4", "network_add_32(sum1", "network_add_32(sum0"),
     ("avx2", "8/8/1", "network_add_8(sum2", "network_add_8(sum1"),
     ("avx512", "2/2/1", "_mm512_xor_si512(there, below)", "there"),
     ("avx512", "4/4/1", "(count - i)) - 1", "(count - i)) - 2"),

@@ -10,9 +10,10 @@ __all__ = ["main"]
 
 def main() -> None:
     """Runs the command, and ends with its status; a signal that comes while it is loaded is answered too."""
-    with handled(_end):
+    with handled(_end):  # and before and behind what `ending` does with them
         from bitspike.cli import ending
-    ending.main()
+
+        ending.main()
 
 
 def _end(number: int, frame: object) -> None:

@@ -32,26 +32,28 @@ def main() -> None:
         came.append(number)
         raise Stopped(number)
 
-    with handled(stop):
-        try:
+    try:
+        with handled(stop):
             status = app(args=words(sys.argv[1:]), prog_name="bitspike", standalone_mode=False)
-        except Interrupted as by:
-            _stopped(by.stopped)
-        except UserError as wrong:
-            _refuse(str(wrong))
-        except CLICK_ERROR as wrong:
-            _refuse(usage(wrong.format_message()))  # type: ignore[attr-defined]
-        except MemoryError as wrong:
-            _refuse(f"memory: it does not hold this; {wrong or 'a smaller network or batch may do'}")
-        except BrokenPipeError:  # the reader of our output has gone, as `| head` does
-            sys.stderr.close()
-            sys.exit(0)
-        except Exception:
-            if not came:
-                raise
-            _stopped(Stopped(came[0]))  # some library made another error of it
-        if came:  # outside of the verb, typer makes a status of it
-            _stopped(Stopped(came[0]))
+    except Interrupted as by:
+        _stopped(by.stopped)
+    except Stopped as by:
+        _stopped(by)
+    except UserError as wrong:
+        _refuse(str(wrong))
+    except CLICK_ERROR as wrong:
+        _refuse(usage(wrong.format_message()))  # type: ignore[attr-defined]
+    except MemoryError as wrong:
+        _refuse(f"memory: it does not hold this; {wrong or 'a smaller network or batch may do'}")
+    except BrokenPipeError:  # the reader of our output has gone, as `| head` does
+        sys.stderr.close()
+        sys.exit(0)
+    except Exception:
+        if not came:
+            raise
+        _stopped(Stopped(came[0]))  # some library made another error of it
+    if came:  # outside of the verb, typer makes a status of it
+        _stopped(Stopped(came[0]))
     sys.exit(status if isinstance(status, int) else 0)
 
 

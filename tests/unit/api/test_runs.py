@@ -271,7 +271,7 @@ def test_arguments_that_do_not_go_together(run: Run, tmp_path: Path) -> None:
         bitspike.evaluate(net, "test")
     with refused("--split: got 'train'", "want test or validation"):
         run.images("train")  # type: ignore[arg-type]
-    with refused("--engine: got 'rust'", "known: c, onnx, oracle"):
+    with refused("--engine: got 'rust'", "known: c, native, onnx, oracle"):
         bitspike.evaluate(net, engine="rust")
     with refused("--cc: got 'gcc'"):
         bitspike.evaluate(net, cc="gcc")

@@ -84,14 +84,39 @@ def split_trace(net: FrozenGraph, program: Program, content: bytes, images: int)
     return edges
 
 
+COPIES = """#include <stddef.h>
+void *memcpy(void *to, const void *from, size_t n);
+void *memmove(void *to, const void *from, size_t n);
+void *memset(void *to, int value, size_t n);
+void *memcpy(void *to, const void *from, size_t n) { return memmove(to, from, n); }
+void *memmove(void *to, const void *from, size_t n) {
+  volatile unsigned char *t = to;
+  const volatile unsigned char *f = from;
+  for (size_t i = 0; i < n; i++) {
+    const size_t k = t < f ? i : n - 1 - i;
+    t[k] = f[k];
+  }
+  return to;
+}
+void *memset(void *to, int value, size_t n) {
+  volatile unsigned char *t = to;
+  for (size_t i = 0; i < n; i++) t[i] = (unsigned char)value;
+  return to;
+}
+"""
+"""What compilers make calls of, in the few bytes that it takes: a whole C library is no part of the network."""
+
+
 def footprint(program: Program, cc: Sequence[str]) -> Footprint:
     """What the linker makes of the network alone, at ``-Os``."""
     with tempfile.TemporaryDirectory() as folder:
         _write(program, Path(folder))
-        network = Path(folder, "network.elf")
-        alone = ["-Os", "-static", "-nostartfiles", "-ffunction-sections", "-fdata-sections"]
+        network, copies = Path(folder, "network.elf"), Path(folder, "copies_of_bytes.c")
+        copies.write_text(COPIES)
+        alone = ["-Os", "-static", "-nostdlib", "-ffunction-sections", "-fdata-sections"]
         alone += [f"-Wl,-e,{program.name}_run", "-Wl,--gc-sections", "-Wl,--build-id=none"]
-        _compile([*cc, *STRICT, *alone, str(Path(folder, f"{program.name}.c")), "-o", str(network)])
+        sources = [str(Path(folder, f"{program.name}.c")), str(copies)]
+        _compile([*cc, *STRICT, *alone, *sources, "-lgcc", "-o", str(network)])
         size = _run([*cc, "-print-prog-name=size"]).decode().strip()
         if not shutil.which(size):
             raise UserError(
