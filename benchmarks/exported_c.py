@@ -1,7 +1,7 @@
 """Times the exported C, one image on one core, in turns with an earlier version of it and with ONNX Runtime's int8.
 
-The networks have random weights, which take as long as trained ones. Ways take turns within every round; a round is the median of a fifth of a
-second. The earlier version is that of the sources ``--before``.
+The networks have random weights, which take as long as trained ones. Ways take turns within every round; a round is the
+median of a fifth of a second. The earlier version is that of the sources ``--before``.
 """
 
 from __future__ import annotations

@@ -89,8 +89,8 @@ def _int8(net: FrozenGraph, batch: int, weight_zero: int) -> Any:
     return helper.make_model(graph, opset_imports=opsets, ir_version=8)
 
 
-def by_onednn(net: FrozenGraph, images: np.ndarray, threads: int = 1) -> Run | None:
-    """`torch.ops.quantized`, channels last; ``None`` where torch has no oneDNN."""
+def by_onednn(net: FrozenGraph, images: np.ndarray) -> Run | None:
+    """`torch.ops.quantized`, channels last, on one thread; ``None`` where torch has no oneDNN."""
     if "onednn" not in torch.backends.quantized.supported_engines:
         return None
     torch.backends.quantized.engine = "onednn"
@@ -102,7 +102,7 @@ def by_onednn(net: FrozenGraph, images: np.ndarray, threads: int = 1) -> Run | N
         steps = [(node.name, node.inputs, _step(net, node)) for node in net.graph.nodes[1:]]
 
     def run() -> None:
-        torch.set_num_threads(threads)
+        torch.set_num_threads(1)
         torch.backends.quantized.engine = "onednn"
         edges = {first: start}
         for name, inputs, step in steps:

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "plan.h"
+#include "levels.h"
 
 /* A result may lie where an operand did: no turn of the loop depends on another. */
 #if defined(__clang__)
