@@ -186,7 +186,7 @@ def main(
         "milliseconds": "of a batch: processor time on one thread, wall time on two; calls from Python included",
         "density": "of levels that are not 0, in what layers with weights read; of neither pixels nor sum pools",
         "steps": "the int8 of others has one step: a network of T steps is compared with T of its runs",
-        "onednn": "on one thread: its threads spin as they wait, which other work on the machine makes arbitrarily long",
+        "onednn": "on one thread: several spin as they wait, which other work makes arbitrarily long",
         "goal": "times as fast as onnxruntime, medians of the rounds",
         "equal_to_oracle": "logits of 3 images of each network, by 1 and 2 threads, before anything was timed",
         "networks": networks,
