@@ -75,11 +75,14 @@ static void NAMED(store)(const struct bs_here *here, const struct bs_op *op) {
 static void NAMED(pixels)(const struct bs_here *here, const struct bs_op *op) {
   const struct bs_stage *stage = here->stage;
   NUMBER *x = NAMED(reg)(here, op->to);
-  for (int32_t i = 0; i < here->count; i++) {
-    const int64_t n = (here->first + i) / stage->positions, q = (here->first + i) % stage->positions;
-    const uint8_t *pixel = here->images + n * here->plan->image + q;
+  const uint8_t *image = here->images + here->first / stage->positions * here->plan->image;
+  for (int32_t i = 0, q = (int32_t)(here->first % stage->positions); i < here->count; i++) {
     for (int32_t c = 0; c < stage->channels; c++)
-      x[(int64_t)i * stage->width + c] = (NUMBER)pixel[(int64_t)c * stage->positions] + (NUMBER)op->x;
+      x[(int64_t)i * stage->width + c] = (NUMBER)image[q + (int64_t)c * stage->positions] + (NUMBER)op->x;
+    if (++q == stage->positions) {
+      q = 0;
+      image += here->plan->image;
+    }
   }
 }
 
@@ -153,11 +156,8 @@ static void NAMED(pool)(const struct bs_here *here, const struct bs_op *op, int 
     NUMBER *v = NAMED(reg)(here, op->to) + (int64_t)i * stage->width;
     for (int32_t c = 0; c < edge->channels; c++) v[c] = largest ? (NUMBER)op->x : 0;
     for (int32_t r = top < 0 ? 0 : top; r < top + w->high && r < w->rows; r++)
-      for (int32_t k = left < 0 ? 0 : left; k < left + w->wide && k < w->columns; k++) {
-        const int64_t at = (int64_t)r * w->columns + k;
-        NAMED(pool_tap)(v, edge, start, image + at / edge->columns * edge->row + at % edge->columns * edge->channels,
-                        largest);
-      }
+      for (int32_t k = left < 0 ? 0 : left; k < left + w->wide && k < w->columns; k++)
+        NAMED(pool_tap)(v, edge, start, image + tap_of(edge, w, r, k), largest);
   }
 }
 
