@@ -11,8 +11,6 @@ too. Shares are of the machine's own peak, whose loops take their turns like all
 from __future__ import annotations
 
 import itertools
-import os
-import platform
 import shlex
 import statistics
 import sys
@@ -28,6 +26,7 @@ import numpy as np
 import numpy.typing as npt
 import typer
 from int8_peers import peers
+from machine import processor
 
 from bitspike import __version__
 from bitspike.files import write_json
@@ -260,16 +259,6 @@ def budget(rounds: int, able: list[Kernel]) -> dict[str, Any]:
             "median_ms": {"/".join(map(str, point)): round(ms, 4) for point, ms in points.items()},
         }
     return found
-
-
-def processor() -> dict[str, Any]:
-    """The model that Linux names, and of its features those that kernels ask for."""
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.exists() else []
-    said = {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in lines)}
-    wanted = ("avx2", "avx512", "avx_vnni", "amx", "asimd")
-    features = [flag for flag in said.get("flags", said.get("Features", "")).split() if flag.startswith(wanted)]
-    return {"model": said.get("model name", platform.processor()), "cores": os.cpu_count(), "features": features}
 
 
 def main(

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "plan.h"
+#include "levels.h"
 
 /* A result may lie where an operand did: no turn of the loop depends on another. */
 #if defined(__clang__)
@@ -22,9 +23,12 @@ static void sums_of_products(const struct bs_here *here, const struct bs_op *op,
   const int32_t positions = here->stage->positions, cell = by->layer->cell;
   const int64_t first = here->first / positions;
   if (here->t == 0)
-    for (int32_t i = 0; i < here->count; i++) {
-      const int64_t n = (here->first + i) / positions, q = (here->first + i) % positions;
-      here->offsets[i] = (int32_t)((n - first) * (edge->image / cell)) + by->bases[q];
+    for (int32_t i = 0, q = (int32_t)(here->first % positions), image = 0; i < here->count; i++) {
+      here->offsets[i] = image + by->bases[q];
+      if (++q == positions) {
+        q = 0;
+        image += (int32_t)(edge->image / cell);
+      }
     }
   const int64_t from = ((edge->steps == 1 ? 0 : here->t) * edge->step + first * edge->image) / cell;
   const uint8_t *x = by->cell ? here->arena + by->prepared + from * by->cell : here->arena + edge->place + from * cell;
@@ -56,27 +60,37 @@ static int64_t wide_sum(const struct bs_here *here, const struct bs_op *op, int3
 }
 #undef TAPS
 
+/* Elements from an image's first position to the one that a window sees at a row and a column. */
+static int64_t tap_of(const struct bs_edge *edge, const struct bs_window *w, int32_t row, int32_t column) {
+  if (edge->columns == w->columns) return row * edge->row + (int64_t)column * edge->channels;
+  const int64_t at = (int64_t)row * w->columns + column;
+  return at / edge->columns * edge->row + at % edge->columns * edge->channels;
+}
+
 /* The largest bytes of each window, stored as bytes at once. */
 static void max_codes(const struct bs_here *here, const struct bs_op *op) {
   const struct bs_edge *from = here->plan->edge + op->edge, *into = here->plan->edge + op->n;
   const struct bs_window *w = op->data;
   const int32_t positions = here->stage->positions, channels = from->channels, t = from->steps == 1 ? 0 : here->t;
+  int64_t n = here->first / positions;
+  int32_t q = (int32_t)(here->first % positions);
   for (int32_t i = 0; i < here->count; i++) {
-    const int64_t n = (here->first + i) / positions, q = (here->first + i) % positions;
-    const int32_t top = (int32_t)(q / w->columns_out) * w->down - w->top;
-    const int32_t left = (int32_t)(q % w->columns_out) * w->right - w->left;
+    const int32_t top = q / w->columns_out * w->down - w->top, left = q % w->columns_out * w->right - w->left;
     const uint8_t *image = here->arena + from->place + t * from->step + n * from->image + from->first;
     uint8_t *restrict to = here->arena + into->place + t * into->step + n * into->image + into->first +
                            q / into->columns * into->row + q % into->columns * channels;
     memset(to, 0, (size_t)channels);
     for (int32_t r = top < 0 ? 0 : top; r < top + w->high && r < w->rows; r++)
       for (int32_t c = left < 0 ? 0 : left; c < left + w->wide && c < w->columns; c++) {
-        const int64_t at = (int64_t)r * w->columns + c;
-        const uint8_t *restrict x = image + at / from->columns * from->row + at % from->columns * channels;
+        const uint8_t *restrict x = image + tap_of(from, w, r, c);
         for (int32_t k = 0; k < channels; k++) to[k] = x[k] > to[k] ? x[k] : to[k];
       }
     if (op->x)
       for (int32_t k = 0; k < channels; k++) to[k] = (uint8_t)(to[k] + op->x);
+    if (++q == positions) {
+      q = 0;
+      n++;
+    }
   }
 }
 

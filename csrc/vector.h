@@ -75,11 +75,14 @@ static void NAMED(store)(const struct bs_here *here, const struct bs_op *op) {
 static void NAMED(pixels)(const struct bs_here *here, const struct bs_op *op) {
   const struct bs_stage *stage = here->stage;
   NUMBER *x = NAMED(reg)(here, op->to);
-  for (int32_t i = 0; i < here->count; i++) {
-    const int64_t n = (here->first + i) / stage->positions, q = (here->first + i) % stage->positions;
-    const uint8_t *pixel = here->images + n * here->plan->image + q;
+  const uint8_t *image = here->images + here->first / stage->positions * here->plan->image;
+  for (int32_t i = 0, q = (int32_t)(here->first % stage->positions); i < here->count; i++) {
     for (int32_t c = 0; c < stage->channels; c++)
-      x[(int64_t)i * stage->width + c] = (NUMBER)pixel[(int64_t)c * stage->positions] + (NUMBER)op->x;
+      x[(int64_t)i * stage->width + c] = (NUMBER)image[q + (int64_t)c * stage->positions] + (NUMBER)op->x;
+    if (++q == stage->positions) {
+      q = 0;
+      image += here->plan->image;
+    }
   }
 }
 
@@ -153,11 +156,8 @@ static void NAMED(pool)(const struct bs_here *here, const struct bs_op *op, int 
     NUMBER *v = NAMED(reg)(here, op->to) + (int64_t)i * stage->width;
     for (int32_t c = 0; c < edge->channels; c++) v[c] = largest ? (NUMBER)op->x : 0;
     for (int32_t r = top < 0 ? 0 : top; r < top + w->high && r < w->rows; r++)
-      for (int32_t k = left < 0 ? 0 : left; k < left + w->wide && k < w->columns; k++) {
-        const int64_t at = (int64_t)r * w->columns + k;
-        NAMED(pool_tap)(v, edge, start, image + at / edge->columns * edge->row + at % edge->columns * edge->channels,
-                        largest);
-      }
+      for (int32_t k = left < 0 ? 0 : left; k < left + w->wide && k < w->columns; k++)
+        NAMED(pool_tap)(v, edge, start, image + tap_of(edge, w, r, k), largest);
   }
 }
 
@@ -210,43 +210,37 @@ static void NAMED(plain)(const struct bs_here *here, const struct bs_op *op) {
   }
 }
 
-static void NAMED(thresholds)(const struct bs_here *here, const struct bs_op *op) {
-  const struct bs_thresholds *by = op->data;
-  const int32_t width = here->stage->width;
-  const int32_t *restrict turned = by->turned, *restrict first = by->threshold;
-  const NUMBER lo = (NUMBER)by->lo, *restrict a = NAMED(reg)(here, op->a);
-  NUMBER *restrict to = NAMED(reg)(here, op->to);
-  for (int32_t i = 0; i < here->count; i++, a += width, to += width) {
-    if (!by->count)
-      for (int32_t k = 0; k < width; k++) to[k] = lo;
-    else
-      for (int32_t k = 0; k < width; k++) to[k] = lo + ((a[k] ^ turned[k]) >= first[k]);
-    for (int32_t j = 1; j < by->count; j++) {
-      const int32_t *restrict next = first + (int64_t)j * width;
-      for (int32_t k = 0; k < width; k++) to[k] += (a[k] ^ turned[k]) >= next[k];
-    }
+/* The levels of one position, and their codes. */
+static void NAMED(level_row)(const NUMBER *restrict a, const struct bs_thresholds *by, int32_t width,
+                             NUMBER *restrict to) {
+  const int32_t *restrict turned = by->turned;
+  for (int32_t k = 0; k < width; k++) to[k] = (NUMBER)by->lo;
+  for (int32_t j = 0; j < by->count; j++) {
+    const int32_t *restrict next = by->threshold + (int64_t)j * width;
+    for (int32_t k = 0; k < width; k++) to[k] += (a[k] ^ turned[k]) >= next[k];
   }
 }
 
-/* One position's codes. */
 static void NAMED(code_row)(const NUMBER *restrict a, const struct bs_thresholds *by, int32_t width, int32_t channels,
                             uint8_t lo, uint8_t *restrict to) {
-  const int32_t *restrict turned = by->turned, *restrict first = by->threshold;
-  if (!by->count) memset(to, lo, (size_t)channels);
-  else
-    for (int32_t k = 0; k < channels; k++) to[k] = (uint8_t)(lo + ((a[k] ^ turned[k]) >= first[k]));
-  int32_t j = 1;
-  for (; j + 1 < by->count; j += 2) {
-    const int32_t *restrict next = first + (int64_t)j * width, *restrict second = next + width;
-    for (int32_t k = 0; k < channels; k++) {
-      const NUMBER x = a[k] ^ turned[k];
-      to[k] = (uint8_t)(to[k] + (x >= next[k]) + (x >= second[k]));
-    }
-  }
-  if (j < by->count) {
-    const int32_t *restrict next = first + (int64_t)j * width;
+  const int32_t *restrict turned = by->turned;
+  memset(to, lo, (size_t)channels);
+  for (int32_t j = 0; j < by->count; j++) {
+    const int32_t *restrict next = by->threshold + (int64_t)j * width;
     for (int32_t k = 0; k < channels; k++) to[k] = (uint8_t)(to[k] + ((a[k] ^ turned[k]) >= next[k]));
   }
+}
+
+static void NAMED(thresholds)(const struct bs_here *here, const struct bs_op *op) {
+  const struct bs_thresholds *by = op->data;
+  const int32_t width = here->stage->width;
+  const NUMBER *a = NAMED(reg)(here, op->a);
+  NUMBER *to = NAMED(reg)(here, op->to);
+  if (sizeof(NUMBER) == 4 && width % LANES == 0) {
+    levels_of_rows((const int32_t *)a, here->count, by, width, (int32_t *)to);
+    return;
+  }
+  for (int32_t i = 0; i < here->count; i++, a += width, to += width) NAMED(level_row)(a, by, width, to);
 }
 
 /* The same, stored as codes at once. */
@@ -257,11 +251,13 @@ static void NAMED(codes)(const struct bs_here *here, const struct bs_op *op) {
   const int32_t step = edge->steps == 1 ? 0 : here->t;
   const uint8_t lo = (uint8_t)(by->lo - edge->lo);
   const NUMBER *a = NAMED(reg)(here, op->a);
-  for (int32_t at = 0, run; at < here->count; at += run) {
+  for (int32_t at = 0, run; at < here->count; at += run, a += (int64_t)run * width) {
     int64_t element;
     run = NAMED(together)(here, edge, at, &element, step);
     uint8_t *to = here->arena + edge->place + element;
-    for (int32_t i = 0; i < run; i++, a += width, to += channels) NAMED(code_row)(a, by, width, channels, lo, to);
+    if (sizeof(NUMBER) == 4 && width % LANES == 0) codes_of_rows((const int32_t *)a, run, by, width, channels, lo, to);
+    else
+      for (int32_t i = 0; i < run; i++) NAMED(code_row)(a + (int64_t)i * width, by, width, channels, lo, to + (int64_t)i * channels);
   }
 }
 

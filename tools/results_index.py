@@ -107,6 +107,11 @@ KINDS = (  # files, what they hold, the command that writes such a file
         "python benchmarks/kernels.py",
     ),
     (
+        "benchmarks/native_nets.json",
+        "speed of whole networks by the native backend, beside ONNX Runtime's int8 and oneDNN's",
+        "python benchmarks/native_nets.py",
+    ),
+    (
         "benchmarks/startup.json",
         "time of commands from the shell's side, imports included, by two commits",
         "python benchmarks/startup.py --before SRC",

@@ -193,8 +193,52 @@ def train_step() -> str:
     return table(("network", "T", "precision", *head), rows)
 
 
+def beside_goal(ratio: float, goal: float) -> str:
+    """Times as fast, and whether that is what was wanted."""
+    return f"{ratio:.2f} ({'met' if ratio >= goal else 'missed'})"
+
+
+def native_kernels() -> str:
+    """Kernels of layers, times as fast as ONNX Runtime's int8."""
+    layers = read("benchmarks/kernels.json")["layers"]
+    goals = {width: row["goal"] for width, row in next(iter(layers.values()))["widths"].items()}
+    rows = [
+        (name, *(beside_goal(row["times_as_fast_as_onnxruntime"], row["goal"]) for row in one["widths"].values()))
+        for name, one in layers.items()
+    ]
+    return table(("layer", *(f"{width}: {goal:g}" for width, goal in goals.items())), rows)
+
+
+def native_nets() -> str:
+    """Whole networks, times as fast as ONNX Runtime's int8, and as the fastest of the others."""
+    rows, goals = [], {}
+    for name, cases in read("benchmarks/native_nets.json")["networks"].items():
+        for case in (case for case in cases if case != "nets"):
+            cells = []
+            for bits, row in cases[case]["bits"].items():
+                ratios, goals[bits] = row["times_as_fast_as"], row["goal"]
+                ort, best = ratios["onnxruntime"], ratios[row["best_other"]]
+                speed = f"{row['native']['images_per_second']:,.0f}/s"
+                spread = f"{ort['q1']:.2f} to {ort['q3']:.2f}"
+                cells.append(f"{speed}, {beside_goal(ort['median'], row['goal'])}, {spread}; {best['median']:.2f}")
+            rows.append((name, case, *cells))
+    return table(("network", "case", *(f"{bits}: {goal:g}" for bits, goal in goals.items())), rows)
+
+
 PARTS = {
-    part.__name__: part for part in (glance, trainings, tiny, families, converted, claimed, reproduced, train_step)
+    part.__name__: part
+    for part in (
+        glance,
+        trainings,
+        tiny,
+        families,
+        converted,
+        claimed,
+        reproduced,
+        train_step,
+        native_kernels,
+        native_nets,
+    )
 }
 
 if __name__ == "__main__":

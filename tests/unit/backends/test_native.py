@@ -26,6 +26,7 @@ from bitspike.backends.native.plan import plan
 from bitspike.backends.native.structs import Kind
 from bitspike.backends.native.thresholds import Steps, _levels, grows
 from bitspike.ir import (
+    Add,
     Affine,
     Conv,
     Dynamics,
@@ -186,6 +187,31 @@ def test_the_largest_of_bytes_is_stored_at_once(lo: int, padding: tuple[int, int
     made = [made.kind for code in plan(pooled, native.level()).codes for made in code.made]
     assert Kind.MAX_CODES in made
     assert np.array_equal(Compiled(pooled, 1)(shown(pooled)), oracle.logits(pooled, shown(pooled)))
+
+
+@needs_library
+@pytest.mark.parametrize("T", [1, 3])
+def test_a_shortcut_is_computed_where_it_is_added(T: int) -> None:
+    """What lies between its stages are bytes, and no current."""
+    net = network(PLAIN, T=T)
+    nodes = (
+        *net.graph.nodes[:4],
+        Affine(name="shortcut", inputs=("c",), fraction_bits=8),
+        Conv(name="d", inputs=("c",), out_channels=5, weight_bits=2, kernel_size=(3, 3), padding=(1, 1)),
+        Affine(name="e", inputs=("d",), fraction_bits=8),
+        Add(name="sum", inputs=("e", "shortcut")),
+        Fire(name="f", inputs=("sum",), T=T, lo=0, hi=3, membrane_bits=None, dynamics=PLAIN),
+        Reshape(name="flat", inputs=("f",), shape=(150,)),
+        Readout(name="logits", inputs=("flat",)),
+    )
+    draw = np.random.default_rng(3)
+    tensors = {name: values for name, values in net.tensors.items() if name[0] in "ab"}
+    tensors["d.weight"] = draw.integers(-1, 2, (5, 5, 3, 3))
+    for name in ("shortcut", "e"):
+        tensors |= {f"{name}.multiplier": draw.integers(1, 99, 5), f"{name}.offset": draw.integers(-99, 100, 5)}
+    residual = FrozenGraph(Graph("residual", nodes), tensors)
+    assert "shortcut" not in {edge.name for edge in plan(residual, native.level()).stored}
+    assert np.array_equal(Compiled(residual, 1)(shown(residual)), oracle.logits(residual, shown(residual)))
 
 
 @needs_library

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from bitspike.backends.native.row import Row
-from bitspike.ir import FrozenGraph, Node
+from bitspike.ir import Affine, FrozenGraph, Node, Range
 
 __all__ = ["Group", "groups"]
 
@@ -46,7 +46,40 @@ def groups(net: FrozenGraph, rows: dict[str, Row[Any]], everything: bool) -> tup
         found[stage].steps = max(found[stage].steps, steps)
         found[stage].nodes.append(node)
         where[node.name] = stage
+    if not everything:
+        _sink(net, rows, found, where)
     return found, where
+
+
+def _sink(net: FrozenGraph, rows: dict[str, Row[Any]], found: list[Group], where: dict[str, int]) -> None:
+    """Puts affines of levels that are stored anyway into the one later stage that reads them.
+
+    Levels are bytes, currents are wider: a shortcut is cheaper to compute where it is added than to store.
+    """
+    readers: dict[str, list[Node]] = {name: [] for name in where}
+    for node in net.graph.nodes:
+        for name in rows[node.name].reads(net.graph, node) if node.name in where else ():
+            readers[name].append(node)
+    for node in reversed(net.graph.nodes):
+        if not isinstance(node, Affine) or node.name not in where or not readers[node.name]:
+            continue
+        here, stages = where[node.name], {where[reader.name] for reader in readers[node.name]}
+        (read,) = node.inputs
+        stored = any(where[reader.name] != here for reader in readers[read])
+        gathered = any(rows[reader.name].gathers(net.graph, reader) for reader in readers[node.name])
+        if stages == {here} or len(stages) > 1 or not stored or gathered or not _bytes(net.ranges[read]):
+            continue
+        (later,) = stages
+        if found[here].steps == found[later].steps == net.graph.edges[node.name].T and len(found[here].nodes) > 1:
+            found[here].nodes.remove(node)
+            nodes = found[later].nodes
+            nodes.insert(min(nodes.index(reader) for reader in readers[node.name]), node)
+            where[node.name] = later
+
+
+def _bytes(levels: Range) -> bool:
+    """Whether they are stored as bytes, level 0 of a border included."""
+    return max(levels.hi, 0) - min(levels.lo, 0) <= 255
 
 
 def _joins(net: FrozenGraph, rows: dict[str, Row[Any]], group: Group, node: Node, steps: int) -> bool:
