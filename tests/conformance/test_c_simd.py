@@ -56,18 +56,19 @@ def wide(bits: str) -> FrozenGraph:
     if bits == "long":
         return long(1, 1, np.full((16, 1280), -1))  # of a black image every bit is counted
     if bits == "long 4/4":
-        return long(15, 4, np.random.default_rng(0).integers(-7, 8, (16, 1280)))
+        return long(15, 4, np.random.default_rng(0).integers(-7, 8, (16, 12800)))
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(FAMILIES, "convnet", WIDE)
         return family("convnet", bits)
 
 
 def long(hi: int, weight_bits: int, weights: NDArray[np.int64]) -> FrozenGraph:
-    """A sum of 1,280 spikes: more than narrow networks have in a piece."""
+    """A sum of more spikes than narrow networks have at once."""
+    inputs = weights.shape[1]
     dynamics = Dynamics(fraction_bits=0, leak_multiplier=1, leak_shift=0, v_reset=None)
     nodes = (
-        Input(name="image", inputs=(), edge=Edge(shape=(1, 32, 40), T=1, lo=0, hi=255, scale=1.0)),
-        Reshape(name="flat", inputs=("image",), shape=(1280,)),
+        Input(name="image", inputs=(), edge=Edge(shape=(1, 32, inputs // 32), T=1, lo=0, hi=255, scale=1.0)),
+        Reshape(name="flat", inputs=("image",), shape=(inputs,)),
         Fire(name="spikes", inputs=("flat",), T=1, lo=0, hi=hi, dynamics=dynamics),
         Linear(name="sum", inputs=("spikes",), out_channels=16, weight_bits=weight_bits),
         Readout(name="logits", inputs=("sum",)),
