@@ -29,6 +29,7 @@ def by_onnxruntime(net: FrozenGraph, images: np.ndarray, threads: int = 1, weigh
     """
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
+    options.add_session_config_entry("session.force_spinning_stop", "1")  # between runs; else it slows whoever is next
     model = _int8(net, len(images), weight_zero).SerializeToString()
     session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
     binding = session.io_binding()
