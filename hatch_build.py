@@ -116,7 +116,8 @@ def build(folder: Path, *flags_too: str) -> Path | None:
                 ]
             )
         except (OSError, subprocess.CalledProcessError) as wrong:
-            said = (getattr(wrong, "stderr", None) or str(wrong)).strip().splitlines()
+            said = [*(getattr(wrong, "stderr", None) or "").strip().splitlines(), f"{compiler[0]} failed"]
+            said = said if isinstance(wrong, subprocess.CalledProcessError) else [str(wrong)]
             return _told(
                 f"the C library was not built ({said[0]}): networks run by NumPy and torch, slower and as exact"
             )

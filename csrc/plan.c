@@ -6,15 +6,18 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 struct bs_runtime {
   struct bs_pool *pool;
   pthread_mutex_t lock;
+  _Atomic pid_t owner; /* the process whose threads may hold the lock; CHANGING: a new one is taking it */
   uint8_t *arena, *scratch;
   int32_t threads;
   int64_t scratch_each;
 };
 
+enum { CHANGING = -1 };
 enum { SLACK = 4096 }; /* bytes behind the arena that a kernel may read past the last window */
 
 static int64_t rounded(int64_t bytes) { return (bytes + 127) / 128 * 128; }
@@ -28,6 +31,7 @@ struct bs_runtime *bs_runtime_new(const struct bs_plan *plan, int32_t threads) {
   runtime->scratch = aligned_alloc(128, (size_t)(runtime->scratch_each * threads));
   runtime->pool = bs_pool_new(threads);
   pthread_mutex_init(&runtime->lock, NULL);
+  atomic_store(&runtime->owner, getpid());
   if (!runtime->arena || !runtime->scratch || !runtime->pool) {
     bs_runtime_free(runtime);
     return NULL;
@@ -172,9 +176,20 @@ static void run_some(struct bs_runtime *runtime, const struct bs_plan *plan, con
   }
 }
 
+/* In a process that was forked while a thread held the lock, nobody is left to release it: it is made anew, once. */
+static void own_lock(struct bs_runtime *runtime) {
+  const pid_t here = getpid();
+  for (pid_t owner; (owner = atomic_load(&runtime->owner)) != here;) {
+    if (owner == CHANGING || !atomic_compare_exchange_strong(&runtime->owner, &owner, CHANGING)) continue;
+    pthread_mutex_init(&runtime->lock, NULL);
+    atomic_store(&runtime->owner, here);
+  }
+}
+
 int bs_run(struct bs_runtime *runtime, const struct bs_plan *plan, const uint8_t *images, int64_t count,
            int64_t *logits, double *seconds) {
   const struct bs_edge *made = plan->edge + plan->logits;
+  own_lock(runtime);
   pthread_mutex_lock(&runtime->lock);
   for (int64_t first = 0; first < count; first += plan->batch) {
     const int64_t some = count - first < plan->batch ? count - first : plan->batch;

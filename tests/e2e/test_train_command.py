@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from bitspike import native
 from bitspike.cli import main
 from bitspike.recipes import RECIPES
 
@@ -155,3 +156,18 @@ def test_a_full_disk_is_one_line_and_leaves_no_half_file(tmp_path: Path) -> None
     assert last.startswith("bitspike: write: got 'runs/full/checkpoint.safetensors'")
     assert "Traceback" not in finished.stderr
     assert sorted(path.name for path in (tmp_path / "runs/full").iterdir()) == ["config.json", "metrics.jsonl"]
+
+
+@pytest.mark.skipif(native.library() is None, reason="no C library")
+def test_an_instruction_set_that_is_none_is_refused_before_a_folder_is_made(
+    bitspike: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(native.VARIABLE, "avx9000")
+    refused(bitspike("train", "digits-convnet", *tiny(), "--name", "never"), "BITSPIKE_CPU", "avx9000")
+    assert not list(tmp_path.rglob("never"))
+
+
+def test_threads_of_a_run_are_refused_even_none_of_them(bitspike: Command, tmp_path: Path) -> None:
+    assert bitspike("train", "digits-convnet", *tiny(), "--name", "here")[0] == 0
+    (folder,) = tmp_path.rglob("here")
+    refused(bitspike("evaluate", str(folder), "--threads", "0"), "--threads", "files of")

@@ -46,7 +46,7 @@ def evaluate(
     if isinstance(source, Run) or (isinstance(source, str | Path) and not is_file(source)):
         run = as_run(source, data_dir)
         for option, value in {"engine": engine, **options}.items():
-            if value:
+            if value is not None:
                 raise UserError(f"--{option}", value, f"it is for files of `bitspike freeze`; {run.folder} is none")
         return run.evaluate(split or "test")
     if split:

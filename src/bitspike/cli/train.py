@@ -9,6 +9,7 @@ import typer
 
 import bitspike
 from bitspike.cli import train_options as options
+from bitspike.cli.notices import notices
 from bitspike.cli.options import DataDir, Json, Resume, RunsDir, print_json
 from bitspike.cli.tables import print_tables
 from bitspike.cli.verb import print_list
@@ -61,7 +62,7 @@ def train(
         print_json(made.model_dump(mode="json")) if as_json else typer.echo("\n".join(edits_of(made)))
         return
     title = run_name(made) if name is None else name
-    with ProgressBar(title) as bar:
+    with notices(), ProgressBar(title) as bar:
         run = bitspike.train(made, name=title, runs_dir=runs_dir, data_dir=data_dir, resume=resume, observer=bar)
     if not is_main_process():
         return

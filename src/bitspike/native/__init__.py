@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import warnings
 from enum import IntEnum
 from functools import cache
 from pathlib import Path
@@ -14,6 +15,11 @@ __all__ = ["FILE", "VARIABLE", "Level", "detected", "level", "library"]
 
 FILE = Path(__file__).parent / "lib" / "libbitspike.so"
 """Where installation puts the library."""
+FUNCTIONS = (
+    *("bs_detect", "bs_kernel_at", "bs_kernels_version", "bs_peak", "bs_neurons_forward", "bs_neurons_backward"),
+    *("bs_runtime_new", "bs_runtime_free", "bs_run", "bs_edge_copy"),
+)
+"""What is called in it."""
 VARIABLE = "BITSPIKE_CPU"
 """The environment variable that forces a level."""
 
@@ -30,11 +36,20 @@ class Level(IntEnum):
 
 @cache
 def library() -> ctypes.CDLL | None:
-    """The library; ``None`` where there is none that this machine can open."""
+    """The library; ``None`` where there is none that this machine can open.
+
+    Nor is there one where it was built of other sources than those that are here, and lacks what they call: a warning
+    says so.
+    """
     try:
-        return ctypes.CDLL(str(FILE))
+        found = ctypes.CDLL(str(FILE))
     except OSError:
         return None
+    missing = [name for name in FUNCTIONS if not hasattr(found, name)]
+    if not missing:
+        return found
+    warnings.warn(f"{FILE} is another version's, without {missing[0]}: install again to build it anew", stacklevel=2)
+    return None
 
 
 def detected() -> Level:

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import get_total_norm
 
+from bitspike import native
 from bitspike.costs import cost
 from bitspike.data import EpochBatches, TrainingImages, build_augment
 from bitspike.errors import UserError, require
@@ -88,6 +89,7 @@ def train(
     main = accelerator.is_main_process
     if main or resume:
         folder.check(config, resume)  # before images are read
+    native.level()  # refuses an instruction set that is none, before anything is written
     if resume:
         config = config.model_copy(update={"precision": folder.read_config().precision})
     with locked(folder.path) if main else nullcontext(), Signals(folder.path) as signals:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 import gc
 import json
 import os
+import signal
+import threading
+import time
 import weakref
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -16,9 +20,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bitspike import native
+from bitspike import UserError, native
 from bitspike.backends import oracle
-from bitspike.backends.native import Compiled, choose, structs
+from bitspike.backends.native import Compiled, Native, choose, structs
 from bitspike.backends.native.choose import Chooser, cache_file
 from bitspike.backends.native.edges import Stored, place
 from bitspike.backends.native.kernels import Layer, kernels
@@ -257,6 +261,58 @@ def test_a_forked_process_has_threads_of_its_own() -> None:
         os._exit(0 if np.array_equal(compiled(images), wanted) else 1)
     assert os.waitpid(child, 0)[1] == 0
     assert np.array_equal(compiled(images), wanted)
+
+
+@needs_library
+def test_a_process_that_was_forked_while_a_thread_ran_the_network_runs_it_too() -> None:
+    net = network(PLAIN, T=4)
+    run, images = Compiled(net, 2), shown(net, 4000)
+    wanted, over = oracle.logits(net, images[:5]), threading.Event()
+
+    def busy() -> None:
+        while not over.is_set():
+            run(images)
+
+    other = threading.Thread(target=busy)
+    other.start()
+    try:
+        for _ in range(10):
+            time.sleep(0.01)
+            child = os.fork()
+            if not child:
+                signal.alarm(20)  # ends a child that waits for a thread it has not got
+                os._exit(0 if np.array_equal(run(images[:5]), wanted) else 1)
+            assert os.waitpid(child, 0)[1] == 0
+    finally:
+        over.set()
+        other.join()
+
+
+@needs_library
+def test_a_copy_outlives_what_it_was_copied_of() -> None:
+    net = network(PLAIN)
+    run = Compiled(net, 1)
+    copied = copy.copy(run)
+    assert copied._runtime != run._runtime
+    del run
+    gc.collect()
+    assert np.array_equal(copied(shown(net)), oracle.logits(net, shown(net)))
+
+
+@pytest.mark.parametrize("threads", [2.5, "2"])
+def test_threads_that_are_no_whole_number_are_refused(threads: Any) -> None:
+    with pytest.raises(UserError, match=r"^threads"):
+        Native(threads)
+
+
+def test_without_a_home_nothing_is_remembered(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    monkeypatch.setattr(os.path, "expanduser", lambda path: path)
+    monkeypatch.chdir(tmp_path)
+    chooser = Chooser(native.level())
+    chooser.news = {"a": "b"}
+    chooser.remember()
+    assert not list(tmp_path.iterdir())
 
 
 @needs_library

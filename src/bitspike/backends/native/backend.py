@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from functools import lru_cache
+from numbers import Integral
 from typing import ClassVar
 
 from bitspike.backends.native import structs
@@ -35,7 +36,9 @@ class Native(Backend):
     about: ClassVar[str] = "the package's C library, as fast as the machine allows"
 
     def __post_init__(self) -> None:
-        if self.threads is not None and not 1 <= self.threads <= MOST_THREADS:
+        if self.threads is None:
+            return
+        if not isinstance(self.threads, Integral) or not 1 <= self.threads <= MOST_THREADS:
             raise UserError("threads", self.threads, f"want 1 to {MOST_THREADS}")
 
     def lacks(self) -> str | None:

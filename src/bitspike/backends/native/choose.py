@@ -113,8 +113,10 @@ def _least(run: Any) -> float:
 
 
 def cache_file() -> Path:
-    """Where choices are remembered: in the user's folder for caches."""
+    """Where choices are remembered: in the user's folder for caches; of a user without a home, nowhere."""
     home = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+    if home.startswith("~"):
+        home = os.devnull  # a relative path would be a folder called ~ right here
     return Path(home, "bitspike", "kernels.json")
 
 

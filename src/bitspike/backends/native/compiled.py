@@ -39,7 +39,7 @@ class Compiled:
         library = structs.library()
         if library is None:
             raise UserError("native", str(native.FILE), "want the C library: install where there is a compiler")
-        self.net, self.threads = net, threads
+        self.net, self.threads, self._everything = net, threads, everything
         self.plan = plan(net, native.level(), everything)
         self._library = library
         self._runtime = library.bs_runtime_new(self.plan.struct, threads)
@@ -49,6 +49,9 @@ class Compiled:
 
     def __call__(self, images: Images) -> Int:
         return self._run(images, None)
+
+    def __copy__(self) -> Compiled:  # memory and threads end with the one that has them
+        return Compiled(self.net, self.threads, self._everything)
 
     def timed(self, images: Images) -> tuple[Int, NDArray[np.float64]]:
         """The logits, and the seconds that each stage took."""

@@ -135,7 +135,7 @@ class Plan(Structure):
 
 @cache
 def library() -> ctypes.CDLL | None:
-    """The library with the types of what is called in it; ``None`` where there is none, or another version's."""
+    """The library with the types of what is called in it; ``None`` where there is none."""
     found, plan, kernel = native.library(), POINTER(Plan), POINTER(CKernel)
     types: dict[str, tuple[Any, ...]] = {
         "bs_runtime_new": (c_void_p, plan, c_int32),
@@ -146,7 +146,7 @@ def library() -> ctypes.CDLL | None:
         "bs_kernels_version": (c_int32,),
         "bs_peak": (c_int64, c_int32, c_int32, c_int64),
     }
-    if found is None or not all(hasattr(found, name) for name in types):
+    if found is None:
         return None
     for name, (result, *arguments) in types.items():
         function = getattr(found, name)
