@@ -6,6 +6,7 @@ every other file for any processor of the machine's kind: which of them runs is 
 
 from __future__ import annotations
 
+import hashlib
 import os
 import platform
 import shlex
@@ -58,6 +59,12 @@ LEVELS = {
 }
 
 
+def digest() -> str:
+    """What changes when a source does (`bitspike.native` computes the same)."""
+    files = sorted(file for file in SOURCES.iterdir() if file.suffix in (".c", ".h"))
+    return hashlib.sha256(b"".join(file.name.encode() + file.read_bytes() for file in files)).hexdigest()
+
+
 def build(folder: Path, *flags_too: str) -> Path | None:
     """The library in ``folder``; ``None``, and a line that says why, where it cannot be built.
 
@@ -84,6 +91,7 @@ def build(folder: Path, *flags_too: str) -> Path | None:
                 [
                     *compiler,
                     *FLAGS,
+                    f'-DBS_SOURCES="{digest()}"',
                     *flags_too,
                     *flags.get(level, []),
                     "-c",

@@ -21,6 +21,9 @@ enum bs_level { BS_SCALAR = 0, BS_AVX2 = 1, BS_AVX512 = 2, BS_AMX = 3, BS_NEON =
 /* The highest level that this processor and its operating system have. */
 BS_API int bs_detect(void);
 
+/* A digest of the sources that the library was built of: a checkout whose sources are others builds it anew. */
+BS_API const char *bs_sources(void);
+
 #ifdef __cplusplus
 }
 #endif

@@ -1,6 +1,12 @@
 /* What the processor can do, as it says itself. */
 #include "bitspike.h"
 
+#ifndef BS_SOURCES
+#define BS_SOURCES ""
+#endif
+
+const char *bs_sources(void) { return BS_SOURCES; }
+
 #if defined(__x86_64__)
 #include <cpuid.h>
 

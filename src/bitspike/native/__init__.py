@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import hashlib
 import os
 import warnings
 from enum import IntEnum
@@ -15,9 +16,11 @@ __all__ = ["FILE", "VARIABLE", "Level", "detected", "level", "library"]
 
 FILE = Path(__file__).parent / "lib" / "libbitspike.so"
 """Where installation puts the library."""
+SOURCES = Path(__file__).parents[3] / "csrc"
+"""Its sources, in a checkout; an installed package has none."""
 FUNCTIONS = (
     *("bs_detect", "bs_kernel_at", "bs_kernels_version", "bs_peak", "bs_neurons_forward", "bs_neurons_backward"),
-    *("bs_runtime_new", "bs_runtime_free", "bs_run", "bs_edge_copy"),
+    *("bs_runtime_new", "bs_runtime_free", "bs_run", "bs_edge_copy", "bs_sources"),
 )
 """What is called in it."""
 VARIABLE = "BITSPIKE_CPU"
@@ -46,10 +49,21 @@ def library() -> ctypes.CDLL | None:
     except OSError:
         return None
     missing = [name for name in FUNCTIONS if not hasattr(found, name)]
-    if not missing:
+    if not missing and _is_of(found, SOURCES):
         return found
+    missing = missing or ["its sources of today"]
     warnings.warn(f"{FILE} is another version's, without {missing[0]}: install again to build it anew", stacklevel=2)
     return None
+
+
+def _is_of(found: ctypes.CDLL, sources: Path) -> bool:
+    """Whether the library was built of these sources, where there are any: others may lay its structures out anew."""
+    if not sources.is_dir():
+        return True
+    found.bs_sources.restype = ctypes.c_char_p
+    files = sorted(file for file in sources.iterdir() if file.suffix in (".c", ".h"))
+    now = hashlib.sha256(b"".join(file.name.encode() + file.read_bytes() for file in files)).hexdigest()
+    return bool(found.bs_sources().decode() == now)
 
 
 def detected() -> Level:
