@@ -7,7 +7,6 @@ median of a fifth of a second. The earlier version is that of the sources ``--be
 from __future__ import annotations
 
 import os
-import shlex
 import subprocess
 import sys
 import tempfile
@@ -20,7 +19,7 @@ from typing import Annotated, Any
 import numpy as np
 import typer
 from int8_nets import by_onnxruntime
-from machine import processor
+from machine import command, processor
 from random_nets import images_of, macs, random_net
 
 from bitspike import __version__
@@ -145,7 +144,7 @@ def main(
 ) -> None:
     """Times every way in turns, prints a table, and writes the milliseconds."""
     record: dict[str, Any] = {
-        "command": shlex.join(["python", "benchmarks/exported_c.py", *sys.argv[1:]]).replace(str(before), "SRC"),
+        "command": command(__file__, SRC=before),
         "processor": processor(),
         "cc": subprocess.run(["gcc", "--version"], capture_output=True, text=True).stdout.splitlines()[0],
         "versions": {"bitspike": __version__, "onnxruntime": metadata.version("onnxruntime")},

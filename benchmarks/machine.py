@@ -4,10 +4,27 @@ from __future__ import annotations
 
 import os
 import platform
+import shlex
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
-__all__ = ["processor"]
+__all__ = ["command", "commit", "processor"]
+
+
+def command(file: str, **places: Path) -> str:
+    """What was typed, with a word for each place of this machine: ``SRC``, ``DATA``."""
+    said = shlex.join(["python", f"benchmarks/{Path(file).name}", *sys.argv[1:]])
+    for word, place in places.items():
+        said = said.replace(str(place), word)
+    return said
+
+
+def commit(source: Path) -> str:
+    """The commit of the checkout that a folder is in."""
+    asked = ["git", "-C", str(source), "rev-parse", "--short", "HEAD"]
+    return subprocess.run(asked, check=True, capture_output=True, text=True).stdout.strip()
 
 
 def processor() -> dict[str, Any]:

@@ -8,7 +8,6 @@ not count. ``evaluate`` and ``cost`` read a network of digits that is trained an
 from __future__ import annotations
 
 import os
-import shlex
 import statistics
 import subprocess
 import sys
@@ -19,6 +18,8 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from machine import command as command_of
+from machine import commit
 
 import bitspike
 from bitspike.files import write_json
@@ -80,19 +81,14 @@ def main(
                 f"{command:36}" + "".join(f"{rows[command][name]['median']:8.3f} s" for name in copies), f"{ratio:6.2f}"
             )
     record = {
-        "command": shlex.join(["python", "benchmarks/startup.py", *sys.argv[1:]]),
+        "command": command_of(__file__, SRC=before),
         "machine": machine_class(),
-        "commit": {name: _commit(source) for name, source in copies.items()},
+        "commit": {name: commit(source) for name, source in copies.items()},
         "versions": {"bitspike": bitspike.__version__, "torch": metadata.version("torch")},
         "rounds": rounds,
         "seconds": rows,
     }
     write_json(out, record)
-
-
-def _commit(source: Path) -> str:
-    asked = ["git", "-C", str(source), "rev-parse", "--short", "HEAD"]
-    return subprocess.run(asked, check=True, capture_output=True, text=True).stdout.strip()
 
 
 if __name__ == "__main__":

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 import os
-import shlex
 import statistics
 import subprocess
 import sys
@@ -20,6 +19,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from machine import command, commit
 
 import bitspike
 from bitspike.files import write_json
@@ -102,20 +102,15 @@ def main(
         medians = " ".join(f"{statistics.median(values):8.1f}" for values in speeds.values())
         print(f"{name:26} {medians} images/s, {rows[name]['ratio']:.2f}")
     record = {
-        "command": shlex.join(["python", "benchmarks/train_pace.py", *sys.argv[1:]]),
+        "command": command(__file__, SRC=before, DATA=data_dir),
         "machine": f"{machine_class()}, {detected().name}",
-        "commit": {copy: _commit(source) for copy, source in copies.items()},
+        "commit": {copy: commit(source) for copy, source in copies.items()},
         "versions": {"bitspike": bitspike.__version__, "torch": metadata.version("torch")},
         "rounds": rounds,
         "threads": threads,
         "runs": rows,
     }
     write_json(out, record)
-
-
-def _commit(source: Path) -> str:
-    asked = ["git", "-C", str(source), "rev-parse", "--short", "HEAD"]
-    return subprocess.run(asked, check=True, capture_output=True, text=True).stdout.strip()
 
 
 if __name__ == "__main__":
