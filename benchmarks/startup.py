@@ -59,7 +59,7 @@ def main(
     rounds: Annotated[int, typer.Option(min=2, help="Runs of every command by either copy.")] = 7,
     out: Annotated[Path, typer.Option(help="File to write.")] = RESULTS,
 ) -> None:
-    """Times every command by both copies in turns; refuses to, where they do not print the same."""
+    """Times every command by both copies in turns; refuses to, where they print other results."""
     copies = {"before": before, "after": HERE / "src"}
     rows = {}
     with tempfile.TemporaryDirectory() as folder:
@@ -69,7 +69,7 @@ def main(
         for command in COMMANDS:
             words = [there.get(word, word) for word in command.split()]
             printed = {name: seconds(source, words)[1] for name, source in copies.items()}
-            if printed["before"] != printed["after"]:
+            if command != "--help" and printed["before"] != printed["after"]:  # new verbs are in the help
                 sys.exit(f"bitspike {command}: the two copies print different text")
             times: dict[str, list[float]] = {name: [] for name in copies}
             for _ in range(rounds):
