@@ -112,6 +112,11 @@ KINDS = (  # files, what they hold, the command that writes such a file
         "python benchmarks/native_nets.py",
     ),
     (
+        "benchmarks/train_pace.json",
+        "images a second of training by two commits, and where the time goes",
+        "python benchmarks/train_pace.py --before SRC --data-dir DATA",
+    ),
+    (
         "benchmarks/startup.json",
         "time of commands from the shell's side, imports included, by two commits",
         "python benchmarks/startup.py --before SRC",
