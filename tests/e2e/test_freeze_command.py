@@ -333,7 +333,7 @@ def test_a_file_that_is_no_network_is_refused(bitspike: Command, broken: dict[st
 def test_a_folder_or_nothing_is_no_network(bitspike: Command, made: Made, tmp_path: Path) -> None:
     refused(bitspike("evaluate", tmp_path), "run folder", "config.json")
     refused(bitspike("evaluate", "nowhere"), "nowhere", "config.json")
-    refused(bitspike("export", made.run, "--to", "c", "-o", "out"), "network", "Is a directory")
+    refused(bitspike("export", made.run, "--to", "c", "-o", "out"), "network", "it is a run; want the file")
     refused(bitspike("export", "nowhere", "--to", "c", "-o", "out"), "network", "No such file")
 
 

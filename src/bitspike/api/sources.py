@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bitspike.api.run import Run, load_run
+from bitspike.errors import UserError
 from bitspike.files import at_home, is_there
 
 if TYPE_CHECKING:
@@ -53,10 +54,14 @@ def as_net(source: FrozenGraph | Run | str | Path) -> FrozenGraph:
     """The integers themselves, those of a run, or those in a file.
 
     Raises:
-        UserError: no such file, a broken one, or a run that cannot be frozen.
+        UserError: no such file, a broken one, the folder of a run, or a run that cannot be frozen.
     """
     from bitspike import ir
 
     if isinstance(source, Run):
         return source.freeze()
-    return ir.load(at_home(source)) if isinstance(source, str | Path) else source
+    if not isinstance(source, str | Path):
+        return source
+    if is_run(source):
+        raise UserError("network", str(source), "it is a run; want the file that `bitspike freeze` makes of it")
+    return ir.load(at_home(source))
