@@ -26,6 +26,7 @@ GROUND = {
     "native",
     "places",
     "registry",
+    "sample",
     "settings",
     "stopping",
 }
@@ -43,6 +44,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "native": {"errors"},
     "importing": {"errors"},
     "registry": {"errors", "importing"},
+    "sample": {"errors"},
     "settings": {"errors", "importing", "registry"},
     "bits": {"errors", "files"},
     "__init__": {"bits", "errors"},
