@@ -11,7 +11,7 @@ sides = st.lists(st.integers(1, 99), min_size=1, max_size=3).map(tuple)
 
 
 @given(shape=sides, T=st.integers(1, 1500))
-def test_text_and_back(shape: tuple[int, ...], T: int) -> None:  # noqa: N803
+def test_text_and_back(shape: tuple[int, ...], T: int) -> None:
     sample = Sample(shape, T)
     assert Sample.parse(str(sample)) == sample
     assert sample.array_shape[-len(shape) :] == shape
