@@ -23,7 +23,6 @@ from bitspike.allocation.solve import Option, solve
 from bitspike.bits import BitPlan
 from bitspike.costs import CostReport, cost
 from bitspike.costs.counting import CONSTANT_BITS, biases, norm_constants
-from bitspike.data import find_dataset
 from bitspike.errors import UserError, shown
 from bitspike.files import is_there, read_json, write_json
 from bitspike.ir import Graph
@@ -195,7 +194,7 @@ def _options(config: TrainConfig, searched: RunFolder, data_dir: Path | None, en
     model = trained_model(searched)
     images = load_images(config, data_dir).train
     some = images.first(CALIBRATION_IMAGES)
-    return layer_options(model, some, find_dataset(config.dataset).image_shape, energy)
+    return layer_options(model, some, some.sample, energy)
 
 
 def _for_layers(limits: Mapping[str, float], graph: Graph) -> dict[str, float]:
