@@ -70,7 +70,7 @@ class EpochBatches(Sampler[list[int]]):
 
 
 class TrainingImages(Dataset[tuple[Tensor, Tensor]]):
-    """Samples and labels, augmented as ``(seed, epoch)`` says: ``uint8 [B, *array_shape]``, ``int64 [B]`` or ``[B, T]``.
+    """Samples ``uint8 [B, *array_shape]``, augmented as ``(seed, epoch)`` says, and labels ``int64 [B]`` or ``[B, T]``.
 
     Random numbers are drawn on the processor, the same wherever the images lie; all else is done where they lie.
 

@@ -6,10 +6,10 @@ at its start is kept, and the backward pass runs it once more (`torch.utils.chec
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
 import torch
 from pydantic import Field
@@ -25,7 +25,10 @@ from bitspike.training.sections import Section
 __all__ = ["ChunksConfig", "InChunks"]
 
 BY_STEP = frozenset(
-    "input conv linear matmul fire delay add affine relu sum_pool max_pool reshape permute readout".split()
+    (
+        *("input", "conv", "linear", "matmul", "fire", "delay", "add", "affine"),
+        *("relu", "sum_pool", "max_pool", "reshape", "permute", "readout"),
+    )
 )
 """Ops whose steps know nothing of each other, but for the state of neurons and loops."""
 
@@ -76,7 +79,9 @@ class InChunks(nn.Module):
 
     def forward(self, codes: Tensor) -> Tensor:
         (encoder,), size = self._encoder, self.config.steps
-        levels, carried, sizes = encoder(codes), [], []
+        levels = encoder(codes)
+        carried: list[Tensor] = []
+        sizes: list[int] = []
         answers = []
         for start in range(0, len(levels), size):
             run = partial(self._chunk, start, codes, sizes)
