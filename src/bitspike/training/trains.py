@@ -25,6 +25,10 @@ def checked_dataset(config: TrainConfig) -> Dataset:
         has = "a class at every step" if dataset.labels_per_step else "one class for each sample"
         wanted = "each" if dataset.labels_per_step else "mean or last"
         raise UserError("readout", config.readout, f"{config.dataset} has {has}; want {wanted}")
+    if not dataset.sample.is_image:
+        for name, value in (("mean", config.mean), ("std", config.std)):
+            if value is not None:
+                raise UserError(name, value, f"it normalises images, which {config.dataset} has not; want null")
     if steps == 1:
         if config.chunks is not None:
             raise UserError("chunks", str(config.chunks), f"inputs of {config.dataset} have one step; want chunks=null")
@@ -41,7 +45,4 @@ def checked_dataset(config: TrainConfig) -> Dataset:
     learns = getattr(config.methods.get("learned-bits"), "learns", ())
     if "t" in learns:
         raise UserError("methods.learned-bits.learns", ",".join(learns), f"{what}, which stay; want w,s")
-    for name, value in (("mean", config.mean), ("std", config.std)):
-        if value is not None:
-            raise UserError(name, value, f"{what}: it normalises images; want null")
     return dataset
