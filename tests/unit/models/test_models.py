@@ -327,7 +327,11 @@ def test_blocks_join_where_their_family_joins(name, levels):
 @pytest.mark.parametrize("shape", [(5,), (2, 4), (2, 3, 4)])
 def test_a_fully_connected_network_reads_trains_of_any_shape(name, shape):
     sample = Sample(shape, 3, -1, 1)
-    model = build_model(name, BitPlan(Bits(2, 2, 3)), sample=sample, num_classes=4, channels=(7, 6)).eval()
+    torch.manual_seed(0)
+    model = build_model(name, BitPlan(Bits(16, 2, 3)), sample=sample, num_classes=4, channels=(7, 6)).eval()
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.mul_(20)  # so that there are spikes
     codes = torch.randint(3, (2, *sample.array_shape), generator=torch.Generator().manual_seed(0)).byte()
     assert model(codes).shape == (3, 2, 4)
     assert not torch.equal(model(codes), model(codes.flip(1)))
