@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import re
 from typing import Literal
 
 import pytest
 
 from bitspike import Bits, UserError
+from bitspike.datasets.frames import FrameSettings
 from bitspike.neurons import (
     NEURONS,
     AdaptiveSettings,
@@ -23,6 +25,7 @@ from bitspike.neurons import (
 from bitspike.quant import AdaptiveWeightsSettings, BinarySettings, PerChannelLSQSettings
 from bitspike.recipes import RECIPES, recipe
 from bitspike.training import override
+from bitspike.training.chunks import ChunksConfig
 from bitspike.training.methods import AnnealedSignSettings, SpikeRegulationSettings
 from bitspike.training.migrate import migrate
 from bitspike.training.overrides import edits_of, parse_config
