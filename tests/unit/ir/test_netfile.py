@@ -530,8 +530,7 @@ def test_an_extra_field_inside_is_named(tmp_path: Path, index: int, outer: str) 
         (0, ("edge", "shape"), [], "graph nodes[0].edge: shape"),
         (0, ("edge", "shape"), [6, 6], "conv stem: got (6, 6); wants an input of shape (C, H, W)"),
         (0, ("edge", "T"), 0, "graph nodes[0].edge: T"),
-        (0, ("edge", "T"), 2, "conv stem"),
-        (0, ("edge", "T"), 4097, "input images: got 4097; want T to 4096"),
+        (0, ("edge", "T"), 3, "fire neuron1: got '3 steps'; wants T=2"),
         (0, ("edge", "lo"), 128, "graph nodes[0].edge: range"),
         (0, ("edge", "lo"), None, "graph nodes[0].edge: range"),
         (0, ("edge", "hi"), 128, "256 levels"),
@@ -971,12 +970,12 @@ def test_padding_beyond_the_limit_is_refused(kind: type[MaxPool | SumPool]) -> N
         FrozenGraph(Graph("n", (images, pool, flat, Readout(name="answer", inputs=("flat",)))), {})
 
 
-@pytest.mark.parametrize(("steps", "level"), [(1025, 1), (1, 2**16 + 1)])
+@pytest.mark.parametrize(("steps", "level"), [(4097, 1), (1, 2**16 + 1)])
 def test_steps_and_levels_beyond_the_limit_are_refused(steps: int, level: int) -> None:
     images = Input(name="images", inputs=(), edge=Edge(shape=(1, 1, 1), T=1, lo=0, hi=255))
     fire = Fire(name="f", inputs=("images",), T=steps, lo=0, hi=level, dynamics=HARD)
     flat = Reshape(name="flat", inputs=("f",), shape=(1,))
-    with pytest.raises(UserError, match=r"fire f: got .*; want T to 1024, levels within \+-65536"):
+    with pytest.raises(UserError, match=r"fire f: got .*; want T to 4096, levels within \+-65536"):
         FrozenGraph(Graph("n", (images, fire, flat, Readout(name="answer", inputs=("flat",)))), {})
 
 
