@@ -11,6 +11,7 @@ from bitspike.ir.ops import (
     Affine,
     AnyDynamics,
     Conv,
+    Delay,
     Dynamics,
     Fire,
     Input,
@@ -33,6 +34,7 @@ from bitspike.ir.ops import (
     Synapse,
 )
 from bitspike.ir.ranges import Range
+from bitspike.ir.steps import Stepper
 
 __all__ = [
     "DYNAMICS",
@@ -41,6 +43,7 @@ __all__ = [
     "Affine",
     "AnyDynamics",
     "Conv",
+    "Delay",
     "Dynamics",
     "Edge",
     "Fire",
@@ -61,6 +64,7 @@ __all__ = [
     "Reshape",
     "SpikingMaxPool",
     "Step",
+    "Stepper",
     "Store",
     "SumPool",
     "SumTime",

@@ -14,6 +14,7 @@ from bitspike.ir.graph import Graph
 from bitspike.ir.limits import MOST_ELEMENTS, MOST_STEPS_OF_ALL
 from bitspike.ir.ops import Node
 from bitspike.ir.ranges import Int, Range, edge_bounds
+from bitspike.ir.steps import check_steps
 
 __all__ = ["FrozenGraph", "largest_array", "tensor_shapes"]
 
@@ -121,6 +122,8 @@ def _check_graph(graph: Graph, dataset: str) -> None:
     if len([*graph.inputs()]) != 1 or ends != first_and_last:
         seen = " ".join(type(node).__name__.lower() for node in first_and_last) or "no op"
         raise UserError("graph", seen, "want one input, first, and one readout, last")
+    if any(graph.delays()):
+        check_steps(graph)
     edge, logits = (graph.edges[node.name] for node in ends)
     if len(edge.shape) != 3 or edge.T != 1 or edge.lo is None or edge.hi != edge.lo + 255:
         raise ends[0].refuse((edge.shape, edge.T, edge.lo, edge.hi), "want (C, H, W), T=1 and 256 levels")
