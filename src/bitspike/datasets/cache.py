@@ -40,7 +40,9 @@ def signature(files: Sequence[Path]) -> str:
     told = hashlib.sha256()
     for file in files:
         seen = file.stat()
-        told.update(f"{file}\0{seen.st_size}\0{seen.st_mtime_ns}\0{seen.st_ctime_ns}\n".encode(errors="surrogateescape"))
+        told.update(
+            f"{file}\0{seen.st_size}\0{seen.st_mtime_ns}\0{seen.st_ctime_ns}\n".encode(errors="surrogateescape")
+        )
     return told.hexdigest()
 
 
@@ -116,7 +118,7 @@ def _write(out: IO[bytes], shape: tuple[int, ...], labels: NDArray[np.uint8], bl
     header = {"descr": "|u1", "fortran_order": False, "shape": shape}
     with zipfile.ZipFile(out, "w", zipfile.ZIP_STORED) as archive:
         with archive.open("images.npy", "w", force_zip64=True) as member:
-            npy.write_array_header_1_0(member, header)  # type: ignore[arg-type]  # a stream that is written to
+            npy.write_array_header_1_0(member, header)
             for _, images in _placed(labels, blocks):
                 if images.shape[1:] != shape[1:] or images.dtype != np.uint8:
                     raise AssertionError(f"made {images.dtype} {images.shape}, announced uint8 {shape}")

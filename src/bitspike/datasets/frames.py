@@ -1,4 +1,4 @@
-"""From events to frames: how often each pixel of a sensor spoke in each slice of a recording.
+"""Frames of events: how often each pixel of a sensor spoke in each slice of a recording.
 
 A recording is an array of `EVENT` in order of time. It is cut into slices, and of the first ones a frame each is
 made: exact integer counts, one a pixel and channel, which are levels of a network's input.
@@ -77,7 +77,7 @@ class FrameSettings(Strict):
 
 
 def frames_of(events: NDArray[Any], settings: FrameSettings, sensor_size: tuple[int, int]) -> NDArray[np.uint8]:
-    """The codes ``[T, C, H, W]`` of one recording: count less ``sample.lo``. (T is an axis here also where it is 1.)
+    """The codes ``[T, C, H, W]`` of one recording, also where T is 1: counts less ``sample.lo``.
 
     Args:
         events: of the dtype `EVENT`, in order of time.
