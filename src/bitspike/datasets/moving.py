@@ -31,6 +31,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bitspike.datasets.dataset import Dataset, parse_split
+from bitspike.datasets.events import EVENT, Events
 from bitspike.datasets.frames import FrameSettings, frames_of
 from bitspike.datasets.sources import Arrays, Found, Split, Stored
 from bitspike.errors import UserError
@@ -62,7 +63,6 @@ MOVEMENT = {
     "unit": UNIT,
     "threshold": THRESHOLD,
 }
-EVENT = [("t", "<i8"), ("x", "<u2"), ("y", "<u2"), ("p", "u1")]
 Int = NDArray[np.int64]
 USUAL = FrameSettings(slices=8, clip=15)
 
@@ -129,7 +129,7 @@ def path() -> list[tuple[int, int]]:
     return places
 
 
-def moving_events(images: NDArray[np.uint8]) -> list[NDArray[Any]]:
+def moving_events(images: NDArray[np.uint8]) -> list[Events]:
     """The events of each image ``[N, C, H, W]``, in order of time and then of row, column and number."""
     screen, places = _screen(images), path()
     before = _seen(screen, places[0])
@@ -148,7 +148,8 @@ def moving_events(images: NDArray[np.uint8]) -> list[NDArray[Any]]:
     events = np.concatenate([part for _, part in parts])
     order = np.argsort(which * len(places) * SACCADE + events["t"], kind="stable")  # what is first of one time stays so
     ends = np.cumsum(np.bincount(which, minlength=len(images)))
-    return np.split(events[order], ends[:-1])
+    side = before.shape[1]
+    return [Events((side, side), one) for one in np.split(events[order], ends[:-1])]
 
 
 def _events(
@@ -202,9 +203,8 @@ class MovingSource:
         shape = self.frames.sample((side, side)).array_shape
         for images, labels in parse_split(self.base, split, Found(self.base.name, lambda: iter(()), ()), files):
             for start in range(0, len(images), BATCH):
-                trains = [
-                    frames_of(one, self.frames, (side, side)) for one in moving_events(images[start : start + BATCH])
-                ]
+                seen = moving_events(images[start : start + BATCH])
+                trains = [frames_of(events, self.frames) for events in seen]
                 yield np.stack(trains).reshape(-1, *shape), labels[start : start + BATCH]
 
 

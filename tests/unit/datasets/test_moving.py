@@ -21,7 +21,6 @@ from bitspike.datasets.moving import (
     moving,
     moving_events,
     path,
-    sensor_side,
 )
 from bitspike.errors import UserError
 from bitspike.sample import Sample
@@ -48,7 +47,8 @@ def by_hand(image: np.ndarray, y: int, x: int) -> list[tuple[int, int]]:
 @settings(max_examples=20)
 def test_a_pixel_sends_what_its_light_says(seed: int, y: int, x: int) -> None:
     images = drawn(seed)
-    for image, events in zip(images, moving_events(images), strict=True):
+    for image, recording in zip(images, moving_events(images), strict=True):
+        events = recording.events
         own = events[(events["y"] == y) & (events["x"] == x)]
         assert list(zip(own["t"].tolist(), own["p"].tolist(), strict=True)) == by_hand(image, y, x)
 
@@ -56,7 +56,8 @@ def test_a_pixel_sends_what_its_light_says(seed: int, y: int, x: int) -> None:
 def test_events_give_the_contrast_back() -> None:
     images = drawn(3)
     places = path()
-    for number, events in enumerate(moving_events(images)):
+    for number, recording in enumerate(moving_events(images)):
+        events = recording.events
         assert np.all(np.diff(events["t"]) >= 0)
         for step in (1, STEPS // 2, STEPS, 2 * STEPS + 3, 3 * STEPS):
             until = events[events["t"] <= step * SACCADE // STEPS]
@@ -90,9 +91,9 @@ def test_an_even_image_is_silent_and_a_batch_is_its_images() -> None:
     assert len(moving_events(np.full((1, 1, 8, 8), 77, np.uint8))[0]) == 0
     images = drawn(5, (5, 3, 32, 32))
     together = moving_events(images)
-    for image, events in zip(images, together, strict=True):
-        assert np.array_equal(moving_events(image[None])[0], events)
-    assert max(events["x"].max() for events in together) < sensor_side((3, 32, 32)) == 48
+    for image, recording in zip(images, together, strict=True):
+        assert np.array_equal(moving_events(image[None])[0].events, recording.events)
+        assert recording.sensor_size == (48, 48)
 
 
 def test_the_digits_in_movement(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -106,7 +107,7 @@ def test_the_digits_in_movement(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         trains, same = load_split("moving:digits", "test", frames=frames)
         assert np.array_equal(same, labels)
         assert trains.shape == (360, 3, 2, 17, 17)
-        assert np.array_equal(trains[7], frames_of(moving_events(still[7:8])[0], frames, (34, 34)))
+        assert np.array_equal(trains[7], frames_of(moving_events(still[7:8])[0], frames))
     assert len(list((tmp_path / "bitspike" / "data").iterdir())) == 1
 
 
