@@ -2,7 +2,7 @@
 
 The numbers of a whole epoch are drawn at once, one row an image, and a batch is given its rows. So what
 happens to an image depends on the seed and the epoch alone: not on the batch size, the number of processes,
-or where a run was interrupted.
+or where a run was interrupted. To a train of images the same happens at every step.
 """
 
 from __future__ import annotations
@@ -18,7 +18,6 @@ from torch import Tensor
 from torch.nn import functional
 
 from bitspike.data.autoaugment import AutoAugmentCIFAR10
-from bitspike.datasets.sources import Shape
 from bitspike.errors import UserError
 
 __all__ = ["Augment", "Compose", "Cutout", "HorizontalFlip", "RandomCrop", "build_augment"]
@@ -27,11 +26,29 @@ __all__ = ["Augment", "Compose", "Cutout", "HorizontalFlip", "RandomCrop", "buil
 class Augment(Protocol):
     """An augmentation."""
 
-    def draw(self, count: int, image_shape: Shape, generator: torch.Generator) -> dict[str, Tensor]:
-        """The random numbers for ``count`` images: tensors whose row ``i`` belongs to image ``i``."""
+    def draw(self, count: int, shape: tuple[int, ...], generator: torch.Generator) -> dict[str, Tensor]:
+        """The random numbers for ``count`` images: tensors whose row ``i`` belongs to image ``i``.
+
+        Args:
+            shape: ``(C, H, W)`` of an image, ``(T, C, H, W)`` of a train of them.
+
+        Raises:
+            UserError: it does nothing to samples of that shape.
+        """
 
     def __call__(self, images: Tensor, drawn: Mapping[str, Tensor]) -> Tensor:
-        """New images ``uint8 [B, C, H, W]`` from ``images`` (the same shape) and their rows of ``drawn``."""
+        """New images ``uint8 [B, *shape]`` from ``images`` (the same shape) and their rows of ``drawn``."""
+
+
+def pixels_of(name: str, shape: tuple[int, ...]) -> tuple[int, int]:
+    """Height and width of an image, or of a train of them; the augmentation ``name`` is for nothing else.
+
+    Raises:
+        UserError: samples of another shape.
+    """
+    if len(shape) not in (3, 4):
+        raise UserError(name, shape, "want images (C, H, W), or trains of them (T, C, H, W); leave it out of augment")
+    return shape[-2], shape[-1]
 
 
 @dataclass(frozen=True)
@@ -45,26 +62,29 @@ class RandomCrop:
         if not 1 <= self.padding <= 64:
             raise UserError("crop", self.padding, "want a padding of 1 to 64 pixels")
 
-    def draw(self, count: int, image_shape: Shape, generator: torch.Generator) -> dict[str, Tensor]:
+    def draw(self, count: int, shape: tuple[int, ...], generator: torch.Generator) -> dict[str, Tensor]:
+        pixels_of("crop", shape)
         return {"corner": torch.randint(2 * self.padding + 1, (count, 2), generator=generator)}
 
     def __call__(self, images: Tensor, drawn: Mapping[str, Tensor]) -> Tensor:
-        height, width = images.shape[2:]
-        padded = functional.pad(images, (self.padding,) * 4, value=self.fill)
-        windows = padded.unfold(2, height, 1).unfold(3, width, 1)  # [B, C, places, places, H, W]
+        height, width = images.shape[-2:]
+        planes = images.flatten(1, -3)  # steps and channels alike
+        padded = functional.pad(planes, (self.padding,) * 4, value=self.fill)
+        windows = padded.unfold(2, height, 1).unfold(3, width, 1)  # [B, planes, places, places, H, W]
         top, left = drawn["corner"].unbind(1)
-        return windows[torch.arange(len(images), device=images.device), :, top, left]
+        return windows[torch.arange(len(images), device=images.device), :, top, left].view_as(images)
 
 
 @dataclass(frozen=True)
 class HorizontalFlip:
     """Mirrors half of the images, left to right."""
 
-    def draw(self, count: int, image_shape: Shape, generator: torch.Generator) -> dict[str, Tensor]:
+    def draw(self, count: int, shape: tuple[int, ...], generator: torch.Generator) -> dict[str, Tensor]:
+        pixels_of("flip", shape)
         return {"flip": torch.rand(count, generator=generator) < 0.5}
 
     def __call__(self, images: Tensor, drawn: Mapping[str, Tensor]) -> Tensor:
-        return torch.where(drawn["flip"][:, None, None, None], images.flip(3), images)
+        return torch.where(drawn["flip"].view(-1, *(1,) * (images.ndim - 1)), images.flip(-1), images)
 
 
 @dataclass(frozen=True)
@@ -82,17 +102,18 @@ class Cutout:
         if not 1 <= self.size <= 1024:
             raise UserError("cutout", self.size, "want a size of 1 to 1024 pixels")
 
-    def draw(self, count: int, image_shape: Shape, generator: torch.Generator) -> dict[str, Tensor]:
-        _, height, width = image_shape
+    def draw(self, count: int, shape: tuple[int, ...], generator: torch.Generator) -> dict[str, Tensor]:
+        height, width = pixels_of("cutout", shape)
         return {
             "y": torch.randint(height, (count,), generator=generator),
             "x": torch.randint(width, (count,), generator=generator),
         }
 
     def __call__(self, images: Tensor, drawn: Mapping[str, Tensor]) -> Tensor:
-        height, width = images.shape[2:]
+        height, width = images.shape[-2:]
         rows, columns = self._covered(drawn["y"], height), self._covered(drawn["x"], width)
-        return torch.where(rows[:, None, :, None] & columns[:, None, None, :], self.fill, images)
+        covered = rows[:, None, :, None] & columns[:, None, None, :]
+        return torch.where(covered, self.fill, images.flatten(1, -3)).view_as(images)
 
     def _covered(self, centre: Tensor, length: int) -> Tensor:
         start = (centre - self.size // 2)[:, None]
@@ -106,11 +127,11 @@ class Compose:
 
     augments: tuple[Augment, ...] = ()
 
-    def draw(self, count: int, image_shape: Shape, generator: torch.Generator) -> dict[str, Tensor]:
+    def draw(self, count: int, shape: tuple[int, ...], generator: torch.Generator) -> dict[str, Tensor]:
         return {
             f"{number}.{name}": values
             for number, augment in enumerate(self.augments)
-            for name, values in augment.draw(count, image_shape, generator).items()
+            for name, values in augment.draw(count, shape, generator).items()
         }
 
     def __call__(self, images: Tensor, drawn: Mapping[str, Tensor]) -> Tensor:
@@ -121,25 +142,29 @@ class Compose:
         return images
 
 
-_SIZED: Mapping[str, Callable[[int], Augment]] = MappingProxyType({"crop": RandomCrop, "cutout": Cutout})
+_SIZED: Mapping[str, Callable[[int, int], Augment]] = MappingProxyType({"crop": RandomCrop, "cutout": Cutout})
 _PLAIN: Mapping[str, Callable[[], Augment]] = MappingProxyType(
     {"flip": HorizontalFlip, "autoaugment": AutoAugmentCIFAR10}
 )
 
 
-def build_augment(names: Sequence[str]) -> Compose:
+def build_augment(names: Sequence[str], fill: int = 0) -> Compose:
     """Augmentations by name, in order: ``crop4`` (padding), ``flip``, ``cutout16`` (size), ``autoaugment``.
+
+    Args:
+        names: which.
+        fill: the code of what ``crop`` and ``cutout`` bring in: black in an image, level 0 in a train.
 
     Raises:
         UserError: an unknown name, or a size out of range.
     """
-    return Compose(tuple(_build(name) for name in names))
+    return Compose(tuple(_build(name, fill) for name in names))
 
 
-def _build(name: str) -> Augment:
+def _build(name: str, fill: int) -> Augment:
     if name in _PLAIN:
         return _PLAIN[name]()
     sized = re.fullmatch(r"(crop|cutout)([0-9]{1,4})", name)
     if sized is None:
         raise UserError("augment", name, f"want {', '.join(_PLAIN)}, crop4 or cutout16 (any size)")
-    return _SIZED[sized[1]](int(sized[2]))
+    return _SIZED[sized[1]](int(sized[2]), fill)

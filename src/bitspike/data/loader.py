@@ -70,7 +70,7 @@ class EpochBatches(Sampler[list[int]]):
 
 
 class TrainingImages(Dataset[tuple[Tensor, Tensor]]):
-    """Images and labels, augmented as ``(seed, epoch)`` says: ``uint8 [B, C, H, W]`` and ``int64 [B]``.
+    """Samples ``uint8 [B, *array_shape]``, augmented as ``(seed, epoch)`` says, and labels ``int64 [B]`` or ``[B, T]``.
 
     Random numbers are drawn on the processor, the same wherever the images lie; all else is done where they lie.
 
@@ -86,9 +86,8 @@ class TrainingImages(Dataset[tuple[Tensor, Tensor]]):
 
     def set_epoch(self, epoch: int) -> None:
         """Draws the augmentation of an epoch."""
-        channels, height, width = self.images.images.shape[1:]
         generator = seeded(self.seed, epoch, _AUGMENT)
-        self.drawn = self.augment.draw(len(self.images), (channels, height, width), generator)
+        self.drawn = self.augment.draw(len(self.images), self.images.sample.array_shape, generator)
 
     def __len__(self) -> int:
         return len(self.images)

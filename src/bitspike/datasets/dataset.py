@@ -67,7 +67,7 @@ class Dataset:
             UserError: they are no recordings of events.
         """
         if self.remade is None:
-            raise UserError("frames", self.name, "it is no data set of events, so leave frames out")
+            raise UserError("frames", str(frames), f"{self.name} has no events; want frames=null")
         return self.remade(frames)
 
 

@@ -134,3 +134,23 @@ def test_each_sub_policy_does_its_two_steps_as_often_as_it_says() -> None:
                 amount = OPERATIONS[name].amount(torch.tensor([magnitude]), drawn["sign"][i : i + 1, step], 8)
                 image = OPERATIONS[name].apply(image, amount, 128)
         assert torch.equal(out[i : i + 1], image)
+
+
+@pytest.mark.parametrize("augment", [RandomCrop(2), HorizontalFlip(), Cutout(3, fill=7)], ids=repr)
+def test_the_same_happens_at_every_step_of_a_train(augment: Augment) -> None:
+    trains = torch.randint(256, (16, 5, 2, 6, 7), generator=seeded(0)).to(torch.uint8)
+    drawn = augment.draw(len(trains), tuple(trains.shape[1:]), seeded(1))
+    by_step = torch.stack([augment(trains[:, t], drawn) for t in range(5)], 1)
+    assert torch.equal(augment(trains, drawn), by_step)
+    assert not torch.equal(augment(trains, drawn), by_step.flip(1))  # the comparison can fail
+
+
+@pytest.mark.parametrize("name", ["crop4", "flip", "cutout16", "autoaugment"])
+def test_what_augments_images_refuses_numbers_without_pixels(name: str) -> None:
+    with pytest.raises(UserError, match=rf"{name.rstrip('0123456789')}: got '?\(5, 4\)"):
+        build_augment([name]).draw(3, (5, 4), seeded(0))
+
+
+def test_what_comes_from_outside_is_level_0() -> None:
+    crop, cut = build_augment(["crop1", "cutout2"], fill=3).augments
+    assert (crop, cut) == (RandomCrop(1, fill=3), Cutout(2, fill=3))

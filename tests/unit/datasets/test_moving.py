@@ -122,7 +122,7 @@ def test_names() -> None:
             find_dataset(wrong)
     with pytest.raises(UserError, match="at most 42 pixels"):
         moving(find_large(), None)
-    with pytest.raises(UserError, match="frames: got 'digits'"):
+    with pytest.raises(UserError, match="digits has no events"):
         find_dataset("digits", FrameSettings())
 
 

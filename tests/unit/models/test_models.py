@@ -7,6 +7,7 @@ from torch import nn
 from bitspike.bits import BitPlan, Bits
 from bitspike.errors import UserError
 from bitspike.layers import Encoder
+from bitspike.lowering import lower
 from bitspike.models import MODELS, apply_weight_bits, build_model
 from bitspike.neurons import BaseNode, IFNode, LIFNode, MultiBitLIFNode, SpikingNode, neuron_settings, quantize_membrane
 from bitspike.quant import (
@@ -17,10 +18,12 @@ from bitspike.quant import (
     weight_bits,
     weight_quantizer,
 )
+from bitspike.sample import Sample
 
 SMALL = {  # image side and channels: the smallest that the network's pooling leaves alive
     "vgg16": (32, (2, 2, 2, 2, 2)),
     "vggsnn": (16, (2, 2, 2, 2, 2)),
+    **dict.fromkeys(["mlp", "mlp-plain"], (4, (6, 5))),
     **dict.fromkeys(["convnet", "vgg9", "resnet8-thin", "resnet20-thin", "resnet19", "resnet20"], (8, (4, 4, 4))),
     **dict.fromkeys(["resnet18", "sew-resnet18", "sew-resnet34", "sew-resnet50", "ms-resnet18"], (8, (2, 2, 2, 2))),
     **dict.fromkeys(["sparse-resnet18", "sparse-resnet18-without-ste"], (8, (2, 2, 2, 2))),
@@ -318,3 +321,20 @@ def test_blocks_join_where_their_family_joins(name, levels):
     model = small(name, "16/1/4", neuron=neuron_settings(kind="if", v_threshold=0.25))
     spikes = torch.randint(0, 2, (4, 2, SMALL[name][1][0], 8, 8), generator=torch.Generator().manual_seed(0)).float()
     assert set(model.blocks[0](spikes).unique().tolist()) == levels
+
+
+@pytest.mark.parametrize("name", ["mlp", "mlp-plain"])
+@pytest.mark.parametrize("shape", [(5,), (2, 4), (2, 3, 4)])
+def test_a_fully_connected_network_reads_trains_of_any_shape(name, shape):
+    sample = Sample(shape, 3, -1, 1)
+    torch.manual_seed(0)
+    model = build_model(name, BitPlan(Bits(16, 2, 3)), sample=sample, num_classes=4, channels=(7, 6)).eval()
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.mul_(20)  # so that there are spikes
+    codes = torch.randint(3, (2, *sample.array_shape), generator=torch.Generator().manual_seed(0)).byte()
+    assert model(codes).shape == (3, 2, 4)
+    assert not torch.equal(model(codes), model(codes.flip(1)))
+    graph = lower(model, sample, name)
+    assert [node.T for node in graph.neurons()] == [3, 3]
+    assert [graph.edges[node.name].shape for node in graph.synapses()] == [(7,), (6,), (4,)]
