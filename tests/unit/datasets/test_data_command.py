@@ -25,7 +25,7 @@ def test_list_says_what_is_here_and_how_to_get_the_rest(tmp_path: Path) -> None:
     assert status == 0
     assert all(name in out for name in DATASETS)
     assert "https://www.cs.toronto.edu/~kriz/cifar.html" in out
-    assert "digits:" not in out
+    assert "\ndigits:" not in out
 
 
 def test_list_as_json(tmp_path: Path) -> None:
