@@ -362,7 +362,12 @@ def test_images_of_another_shape_are_refused(
     )
     net = FrozenGraph(Graph("hand-made", nodes), {"head.weight": np.eye(10, size, dtype=np.int64)}, "digits")
     save(net, tmp_path / "net.bitspike")
-    refused(bitspike("evaluate", tmp_path / "net.bitspike", "--engine", engine), "images", "(1, 8, 8)", str(shape))
+    refused(
+        bitspike("evaluate", tmp_path / "net.bitspike", "--engine", engine),
+        "images",
+        "1x8x8",
+        "x".join(map(str, shape)),
+    )
 
 
 # Bad options
