@@ -33,7 +33,7 @@ def test_levels_are_sums_of_levels(T: int, steps: int, ends: tuple[int, int], da
     found = sum_of_steps(codes, steps, before, after).reshape(5, after.T, 2, 3)
     for t in range(after.T):
         levels = codes[:, t * steps : (t + 1) * steps].astype(int) + before.lo
-        assert np.array_equal(found[:, t] + after.lo, levels.sum(1).clip(after.lo, after.hi))
+        assert np.array_equal(found[:, t].astype(int) + after.lo, levels.sum(1).clip(after.lo, after.hi))
     if (ends[1] - ends[0]) * steps <= 255:
         assert (after.lo, after.hi) == (ends[0] * steps, ends[1] * steps)
 
