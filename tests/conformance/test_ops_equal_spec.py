@@ -30,6 +30,7 @@ from bitspike.ir import (
     Add,
     Affine,
     Conv,
+    Delay,
     Dynamics,
     Edge,
     Fire,
@@ -70,7 +71,7 @@ class Case:
 
     @property
     def shapes(self) -> list[tuple[int, ...]]:
-        return [self.net.graph.edges[name].shape for name in self.node.inputs]
+        return [self.net.graph.edges[name].shape for name in read(self.node)]
 
     def tensor(self, part: str) -> list[int]:
         return [int(value) for value in self.net.tensors[f"{self.node.name}.{part}"].flatten()]
@@ -95,6 +96,11 @@ class Case:
                 inputs = [[[int(value) for value in self.images[n].flatten()]]]
             each_image.append(reference(self, *inputs))
         return [list(step) for step in zip(*each_image, strict=True)]
+
+
+def read(node: Node) -> tuple[str, ...]:
+    """The edges whose values decide its output."""
+    return (node.of,) if isinstance(node, Delay) else node.inputs
 
 
 def differences(case: Case) -> int:
@@ -265,8 +271,13 @@ def sum_over_steps(case: Case, x: Steps) -> Steps:
     return [[sum(values) for values in zip(*x, strict=True)]]
 
 
+def delay(case: Case, x: Steps) -> Steps:
+    return [[0 for _ in x[0]], *x[:-1]]
+
+
 REFERENCES: dict[type[Node], Callable[..., Steps]] = {
     Input: input_,
+    Delay: delay,
     Release: release,
     Conv: conv,
     Linear: linear,
@@ -327,6 +338,8 @@ class Around:
         for source in self.sources:
             nodes += source.nodes(self.shape)
         nodes.append(self.node)
+        if isinstance(self.node, Delay):  # before what it delays
+            nodes.insert(1, nodes.pop())
         if not isinstance(self.node, Readout):
             size = Graph("part", tuple(nodes)).edges[self.node.name].size
             nodes.append(Reshape(name="flat", inputs=(self.node.name,), shape=(size,)))
@@ -346,7 +359,7 @@ class Around:
             return rng.choice([anywhere, anywhere, tie, max(tie - 1, lo), lo, hi])
 
         x = []
-        for name in self.node.inputs:
+        for name in read(self.node):
             edge, (lo, hi) = net.graph.edges[name], net.ranges[name]
             values = [value(lo, hi) for _ in range(edge.T * of * edge.size)]
             x.append(np.array(values, dtype=np.int64).reshape(edge.T, of, *edge.shape))
@@ -486,8 +499,16 @@ def make_readout(draw: Draw) -> Around:
     return Around(draw(shapes), [source(draw, flat=True)], Readout(name="op", inputs=("x",)))
 
 
+def make_delay(draw: Draw) -> Around:
+    shape, before = draw(shapes), source(draw, T=draw(st.integers(2, 4)))
+    ends = [before.gain * end for end in (before.lo, before.hi)]
+    edge = Edge(shape=shape, T=before.T, lo=min(0, *ends), hi=max(0, *ends))
+    return Around(shape, [before], Delay(name="op", inputs=(), of="x", edge=edge))
+
+
 CASES: dict[str, Callable[[Draw], Around]] = {
     "input": make_input,
+    "delay": make_delay,
     "release": make_release,
     "conv": make_conv,
     "linear": make_linear,
@@ -845,7 +866,7 @@ def test_the_page_is_what_the_code_says() -> None:
 def test_a_page_that_drifted_is_found_and_mended(tmp_path: Path) -> None:
     page = Path(shutil.copy(ROOT / "docs" / "ir-spec.md", tmp_path))
     right = page.read_text(encoding="utf-8")
-    wrong = right.replace("`y = pixel + lo`", "`y = pixel - lo`")
+    wrong = right.replace("`y[t] = code[t] + lo`", "`y[t] = code[t] - lo`")
     assert wrong != right
     page.write_text(wrong, encoding="utf-8")
     done = spec(page, "--check")

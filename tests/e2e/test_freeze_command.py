@@ -28,7 +28,7 @@ FREEZE_KEYS = {
     "widest_membrane_bits", "split", "float_accuracy", "integer_accuracy", "images", "same_class", "layers",
 }  # fmt: skip
 LAYER_KEYS = {"name", "elements", "mismatches", "own", "farthest_own", "rate"}
-EVALUATE_KEYS = {"file", "dataset", "split", "engine", "correct", "total", "accuracy"}
+EVALUATE_KEYS = {"file", "dataset", "split", "engine", "counted", "correct", "total", "accuracy"}
 C_KEYS = {"files", "flash_bytes_counted", "flash_bytes_of_data", "ram_bytes_of_data"}
 LINKED_KEYS = {"cc", "flash_bytes_linked", "ram_bytes_linked"}
 Command = Callable[..., tuple[int, str, str]]

@@ -11,6 +11,7 @@ from bitspike.ir.ops import (
     Affine,
     AnyDynamics,
     Conv,
+    Delay,
     Dynamics,
     Fire,
     Input,
@@ -34,6 +35,7 @@ from bitspike.ir.ops import (
     Synapse,
 )
 from bitspike.ir.ranges import Range
+from bitspike.ir.steps import Stepper
 
 __all__ = [
     "DYNAMICS",
@@ -42,6 +44,7 @@ __all__ = [
     "Affine",
     "AnyDynamics",
     "Conv",
+    "Delay",
     "Dynamics",
     "Edge",
     "Fire",
@@ -63,6 +66,7 @@ __all__ = [
     "Reshape",
     "SpikingMaxPool",
     "Step",
+    "Stepper",
     "Store",
     "SumPool",
     "SumTime",

@@ -14,6 +14,7 @@ from bitspike.ir.graph import Graph
 from bitspike.ir.limits import MOST_ELEMENTS, MOST_STEPS_OF_ALL
 from bitspike.ir.ops import Node, Readout
 from bitspike.ir.ranges import Int, Range, edge_bounds
+from bitspike.ir.steps import check_steps
 from bitspike.sample import Sample
 
 __all__ = ["FrozenGraph", "largest_array", "tensor_shapes"]
@@ -29,6 +30,7 @@ class FrozenGraph:
             ``NAME.multiplier`` and ``NAME.offset`` for each affine (``[C]``). Kept read-only, each of NumPy's narrowest
             signed type that holds it: arithmetic on one widens it first.
         dataset: that the network was trained on, as `bitspike data list` calls it; empty where it is not known.
+        frames: how events of the dataset became frames, settings as JSON has them; ``None`` where it has no events.
 
     Attributes:
         ranges: range of every edge. totals: of what its first steps, however many, add up to. values: of everything
@@ -42,6 +44,7 @@ class FrozenGraph:
     graph: Graph
     tensors: Mapping[str, Int]
     dataset: str = ""
+    frames: Mapping[str, Any] | None = None
     ranges: Mapping[str, Range] = field(init=False, repr=False)
     totals: Mapping[str, Range] = field(init=False, repr=False)
     values: Mapping[str, Mapping[str, Range]] = field(init=False, repr=False)
@@ -53,6 +56,7 @@ class FrozenGraph:
         for name in sorted(wanted.keys() ^ self.tensors.keys()):
             raise UserError("tensor", name, "it is missing" if name in wanted else "no op of the graph has it")
         _check_graph(self.graph, self.dataset)
+        _check_frames(self.frames)
         own: dict[str, Int] = {}
         for name, shape in wanted.items():
             given = self.tensors[name]
@@ -132,9 +136,20 @@ def _check_graph(graph: Graph, dataset: str) -> None:
     if len([*graph.inputs()]) != 1 or ends != first_and_last:
         seen = " ".join(type(node).__name__.lower() for node in first_and_last) or "no op"
         raise UserError("graph", seen, "want one input, first, and one readout, last")
+    if any(graph.delays()):
+        check_steps(graph)
     logits = graph.edges[ends[1].name]
     if len(logits.shape) != 1:
         raise ends[1].refuse(logits.shape, "want logits of shape (K,)")
+
+
+def _check_frames(frames: Mapping[str, Any] | None) -> None:
+    """Whole numbers and words by name: what they mean is for those who read events to say."""
+    for name, value in (frames or {}).items():
+        parts = value if isinstance(value, list | tuple) else [value]
+        plain = all(part is None or isinstance(part, int | str) for part in parts) and str(value).isprintable()
+        if not (isinstance(name, str) and name.isidentifier() and plain):
+            raise UserError("graph frames", {name: value}, "want whole numbers and words by name")
 
 
 def _check_size(graph: Graph, node: Node) -> None:

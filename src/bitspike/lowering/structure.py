@@ -4,21 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Literal
 
 from torch import nn
 
 from bitspike.errors import UserError
 from bitspike.frontend import Call, Images, MeanOverTime, MergeTime, SplitTime, class_of, needed, read, unused
 from bitspike.ir import Edge, Graph, Node, Over, Readout
+from bitspike.layers import Answer
 from bitspike.lowering.rules import Maker, Place, Reads, makers, rule_of
 from bitspike.sample import AnySample, Sample, as_sample
 
-__all__ = ["OVER", "Answer", "lower", "structure"]
+__all__ = ["OVER", "lower", "structure"]
 
 AXES = {1: Reads.MERGED.value, 2: Reads.STEPS.value}
 """What a tensor has before the shape of its edge, by how many axes it is."""
-Answer = Literal["mean", "last", "each"]
 OVER: Mapping[Answer, Over] = MappingProxyType({"mean": "sum", "last": "last", "each": "each"})
 """What a readout is called of real numbers, and of integers, which are added up for a mean."""
 TIME = {MergeTime: Reads.STEPS, SplitTime: Reads.MERGED}
