@@ -7,20 +7,17 @@ or where a run was interrupted. To a train of images the same happens at every s
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import Protocol
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from bitspike.data.autoaugment import AutoAugmentCIFAR10
 from bitspike.errors import UserError
 
-__all__ = ["Augment", "Compose", "Cutout", "HorizontalFlip", "RandomCrop", "build_augment"]
+__all__ = ["Augment", "Compose", "Cutout", "HorizontalFlip", "Mix", "RandomCrop", "drawn_for", "pixels_of"]
 
 
 class Augment(Protocol):
@@ -38,6 +35,16 @@ class Augment(Protocol):
 
     def __call__(self, images: Tensor, drawn: Mapping[str, Tensor]) -> Tensor:
         """New images ``uint8 [B, *shape]`` from ``images`` (the same shape) and their rows of ``drawn``."""
+
+
+class Mix(Protocol):
+    """What makes one sample of two."""
+
+    def draw(self, count: int, shape: tuple[int, ...], generator: torch.Generator) -> dict[str, Tensor]:
+        """As that of `Augment`; ``partner`` is the sample, of all ``count``, that each is mixed with."""
+
+    def __call__(self, images: Tensor, others: Tensor, drawn: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
+        """New images from ``images`` and their partners, and the share ``float32 [B]`` of each that is its own."""
 
 
 def pixels_of(name: str, shape: tuple[int, ...]) -> tuple[int, int]:
@@ -123,48 +130,31 @@ class Cutout:
 
 @dataclass(frozen=True)
 class Compose:
-    """One augmentation after the other; none at all leaves images as they are."""
+    """One augmentation after the other; none at all leaves images as they are.
+
+    Args:
+        augments: which; an image and its row of what was drawn decide what comes out.
+        mix: mixes what comes out of them, which `bitspike.data.TrainingImages` sees to: it has all samples.
+    """
 
     augments: tuple[Augment, ...] = ()
+    mix: Mix | None = None
 
     def draw(self, count: int, shape: tuple[int, ...], generator: torch.Generator) -> dict[str, Tensor]:
+        every = (*enumerate(self.augments), *((("mix", self.mix),) if self.mix else ()))
         return {
-            f"{number}.{name}": values
-            for number, augment in enumerate(self.augments)
+            f"{place}.{name}": values
+            for place, augment in every
             for name, values in augment.draw(count, shape, generator).items()
         }
 
     def __call__(self, images: Tensor, drawn: Mapping[str, Tensor]) -> Tensor:
         for number, augment in enumerate(self.augments):
-            start = f"{number}."
-            own = {name.removeprefix(start): v for name, v in drawn.items() if name.startswith(start)}
-            images = augment(images, own)
+            images = augment(images, drawn_for(str(number), drawn))
         return images
 
 
-_SIZED: Mapping[str, Callable[[int, int], Augment]] = MappingProxyType({"crop": RandomCrop, "cutout": Cutout})
-_PLAIN: Mapping[str, Callable[[], Augment]] = MappingProxyType(
-    {"flip": HorizontalFlip, "autoaugment": AutoAugmentCIFAR10}
-)
-
-
-def build_augment(names: Sequence[str], fill: int = 0) -> Compose:
-    """Augmentations by name, in order: ``crop4`` (padding), ``flip``, ``cutout16`` (size), ``autoaugment``.
-
-    Args:
-        names: which.
-        fill: the code of what ``crop`` and ``cutout`` bring in: black in an image, level 0 in a train.
-
-    Raises:
-        UserError: an unknown name, or a size out of range.
-    """
-    return Compose(tuple(_build(name, fill) for name in names))
-
-
-def _build(name: str, fill: int) -> Augment:
-    if name in _PLAIN:
-        return _PLAIN[name]()
-    sized = re.fullmatch(r"(crop|cutout)([0-9]{1,4})", name)
-    if sized is None:
-        raise UserError("augment", name, f"want {', '.join(_PLAIN)}, crop4 or cutout16 (any size)")
-    return _SIZED[sized[1]](int(sized[2]), fill)
+def drawn_for(place: str, drawn: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """What a composition drew for the augmentation at ``place``: its number, or ``mix``."""
+    start = f"{place}."
+    return {name.removeprefix(start): values for name, values in drawn.items() if name.startswith(start)}

@@ -12,9 +12,10 @@ from typing import TypeVar
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 from torch.utils.data import Dataset, Sampler
 
-from bitspike.data.augment import Augment, Compose
+from bitspike.data.augment import Augment, Compose, drawn_for
 from bitspike.data.images import ImageSet
 from bitspike.data.randomness import seeded
 from bitspike.errors import UserError
@@ -72,6 +73,8 @@ class EpochBatches(Sampler[list[int]]):
 class TrainingImages(Dataset[tuple[Tensor, Tensor]]):
     """Samples ``uint8 [B, *array_shape]``, augmented as ``(seed, epoch)`` says, and labels ``int64 [B]`` or ``[B, T]``.
 
+    Of samples that are mixed labels are soft: ``float32 [B, K]`` or ``[B, T, K]``.
+
     Random numbers are drawn on the processor, the same wherever the images lie; all else is done where they lie.
 
     A whole batch is fetched at once, so `as_is` takes the place of collating, and workers are not needed.
@@ -97,10 +100,24 @@ class TrainingImages(Dataset[tuple[Tensor, Tensor]]):
         return images[0], labels[0]
 
     def __getitems__(self, indices: Sequence[int]) -> tuple[Tensor, Tensor]:
-        rows, device = torch.as_tensor(indices), self.images.images.device
+        rows = torch.as_tensor(indices)
+        images, drawn = self._augmented(rows)
+        labels = self.images.labels[rows.to(images.device)]
+        mix = self.augment.mix if isinstance(self.augment, Compose) else None
+        if mix is None:
+            return images, labels
+        own = drawn_for("mix", drawn)
+        others, _ = self._augmented(own["partner"].cpu())
+        images, share = mix(images, others, own)
+        share, classes = share.view(-1, *(1,) * labels.ndim), len(self.images.classes)
+        theirs = F.one_hot(self.images.labels[own["partner"]], classes)
+        return images, share * F.one_hot(labels, classes) + (1 - share) * theirs
+
+    def _augmented(self, rows: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        """The images at ``rows``, each as it becomes in this epoch, and what was drawn for them."""
+        device = self.images.images.device
         drawn = {name: values[rows].to(device) for name, values in self.drawn.items()}
-        rows = rows.to(device)
-        return self.augment(self.images.images[rows], drawn), self.images.labels[rows]
+        return self.augment(self.images.images[rows.to(device)], drawn), drawn
 
 
 def as_is(batch: T) -> T:

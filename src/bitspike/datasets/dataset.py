@@ -25,7 +25,7 @@ class Dataset:
     Args:
         name: its name on the command line, and the folder of the data directory where it is looked for.
         sample: what one input is.
-        images: samples in each split; of recordings in folders, fewer than these will do.
+        images: samples in each split, where the set has splits; of recordings in folders, fewer than these will do.
         classes: the names of the classes.
         how_to_get: where its files come from; nothing is ever downloaded.
         citation: who made it, and under which terms.
@@ -95,7 +95,7 @@ def read_split(dataset: Dataset, split: Split, data_dir: Path | None = None) -> 
     if (decides := dataset.source.kept_by) is None:
         return _joined(list(parse_split(dataset, split, found, found.read())))
     try:
-        key = {"dataset": dataset.name, "split": split, "files": signature(found.files), **decides}
+        key = {"dataset": dataset.name, "split": split, "files": signature(found.files), "told": found.told, **decides}
     except OSError as wrong:
         raise UserError(found.place, wrong.strerror, "its files change while they are read") from wrong
     file = cache_file(f"{dataset.name}-{split}", key)

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType
 
 from bitspike.datasets.dataset import Dataset, find_split, read_split
 from bitspike.datasets.ecg import ECG
+from bitspike.datasets.event_sets import EVENT_SETS, find_event_set
 from bitspike.datasets.frames import FrameSettings
 from bitspike.datasets.image_sets import IMAGE_SETS
 from bitspike.datasets.moving import moving
+from bitspike.datasets.recorded import recorded
 from bitspike.datasets.sources import Arrays, Split
 from bitspike.datasets.spoken import SPOKEN_DIGITS
 from bitspike.datasets.summed import steps_and_name, summed
@@ -20,9 +23,10 @@ __all__ = ["DATASETS", "MADE", "Dataset", "find_dataset", "load_split", "where"]
 
 
 def find_dataset(name: str, frames: FrameSettings | None = None) -> Dataset:
-    """The dataset called ``name``: of `DATASETS`, or one that is made when it is asked for (`MADE`).
+    """The dataset called ``name``: of `DATASETS`, or one that is made when it is asked for.
 
     Args:
+        name: also of a set of recordings, the path of a folder of them, or of what `MADE` makes.
         frames: how recordings of events become trains; by default as the dataset does it.
 
     Raises:
@@ -31,8 +35,11 @@ def find_dataset(name: str, frames: FrameSettings | None = None) -> Dataset:
     kind, colon, rest = name.partition(":")
     if colon and kind in MADE:
         return MADE[kind](rest, frames)
+    if name in EVENT_SETS or os.sep in name:
+        return recorded(find_event_set(name), frames)
     if name not in DATASETS:
-        raise UserError("dataset", name, closest(name, [*DATASETS, *(f"{kind}:..." for kind in MADE)]))
+        known = closest(name, [*DATASETS, *EVENT_SETS, *(f"{kind}:NAME" for kind in MADE)])
+        raise UserError("dataset", name, f"{known}; or the path of a folder of recordings, as ./recordings")
     return DATASETS[name] if frames is None else DATASETS[name].with_frames(frames)
 
 

@@ -35,6 +35,11 @@ class Stored:
     name: str
     content: bytes | memoryview
 
+    @property
+    def size(self) -> int:
+        """Bytes of it."""
+        return len(self.content)
+
 
 @dataclass(frozen=True)
 class Found:
@@ -45,12 +50,14 @@ class Found:
         read: reads its files one after the other.
         files: the files that it lies in.
         count: how many samples it has, where another number than the official one will do.
+        told: what else decides the arrays: of a file with several samples, where they are and what they show.
     """
 
     place: str
     read: Callable[[], Iterator[Stored]]
     files: tuple[Path, ...]
     count: int | None = None
+    told: str = ""
 
 
 class Source(Protocol):

@@ -91,4 +91,4 @@ def _check_file(dataset: Dataset, split: Split, file: Stored) -> FileCheck:
     seen = md5(file.content) if known else None
     problem = "" if seen == known else f"MD5 is {seen}, want {known}: damaged, or not the official file"
     checksum: Literal["ok", "wrong", "unknown"] = "unknown" if not known else "wrong" if problem else "ok"
-    return FileCheck(dataset.name, split, file.path, True, len(file.content), checksum, problem)
+    return FileCheck(dataset.name, split, file.path, True, file.size, checksum, problem)
