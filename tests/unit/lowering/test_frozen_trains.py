@@ -129,6 +129,15 @@ def test_a_readout_that_the_network_has_itself_is_the_mean() -> None:
         lower(of_signals(), SIGNALS, readout="first")  # type: ignore[arg-type]
 
 
+def test_each_step_wants_an_answer() -> None:
+    """Where neurons send the mean over their steps, nothing is left to answer at."""
+    plan = BitPlan(Bits(3, 2, EVENTS.T))
+    model = build_model("pre-resnet8-thin", plan, sample=EVENTS, num_classes=4, channels=(2, 2, 2))
+    assert lower(model, EVENTS, readout="last").edges["readout"].T == 1
+    with pytest.raises(UserError, match=r"^readout each: got 'logits of 1 steps behind an input of 6'"):
+        lower(model, EVENTS, readout="each")
+
+
 def test_a_conversion_wants_images() -> None:
     with pytest.raises(UserError, match=r"^input: got '6@2x9x8'; want 8-bit images"):
         check_convertible(of_events(), EVENTS)
