@@ -48,10 +48,19 @@ def compiler(wanted: str | None = None) -> list[str]:
     return command
 
 
-def logits(net: FrozenGraph, images: NDArray[np.uint8], cc: Sequence[str]) -> NDArray[np.int64]:
-    """``[N, K]`` of images ``[N, C, H, W]``, by the network's exported program."""
-    with _built(to_c(net), cc, "-O3") as binary:
-        return _logits(_run([str(binary)], images.tobytes()), len(images))
+def logits(
+    net: FrozenGraph, images: NDArray[np.uint8], cc: Sequence[str], *flags: str, streaming: bool = False
+) -> NDArray[np.int64]:
+    """``[N, K]`` of images ``[N, C, H, W]``, by the network's exported program.
+
+    Streaming, those so far at each step: ``[N, T, K]``.
+    """
+    program = to_c(net, streaming=streaming)
+    with _built(program, cc, *(flags or ("-O3",))) as binary:
+        if not streaming:
+            return _logits(_run([str(binary)], images.tobytes()), len(images))
+        given = np.repeat(images[:, None], program.steps, axis=1)  # a held image is given at every step
+        return _logits(_run([str(binary)], given.tobytes()), len(images) * program.steps).reshape(*given.shape[:2], -1)
 
 
 def traced(
@@ -73,13 +82,14 @@ def split_trace(net: FrozenGraph, program: Program, content: bytes, images: int)
         for index, edge in enumerate(program.seen)
     ]
     whole = np.frombuffer(content, dtype=fields)
-    if len(whole) != images:
+    if len(whole) != images * program.steps:
         raise UserError("trace", len(whole), f"want {images} images")
     edges = {}
     for index, seen in enumerate(program.seen):
         edge = net.graph.edges[seen.name]
         channels, *sides = edge.shape
-        values = whole[f"edge{index}"].astype(np.int64).reshape(images, edge.T, *sides, channels)
+        values = whole[f"edge{index}"].astype(np.int64).reshape(images, -1, *sides, channels)
+        values = values[:, : edge.T]  # what is held is the same at every step
         edges[seen.name] = np.moveaxis(np.moveaxis(values, -1, 2), 0, 1)
     return edges
 
