@@ -866,7 +866,7 @@ def test_the_page_is_what_the_code_says() -> None:
 def test_a_page_that_drifted_is_found_and_mended(tmp_path: Path) -> None:
     page = Path(shutil.copy(ROOT / "docs" / "ir-spec.md", tmp_path))
     right = page.read_text(encoding="utf-8")
-    wrong = right.replace("`y = pixel + lo`", "`y = pixel - lo`")
+    wrong = right.replace("`y[t] = code[t] + lo`", "`y[t] = code[t] - lo`")
     assert wrong != right
     page.write_text(wrong, encoding="utf-8")
     done = spec(page, "--check")

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from bitspike.ir import FrozenGraph, Node, Stepper
 from bitspike.ir.frozen import largest_array
 from bitspike.ir.ops import Int
+from bitspike.ir.steps import codes_of_steps
 
 __all__ = ["logits", "run", "step"]
 
@@ -19,7 +20,7 @@ def run(net: FrozenGraph, images: NDArray[np.uint8]) -> dict[str, Int]:
 
     Args:
         net: the network.
-        images: pixels ``[N, C, H, W]``, 0..255.
+        images: codes ``[N, *net.sample.array_shape]``; of images the pixels ``[N, C, H, W]``, 0..255.
 
     Returns:
         ``[T, N, *shape]`` for each op, by name. Arithmetic on one widens it first.
@@ -33,12 +34,15 @@ def run(net: FrozenGraph, images: NDArray[np.uint8]) -> dict[str, Int]:
 
 
 def logits(net: FrozenGraph, images: NDArray[np.uint8]) -> NDArray[np.int64]:
-    """The network's answer ``[N, K]``: the class is the first largest. Runs as many images at once as fit in memory."""
-    (readout,) = net.graph.readouts()
+    """The network's answer ``[N, K]``, or ``[N, T, K]`` of each step: the class is the first largest.
+
+    Runs as many images at once as fit in memory.
+    """
+    readout = net.readout
     widest = max(largest_array(net.graph, node) for node in net.graph.nodes)
     size = max(1, min(100, ELEMENTS_AT_A_TIME // widest))
     batches = (images[i : i + size] for i in range(0, max(len(images), 1), size))
-    return np.concatenate([run(net, batch)[readout.name][0].astype(np.int64) for batch in batches])
+    return np.concatenate([readout.logits(run(net, batch)[readout.name]).astype(np.int64) for batch in batches])
 
 
 def step(net: FrozenGraph, node: Node, images: NDArray[np.uint8], *x: Int) -> Int:
@@ -55,8 +59,8 @@ def step(net: FrozenGraph, node: Node, images: NDArray[np.uint8], *x: Int) -> In
 def _step_by_step(net: FrozenGraph, images: NDArray[np.uint8]) -> dict[str, Int]:
     """A network with loops: each of its steps before the next; what is held, or adds up, is there at the last."""
     stepper, steps = Stepper(net), []
-    for _ in range(stepper.T):
-        stepper.step(images)
+    for codes in codes_of_steps(net, images):
+        stepper.step(codes)
         steps.append(stepper.edges)
     held = {name: steps[-1][name] for name, edge in net.graph.edges.items() if edge.T == 1}
     return {name: held.get(name, np.concatenate([edges[name] for edges in steps])) for name in net.graph.edges}

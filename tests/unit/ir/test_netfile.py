@@ -340,7 +340,7 @@ def test_every_family_comes_back(tmp_path: Path, name: str) -> None:
         name, 3 if "thin" in name or name.endswith(("resnet19", "resnet20")) else 4
     )
     shape, channels = (3, 32, 32), tuple(4 + 2 * k for k in range(stages))
-    model = build_model(name, BitPlan(Bits(2, 2, 2)), image_shape=shape, num_classes=5, channels=channels)
+    model = build_model(name, BitPlan(Bits(2, 2, 2)), sample=shape, num_classes=5, channels=channels)
     with torch.no_grad():
         model(torch.randint(0, 256, (4, *shape), dtype=torch.uint8))  # learned steps start from what they see
     net = replace(freeze(model.eval(), shape, name), dataset="cifar10")
@@ -405,7 +405,7 @@ def test_a_large_network_takes_its_weights_and_two_percent() -> None:
     from bitspike.models import build_model
 
     torch.manual_seed(0)
-    model = build_model("vgg9", BitPlan(Bits(2, 2, 1)), image_shape=(3, 32, 32), num_classes=10)
+    model = build_model("vgg9", BitPlan(Bits(2, 2, 1)), sample=(3, 32, 32), num_classes=10)
     net = freeze(model.eval(), (3, 32, 32))
     packed = sum(net.tensors[f"{node.name}.weight"].size * node.weight_bits for node in net.graph.synapses()) / 8
     assert packed >= 1_000_000 * 2 / 8
@@ -451,6 +451,7 @@ WRONG: dict[str, list[object]] = {
     "float | None": ["1", True, [], {}, float("nan"), float("inf"), -float("inf"), 1e999],
     "AnyDynamics | None": [1, "x", [], True],
     "Store | None": [1, "x", [], True],
+    "Over": ["mean", "SUM", "", 1, None, True, [], {}],
 }
 NODE_FIELDS = [
     (index, field.name, str(field.type), field.default is MISSING)
@@ -570,10 +571,11 @@ def test_an_extra_field_inside_is_named(tmp_path: Path, index: int, outer: str) 
         (0, ("edge", "shape"), [], "graph nodes[0].edge: shape"),
         (0, ("edge", "shape"), [6, 6], "conv stem: got (6, 6); wants an input of shape (C, H, W)"),
         (0, ("edge", "T"), 0, "graph nodes[0].edge: T"),
-        (0, ("edge", "T"), 2, "input images"),
+        (0, ("edge", "T"), 3, "fire neuron1: got '3 steps'; wants T=2"),
         (0, ("edge", "lo"), 128, "graph nodes[0].edge: range"),
         (0, ("edge", "lo"), None, "graph nodes[0].edge: range"),
-        (0, ("edge", "hi"), 126, "256 levels"),
+        (0, ("edge", "hi"), 128, "256 levels"),
+        (0, ("edge", "hi"), -128, "256 levels"),
         (1, ("out_channels",), 0, "graph nodes[1]: conv stem: got (0, 2); wants out_channels"),
         (1, ("out_channels",), 3, "2 groups"),
         (1, ("weight_bits",), 0, "weight_bits 1 to 16"),
@@ -1009,12 +1011,12 @@ def test_padding_beyond_the_limit_is_refused(kind: type[MaxPool | SumPool]) -> N
         FrozenGraph(Graph("n", (images, pool, flat, Readout(name="answer", inputs=("flat",)))), {})
 
 
-@pytest.mark.parametrize(("steps", "level"), [(1025, 1), (1, 2**16 + 1)])
+@pytest.mark.parametrize(("steps", "level"), [(4097, 1), (1, 2**16 + 1)])
 def test_steps_and_levels_beyond_the_limit_are_refused(steps: int, level: int) -> None:
     images = Input(name="images", inputs=(), edge=Edge(shape=(1, 1, 1), T=1, lo=0, hi=255))
     fire = Fire(name="f", inputs=("images",), T=steps, lo=0, hi=level, dynamics=HARD)
     flat = Reshape(name="flat", inputs=("f",), shape=(1,))
-    with pytest.raises(UserError, match=r"fire f: got .*; want T to 1024, levels within \+-65536"):
+    with pytest.raises(UserError, match=r"fire f: got .*; want T to 4096, levels within \+-65536"):
         FrozenGraph(Graph("n", (images, fire, flat, Readout(name="answer", inputs=("flat",)))), {})
 
 
