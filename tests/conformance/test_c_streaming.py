@@ -12,13 +12,14 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from random_graphs import differences, family, images, random_graph
-from test_streaming import streams
+from test_streaming import KINDS, streams
 
 import bitspike
 from bitspike import UserError
 from bitspike.backends import backend, c, oracle
 from bitspike.backends.c import build
 from bitspike.ir import FrozenGraph, Stepper, save
+from bitspike.ir.steps import codes_of_steps
 
 WARNINGS = ("-Wall", "-Wextra", "-pedantic", "-Wconversion", "-Wsign-conversion", "-Wshadow", "-Werror")
 SANITIZED = ("-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
@@ -29,39 +30,41 @@ pytestmark = pytest.mark.skipif(not shutil.which("gcc"), reason="no gcc")
 def apart(net: FrozenGraph, shown: NDArray[np.uint8], *flags: str) -> int:
     """Logits, of all steps, that differ between the streaming C and the oracle's stepper."""
     stepper = Stepper(net)
-    wanted = np.stack([stepper.step(shown) for _ in range(stepper.T)], axis=1)
+    wanted = np.stack([stepper.step(codes) for codes in codes_of_steps(net, shown)], axis=1)
     found = c.logits(net, shown, ["gcc"], *flags, streaming=True)
     assert found.shape == wanted.shape
     return int((found != wanted).sum())
 
 
-def check(seeds: range, loops: bool, count: int = 6) -> int:
+def check(seeds: range, loops: bool, trains: bool, count: int = 6) -> int:
     seen = 0
     for seed in seeds:
-        net = random_graph(seed, loops)
+        net = random_graph(seed, loops, trains)
         if streams(net):
             shown = images(net, seed, count)
-            assert not apart(net, shown, *(SANITIZED if seed % 5 == 0 else ("-O1",))), f"random_graph({seed}, {loops})"
+            assert not apart(net, shown, *(SANITIZED if seed % 5 == 0 else ("-O1",))), (
+                f"random_graph({seed}, {loops}, {trains})"
+            )
             seen += len(shown)
     return seen
 
 
-@pytest.mark.parametrize("loops", [False, True])
-@pytest.mark.parametrize("first", range(0, 12, 4))
-def test_random_networks_are_equal_at_each_step(first: int, loops: bool) -> None:
-    assert check(range(first, first + 4), loops)
+@pytest.mark.parametrize(("loops", "trains"), KINDS)
+@pytest.mark.parametrize("first", range(0, 9, 3))
+def test_random_networks_are_equal_at_each_step(first: int, loops: bool, trains: bool) -> None:
+    assert check(range(first, first + 3), loops, trains)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("loops", [False, True])
-def test_1000_sequences_are_equal_at_each_step(loops: bool) -> None:
-    assert check(range(3000, 3040), loops, count=30) >= 1000
+@pytest.mark.parametrize(("loops", "trains"), KINDS)
+def test_1000_sequences_are_equal_at_each_step(loops: bool, trains: bool) -> None:
+    assert check(range(3000, 3040), loops, trains, count=40) >= 1000
 
 
 @pytest.mark.parametrize("first", range(0, 12, 4))
 def test_networks_with_loops_are_equal_edge_for_edge(first: int) -> None:
     for seed in range(first, first + 4):
-        net = random_graph(seed, loops=True)
+        net = random_graph(seed, loops=True, trains=bool(seed % 2))
         shown = images(net, seed)
         logits, edges = c.traced(net, shown, ["gcc"], *SANITIZED)
         assert {delay.name for delay in net.graph.delays()} <= edges.keys()
@@ -116,7 +119,7 @@ int main(void) {
     net_run(image, at_once);
     late = net_step(image, logits);
     net_reset();
-    for (int t = 0; t < NET_STEPS; t++) equal &= net_step(image, logits);
+    for (int t = 0; t < NET_TIME_STEPS; t++) equal &= net_step(image, logits);
     for (int k = 0; k < NET_CLASSES; k++) equal &= logits[k] == at_once[k];
   }
   printf("%d %d %d\\n", early, late, equal);
@@ -144,7 +147,7 @@ def test_a_step_is_called_after_a_reset_and_no_more_often_than_there_are_steps(
 def test_the_program_of_all_steps_at_once_says_nothing_of_steps() -> None:
     files = c.to_c(family("convnet", "2/2/4"), "net").files
     assert not [
-        word for word in ("net_step", "net_reset", "_taken", "STEPS") if word in files["net.c"] + files["net.h"]
+        word for word in ("net_step", "net_reset", "_taken", "TIME_STEPS") if word in files["net.c"] + files["net.h"]
     ]
 
 

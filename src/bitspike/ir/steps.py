@@ -97,8 +97,7 @@ class Stepper:
             codes: of the input at that step, uint8 ``[N, *shape]``; an image is given at every step.
 
         Returns:
-            The answer so far, ``[N, K]``: the sum of the logits of all steps up to this, or the logits of this step, as
-            the readout is.
+            The answer so far, ``[N, K]``: the sum of the logits of all steps up to this, or those of this step alone.
 
         Raises:
             UserError: all steps were taken, or the codes are not of the input's shape or of as many inputs as before.

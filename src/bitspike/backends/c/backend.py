@@ -31,7 +31,7 @@ class C(Backend):
 
     def run(self, net: FrozenGraph, images: Images) -> Int:
         found = logits(net, checked(net, images), compiler(self.cc), streaming=self.streaming)
-        return found[:, -1] if self.streaming else found
+        return found[:, -1] if self.streaming and net.readout.over != "each" else found
 
     def trace(self, net: FrozenGraph, images: Images) -> tuple[Int, dict[str, Int]]:
         return traced(net, checked(net, images), compiler(self.cc))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from math import prod
 from typing import TYPE_CHECKING, TypeVar
 
@@ -21,8 +21,8 @@ __all__ = [
     "Answer",
     "GrowthOfWindow",
     "LargestOfWindow",
+    "Levels",
     "OverTime",
-    "Pixels",
     "Rearranged",
     "Remembered",
     "SumOfWindow",
@@ -30,11 +30,11 @@ __all__ = [
 ]
 
 Pool = TypeVar("Pool", SumPool, MaxPool)
-Total = TypeVar("Total", SumTime, Readout)
+Ending = TypeVar("Ending", SumTime, Readout)
 
 
-class Pixels(Writer[Input]):
-    """The image as levels."""
+class Levels(Writer[Input]):
+    """Codes as levels: of a train step after step, the channels of each one after the other."""
 
     stored = True
     argument = "image"
@@ -43,10 +43,13 @@ class Pixels(Writer[Input]):
         return "const uint8_t *image"
 
     def layer(self, code: Code, root: Input) -> None:
-        channels, rows, columns = root.edge.shape
-        assert root.edge.lo is not None  # a FrozenGraph's input has levels
-        with code.text.loop("c", channels), code.text.loop("p", rows * columns):
-            code.store(root, f"image[c * {rows * columns} + p] + {number(root.edge.lo)}")
+        edge = code.plan.graph.edges[root.name]
+        (channels, *sides), places = edge.shape, prod(edge.shape[1:])
+        with code.text.steps(edge.T), code.text.loop("c", channels):
+            at = f"c * {places} + p" if sides else "c"
+            at = at if edge.T == 1 else f"t * {edge.size} + {at}"
+            with code.text.loop("p", places) if sides else nullcontext():
+                code.store(root, f"image[{at}] + {number(root.sample.lo)}")
 
 
 class Train(Writer[Release]):
@@ -252,19 +255,19 @@ class GrowthOfWindow(Writer[SpikingMaxPool]):
             yield
 
 
-class _Sum(Writer[Total]):
-    """Steps added up as they are computed."""
+class _Ending(Writer[Ending]):
+    """What is made of all steps as they are computed."""
 
     stored = True
 
-    def steps(self, plan: Plan, node: Total) -> int:
+    def steps(self, plan: Plan, node: Ending) -> int:
         return plan.graph.input_edge(node).T
 
-    def made(self, code: Code, node: Total) -> str:
+    def made(self, code: Code, node: Ending) -> str:
         return code.read(node.inputs[0])
 
 
-class OverTime(_Sum[SumTime]):
+class OverTime(_Ending[SumTime]):
     """The sum over time of neurons' levels as they are sent, or of anything else on the way."""
 
     def takes(self, plan: Plan, node: SumTime, source: Node) -> bool:
@@ -282,8 +285,8 @@ class OverTime(_Sum[SumTime]):
             code.store(root, "total")
 
 
-class Answer(_Sum[Readout]):
-    """The logits: steps added up into what the caller gave."""
+class Answer(_Ending[Readout]):
+    """The logits, into what the caller gave: steps added up, the last, or each."""
 
     answers = True
     argument = "logits"
@@ -292,13 +295,17 @@ class Answer(_Sum[Readout]):
         return f"{network}_logit *logits"
 
     def layer(self, code: Code, root: Readout) -> None:
-        before = "0"
-        if kept := code.plan.keeps(root):
+        steps, classes, adds = self.steps(code.plan, root), code.plan.graph.edges[root.name].size, root.over == "sum"
+        each, before = root.over == "each" and steps > 1, "0"
+        if kept := adds and code.plan.keeps(root):
             before = f"{code.state(root, 'sum', code.plan.net.ranges[root.name].including(0))}[c]"
+        into = f"logits[t * {classes} + c]" if each else "answer"
         with code.elements(root):
-            code.text.line(f"{code.plan.name}_logit sum = {before};")
+            if not each:
+                code.text.line(f"{code.plan.name}_logit answer = {before};")
             with code.element(root) as step:
-                code.text.line(f"sum += {step};")
+                code.text.line(f"{into} {'+=' if adds else '='} {step};")
             if kept:
-                code.keep(f"{code.plan.symbols[root.name]}_sum", "c", "sum")
-            code.text.line("logits[c] = sum;")
+                code.keep(f"{code.plan.symbols[root.name]}_sum", "c", "answer")
+            if not each:
+                code.text.line("logits[c] = answer;")

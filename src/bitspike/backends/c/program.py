@@ -21,9 +21,11 @@ from bitspike.backends.c.plan import Plan, Seen
 from bitspike.backends.c.text import comment, number, short
 from bitspike.errors import UserError
 from bitspike.ir import FrozenGraph, Node
+from bitspike.sample import MOST_CODE
 
 __all__ = ["Program", "to_c"]
 
+AXES = {1: "D", 2: "C x L", 3: "C x H x W"}
 NOT_A_NAME = re.compile(
     "auto|break|case|char|const|continue|default|do|double|else|enum|extern|float|for|goto|if|inline|int|long|register"
     "|restrict|return|short|signed|sizeof|static|struct|switch|typedef|union|unsigned|void|volatile|while"
@@ -137,7 +139,7 @@ def _tracing(plan: Plan) -> list[str]:
 
 def _layers(plan: Plan) -> list[str]:
     """The function that calls all others: of a step, or of all steps at once."""
-    lines = [*(_head(plan, "int", "step") if plan.by_steps else _head(plan, "void", "run")), "{"]
+    lines = [*_head(plan), "{"]
     if plan.by_steps:
         lines += [f"    if ({plan.t} == {plan.steps})", "        return 0;"]
     for root in plan.roots:
@@ -153,10 +155,16 @@ def _call(plan: Plan, root: Node) -> str:
     return f"    {plan.symbols[root.name]}_run({plan.writers[root.name].argument});"
 
 
-def _head(plan: Plan, kind: str, verb: str) -> list[str]:
-    name, upper, head = plan.name, plan.name.upper(), f"{kind} {plan.name}_{verb}("
-    lines = [f"{head}const uint8_t image[{upper}_IMAGE_BYTES],"]
-    return [*lines, f"{' ' * len(head)}{name}_logit logits[{upper}_CLASSES])"]
+def _head(plan: Plan) -> list[str]:
+    """How the function that computes all, or all of a step, begins."""
+    upper = plan.name.upper()
+    if plan.by_steps:
+        return _declared(plan, f"int {plan.name}_step(", f"{upper}_STEP_BYTES", f"{upper}_CLASSES")
+    return _declared(plan, f"void {plan.name}_run(", f"{upper}_IMAGE_BYTES", _logits(plan.net, upper))
+
+
+def _declared(plan: Plan, head: str, codes: str, logits: str) -> list[str]:
+    return [f"{head}const uint8_t image[{codes}],", f"{' ' * len(head)}{plan.name}_logit logits[{logits}])"]
 
 
 def _reset(code: Code) -> list[str]:
@@ -170,16 +178,30 @@ def _reset(code: Code) -> list[str]:
 
 
 def _all_steps(plan: Plan) -> list[str]:
-    name = plan.name
-    lines = [*_head(plan, "void", "run"), "{", f"    {name}_reset();"]
-    return [*lines, f"    while ({name}_step(image, logits))", "        ;", "}"]
+    name, upper = plan.name, plan.name.upper()
+    image = "image" if plan.net.sample.T == 1 else f"image + t * {upper}_STEP_BYTES"
+    logits = f"logits + t * {upper}_CLASSES" if plan.net.readout.over == "each" else "logits"
+    lines = _declared(plan, f"void {name}_run(", f"{upper}_IMAGE_BYTES", _logits(plan.net, upper))
+    lines += ["{", f"    {name}_reset();", f"    for (int32_t t = 0; t < {upper}_TIME_STEPS; t++)"]
+    return [*lines, f"        {name}_step({image}, {logits});", "}"]
+
+
+def _logits(net: FrozenGraph, upper: str) -> str:
+    """How many logits an answer has, as C."""
+    return f"{upper}_STEPS * {upper}_CLASSES" if net.readout.over == "each" else f"{upper}_CLASSES"
 
 
 def _header(plan: Plan) -> str:
     net, name = plan.net, plan.name
-    first, last = net.graph.nodes[0].name, net.graph.nodes[-1].name
-    shape, classes = net.graph.edges[first].shape, net.graph.edges[last].shape[0]
-    upper, scale = name.upper(), net.logit_scale
+    last = net.readout.name
+    sample, classes = net.sample, net.graph.edges[last].shape[0]
+    upper, scale, axes = name.upper(), net.logit_scale, ("T x " * (sample.T > 1)) + AXES[len(sample.shape)]
+    most, each = sample.hi - sample.lo, net.readout.over == "each"
+    highest = "" if most == MOST_CODE else f"#define {upper}_MOST_CODE {most} /* what is above stands for no level */\n"
+    steps = f"#define {upper}_STEPS {net.graph.edges[last].T} /* each has its logits */\n" if each else ""
+    if plan.by_steps:
+        steps += f"#define {upper}_TIME_STEPS {plan.steps}\n#define {upper}_STEP_BYTES {prod(sample.shape)}\n"
+    codes = "pixels 0..255" if sample.is_image else f"codes 0..{most}"
     value = "" if scale is None else f"#define {upper}_LOGIT_SCALE {scale!r} /* value of one unit of a logit */\n"
     return f"""\
 /* The network "{comment(net.graph.name)}", made by bitspike: C99, static memory, integers alone. */
@@ -189,17 +211,17 @@ def _header(plan: Plan) -> str:
 #include <stddef.h>
 #include <stdint.h>
 
-#define {upper}_IMAGE_BYTES {prod(shape)} /* {" x ".join(map(str, shape))}: C x H x W */
-#define {upper}_CLASSES {classes}
-{value}
+#define {upper}_IMAGE_BYTES {sample.size} /* {" x ".join(map(str, sample.array_shape))}: {axes} */
+{highest}#define {upper}_CLASSES {classes}
+{steps}{value}
 #ifdef __cplusplus
 extern "C" {{
 #endif
 
 typedef {number_type(net.ranges[last]).name} {name}_logit;
 
-/* Classifies one image of pixels 0..255. The class is the first largest logit. Not reentrant: memory is static. */
-void {name}_run(const uint8_t image[{upper}_IMAGE_BYTES], {name}_logit logits[{upper}_CLASSES]);
+/* Classifies one image of {codes}. The class is the first largest logit. Not reentrant: memory is static. */
+void {name}_run(const uint8_t image[{upper}_IMAGE_BYTES], {name}_logit logits[{_logits(net, upper)}]);
 
 {_by_steps(plan)}\
 #ifdef {upper}_TRACE /* for tests: yours to define; is given every edge in memory, each when it has been made */
@@ -216,13 +238,8 @@ void {name}_trace(const void *values, size_t bytes);
 
 def _by_steps(plan: Plan) -> str:
     """What the header says of a program that takes one step at a time."""
-    upper, name = plan.name.upper(), plan.name
-    head = "\n".join(_head(plan, "int", "step"))
-    return (
-        plan.by_steps
-        * f"""\
-#define {upper}_STEPS {plan.steps}
-
+    name, head = plan.name, "\n".join(_head(plan))
+    text = f"""\
 /* Before the first step of each sequence. */
 void {name}_reset(void);
 
@@ -231,7 +248,7 @@ void {name}_reset(void);
 {head};
 
 """
-    )
+    return text if plan.by_steps else ""
 
 
 def _resource(name: str) -> str:

@@ -10,8 +10,8 @@ from bitspike.backends.c.layers import (
     Answer,
     GrowthOfWindow,
     LargestOfWindow,
+    Levels,
     OverTime,
-    Pixels,
     Rearranged,
     Remembered,
     SumOfWindow,
@@ -24,7 +24,7 @@ from bitspike.registry import Registry
 __all__ = ["WRITERS"]
 
 WRITERS: Registry[Writer[Any]] = Registry("op in C")
-WRITERS.register("Input", Pixels())
+WRITERS.register("Input", Levels())
 WRITERS.register("Delay", Remembered())
 WRITERS.register("Release", Train())
 WRITERS.register("Conv", Convolution())
