@@ -286,6 +286,7 @@ class _Sampler:
 
     def looped(self, x: str) -> str:
         """Neurons that read what they sent a step before; or what others send, which read them."""
+        x = x if len(self.edges[x].shape) == 3 else self.reshape(x)
         current = self.affine(self.conv(x)) if self.chance(0.8) else x
         while 0 not in range((levels := self.alphabet())[0], levels[1] + 1):
             pass

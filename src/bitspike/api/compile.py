@@ -30,7 +30,7 @@ def compile(  # noqa: A001
     Args:
         source: a frozen network, its file, or a run, which is frozen.
         engine: what runs it, a name of `bitspike.backends.engines`. Where the machine lacks what ``native`` runs on,
-            the oracle does, with a warning.
+            or the network has loops, the oracle does, with a warning.
         options: of the engine, as ``threads``.
 
     Returns:
@@ -41,6 +41,7 @@ def compile(  # noqa: A001
         UserError: no such file, a broken one, an unknown engine, or an option that is for another.
     """
     from bitspike.api.backends import chosen
-    from bitspike.backends import engines
+    from bitspike.backends import able, engines
 
-    return chosen("engine", engine, engines(), options).compile(as_net(source))
+    runner, net = chosen("engine", engine, engines(), options), as_net(source)
+    return able(runner, net).compile(net)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from graphlib import TopologicalSorter
 from math import ldexp
 from typing import TYPE_CHECKING, Any
 
@@ -49,7 +50,7 @@ class Model:
         steps = [edges[readout.name].T] if readout.over == "each" else []
         images, logits = ["N", *self.net.sample.array_shape], ["N", *steps, *edges[readout.name].shape]
         graph = helper.make_graph(
-            self.nodes,
+            self._in_order() if any(self.net.graph.delays()) else self.nodes,
             self.net.graph.name or "network",
             [helper.make_tensor_value_info("images", self._code("uint8"), images)],
             [helper.make_tensor_value_info("logits", self._code("int64"), logits)],
@@ -59,6 +60,12 @@ class Model:
         model = helper.make_model(graph, opset_imports=opsets, ir_version=IR_VERSION, producer_name="bitspike")
         self.onnx.checker.check_model(model, full_check=True)
         return model
+
+    def _in_order(self) -> list[Any]:
+        """Its ops, each behind those it reads: a delay was written before the step that it reads."""
+        made = {node.output[0]: node for node in self.nodes}
+        before = {name: [one for one in node.input if one in made] for name, node in made.items()}
+        return [made[name] for name in TopologicalSorter(before).static_order()]
 
     # What there is
 
@@ -116,6 +123,13 @@ class Model:
             return product
         raised = self.op("Add", product, self.number(half(shift)))
         return self.op("Floor", self.op("Mul", raised, self.number(ldexp(1, -shift))))
+
+    def zeros(self, shape: tuple[int, ...], dtype: str) -> str:
+        """``[N, *shape]`` of 0."""
+        sides = self.tensor(f"shape/{shape}", np.array(shape, dtype=np.int64))
+        whole = self.op("Concat", self.op("Shape", "images", end=1), sides, axis=0)
+        zero = self.onnx.numpy_helper.from_array(np.zeros(1, dtype=dtype))
+        return self.op("ConstantOfShape", whole, value=zero)
 
     def number(self, value: float, dtype: str = "float64") -> str:
         """A constant."""
