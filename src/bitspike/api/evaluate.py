@@ -63,7 +63,7 @@ def _of_net(
 ) -> Evaluation:
     from bitspike import ir
     from bitspike.api.backends import chosen
-    from bitspike.backends import engines
+    from bitspike.backends import able, engines
     from bitspike.datasets import find_dataset, load_split
 
     runner = chosen("engine", engine, engines(), options)
@@ -71,18 +71,14 @@ def _of_net(
     frames = _frames_of(net)
     dataset = find_dataset(net.dataset, frames)
     where = source if isinstance(source, str | Path) else net.graph.name
-    same = (
-        net.sample.array_shape == dataset.sample.array_shape
-        if dataset.sample.is_image
-        else net.sample == dataset.sample
-    )
-    if not same:
+    pixels = dataset.sample.is_image  # whose levels a mean and std may have changed
+    if net.sample.array_shape != dataset.sample.array_shape or not (pixels or net.sample == dataset.sample):
         raise UserError(f"images of {net.dataset}", str(dataset.sample), f"the network in {where} is for {net.sample}")
     if dataset.labels_per_step != (net.readout.over == "each"):
         labelled = "steps" if dataset.labels_per_step else "samples"
         raise UserError(f"labels of {net.dataset}", f"of {labelled}", f"the network in {where} answers others")
     codes, labels = load_split(net.dataset, "test", data_dir, frames)
-    correct = int((runner.run(net, codes).argmax(-1) == labels).sum())
+    correct = int((able(runner, net).run(net, codes).argmax(-1) == labels).sum())
     counted = "steps" if dataset.labels_per_step else "samples"
     return Evaluation(net.dataset, "test", correct, labels.size, engine=engine, counted=counted)
 

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from bitspike.ir import FrozenGraph, Node, Stepper
 from bitspike.ir.frozen import largest_array
 from bitspike.ir.ops import Int
+from bitspike.ir.steps import codes_of_steps
 
 __all__ = ["logits", "run", "step"]
 
@@ -58,9 +59,8 @@ def step(net: FrozenGraph, node: Node, images: NDArray[np.uint8], *x: Int) -> In
 def _step_by_step(net: FrozenGraph, images: NDArray[np.uint8]) -> dict[str, Int]:
     """A network with loops: each of its steps before the next; what is held, or adds up, is there at the last."""
     stepper, steps = Stepper(net), []
-    codes = next(net.graph.inputs()).codes(images)
-    for t in range(stepper.T):
-        stepper.step(codes if net.sample.T == 1 else codes[:, t])
+    for codes in codes_of_steps(net, images):
+        stepper.step(codes)
         steps.append(stepper.edges)
     held = {name: steps[-1][name] for name, edge in net.graph.edges.items() if edge.T == 1}
     return {name: held.get(name, np.concatenate([edges[name] for edges in steps])) for name in net.graph.edges}

@@ -16,6 +16,7 @@ from bitspike.layers import (
     EventEncoder,
     PathBatchNorm1d,
     PathBatchNorm2d,
+    Recurrent,
     Release,
     ReleasedAffine,
     SpikingMaxPool2d,
@@ -124,6 +125,7 @@ for _known in (
     Known(EventEncoder),
     Known(Release),
     Known(ReleasedAffine),
+    Known(Recurrent, ("forward", "step", "initial_state")),
     Known(BaseNode, ()),  # a neuron is read whole whatever it overrides; it is asked for its dynamics
     Known(SqueezeTime, again=True, through=True),
     Known(SpikingMaxPool2d, again=True, through=True),

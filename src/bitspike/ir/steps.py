@@ -16,7 +16,7 @@ from bitspike.ir.ops import Delay, Int, Node
 if TYPE_CHECKING:
     from bitspike.ir.frozen import FrozenGraph
 
-__all__ = ["Stepper", "check_steps", "one_step", "steps_of"]
+__all__ = ["Stepper", "check_steps", "codes_of_steps", "one_step", "steps_of"]
 
 
 def steps_of(graph: Graph) -> int:
@@ -39,6 +39,17 @@ def check_steps(graph: Graph) -> None:
             raise node.refuse(f"{graph.edges[node.name].T} steps", f"step by step all ops take the same, which is {T}")
     if not [*graph.readouts()]:
         raise UserError("graph", graph.name, "want a readout, which answers at each step")
+
+
+def codes_of_steps(net: FrozenGraph, codes: NDArray[np.uint8]) -> list[NDArray[np.uint8]]:
+    """What comes in at each step, ``[N, *shape]``, of whole inputs: an image comes at every one.
+
+    Raises:
+        UserError: these are no codes of the network's input.
+    """
+    (first,) = net.graph.inputs()
+    given = first.codes(codes)
+    return [given if first.edge.T == 1 else given[:, t] for t in range(steps_of(net.graph))]
 
 
 def one_step(graph: Graph) -> Graph:

@@ -2,21 +2,32 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from math import prod
 from typing import TYPE_CHECKING, TypeVar
 
 from bitspike.backends.c.memory import CType, number_type
 from bitspike.backends.c.text import memory_order, number
 from bitspike.backends.c.writer import Writer
-from bitspike.ir import Input, MaxPool, Node, Readout, Release, Reshape, SpikingMaxPool, SumPool, SumTime
+from bitspike.ir import Delay, Input, MaxPool, Node, Readout, Release, Reshape, SpikingMaxPool, SumPool, SumTime
 from bitspike.ir.ranges import Range
 
 if TYPE_CHECKING:
     from bitspike.backends.c.code import Code
     from bitspike.backends.c.plan import Plan
 
-__all__ = ["Answer", "GrowthOfWindow", "LargestOfWindow", "Levels", "OverTime", "Rearranged", "SumOfWindow", "Train"]
+__all__ = [
+    "Answer",
+    "GrowthOfWindow",
+    "LargestOfWindow",
+    "Levels",
+    "OverTime",
+    "Rearranged",
+    "Remembered",
+    "SumOfWindow",
+    "Train",
+]
 
 Pool = TypeVar("Pool", SumPool, MaxPool)
 Ending = TypeVar("Ending", SumTime, Readout)
@@ -32,10 +43,11 @@ class Levels(Writer[Input]):
         return "const uint8_t *image"
 
     def layer(self, code: Code, root: Input) -> None:
-        (channels, *sides), size, places = root.edge.shape, root.edge.size, prod(root.edge.shape[1:])
-        with code.text.steps(root.edge.T), code.text.loop("c", channels):
-            at = "c" if root.edge.T == 1 else f"t * {size} + c" if not sides else f"t * {size} + c * {places} + p"
-            at = f"c * {places} + p" if sides and root.edge.T == 1 else at
+        edge = code.plan.graph.edges[root.name]
+        (channels, *sides), places = edge.shape, prod(edge.shape[1:])
+        with code.text.steps(edge.T), code.text.loop("c", channels):
+            at = f"c * {places} + p" if sides else "c"
+            at = at if edge.T == 1 else f"t * {edge.size} + {at}"
             with code.text.loop("p", places) if sides else nullcontext():
                 code.store(root, f"image[{at}] + {number(root.sample.lo)}")
 
@@ -48,9 +60,22 @@ class Train(Writer[Release]):
 
     def layer(self, code: Code, root: Release) -> None:
         source, target = (code.plan.symbols[name] for name in (root.inputs[0], root.name))
-        size = code.plan.graph.edges[root.name].size
-        with code.text.loop("t", root.T), code.text.loop("i", size):
-            code.text.line(f"{target}[t * {size} + i] = t < {root.steps} ? {source}[i] : 0;")
+        edge = code.plan.graph.edges[root.name]
+        with code.text.loop("t", edge.T), code.text.loop("i", edge.size):
+            code.text.line(f"{target}[t * {edge.size} + i] = {code.plan.t} < {root.steps} ? {source}[i] : 0;")
+
+
+class Remembered(Writer[Delay]):
+    """What another op sends, taken at the end of a step for the next one."""
+
+    stored = True
+    gathers = True
+    closes = True
+
+    def layer(self, code: Code, root: Delay) -> None:
+        kind = code.plan.buffers[root.name].stored.type.name
+        with code.text.loop("i", code.plan.graph.edges[root.name].size):
+            code.text.line(f"{code.plan.symbols[root.name]}[i] = ({kind}){code.plan.symbols[root.of]}[i];")
 
 
 class Rearranged(Writer[Reshape]):
@@ -171,7 +196,10 @@ class LargestOfWindow(_Window[MaxPool]):
 
 
 class GrowthOfWindow(Writer[SpikingMaxPool]):
-    """What the largest sum of each window has grown by. An element's steps are taken in a row: one sum is kept."""
+    """What the largest sum of each window has grown by. An element's steps are taken in a row: one sum is kept.
+
+    By steps the sums of all elements are, and what was the largest of each window.
+    """
 
     stored = True
     gathers = True
@@ -180,15 +208,13 @@ class GrowthOfWindow(Writer[SpikingMaxPool]):
         return number_type(plan.net.totals[node.inputs[0]].including(*plan.net.ranges[node.inputs[0]]))
 
     def layer(self, code: Code, root: SpikingMaxPool) -> None:
+        if code.plan.keeps(root):
+            self._step(code, root)
+            return
         (source,) = root.inputs
         edge, kind = code.plan.graph.edges[source], code.plan.kind(root)
-        (channels, rows, columns), (_, pool_rows, pool_columns) = edge.shape, code.plan.graph.edges[root.name].shape
-        with (
-            code.text.loop("row", pool_rows),
-            code.text.loop("column", pool_columns),
-            code.text.loop("c", channels),
-        ):
-            code.text.line(f"const int32_t p = row * {pool_columns} + column;")
+        channels, rows, columns = edge.shape
+        with self._windows(code, root):
             code.text.line(f"{kind.name} pooled[{edge.T}];")
             with code.text.loop("t", edge.T):
                 code.text.line(f"pooled[t] = {number(code.plan.net.totals[source].lo)};")
@@ -200,6 +226,33 @@ class GrowthOfWindow(Writer[SpikingMaxPool]):
                     code.text.line("pooled[t] = so_far > pooled[t] ? so_far : pooled[t];")
             with code.text.loop("t", edge.T):
                 code.store(root, "t > 0 ? pooled[t] - pooled[t - 1] : pooled[t]")
+
+    def _step(self, code: Code, root: SpikingMaxPool) -> None:
+        (source,) = root.inputs
+        edge, kind, total = code.plan.graph.edges[source], code.plan.kind(root), code.plan.net.totals[source]
+        channels, rows, columns = edge.shape
+        sums, was = (
+            code.state(root, "sums", total.including(0), source),
+            code.state(root, "largest", total.including(0)),
+        )
+        with code.text.loop("i", edge.size):
+            code.keep(sums, "i", f"{sums}[i] + {code.plan.symbols[source]}[i]")
+        with self._windows(code, root):
+            code.text.line(f"{kind.name} pooled = {number(total.lo)};")
+            with code.text.window(root.kernel_size, root.stride, (1, 1), root.padding, (rows, columns)):
+                code.text.line(f"const {kind.name} so_far = {sums}[(y * {columns} + x) * {channels} + c];")
+                code.text.line("pooled = so_far > pooled ? so_far : pooled;")
+            at = code.index(root.name)
+            code.store(root, f"pooled - {was}[{at}]")
+            code.keep(was, at, "pooled")
+
+    @contextmanager
+    def _windows(self, code: Code, root: SpikingMaxPool) -> Iterator[None]:
+        """Over the windows ``(c, p)``."""
+        channels, rows, columns = code.plan.graph.edges[root.name].shape
+        with code.text.loop("row", rows), code.text.loop("column", columns), code.text.loop("c", channels):
+            code.text.line(f"const int32_t p = row * {columns} + column;")
+            yield
 
 
 class _Ending(Writer[Ending]):
@@ -242,12 +295,17 @@ class Answer(_Ending[Readout]):
         return f"{network}_logit *logits"
 
     def layer(self, code: Code, root: Readout) -> None:
-        classes, adds = code.plan.graph.edges[root.name].size, root.over == "sum"
-        into = "answer" if root.over != "each" else f"logits[t * {classes} + c]"
+        steps, classes, adds = self.steps(code.plan, root), code.plan.graph.edges[root.name].size, root.over == "sum"
+        each, before = root.over == "each" and steps > 1, "0"
+        if kept := adds and code.plan.keeps(root):
+            before = f"{code.state(root, 'sum', code.plan.net.ranges[root.name].including(0))}[c]"
+        into = f"logits[t * {classes} + c]" if each else "answer"
         with code.elements(root):
-            if root.over != "each":
-                code.text.line(f"{code.plan.name}_logit answer = 0;")
+            if not each:
+                code.text.line(f"{code.plan.name}_logit answer = {before};")
             with code.element(root) as step:
                 code.text.line(f"{into} {'+=' if adds else '='} {step};")
-            if root.over != "each":
+            if kept:
+                code.keep(f"{code.plan.symbols[root.name]}_sum", "c", "answer")
+            if not each:
                 code.text.line("logits[c] = answer;")

@@ -13,6 +13,7 @@ from bitspike.backends.c.layers import (
     Levels,
     OverTime,
     Rearranged,
+    Remembered,
     SumOfWindow,
     Train,
 )
@@ -24,6 +25,7 @@ __all__ = ["WRITERS"]
 
 WRITERS: Registry[Writer[Any]] = Registry("op in C")
 WRITERS.register("Input", Levels())
+WRITERS.register("Delay", Remembered())
 WRITERS.register("Release", Train())
 WRITERS.register("Conv", Convolution())
 WRITERS.register("Linear", Product())

@@ -12,6 +12,7 @@ from bitspike.ir import (
     Add,
     Affine,
     Conv,
+    Delay,
     Input,
     Linear,
     MaxPool,
@@ -30,6 +31,7 @@ __all__ = [
     "add",
     "affine",
     "convolution",
+    "delay",
     "levels",
     "linear",
     "max_pool",
@@ -49,6 +51,14 @@ def levels(model: Model, node: Input) -> None:
         step = np.array(t, dtype=np.int64)
         codes = model.op("Gather", "images", model.tensor(f"step/{t}", step), axis=1) if node.edge.T > 1 else "images"
         model.emit(node, t, "float64", "Add", model.cast(codes, "float64"), model.number(node.sample.lo))
+
+
+def delay(model: Model, node: Delay) -> None:
+    """Step after step what another op, which is written later, sent the step before."""
+    sent = model.dtypes[node.of]
+    for t in model.steps(node):
+        x = model.step(node.of, t - 1) if t else model.zeros(node.edge.shape, sent)
+        model.emit(node, t, sent, "Identity", x)
 
 
 def release(model: Model, node: Release) -> None:

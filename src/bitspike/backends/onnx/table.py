@@ -14,6 +14,7 @@ __all__ = ["WRITERS"]
 
 WRITERS: Registry[Callable[[Model, Any], None]] = Registry("op in ONNX")
 WRITERS.register("Input", ops.levels)
+WRITERS.register("Delay", ops.delay)
 WRITERS.register("Release", ops.release)
 WRITERS.register("Conv", ops.convolution)
 WRITERS.register("Linear", ops.linear)
