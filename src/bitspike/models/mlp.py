@@ -7,8 +7,10 @@ from math import prod
 
 from torch import Tensor, nn
 
-from bitspike.layers import OverTime, encoder_for
+from bitspike.errors import UserError
+from bitspike.layers import OverTime, Recurrent, encoder_for
 from bitspike.models.blocks import NeuronFactory
+from bitspike.neurons import BaseNode
 from bitspike.sample import Sample
 
 __all__ = ["MLP"]
@@ -23,10 +25,17 @@ class MLP(nn.Module):
         neuron: makes each layer's neurons.
         channels: neurons of each hidden layer.
         norm: whether batch norm stands before the neurons; a layer without it has biases.
+        recurrent: whether each hidden layer reads what all of it sent one step before.
     """
 
     def __init__(
-        self, sample: Sample, num_classes: int, neuron: NeuronFactory, channels: Sequence[int], norm: bool = True
+        self,
+        sample: Sample,
+        num_classes: int,
+        neuron: NeuronFactory,
+        channels: Sequence[int],
+        norm: bool = True,
+        recurrent: bool = False,
     ) -> None:
         super().__init__()
         self.encoder = encoder_for(sample)
@@ -34,10 +43,18 @@ class MLP(nn.Module):
         width = prod(sample.shape)
         for hidden in channels:
             synapse = nn.Linear(width, hidden, bias=not norm)
-            layers += [OverTime(synapse, nn.BatchNorm1d(hidden)) if norm else OverTime(synapse), neuron()]
+            layers.append(OverTime(synapse, nn.BatchNorm1d(hidden)) if norm else OverTime(synapse))
+            node = neuron()
+            layers.append(self._loop(hidden, node) if recurrent else node)
             width = hidden
         self.layers = nn.Sequential(*layers)
         self.classifier = OverTime(nn.Linear(width, num_classes, bias=False))
+
+    @staticmethod
+    def _loop(width: int, node: nn.Module) -> nn.Module:
+        if not isinstance(node, BaseNode):
+            raise UserError("neuron", type(node).__name__, "want neurons that a loop can close; mlp has none")
+        return Recurrent(nn.Linear(width, width, bias=False), node)
 
     def forward(self, codes: Tensor) -> Tensor:
         logits: Tensor = self.classifier(self.layers(self.encoder(codes)))

@@ -74,8 +74,8 @@ def _preneuron(about: str, block: type, channels: tuple[int, ...], depths: tuple
     return Architecture(about, channels, make, able_to_read_images)
 
 
-def _mlp(about: str, channels: tuple[int, ...], norm: bool) -> Architecture:
-    return Architecture(about, channels, lambda sample, k, neuron, c: MLP(sample, k, neuron, c, norm))
+def _mlp(about: str, channels: tuple[int, ...], norm: bool, recurrent: bool = False) -> Architecture:
+    return Architecture(about, channels, lambda sample, k, neuron, c: MLP(sample, k, neuron, c, norm, recurrent))
 
 
 _VGGSNN = (64, 128, 256, 512, 512)
@@ -84,6 +84,7 @@ MODELS: Mapping[str, Architecture] = MappingProxyType(
     {
         "mlp": _mlp("fully connected, hidden layers as channels", (128, 128), norm=True),
         "mlp-plain": _mlp("the same without batch norm, as chunks of steps want it", (128, 128), norm=False),
+        "recurrent": _mlp("mlp-plain whose layers read themselves, a step before", (64,), norm=False, recurrent=True),
         "convnet": _vgg("three convolutions, each pooled", (16, 64, 128), (1, 1, 1)),
         "vgg9": _vgg("seven convolutions, two fully connected", (64, 128, 256), (2, 2, 3), hidden=1024),
         "vgg16": _vgg("thirteen convolutions (002)", (64, 128, 256, 512, 512), (2, 2, 3, 3, 3)),

@@ -6,9 +6,11 @@ from bitspike.bits import Bits
 from bitspike.datasets.frames import FrameSettings
 from bitspike.neurons import LIFSettings, MultiBitSettings
 from bitspike.training import OptimizerConfig, TrainConfig
+from bitspike.training.chunks import ChunksConfig
 
 __all__ = [
     "ecg_mlp",
+    "ecg_recurrent",
     "moving_fashion_convnet",
     "nmnist_convnet",
     "spoken_digits_mlp",
@@ -91,4 +93,20 @@ def ecg_mlp() -> TrainConfig:
         epochs=30,
         batch_size=32,
         optimizer=OptimizerConfig(lr=1e-2, warmup_epochs=1),
+    )
+
+
+def ecg_recurrent() -> TrainConfig:
+    """The same with a layer that reads what it sent a step before, run 100 steps at a time.
+
+    One layer of 36 neurons is what Yin et al. train first; their neurons adapt their thresholds, ours do not.
+    """
+    return ecg_mlp().model_copy(
+        update={
+            "recipe": "ecg-recurrent",
+            "model": "recurrent",
+            "channels": (64,),
+            "chunks": ChunksConfig(steps=100),
+            "batch_size": 64,
+        }
     )

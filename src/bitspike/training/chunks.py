@@ -15,6 +15,7 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
+from torch.nn.utils import parametrize
 from torch.utils.checkpoint import checkpoint
 
 from bitspike.errors import UserError
@@ -107,7 +108,7 @@ class InChunks(nn.Module):
         if start:
             rest = iter(carried)
             states = [tuple(next(rest) for _ in range(size)) for size in sizes]
-        with self._going_on(start, levels, states):
+        with parametrize.cached(), self._going_on(start, levels, states):  # loops read their weights at every step
             answer: Tensor = self.model(codes)
         sizes[:] = map(len, states)
         return answer, *(part for state in states for part in state)

@@ -23,7 +23,7 @@ from bitspike.sample import Sample
 SMALL = {  # image side and channels: the smallest that the network's pooling leaves alive
     "vgg16": (32, (2, 2, 2, 2, 2)),
     "vggsnn": (16, (2, 2, 2, 2, 2)),
-    **dict.fromkeys(["mlp", "mlp-plain"], (4, (6, 5))),
+    **dict.fromkeys(["mlp", "mlp-plain", "recurrent"], (4, (6, 5))),
     **dict.fromkeys(["convnet", "vgg9", "resnet8-thin", "resnet20-thin", "resnet19", "resnet20"], (8, (4, 4, 4))),
     **dict.fromkeys(["resnet18", "sew-resnet18", "sew-resnet34", "sew-resnet50", "ms-resnet18"], (8, (2, 2, 2, 2))),
     **dict.fromkeys(["sparse-resnet18", "sparse-resnet18-without-ste"], (8, (2, 2, 2, 2))),
@@ -323,7 +323,7 @@ def test_blocks_join_where_their_family_joins(name, levels):
     assert set(model.blocks[0](spikes).unique().tolist()) == levels
 
 
-@pytest.mark.parametrize("name", ["mlp", "mlp-plain"])
+@pytest.mark.parametrize("name", ["mlp", "mlp-plain", "recurrent"])
 @pytest.mark.parametrize("shape", [(5,), (2, 4), (2, 3, 4)])
 def test_a_fully_connected_network_reads_trains_of_any_shape(name, shape):
     sample = Sample(shape, 3, -1, 1)
@@ -337,4 +337,5 @@ def test_a_fully_connected_network_reads_trains_of_any_shape(name, shape):
     assert not torch.equal(model(codes), model(codes.flip(1)))
     graph = lower(model, sample, name)
     assert [node.T for node in graph.neurons()] == [3, 3]
-    assert [graph.edges[node.name].shape for node in graph.synapses()] == [(7,), (6,), (4,)]
+    layers = [(7,), (6,), (4,)] if name != "recurrent" else [(7,), (7,), (6,), (6,), (4,)]
+    assert [graph.edges[node.name].shape for node in graph.synapses()] == layers
