@@ -7,20 +7,22 @@ without when they came.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bitspike.datasets.dataset import Dataset, parse_split
+from bitspike.datasets.dataset import Dataset, read_split
 from bitspike.datasets.sources import Arrays, Found, Split, Stored
 from bitspike.errors import UserError
 from bitspike.sample import MOST_CODE, Sample
 
 __all__ = ["SummedSource", "steps_and_name", "sum_of_steps", "summed"]
+
+BLOCK = 1024
+"""Samples that are summed at once."""
 
 
 def steps_and_name(rest: str) -> tuple[int, str]:
@@ -47,8 +49,15 @@ def sum_of_steps(codes: NDArray[np.uint8], steps: int, before: Sample, after: Sa
 
 
 @dataclass(frozen=True)
+class _Trains(Stored):
+    """A split of the dataset itself, out of its cache where it has one."""
+
+    arrays: Arrays = (np.empty(0, np.uint8), np.empty(0, np.uint8))
+
+
+@dataclass(frozen=True)
 class SummedSource:
-    """The trains of another dataset, so many steps at a time.
+    """The trains of another dataset, so many steps at a time; no cache keeps them, which are soon made.
 
     Args:
         base: the dataset.
@@ -59,23 +68,29 @@ class SummedSource:
     base: Dataset
     steps: int
     sample: Sample
+    kept_by: None = None
 
     @property
     def on_disk(self) -> bool:
         return self.base.source.on_disk
 
-    @property
-    def kept_by(self) -> Mapping[str, Any] | None:
-        kept = self.base.source.kept_by
-        return None if kept is None else {"summed": self.steps, "base": dict(kept)}
-
     def find(self, split: Split, data_dir: Path) -> Found:
-        return self.base.source.find(split, data_dir)
+        found = self.base.source.find(split, data_dir)
+
+        def read() -> Iterator[Stored]:
+            yield _Trains(found.place, "", b"", read_split(self.base, split, data_dir if self.on_disk else None))
+
+        return replace(found, read=read)
 
     def parse(self, split: Split, files: Iterable[Stored]) -> Iterator[Arrays]:
-        found = Found(self.base.name, lambda: iter(()), ())
-        for codes, labels in parse_split(self.base, split, found, files):
-            yield sum_of_steps(codes, self.steps, self.base.sample, self.sample), self._labels(labels)
+        for file in files:
+            if not isinstance(file, _Trains):
+                raise AssertionError(file.path)
+            codes, labels = file.arrays
+            for start in range(0, len(codes), BLOCK):
+                some = slice(start, start + BLOCK)
+                sums = sum_of_steps(codes[some], self.steps, self.base.sample, self.sample)
+                yield sums, self._labels(labels[some])
 
     def _labels(self, labels: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Of a sum the class that most of its steps have; of several, the first."""

@@ -43,7 +43,7 @@ def test_full_width_on_the_meta_device(name):
     assert graph.edges[graph.nodes[-1].name].shape == (10,)
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", [name for name in MODELS if name != "recurrent"])  # whose loops run step by step
 def test_edges_are_the_tensors_that_flow(name):
     """Shape, steps, and where the edge has a range, levels within it; sums of a block are its output."""
     model, _ = small(name)
