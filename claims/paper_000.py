@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 
 from claims.claim import BELOW_0, Claim, Measured, Outcome, Paper, at_most, beats, worst
+from claims.trains import steps_for_bits
 
 __all__ = ["CLAIMS", "PAPER"]
 
@@ -46,12 +47,7 @@ CLAIMS = (
         _settings(BUDGET_4),
         judge_spike_bits_beat_steps,
     ),
-    Claim(
-        "000.2",
-        "On event data, accuracy falls when steps are traded for spike bits.",
-        "Section 4.2, Table 3",
-        untested="needs event data sets",
-    ),
+    *steps_for_bits(),
     Claim(
         "000.3",
         "1-bit weights stay usable, and accuracy saturates with weight bits.",

@@ -7,6 +7,7 @@ from math import nextafter
 from statistics import mean
 
 from claims.claim import BELOW_0, Claim, Measured, Outcome, Paper, at_most, beats, ratio_at_most, worst
+from claims.trains import few_steps_on_events
 
 __all__ = ["CLAIMS", "PAPER"]
 
@@ -113,7 +114,6 @@ def judge_squeezing(measured: Measured) -> Outcome:
     return Outcome(worst(cheaper, lost), why)
 
 
-NO_EVENTS = "needs event data sets"
 FASHION, CIFAR = "adaptive-resnet8-thin-fashion", "adaptive-resnet20-thin-cifar10"
 
 
@@ -161,9 +161,7 @@ CLAIMS = (
         tuple((FASHION, edits) for edits in (TWO_STEPS, UNSQUEEZED)),
         judge_squeezing,
     ),
-    Claim(
-        "001.6", "On event data accuracy survives small T.", "Section 5.2.4, Tables 6, 7 and A.2", untested=NO_EVENTS
-    ),
+    *few_steps_on_events(),
 )
 
 PAPER = Paper(

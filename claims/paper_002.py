@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from claims.claim import Claim, Measured, Outcome, Paper, at_most, beats
+from claims.trains import low_bits_on_events
 
 __all__ = ["CLAIMS", "PAPER"]
 
@@ -110,6 +111,7 @@ def _on(data: str, recipe: str) -> tuple[Claim, ...]:
 
 CLAIMS = (
     *(claim for data, recipe in DATA.items() for claim in _on(data, recipe)),
+    low_bits_on_events(),
     Claim(
         "002.4-fashion",
         "(Ours.) A membrane of two bits carries something: it beats neurons that forget at every step.",

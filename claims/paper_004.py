@@ -5,6 +5,7 @@ from __future__ import annotations
 from statistics import mean
 
 from claims.claim import Claim, Measured, Outcome, Paper, at_most, beats, ratio_at_most, worst
+from claims.trains import event_data_in_one_step
 
 __all__ = ["CLAIMS", "INTERVALS", "LEVELS", "PAPER", "STEPS"]
 
@@ -115,7 +116,7 @@ CLAIMS = (
         tuple(("multilevel-vgg9-thin-fashion", edits) for N in (4, 8) for edits in (LEVELS[N], _detached(N))),
         judge_the_reset_keeps_its_gradient,
     ),
-    Claim("004.4", "Event data in one step.", "Section 5.5, Table 2", untested="needs event data sets"),
+    *event_data_in_one_step(),
 )
 
 PAPER = Paper(

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from bitspike.bits import Bits
 from bitspike.datasets.frames import FrameSettings
-from bitspike.neurons import LIFSettings, MultiBitSettings
-from bitspike.training import OptimizerConfig, TrainConfig
+from bitspike.neurons import LIFSettings, MultiBitSettings, QuantLIFSettings
+from bitspike.quant import RegulatedSettings
+from bitspike.training import LossConfig, OptimizerConfig, TrainConfig
 from bitspike.training.chunks import ChunksConfig
+from bitspike.training.methods import AnnealedSignSettings, SpikeRegulationSettings
 
 __all__ = [
     "ecg_mlp",
     "ecg_recurrent",
     "moving_fashion_convnet",
     "nmnist_convnet",
+    "qsnn_convnet_nmnist",
     "spoken_digits_mlp",
 ]
 
@@ -33,6 +36,28 @@ def nmnist_convnet() -> TrainConfig:
         epochs=20,
         batch_size=32,
         optimizer=OptimizerConfig(lr=4e-3, warmup_epochs=1),
+    )
+
+
+def qsnn_convnet_nmnist() -> TrainConfig:
+    """Paper 002 (Q-SNN) on N-MNIST in 8 frames: one-bit weights, two-bit membranes, WS-DR; first and last layer 8 bits.
+
+    The paper's event data are CIFAR10-DVS and DVS128 Gesture, on a GPU. Its method and loss, with Adam.
+    """
+    return nmnist_convnet().model_copy(
+        update={
+            "recipe": "qsnn-convnet-nmnist",
+            "frames": FrameSettings(slices=8, clip=15),
+            "bits": Bits(1, 1, 8, 2),
+            "layers": {"features.0.0": {"w": 8}, "classifier.1.0": {"w": 8}},
+            "neuron": QuantLIFSettings(detach_reset=False),
+            "quantizer": RegulatedSettings(),
+            "methods": {
+                "spike-regulation": SpikeRegulationSettings(weight=1e-3),
+                "annealed-sign": AnnealedSignSettings(first=0.1, last=10),
+            },
+            "loss": LossConfig(kind="tet", tet_lambda=0),
+        }
     )
 
 
