@@ -18,6 +18,9 @@ from torch import Tensor
 from torch.nn import functional
 
 from bitspike.data.autoaugment import AutoAugmentCIFAR10
+from bitspike.data.erasing import RandomErasing
+from bitspike.data.mixing import Mixing
+from bitspike.data.randaugment import RandAugment
 from bitspike.datasets.sources import Shape
 from bitspike.errors import UserError
 
@@ -102,9 +105,15 @@ class Cutout:
 
 @dataclass(frozen=True)
 class Compose:
-    """One augmentation after the other; none at all leaves images as they are."""
+    """One augmentation after the other; none at all leaves images as they are.
+
+    Args:
+        augments: of one image.
+        mixing: of two, both augmented; whoever fetches the images applies it (`bitspike.data.TrainingImages`).
+    """
 
     augments: tuple[Augment, ...] = ()
+    mixing: Mixing | None = None
 
     def draw(self, count: int, image_shape: Shape, generator: torch.Generator) -> dict[str, Tensor]:
         return {
@@ -121,25 +130,50 @@ class Compose:
         return images
 
 
-_SIZED: Mapping[str, Callable[[int], Augment]] = MappingProxyType({"crop": RandomCrop, "cutout": Cutout})
 _PLAIN: Mapping[str, Callable[[], Augment]] = MappingProxyType(
     {"flip": HorizontalFlip, "autoaugment": AutoAugmentCIFAR10}
 )
+_NUMBERED: Mapping[str, Callable[..., Augment]] = MappingProxyType(
+    {
+        r"crop([0-9]{1,4})": lambda padding: RandomCrop(int(padding)),
+        r"cutout([0-9]{1,4})": lambda size: Cutout(int(size)),
+        r"rand-m([0-9]{1,2})-n([0-9]{1,2})": lambda m, n: RandAugment(int(m), int(n)),
+        r"erase([0-9.]{1,6})": lambda probability: RandomErasing(number("erase", probability)),
+    }
+)
+_MIXING = r"(mixup|cutmix)([0-9.]{1,6})"
 
 
 def build_augment(names: Sequence[str]) -> Compose:
-    """Augmentations by name, in order: ``crop4`` (padding), ``flip``, ``cutout16`` (size), ``autoaugment``.
+    """Augmentations by name, in order.
+
+    ``crop4`` (padding), ``flip``, ``cutout16`` (size), ``autoaugment``, ``rand-m9-n1`` (RandAugment's magnitude and
+    number), ``erase0.25`` (probability); and behind all of them ``mixup0.5`` and ``cutmix1`` (``alpha``).
 
     Raises:
-        UserError: an unknown name, or a size out of range.
+        UserError: an unknown name, a number out of range, or a mixing that is named twice or not at the end.
     """
-    return Compose(tuple(_build(name) for name in names))
+    mixing = [found for name in names if (found := re.fullmatch(_MIXING, name))]
+    alphas = {found[1]: number(found[1], found[2]) for found in mixing}
+    plain = names[: len(names) - len(mixing)]
+    if len(alphas) < len(mixing) or any(re.fullmatch(_MIXING, name) for name in plain):
+        raise UserError("augment", ",".join(names), "want mixup and cutmix once each, behind all others")
+    return Compose(tuple(_build(name) for name in plain), Mixing(**alphas) if alphas else None)
 
 
 def _build(name: str) -> Augment:
     if name in _PLAIN:
         return _PLAIN[name]()
-    sized = re.fullmatch(r"(crop|cutout)([0-9]{1,4})", name)
-    if sized is None:
-        raise UserError("augment", name, f"want {', '.join(_PLAIN)}, crop4 or cutout16 (any size)")
-    return _SIZED[sized[1]](int(sized[2]))
+    for pattern, make in _NUMBERED.items():
+        if found := re.fullmatch(pattern, name):
+            return make(*found.groups())
+    numbered = "crop4 or cutout16 (any size), rand-m9-n1, erase0.25, mixup0.5 or cutmix1"
+    raise UserError("augment", name, f"want {', '.join(_PLAIN)}, {numbered}")
+
+
+def number(name: str, text: str) -> float:
+    """The number behind a name, as ``0.5`` of ``mixup0.5``."""
+    try:
+        return float(text)
+    except ValueError:
+        raise UserError(name, text, "want a number behind it, as 0.5") from None

@@ -12,6 +12,7 @@ from typing import TypeVar
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 from torch.utils.data import Dataset, Sampler
 
 from bitspike.data.augment import Augment, Compose
@@ -72,6 +73,8 @@ class EpochBatches(Sampler[list[int]]):
 class TrainingImages(Dataset[tuple[Tensor, Tensor]]):
     """Images and labels, augmented as ``(seed, epoch)`` says: ``uint8 [B, C, H, W]`` and ``int64 [B]``.
 
+    Where two images are mixed, labels are the shares of the classes, ``float [B, K]``.
+
     Random numbers are drawn on the processor, the same wherever the images lie; all else is done where they lie.
 
     A whole batch is fetched at once, so `as_is` takes the place of collating, and workers are not needed.
@@ -81,14 +84,17 @@ class TrainingImages(Dataset[tuple[Tensor, Tensor]]):
 
     def __init__(self, images: ImageSet, augment: Augment | None = None, seed: int = 0) -> None:
         self.images, self.seed = images, seed
-        self.augment: Augment = augment or Compose()
+        self.augment = augment if isinstance(augment, Compose) else Compose((augment,) if augment else ())
         self.set_epoch(0)
 
     def set_epoch(self, epoch: int) -> None:
         """Draws the augmentation of an epoch."""
         channels, height, width = self.images.images.shape[1:]
         generator = seeded(self.seed, epoch, _AUGMENT)
-        self.drawn = self.augment.draw(len(self.images), (channels, height, width), generator)
+        shape = (channels, height, width)
+        self.drawn = self.augment.draw(len(self.images), shape, generator)
+        mixing = self.augment.mixing
+        self.mixed = mixing.draw(len(self.images), shape, generator) if mixing else {}
 
     def __len__(self) -> int:
         return len(self.images)
@@ -99,6 +105,18 @@ class TrainingImages(Dataset[tuple[Tensor, Tensor]]):
 
     def __getitems__(self, indices: Sequence[int]) -> tuple[Tensor, Tensor]:
         rows, device = torch.as_tensor(indices), self.images.images.device
+        images, labels = self._augmented(rows)
+        mixing = self.augment.mixing
+        if mixing is None:
+            return images, labels
+        others, their_labels = self._augmented(self.mixed["other"][rows])
+        images, share = mixing(images, others, {name: values[rows].to(device) for name, values in self.mixed.items()})
+        kinds = len(self.images.classes)
+        shares = (functional.one_hot(labels, kinds), functional.one_hot(their_labels, kinds))
+        return images, shares[0] * share[:, None] + shares[1] * (1 - share[:, None])
+
+    def _augmented(self, rows: Tensor) -> tuple[Tensor, Tensor]:
+        device = self.images.images.device
         drawn = {name: values[rows].to(device) for name, values in self.drawn.items()}
         rows = rows.to(device)
         return self.augment(self.images.images[rows], drawn), self.images.labels[rows]
