@@ -7,21 +7,15 @@ into spikes of its own bits and steps. The families differ in where the shortcut
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
 
 from torch import Tensor, nn
 
 from bitspike.layers import Encoder, OverTime
 from bitspike.models.blocks import conv_bn
+from bitspike.models.placement import EncodingNeuronFactory
 from bitspike.models.resnet import IMAGENET_SIDE, block_shapes
 
 __all__ = ["PreNeuronBlock", "PreNeuronResNet", "PreNeuronSEWBlock"]
-
-
-class EncodingNeuronFactory(Protocol):
-    """Makes one fresh neuron layer, and the one that turns the image into spikes."""
-
-    def __call__(self, *, encodes_image: bool = False) -> nn.Module: ...
 
 
 class PreNeuronBlock(nn.Module):

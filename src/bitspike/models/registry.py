@@ -23,8 +23,10 @@ from bitspike.models.blocks import (
     SparseWithoutSTE,
     SpikingBasicBlock,
 )
+from bitspike.models.placement import AfterSynapses, BeforeSynapses
 from bitspike.models.preneuron import PreNeuronBlock, PreNeuronResNet, PreNeuronSEWBlock
 from bitspike.models.resnet import ResNet
+from bitspike.models.spikformer import Spikformer, SpikingSelfAttention
 from bitspike.models.vgg import VGG
 from bitspike.neurons import (
     AdaptiveSettings,
@@ -73,6 +75,19 @@ def _preneuron(about: str, block: type, channels: tuple[int, ...], depths: tuple
     return Architecture(about, channels, make, able_to_read_images)
 
 
+def _spikformer(depth: int, dim: int, heads: int, pools: int, *, ahead: bool = False) -> Architecture:
+    """The name of one says ``depth-dim``."""
+    where = "neurons before the synapses (001)" if ahead else "attention of spikes (000, 001)"
+    placement = BeforeSynapses if ahead else AfterSynapses
+
+    def make(shape: ImageShape, k: int, neuron: Any, c: Sequence[int]) -> nn.Module:
+        return Spikformer(shape, k, neuron, c, depth, heads, pools, placement)
+
+    channels = (dim // 8, dim // 4, dim // 2, dim)
+    neuron = AdaptiveSettings(tau=1.0, squeeze=True) if ahead else MultiBitSettings()
+    return Architecture(f"{depth} blocks of {dim}, {heads} heads, {where}", channels, make, neuron)
+
+
 _VGGSNN = (64, 128, 256, 512, 512)
 
 MODELS: Mapping[str, Architecture] = MappingProxyType(
@@ -101,6 +116,19 @@ MODELS: Mapping[str, Architecture] = MappingProxyType(
         "pre-resnet20": _preneuron("the same, wide (001)", PreNeuronBlock, (128, 256, 512), (3, 3, 3)),
         "pre-sew-resnet34": _preneuron("the same (001)", PreNeuronSEWBlock, (64, 128, 256, 512), (3, 4, 6, 3)),
         "sew-resnet50": _resnet("spike-element-wise (000)", SEWBottleneck, (64, 128, 256, 512), (3, 4, 6, 3)),
+        "spikformer-2-64": _spikformer(2, 64, 4, pools=2),
+        "spikformer-2-256-dvs": _spikformer(2, 256, 16, pools=4),
+        "spikformer-4-256": _spikformer(4, 256, 8, pools=2),
+        "spikformer-4-384": _spikformer(4, 384, 12, pools=2),
+        "spikformer-6-512": _spikformer(6, 512, 8, pools=4),
+        "spikformer-8-384": _spikformer(8, 384, 12, pools=4),
+        "spikformer-8-512": _spikformer(8, 512, 8, pools=4),
+        "spikformer-8-768": _spikformer(8, 768, 12, pools=4),
+        "spikformer-10-512": _spikformer(10, 512, 8, pools=4),
+        "pre-spikformer-2-64": _spikformer(2, 64, 4, pools=2, ahead=True),
+        "pre-spikformer-2-256-dvs": _spikformer(2, 256, 16, pools=4, ahead=True),
+        "pre-spikformer-4-384": _spikformer(4, 384, 12, pools=2, ahead=True),
+        "pre-spikformer-8-512": _spikformer(8, 512, 8, pools=4, ahead=True),
     }
 )
 
@@ -173,6 +201,9 @@ def apply_plan(model: nn.Module, plan: BitPlan, settings: NeuronSettings, quanti
                 if isinstance(made.integrate, TiedIntegrate):
                     behind_spikes(node)
             model.set_submodule(name, node)
+    for module in model.modules():
+        if isinstance(module, SpikingSelfAttention):
+            module.agree()
     return _quantize(model, plan, quantizer)
 
 

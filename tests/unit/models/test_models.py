@@ -26,6 +26,7 @@ SMALL = {  # image side and channels: the smallest that the network's pooling le
     **dict.fromkeys(["sparse-resnet18", "sparse-resnet18-without-ste"], (8, (2, 2, 2, 2))),
     **dict.fromkeys(["pre-resnet8-thin", "pre-resnet20-thin", "pre-resnet20"], (8, (4, 4, 4))),
     **dict.fromkeys(["pre-resnet18", "pre-sew-resnet34"], (8, (2, 2, 2, 2))),
+    **{name: (16, (2, 2, 2, 48)) for name in MODELS if "spikformer" in name},  # heads divide the last
 }
 ADAPTIVE = neuron_settings(kind="adaptive", tau=1.0, squeeze=True)
 

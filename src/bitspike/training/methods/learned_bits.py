@@ -120,9 +120,9 @@ class LearnedBits(Method[LearnedBitsSettings]):
         self._check_target(config)
 
     def parameter_groups(self, model: nn.Module) -> list[ParameterGroup]:
-        """The time steps."""
-        steps = [node.learned_T for node in adaptive_neurons(model).values()]
-        return [ParameterGroup(steps, self.settings.time_steps_lr)]
+        """The time steps, those that neurons share once."""
+        steps = dict.fromkeys(node.learned_T for node in adaptive_neurons(model).values())
+        return [ParameterGroup(list(steps), self.settings.time_steps_lr)]
 
     def loss(self, inner: Objective) -> Objective:
         def penalised(model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
