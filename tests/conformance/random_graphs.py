@@ -103,7 +103,7 @@ def family(
     """
     torch.manual_seed(seed)
     plan, neuron = BitPlan(Bits.parse(bits)), neuron or neuron_settings()
-    model = build_model(name, plan, image_shape=image, num_classes=5, channels=FAMILIES[name], neuron=neuron)
+    model = build_model(name, plan, sample=image, num_classes=5, channels=FAMILIES[name], neuron=neuron)
     for module in model.modules():
         if isinstance(module, torch.nn.BatchNorm1d | torch.nn.BatchNorm2d):
             module.momentum = 1.0

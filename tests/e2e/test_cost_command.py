@@ -223,7 +223,7 @@ def test_a_network_of_ones_own(cost, here):
         ("nowhere/run", ["model: got 'nowhere/run'", "or a run folder"]),
         ("folder", ["model: got 'folder'", "must hold the config.json of a run"]),
         ("x" * 300, ["model: got", "known: convnet"]),
-        ("convnet --input 3x32", ["--input: got '3x32'", "channels x height x width"]),
+        ("convnet --input 3x32", ["input: got '3x32'", "channels x height x width"]),
         ("convnet --input 0x32x32", ["--input: got '0x32x32'"]),
         ("convnet --input 3x4x4", ["image: got '4x4'", "at least 8 pixels"]),
         ("convnet --bits 0/2/1", ["bits: got '0/2/1'", "bits w is 0", "from 1 to 16"]),

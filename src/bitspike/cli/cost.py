@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import bitspike
 from bitspike.cli import cost_options as options
 from bitspike.cli.collector import without_collector
-from bitspike.cli.options import Json, given, image_shape, numbers, print_json
+from bitspike.cli.options import Json, given, numbers, parsed_sample, print_json
 from bitspike.cli.tables import print_tables
 from bitspike.errors import UserError
 
@@ -46,7 +46,7 @@ def cost(
             counting=counting,
             bits=bits,
             plan=plan,
-            image_shape=image_shape(image) if image is not None else None,
+            sample=parsed_sample(image) if image is not None else None,
             classes=classes,
             channels=numbers(channels) if channels is not None else None,
             batch=batch,

@@ -38,7 +38,10 @@ Bits = Annotated[
     typer.Option("--bits", help="Weight/spike/steps, or .../membrane, of every layer. Default: 16/1/4."),
 ]
 Plan = Annotated[Path | None, typer.Option("--plan", help="JSON file with the bits of single layers.")]
-Image = Annotated[str | None, typer.Option("--input", metavar="CxHxW", help="Shape of an image. Default: 3x32x32.")]
+Image = Annotated[
+    str | None,
+    typer.Option("--input", metavar="[T@]CxHxW", help="Shape of an image, or train. Default: 3x32x32."),
+]
 Classes = Annotated[
     int | None,
     typer.Option(

@@ -18,7 +18,7 @@ from bitspike.frontend.overridden import Layers, check_hooks, class_of
 from bitspike.frontend.sizes import Shape, Size, view
 from bitspike.frontend.trace import inside, parent, trace
 from bitspike.frontend.vocabulary import WORDS, Images, MeanOverTime, MergeTime, SplitTime, Word
-from bitspike.layers import Encoder, Release, SqueezeTime
+from bitspike.layers import Encoder, EventEncoder, Release, SqueezeTime
 from bitspike.neurons import BaseNode
 
 __all__ = ["read"]
@@ -27,7 +27,7 @@ VIEWS = ("view", "reshape", torch.reshape)
 
 
 def read(model: nn.Module, whole: tuple[type[nn.Module], ...] = ()) -> Calls:
-    """The calls of ``model`` in evaluation mode, given images ``[N, C, H, W]``, its other arguments at their defaults.
+    """The calls of ``model`` in evaluation mode, given codes ``[N, *sample.array_shape]``, its other arguments at defaults.
 
     They compute what its forward computes: functions are the modules that they equal, what is done in place reaches
     all who read it later, and what does nothing in evaluation mode is left out.
@@ -191,6 +191,8 @@ def _lead(module: nn.Module, name: str, inputs: tuple[Call, ...]) -> tuple[str, 
     first = inputs[0].lead
     if isinstance(module, Encoder):
         return ("1", *first)
+    if isinstance(module, EventEncoder):
+        return ("1" if module.sample.T == 1 else f"T of {name}", *first)
     if isinstance(module, MergeTime):
         return ("*".join(first[:2]), *first[2:])
     if isinstance(module, SplitTime):

@@ -13,6 +13,7 @@ from torch.nn import functional as F
 
 from bitspike.layers import (
     Encoder,
+    EventEncoder,
     PathBatchNorm1d,
     PathBatchNorm2d,
     Release,
@@ -30,7 +31,7 @@ __all__ = ["KNOWN", "WORDS", "Images", "Known", "MeanOverTime", "MergeTime", "Sp
 
 
 class Images(nn.Module):
-    """What the network is called with: images ``[N, C, H, W]``."""
+    """What the network is called with: codes ``[N, *sample.array_shape]``, of images the pixels ``[N, C, H, W]``."""
 
     def forward(self, images: Tensor) -> Tensor:
         return images
@@ -120,6 +121,7 @@ for _known in (
     Known(PathBatchNorm1d, ("forward", *_STATISTICS)),
     Known(PathBatchNorm2d, ("forward", *_STATISTICS)),
     Known(Encoder),
+    Known(EventEncoder),
     Known(Release),
     Known(ReleasedAffine),
     Known(BaseNode, ()),  # a neuron is read whole whatever it overrides; it is asked for its dynamics

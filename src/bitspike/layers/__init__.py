@@ -1,6 +1,7 @@
-"""Layers between the neurons: encoder, synapses over merged time, means over time, spiking max pools."""
+"""Layers between the neurons: encoders, synapses over merged time, means over time, spiking max pools."""
 
 from bitspike.layers.encoder import Encoder
+from bitspike.layers.events import EventEncoder, encoder_for
 from bitspike.layers.paths import PathBatchNorm1d, PathBatchNorm2d, per_path
 from bitspike.layers.pixels import Normalization
 from bitspike.layers.pool import SpikingMaxPool2d
@@ -9,6 +10,7 @@ from bitspike.layers.time import OverTime, SqueezeTime, mean_over_time, merge_ti
 
 __all__ = [
     "Encoder",
+    "EventEncoder",
     "Normalization",
     "OverTime",
     "PathBatchNorm1d",
@@ -17,6 +19,7 @@ __all__ = [
     "ReleasedAffine",
     "SpikingMaxPool2d",
     "SqueezeTime",
+    "encoder_for",
     "mean_over_time",
     "merge_time",
     "per_path",

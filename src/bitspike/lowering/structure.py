@@ -10,37 +10,40 @@ from bitspike.errors import UserError
 from bitspike.frontend import Call, Images, MeanOverTime, MergeTime, SplitTime, class_of, needed, read, unused
 from bitspike.ir import Edge, Graph, Node, Readout
 from bitspike.lowering.rules import Maker, Place, Reads, makers, rule_of
+from bitspike.sample import AnySample, Sample, as_sample
 
 __all__ = ["lower", "structure"]
 
-Shape = tuple[int, int, int]
 AXES = {1: Reads.MERGED.value, 2: Reads.STEPS.value}
 """What a tensor has before the shape of its edge, by how many axes it is."""
 TIME = {MergeTime: Reads.STEPS, SplitTime: Reads.MERGED}
 """What only moves the time axis: the shapes of the graph are of one step."""
 
 
-def lower(model: nn.Module, image_shape: Shape, name: str = "network") -> Graph:
+def lower(model: nn.Module, sample: AnySample, name: str = "network") -> Graph:
     """The structural graph of ``model``: shapes, steps, ranges and bits of every layer.
 
     Ops are named after the modules they come from. Works on the meta device too.
 
     Args:
-        model: images ``[N, C, H, W]`` to logits ``[T, N, K]`` (or ``[N, K]``, for a network without neurons).
-        image_shape: ``(C, H, W)``.
+        model: codes ``[N, *sample.array_shape]``, of images the pixels ``[N, C, H, W]``, to logits ``[T, N, K]`` (or
+            ``[N, K]``, for a network without neurons).
+        sample: what one input is; ``(C, H, W)`` is an image's shape.
         name: of the graph.
 
     Raises:
         UserError: an operator that has no op (named with its path in the model), or shapes that do not fit.
     """
-    return structure(model, image_shape, name)[0]
+    return structure(model, sample, name)[0]
 
 
-def structure(model: nn.Module, image_shape: Shape, name: str = "network") -> tuple[Graph, dict[str, nn.Module]]:
+def structure(model: nn.Module, sample: AnySample, name: str = "network") -> tuple[Graph, dict[str, nn.Module]]:
     """`lower`, and by the name of each op the module that it comes from."""
     there = makers()
     calls = needed(read(model, whole=tuple(there)))
-    builder = _Builder({path for path, _ in model.named_modules()} | {call.path for call in calls}, there, image_shape)
+    builder = _Builder(
+        {path for path, _ in model.named_modules()} | {call.path for call in calls}, there, as_sample(sample)
+    )
     for call in calls:
         builder.visit(call)
     builder.end(calls.answer)
@@ -57,9 +60,9 @@ class _Builder:
         modules: by the name of the op, what it comes from.
     """
 
-    def __init__(self, paths: set[str], makers: Mapping[type[nn.Module], Maker], image_shape: Shape) -> None:
+    def __init__(self, paths: set[str], makers: Mapping[type[nn.Module], Maker], sample: Sample) -> None:
         self.paths, self.makers = paths, makers
-        self.images = Edge(shape=image_shape, T=1)
+        self.images = Edge(shape=sample.shape, T=sample.T, lo=sample.lo, hi=sample.hi)
         self.nodes: list[Node] = []
         self.edges: dict[str, Edge] = {}
         self.modules: dict[str, nn.Module] = {}

@@ -11,10 +11,11 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 
 from bitspike.errors import UserError
-from bitspike.layers import Encoder, OverTime
-from bitspike.models.blocks import conv_bn
+from bitspike.layers import OverTime, encoder_for
+from bitspike.models.blocks import conv_bn, map_of
 from bitspike.models.placement import AfterSynapses, EncodingNeuronFactory, Placement
 from bitspike.neurons import AdaptiveIFNode, BaseNode, share_bits
+from bitspike.sample import Sample
 
 __all__ = ["Spikformer", "SpikformerBlock", "SpikingSelfAttention"]
 
@@ -95,13 +96,13 @@ class SpikformerBlock(nn.Module):
 
 
 class Spikformer(nn.Module):
-    """Encoder, patch splitting, blocks, head: images ``[N, C, H, W]`` (0..255) to logits ``[T, N, K]``.
+    """Encoder, patch splitting, blocks, head: codes of a sample to logits ``[T, N, K]``.
 
     Patch splitting is four 3x3 convolutions, some of them pooled, and to their map it adds what a fifth makes of it,
     which tells the places apart (the relative position embedding).
 
     Args:
-        image_shape: ``(C, H, W)``.
+        sample: what one input is, ``[C, H, W]`` at a step.
         num_classes: ``K``.
         neuron: makes each layer's neurons.
         channels: of the four convolutions; the last number is ``D``.
@@ -113,7 +114,7 @@ class Spikformer(nn.Module):
 
     def __init__(
         self,
-        image_shape: tuple[int, int, int],
+        sample: Sample,
         num_classes: int,
         neuron: EncodingNeuronFactory,
         channels: Sequence[int],
@@ -126,9 +127,9 @@ class Spikformer(nn.Module):
         if len(channels) != 4:
             raise UserError("channels", tuple(channels), "want 4 numbers, one for each convolution")
         placed = placement(neuron)
-        self.encoder = Encoder()
+        self.encoder = encoder_for(sample)
         stages: list[nn.Module] = []
-        width, dim, (height, side) = image_shape[0], channels[-1], image_shape[1:]
+        (width, height, side), dim = map_of(sample), channels[-1]
         for index, out in enumerate(channels):
             opens = placed.opens(encodes_image=not stages)
             stages.append(nn.Sequential(opens, conv_bn(width, out), placed.closes()))
@@ -141,7 +142,7 @@ class Spikformer(nn.Module):
         self.blocks = nn.Sequential(*(SpikformerBlock(dim, heads, (height, side), placed) for _ in range(depth)))
         self.head = placed.head(dim, num_classes, bias=True)
 
-    def forward(self, images: Tensor) -> Tensor:
-        patches = self.patches(self.encoder(images))
+    def forward(self, codes: Tensor) -> Tensor:
+        patches = self.patches(self.encoder(codes))
         logits: Tensor = self.head(self.blocks(patches + self.position(patches)))
         return logits

@@ -299,7 +299,7 @@ def test_every_family_comes_back(tmp_path: Path, name: str) -> None:
         name, 3 if "thin" in name or name.endswith(("resnet19", "resnet20")) else 4
     )
     shape, channels = (3, 32, 32), tuple(4 + 2 * k for k in range(stages))
-    model = build_model(name, BitPlan(Bits(2, 2, 2)), image_shape=shape, num_classes=5, channels=channels)
+    model = build_model(name, BitPlan(Bits(2, 2, 2)), sample=shape, num_classes=5, channels=channels)
     with torch.no_grad():
         model(torch.randint(0, 256, (4, *shape), dtype=torch.uint8))  # learned steps start from what they see
     net = replace(freeze(model.eval(), shape, name), dataset="cifar10")
@@ -364,7 +364,7 @@ def test_a_large_network_takes_its_weights_and_two_percent() -> None:
     from bitspike.models import build_model
 
     torch.manual_seed(0)
-    model = build_model("vgg9", BitPlan(Bits(2, 2, 1)), image_shape=(3, 32, 32), num_classes=10)
+    model = build_model("vgg9", BitPlan(Bits(2, 2, 1)), sample=(3, 32, 32), num_classes=10)
     net = freeze(model.eval(), (3, 32, 32))
     packed = sum(net.tensors[f"{node.name}.weight"].size * node.weight_bits for node in net.graph.synapses()) / 8
     assert packed >= 1_000_000 * 2 / 8

@@ -178,7 +178,7 @@ def whole_files() -> tuple[bytes, ...]:
     for name, bits, v_reset in (("convnet", Bits(3, 2, 3), None), ("sew-resnet18", Bits(1, 1, 2), 0.0)):
         channels = (2, 2, 3) if name == "convnet" else (2, 2, 2, 2)
         neuron = neuron_settings(v_reset=v_reset)
-        model = build_model(name, BitPlan(bits), image_shape=(1, 8, 8), num_classes=3, neuron=neuron, channels=channels)
+        model = build_model(name, BitPlan(bits), sample=(1, 8, 8), num_classes=3, neuron=neuron, channels=channels)
         found.append(to_bytes(freeze(model.eval(), (1, 8, 8), name)))
     return tuple(found)
 

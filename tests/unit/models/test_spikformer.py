@@ -31,7 +31,7 @@ def test_parameters_are_as_many_as_published(name):
     """Two of them are cut off in print and the others rounded: within a unit of the last digit."""
     shape, classes, published = PUBLISHED[name]
     with torch.device("meta"):
-        model = build_model(name, BitPlan(Bits(16, 1, 4)), image_shape=shape, num_classes=classes)
+        model = build_model(name, BitPlan(Bits(16, 1, 4)), sample=shape, num_classes=classes)
     assert abs(sum(p.numel() for p in model.parameters()) / 1e6 - published) < 0.01
     if name.endswith("dvs"):
         assert sum(layer.weight.numel() for layer in synapses(model).values()) == 2_552_896  # "2.55 M weights"
@@ -70,7 +70,7 @@ def test_attention_fires_at_all():
 def adaptive(name: str = "pre-spikformer-2-64", plan: BitPlan | None = None, **settings) -> Spikformer:
     neuron = neuron_settings(kind="adaptive", squeeze=True, **settings)
     plan = plan or BitPlan(Bits(4, 3, 2))
-    given = {"image_shape": (1, 16, 16), "num_classes": 5, "neuron": neuron, "quantizer": AdaptiveWeights}
+    given = {"sample": (1, 16, 16), "num_classes": 5, "neuron": neuron, "quantizer": AdaptiveWeights}
     return build_model(name, plan, channels=(2, 2, 2, 8), **given)
 
 
@@ -98,7 +98,7 @@ def test_q_k_and_v_learn_one_number_of_bits_and_steps(per_step):
 def test_steps_of_q_k_and_v_are_the_same():
     plan = BitPlan(Bits(4, 2, 2), {"blocks.1.attention.k.1": {"t": 3}})
     with pytest.raises(UserError, match=r"steps of q, k, v: got \(2, 3, 2\); want the same"):
-        build_model("spikformer-2-64", plan, image_shape=(1, 16, 16), num_classes=5)
+        build_model("spikformer-2-64", plan, sample=(1, 16, 16), num_classes=5)
 
 
 @pytest.mark.parametrize(
@@ -110,7 +110,7 @@ def test_steps_of_q_k_and_v_are_the_same():
 )
 def test_what_cannot_be_built_is_refused(name, channels, message):
     with pytest.raises(UserError, match=message):
-        build_model(name, BitPlan(Bits(4, 2, 2)), image_shape=(1, 16, 16), num_classes=5, channels=channels)
+        build_model(name, BitPlan(Bits(4, 2, 2)), sample=(1, 16, 16), num_classes=5, channels=channels)
 
 
 @pytest.mark.parametrize(
@@ -119,7 +119,7 @@ def test_what_cannot_be_built_is_refused(name, channels, message):
 )
 def test_tokens_are_as_many_as_published(name, side, tokens):
     with torch.device("meta"):
-        model = build_model(name, BitPlan(Bits(16, 1, 1)), image_shape=(3, side, side), num_classes=10)
+        model = build_model(name, BitPlan(Bits(16, 1, 1)), sample=(3, side, side), num_classes=10)
     assert model.blocks[0].attention.size == (tokens, tokens)
 
 
