@@ -72,9 +72,14 @@ class Sample:
         return prod(self.array_shape)
 
     @property
+    def dark(self) -> int:
+        """The code of nothing: black of an image; of a train, level 0, or the one next to it."""
+        return 0 if self.is_image else min(max(-self.lo, 0), self.hi - self.lo)
+
+    @property
     def is_image(self) -> bool:
         """Whether it is one of 8-bit pixels ``[C, H, W]``."""
-        return self.T == 1 and len(self.shape) == 3 and self.hi - self.lo == MOST_CODE
+        return self.T == 1 and len(self.shape) == 3 and (self.lo, self.hi) == (-128, 127)
 
 
 AnySample = Sample | tuple[int, int, int]

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from bitspike.bits import BitPlan, Bits, alphabet_width, signed_range, unsigned_range
 from bitspike.errors import UserError
 
-tops = {"w": 16, "s": 16, "t": 1024, "u": 32}
+tops = {"w": 16, "s": 16, "t": 4096, "u": 32}
 widths = {key: st.integers(1, top) for key, top in tops.items()}
 any_bits = st.builds(Bits, widths["w"], widths["s"], widths["t"], st.none() | widths["u"])
 any_layer = st.fixed_dictionaries({}, optional=widths)

@@ -23,7 +23,6 @@ from bitspike.allocation.solve import Option, solve
 from bitspike.bits import BitPlan
 from bitspike.costs import CostReport, cost
 from bitspike.costs.counting import CONSTANT_BITS, biases, norm_constants
-from bitspike.data import ImageSet, find_dataset
 from bitspike.errors import UserError, shown
 from bitspike.files import is_there, read_json, write_json
 from bitspike.ir import Graph
@@ -194,9 +193,8 @@ def _adapted(config: TrainConfig, **changes: Any) -> TrainConfig:
 def _options(config: TrainConfig, searched: RunFolder, data_dir: Path | None, energy: bool) -> dict[str, list[Option]]:
     model = trained_model(searched)
     images = load_images(config, data_dir).train
-    first = slice(CALIBRATION_IMAGES)
-    some = ImageSet(images.images[first], images.labels[first], images.classes)
-    return layer_options(model, some, find_dataset(config.dataset).sample, energy)
+    some = images.first(CALIBRATION_IMAGES)
+    return layer_options(model, some, some.sample, energy)
 
 
 def _for_layers(limits: Mapping[str, float], graph: Graph) -> dict[str, float]:

@@ -19,7 +19,7 @@ def run(net: FrozenGraph, images: NDArray[np.uint8]) -> dict[str, Int]:
 
     Args:
         net: the network.
-        images: pixels ``[N, C, H, W]``, 0..255.
+        images: codes ``[N, *net.sample.array_shape]``; of images the pixels ``[N, C, H, W]``, 0..255.
 
     Returns:
         ``[T, N, *shape]`` for each op, by name. Arithmetic on one widens it first.
@@ -31,12 +31,15 @@ def run(net: FrozenGraph, images: NDArray[np.uint8]) -> dict[str, Int]:
 
 
 def logits(net: FrozenGraph, images: NDArray[np.uint8]) -> NDArray[np.int64]:
-    """The network's answer ``[N, K]``: the class is the first largest. Runs as many images at once as fit in memory."""
-    (readout,) = net.graph.readouts()
+    """The network's answer ``[N, K]``, or ``[N, T, K]`` of each step: the class is the first largest.
+
+    Runs as many images at once as fit in memory.
+    """
+    readout = net.readout
     widest = max(largest_array(net.graph, node) for node in net.graph.nodes)
     size = max(1, min(100, ELEMENTS_AT_A_TIME // widest))
     batches = (images[i : i + size] for i in range(0, max(len(images), 1), size))
-    return np.concatenate([run(net, batch)[readout.name][0].astype(np.int64) for batch in batches])
+    return np.concatenate([readout.logits(run(net, batch)[readout.name]).astype(np.int64) for batch in batches])
 
 
 def step(net: FrozenGraph, node: Node, images: NDArray[np.uint8], *x: Int) -> Int:

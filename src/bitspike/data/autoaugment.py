@@ -14,7 +14,6 @@ import torch
 from torch import Tensor
 
 from bitspike.data import pixelops
-from bitspike.datasets.sources import Shape
 from bitspike.errors import UserError
 
 __all__ = ["LEVELS", "OPERATIONS", "POLICY", "AutoAugmentCIFAR10", "Operation"]
@@ -123,14 +122,14 @@ class AutoAugmentCIFAR10:
 
     fill: int = 128
 
-    def draw(self, count: int, image_shape: Shape, generator: torch.Generator) -> dict[str, Tensor]:
+    def draw(self, count: int, shape: tuple[int, ...], generator: torch.Generator) -> dict[str, Tensor]:
         """``policy`` ``[N]``, and for both steps ``chance`` in [0, 1) and ``sign`` -1 or 1, each ``[N, 2]``.
 
         Raises:
             UserError: the images are not of three channels, at least three pixels high and wide.
         """
-        if image_shape[0] != 3 or min(image_shape[1:]) < 3:
-            raise UserError("autoaugment", image_shape, "want colour images (3, H, W) of at least 3 x 3 pixels")
+        if len(shape) != 3 or shape[0] != 3 or min(shape[1:]) < 3:
+            raise UserError("autoaugment", shape, "want colour images (3, H, W) of at least 3 x 3 pixels")
         return {
             "policy": torch.randint(len(POLICY), (count,), generator=generator),
             "chance": torch.rand(count, 2, generator=generator),

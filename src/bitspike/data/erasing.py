@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from bitspike.datasets.sources import Shape
+from bitspike.data.shapes import pixels_of
 from bitspike.errors import UserError
 
 __all__ = ["RandomErasing"]
@@ -31,14 +31,15 @@ class RandomErasing:
     """
 
     probability: float = 0.25
-    fill: int = 128
+    fill: int = 0
 
     def __post_init__(self) -> None:
         if not 0 <= self.probability <= 1:
             raise UserError("erase", self.probability, "want a probability, 0 to 1")
 
-    def draw(self, count: int, image_shape: Shape, generator: torch.Generator) -> dict[str, Tensor]:
+    def draw(self, count: int, shape: tuple[int, ...], generator: torch.Generator) -> dict[str, Tensor]:
         """Whether an image is erased, the size of the rectangle, and where its corner is, as shares."""
+        pixels_of("erase", shape)
 
         def between(low: float, high: float) -> Tensor:
             return low + (high - low) * torch.rand(count, generator=generator)
@@ -52,12 +53,12 @@ class RandomErasing:
         }
 
     def __call__(self, images: Tensor, drawn: Mapping[str, Tensor]) -> Tensor:
-        height, width = images.shape[2:]
+        height, width = images.shape[-2:]
         area, aspect = drawn["area"] * height * width, drawn["aspect"]
         rows = _run(drawn["y"], (area * aspect).sqrt(), height)
         columns = _run(drawn["x"], (area / aspect).sqrt(), width)
         inside = drawn["erased"][:, None, None] & rows[:, :, None] & columns[:, None, :]
-        return torch.where(inside[:, None], self.fill, images)
+        return torch.where(inside[:, None], self.fill, images.flatten(1, -3)).view_as(images)
 
 
 def _run(corner: Tensor, size: Tensor, length: int) -> Tensor:

@@ -71,9 +71,9 @@ class EpochBatches(Sampler[list[int]]):
 
 
 class TrainingImages(Dataset[tuple[Tensor, Tensor]]):
-    """Images and labels, augmented as ``(seed, epoch)`` says: ``uint8 [B, C, H, W]`` and ``int64 [B]``.
+    """Samples ``uint8 [B, *array_shape]``, augmented as ``(seed, epoch)`` says, and labels ``int64 [B]`` or ``[B, T]``.
 
-    Where two images are mixed, labels are the shares of the classes, ``float [B, K]``.
+    Where two images are mixed, labels are the shares of the classes, ``float [B, K]`` or ``[B, T, K]``.
 
     Random numbers are drawn on the processor, the same wherever the images lie; all else is done where they lie.
 
@@ -89,9 +89,8 @@ class TrainingImages(Dataset[tuple[Tensor, Tensor]]):
 
     def set_epoch(self, epoch: int) -> None:
         """Draws the augmentation of an epoch."""
-        channels, height, width = self.images.images.shape[1:]
         generator = seeded(self.seed, epoch, _AUGMENT)
-        shape = (channels, height, width)
+        shape = self.images.sample.array_shape
         self.drawn = self.augment.draw(len(self.images), shape, generator)
         mixing = self.augment.mixing
         self.mixed = mixing.draw(len(self.images), shape, generator) if mixing else {}
@@ -111,9 +110,9 @@ class TrainingImages(Dataset[tuple[Tensor, Tensor]]):
             return images, labels
         others, their_labels = self._augmented(self.mixed["other"][rows])
         images, share = mixing(images, others, {name: values[rows].to(device) for name, values in self.mixed.items()})
-        kinds = len(self.images.classes)
-        shares = (functional.one_hot(labels, kinds), functional.one_hot(their_labels, kinds))
-        return images, shares[0] * share[:, None] + shares[1] * (1 - share[:, None])
+        own, their = (functional.one_hot(each, len(self.images.classes)) for each in (labels, their_labels))
+        each = share.view(-1, *(1,) * (own.ndim - 1))
+        return images, own * each + their * (1 - each)
 
     def _augmented(self, rows: Tensor) -> tuple[Tensor, Tensor]:
         device = self.images.images.device

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from bitspike.datasets.sources import Shape
+from bitspike.data.shapes import pixels_of
 from bitspike.errors import UserError
 
 __all__ = ["Mixing"]
@@ -39,8 +39,9 @@ class Mixing:
             if not 0 <= alpha <= 100:
                 raise UserError(name, alpha, "want a number of 0 to 100")
 
-    def draw(self, count: int, image_shape: Shape, generator: torch.Generator) -> dict[str, Tensor]:
+    def draw(self, count: int, shape: tuple[int, ...], generator: torch.Generator) -> dict[str, Tensor]:
         """``other``, the image that is mixed in; ``share`` of the first; ``cut``; and ``y``, ``x`` of its middle."""
+        pixels_of("cutmix" if self.cutmix else "mixup", shape)
         cut = torch.rand(count, generator=generator) < (0.5 if self.mixup else 1.0) * bool(self.cutmix)
         numbers = np.random.default_rng(int(torch.randint(1 << 62, (), generator=generator)))  # torch seeds no Beta
         averaged, kept = (
@@ -56,14 +57,16 @@ class Mixing:
         }
 
     def __call__(self, images: Tensor, others: Tensor, drawn: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
-        """Images ``uint8 [B, C, H, W]`` of both, and the share of the first in each, ``float [B]``."""
+        """Images of both, of the shape and kind of either, and the share of the first in each, ``float [B]``."""
         share, cut = drawn["share"], drawn["cut"]
+        first, second = images.flatten(1, -3), others.flatten(1, -3)  # steps and channels alike
         each = share[:, None, None, None]
-        mixed = (images * each + others * (1 - each) + 0.5).floor().to(torch.uint8)
-        inside = self._rectangle(images.shape[2], images.shape[3], drawn)
+        averaged = (first * each + second * (1 - each) + 0.5).floor().to(torch.uint8)
+        inside = self._rectangle(images.shape[-2], images.shape[-1], drawn)
         kept = 1 - inside.float().mean((1, 2))
-        replaced = torch.where(inside[:, None], others, images)
-        return torch.where(cut[:, None, None, None], replaced, mixed), torch.where(cut, kept, share)
+        replaced = torch.where(inside[:, None], second, first)
+        mixed = torch.where(cut[:, None, None, None], replaced, averaged)
+        return mixed.view_as(images), torch.where(cut, kept, share)
 
     def _rectangle(self, height: int, width: int, drawn: Mapping[str, Tensor]) -> Tensor:
         """``bool [B, H, W]``: of the image's proportions and ``1 - share`` of its area, cut off at the border."""

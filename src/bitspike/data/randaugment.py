@@ -13,7 +13,6 @@ import torch
 from torch import Tensor
 
 from bitspike.data.autoaugment import LEVELS, OPERATIONS
-from bitspike.datasets.sources import Shape
 from bitspike.errors import UserError
 
 __all__ = ["DRAWN", "RandAugment"]
@@ -43,14 +42,14 @@ class RandAugment:
             seen = f"rand-m{self.magnitude}-n{self.number}"
             raise UserError("augment", seen, f"want a magnitude of 0 to {TOP} and 1 to {len(DRAWN)} operations")
 
-    def draw(self, count: int, image_shape: Shape, generator: torch.Generator) -> dict[str, Tensor]:
+    def draw(self, count: int, shape: tuple[int, ...], generator: torch.Generator) -> dict[str, Tensor]:
         """``kind``, a place in `DRAWN`, and ``sign`` -1 or 1, each ``[N, number]``.
 
         Raises:
             UserError: the images are not of three channels, at least three pixels high and wide.
         """
-        if len(image_shape) != 3 or image_shape[0] != 3 or min(image_shape[1:]) < 3:
-            raise UserError("rand", image_shape, "want colour images (3, H, W) of at least 3 x 3 pixels")
+        if len(shape) != 3 or shape[0] != 3 or min(shape[1:]) < 3:
+            raise UserError("rand", shape, "want colour images (3, H, W) of at least 3 x 3 pixels")
         return {
             "kind": torch.randint(len(DRAWN), (count, self.number), generator=generator),
             "sign": torch.randint(2, (count, self.number), generator=generator) * 2 - 1,

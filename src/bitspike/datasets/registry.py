@@ -12,6 +12,7 @@ from bitspike.datasets import checksums, classes
 from bitspike.datasets.cifar import CifarSource, Version
 from bitspike.datasets.digits import DigitsSource
 from bitspike.datasets.files import data_directory
+from bitspike.datasets.frames import FrameSettings
 from bitspike.datasets.idx import IdxSource
 from bitspike.datasets.sources import Arrays, Found, Source, Split, Stored
 from bitspike.errors import UserError, closest
@@ -35,6 +36,7 @@ class Dataset:
         citation: who made it, and under which terms.
         sums: MD5 of the official files, as far as known.
         source: what finds and reads it.
+        labels_per_step: whether a sample has a class at every step.
     """
 
     name: str
@@ -45,6 +47,7 @@ class Dataset:
     citation: str
     sums: Mapping[str, str]
     source: Source
+    labels_per_step: bool = False
 
     @property
     def num_classes(self) -> int:
@@ -59,27 +62,33 @@ class Dataset:
         return self.images["test"]
 
 
-def find_dataset(name: str) -> Dataset:
+def find_dataset(name: str, frames: FrameSettings | None = None) -> Dataset:
     """The dataset called ``name``.
 
+    Args:
+        frames: how events become frames, of a dataset of events.
+
     Raises:
-        UserError: no dataset is called that.
+        UserError: no dataset is called that, or one that has no events is to have frames.
     """
     if name not in DATASETS:
         raise UserError("dataset", name, closest(name, DATASETS))
+    if frames is not None:
+        raise UserError("frames", str(frames), f"{name} has no events; want frames=null")
     return DATASETS[name]
 
 
-def load_split(name: str, split: Split, data_dir: Path | None = None) -> Arrays:
+def load_split(name: str, split: Split, data_dir: Path | None = None, frames: FrameSettings | None = None) -> Arrays:
     """One split of a dataset, verified in count, shape and labels.
 
     Args:
+        frames: see `find_dataset`.
         data_dir: where datasets lie; ``None`` means ``$BITSPIKE_DATA``, else ``./data``.
 
     Raises:
         UserError: unknown name, no such directory, a missing, damaged or wrong file.
     """
-    dataset = find_dataset(name)
+    dataset = find_dataset(name, frames)
     try:
         found = find_split(dataset, split, data_dir)
     except FileNotFoundError as missing:
@@ -117,8 +126,9 @@ def parse_split(dataset: Dataset, split: Split, files: Sequence[Stored]) -> Arra
     thing = f"{dataset.name} {split} split in {files[0].path}"
     if images.shape != want:
         raise UserError(thing, images.shape, f"want images of shape {want}")
-    if labels.shape != want[:1]:
-        raise UserError(thing, labels.shape, f"want {want[0]} labels")
+    each = (want[0], dataset.sample.T) if dataset.labels_per_step else want[:1]
+    if labels.shape != each:
+        raise UserError(thing, labels.shape, f"want {' x '.join(map(str, each))} labels")
     if labels.max() >= dataset.num_classes:
         raise UserError(thing, f"label {labels.max()}", f"want 0 to {dataset.num_classes - 1}")
     return images, labels

@@ -5,6 +5,7 @@ from bitspike.layers.events import EventEncoder, encoder_for
 from bitspike.layers.paths import PathBatchNorm1d, PathBatchNorm2d, per_path
 from bitspike.layers.pixels import Normalization
 from bitspike.layers.pool import SpikingMaxPool2d
+from bitspike.layers.readout import Readout, read_out
 from bitspike.layers.release import Release, ReleasedAffine
 from bitspike.layers.time import OverTime, SqueezeTime, mean_over_time, merge_time, split_time
 
@@ -15,6 +16,7 @@ __all__ = [
     "OverTime",
     "PathBatchNorm1d",
     "PathBatchNorm2d",
+    "Readout",
     "Release",
     "ReleasedAffine",
     "SpikingMaxPool2d",
@@ -23,5 +25,6 @@ __all__ = [
     "mean_over_time",
     "merge_time",
     "per_path",
+    "read_out",
     "split_time",
 ]

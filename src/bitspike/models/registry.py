@@ -23,6 +23,7 @@ from bitspike.models.blocks import (
     SparseWithoutSTE,
     SpikingBasicBlock,
 )
+from bitspike.models.mlp import MLP
 from bitspike.models.placement import AfterSynapses, BeforeSynapses
 from bitspike.models.preneuron import PreNeuronBlock, PreNeuronResNet, PreNeuronSEWBlock
 from bitspike.models.resnet import ResNet
@@ -89,10 +90,16 @@ def _spikformer(depth: int, dim: int, heads: int, pools: int, *, ahead: bool = F
     return Architecture(f"{depth} blocks of {dim}, {heads} heads, {where}", channels, make, neuron)
 
 
+def _mlp(about: str, channels: tuple[int, ...], norm: bool) -> Architecture:
+    return Architecture(about, channels, lambda sample, k, neuron, c: MLP(sample, k, neuron, c, norm))
+
+
 _VGGSNN = (64, 128, 256, 512, 512)
 
 MODELS: Mapping[str, Architecture] = MappingProxyType(
     {
+        "mlp": _mlp("fully connected, hidden layers as channels", (128, 128), norm=True),
+        "mlp-plain": _mlp("the same without batch norm, as chunks of steps want it", (128, 128), norm=False),
         "convnet": _vgg("three convolutions, each pooled", (16, 64, 128), (1, 1, 1)),
         "vgg9": _vgg("seven convolutions, two fully connected", (64, 128, 256), (2, 2, 3), hidden=1024),
         "vgg16": _vgg("thirteen convolutions (002)", (64, 128, 256, 512, 512), (2, 2, 3, 3, 3)),

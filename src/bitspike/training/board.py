@@ -12,7 +12,7 @@ from bitspike.data import ImageSet
 from bitspike.errors import require
 from bitspike.lowering import measure
 from bitspike.training.config import TrainConfig
-from bitspike.training.evaluate import Accuracy, batches
+from bitspike.training.evaluate import Accuracy, at_once, batches
 from bitspike.training.result import mean_widths
 from bitspike.training.setup import graph_of
 
@@ -42,7 +42,8 @@ class Board:
         """Accuracy and loss on the validation ``images``, firing rates on the first of them, and mean widths."""
         graph = graph_of(config, model)
         device = next(model.parameters()).device
-        activity = measure(model, graph, batches(images.images[:IMAGES], device=device), "the first validation images")
+        shown = batches(images.images[:IMAGES], at_once(images.sample.T), device)
+        activity = measure(model, graph, shown, "the first validation images")
         scalars = {"accuracy/validation": seen.percent, "loss/validation": seen.loss}
         scalars |= {f"rate/{name}": layer.spikes / layer.elements for name, layer in activity.neurons.items()}
         scalars |= {f"bits/{name[-1]}": width for name, width in mean_widths(cost(graph, "exact")).items()}

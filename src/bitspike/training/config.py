@@ -8,14 +8,17 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, PlainSerializer, PositiveFloat, SerializeAsAny
 
 from bitspike.bits import BitPlan, Bits
+from bitspike.datasets.frames import FrameSettings, read_frames
 from bitspike.errors import UserError
+from bitspike.layers import Readout
 from bitspike.neurons import MultiBitSettings, NeuronSettings
 from bitspike.quant import PerChannelLSQSettings, QuantizerSettings
 from bitspike.training.budget import BudgetConfig
+from bitspike.training.chunks import ChunksConfig
 from bitspike.training.methods import MethodSettings, settings_of
 from bitspike.training.sections import Section, each, words
 
-__all__ = ["BudgetConfig", "LossConfig", "OptimizerConfig", "TrainConfig"]
+__all__ = ["BudgetConfig", "ChunksConfig", "LossConfig", "OptimizerConfig", "TrainConfig"]
 
 
 def _bits(value: Any) -> Any:
@@ -34,6 +37,12 @@ def _methods(value: Any) -> Any:
     return {name: settings_of(name, given) for name, given in value.items()} if isinstance(value, Mapping) else value
 
 
+def _frames(value: Any) -> Any:
+    """``paper-001@2`` names settings."""
+    return read_frames(value) if isinstance(value, str) else value
+
+
+Frames = Annotated[FrameSettings | None, BeforeValidator(_frames)]
 Neuron = Annotated[SerializeAsAny[NeuronSettings], BeforeValidator(NeuronSettings.read)]
 Quantizer = Annotated[SerializeAsAny[QuantizerSettings], BeforeValidator(QuantizerSettings.read)]
 """Settings of any kind that is registered, each written with the fields of its own class."""
@@ -66,7 +75,8 @@ class LossConfig(Section):
     """What is minimised.
 
     Attributes:
-        kind: ``mean`` is the cross-entropy of the logits' mean over time; ``tet`` of every step (Deng et al. 2022).
+        kind: ``mean`` is the cross-entropy of the answer, which is the logits' mean over time or what else the
+            config's ``readout`` says; ``tet`` that of every step (Deng et al. 2022).
         label_smoothing: of the cross-entropy.
         tet_lambda: weight of TET's second term; 0 is the mean over time of the cross-entropy (paper 002, Eq. 16).
     """
@@ -82,6 +92,11 @@ class TrainConfig(Section):
     Attributes:
         recipe: what it is called, in the names of runs and in results.
         dataset: a name of `bitspike data list`.
+        frames: how events become frames, where the data are recordings of events: `bitspike.datasets.frames`, also by
+            name and steps, as ``paper-001@2``. The steps are those of every neuron.
+        readout: what the logits of all steps are read as: their ``mean``, the ``last``, or ``each`` by itself, which
+            data with a class at every step ask for.
+        chunks: runs long trains in parts, so that memory stays bounded; ``None`` runs them whole.
         train_size: images to train on, from the front of the shuffled training set; ``None`` for all.
         validation_size: images kept out of training to watch it; the test set is read once, at the end.
         model: a network of the registry, or ``package.module:function`` that makes one of your own: with neurons of the
@@ -119,6 +134,9 @@ class TrainConfig(Section):
     mean: Channels = None
     std: Channels = None
     augment: Annotated[tuple[str, ...], BeforeValidator(words)] = ()
+    frames: Frames = None
+    readout: Readout = "mean"
+    chunks: ChunksConfig | None = None
     train_size: int | None = Field(None, ge=1)
     validation_size: int = Field(ge=1)
     epochs: int = Field(ge=1)

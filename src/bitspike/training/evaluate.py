@@ -1,52 +1,80 @@
-"""Accuracy of a model on images."""
+"""Accuracy of a model on images or trains."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from bitspike.data import ImageSet
-from bitspike.layers import mean_over_time
+from bitspike.layers import Readout, read_out
 from bitspike.training.precision import laid_out
 
-__all__ = ["Accuracy", "batches", "evaluate"]
+__all__ = ["Accuracy", "Counted", "at_once", "batches", "evaluate"]
+
+Counted = Literal["samples", "steps"]
+"""What is right or wrong: a sample, or each step of one where each has a class."""
+
+MOST_AT_ONCE, STEPS_AT_ONCE = 256, 4096
 
 
 @dataclass(frozen=True)
 class Accuracy:
-    """``correct`` of ``total`` images, and their mean cross-entropy."""
+    """``correct`` of ``total`` samples, or of all their steps, and the mean cross-entropy of these."""
 
     correct: int
     total: int
     loss: float
+    counted: Counted = "samples"
 
     @property
     def percent(self) -> float:
         return 100 * self.correct / self.total
 
 
-def batches(images: Tensor, size: int = 256, device: torch.device | str = "cpu") -> Iterator[Tensor]:
+def at_once(steps: int) -> int:
+    """Samples of so many steps that are run together, so that long trains fit into memory too."""
+    return min(MOST_AT_ONCE, max(1, STEPS_AT_ONCE // steps))
+
+
+def batches(images: Tensor, size: int = MOST_AT_ONCE, device: torch.device | str = "cpu") -> Iterator[Tensor]:
     """The images in order, ``size`` at a time, on ``device``."""
     return (part.to(device) for part in images.split(size))
 
 
 @torch.no_grad()
-def evaluate(model: nn.Module, images: ImageSet, *, batch_size: int = 256, precision: str = "float32") -> Accuracy:
-    """Runs ``model`` in evaluation mode, as it was trained; leaves it in the mode it had."""
+def evaluate(
+    model: nn.Module,
+    images: ImageSet,
+    *,
+    batch_size: int | None = None,
+    precision: str = "float32",
+    readout: Readout = "mean",
+) -> Accuracy:
+    """Runs ``model`` in evaluation mode, as it was trained; leaves it in the mode it had.
+
+    Args:
+        model: gives logits of every step ``[T, N, K]``.
+        images: of their labels of every step each counts.
+        batch_size: samples at once; by default as many as fit, whatever their steps.
+        precision: of the config.
+        readout: what the logits are read as.
+    """
     device = next(model.parameters()).device
     was_training = model.training
     model = laid_out(model.eval(), precision)
+    size = batch_size or at_once(images.sample.T)
     correct, loss = 0, 0.0
-    labels = images.labels.split(batch_size)
-    for x, y in zip(batches(images.images, batch_size, device), labels, strict=True):
+    for x, y in zip(batches(images.images, size, device), images.labels.split(size), strict=True):
         y = y.to(device)
         with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
-            logits = mean_over_time(model(laid_out(x, precision)).float())
-        correct += int((logits.argmax(1) == y).sum())
-        loss += float(F.cross_entropy(logits, y, reduction="sum"))
+            answers = read_out(model(laid_out(x, precision)).float(), readout)
+        correct += int((answers.argmax(-1) == y).sum())
+        loss += float(F.cross_entropy(answers.flatten(0, -2), y.flatten(), reduction="sum"))
     model.train(was_training)
-    return Accuracy(correct, len(images), loss / len(images))
+    total = images.labels.numel()
+    return Accuracy(correct, total, loss / total, "steps" if images.labels_per_step else "samples")

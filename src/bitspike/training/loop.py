@@ -14,15 +14,16 @@ from torch.nn.utils import get_total_norm
 
 from bitspike import native
 from bitspike.costs import cost
-from bitspike.data import EpochBatches, TrainingImages, build_augment
+from bitspike.data import EpochBatches, ImageSet, TrainingImages, build_augment
 from bitspike.errors import UserError, require
 from bitspike.files import is_there, write_json
 from bitspike.lowering import measure
 from bitspike.stopping import Signals
 from bitspike.training.board import Board
 from bitspike.training.checkpoint import Progress, load_training, save_training
+from bitspike.training.chunks import InChunks
 from bitspike.training.config import TrainConfig
-from bitspike.training.evaluate import batches, evaluate
+from bitspike.training.evaluate import Accuracy, at_once, batches, evaluate
 from bitspike.training.guard import first_nonfinite
 from bitspike.training.lock import locked
 from bitspike.training.loss import loss_of
@@ -122,11 +123,13 @@ class _Run:
         self.signals = signals
         self.config, self.folder, self.images, self.observer = config, training.folder, images, observer
         self.accelerator, self.model = accelerator, model
+        self.whole = model if config.chunks is None else InChunks(model, training.graph, config.chunks)
         self.main = accelerator.is_main_process
         if config.batch_size % accelerator.num_processes:
             wanted = f"want a multiple of the {accelerator.num_processes} processes"
             raise UserError("batch_size", config.batch_size, wanted)
-        self.data = TrainingImages(images.train.to(accelerator.device), build_augment(config.augment), config.seed)
+        augment = build_augment(config.augment, fill=images.train.sample.dark)
+        self.data = TrainingImages(images.train.to(accelerator.device), augment, config.seed)
         self.steps_per_epoch = len(EpochBatches(len(images.train), config.batch_size, seed=config.seed, epoch=0))
         self.total = self.steps_per_epoch * config.epochs
         self.methods = methods_of(config)
@@ -154,7 +157,7 @@ class _Run:
                 self.folder.rewind(self.progress.step)
         elif self.main:
             self.folder.create(self.config)
-        self.trained, self.prepared_optimizer = self.accelerator.prepare(self.model, self.optimizer)
+        self.trained, self.prepared_optimizer = self.accelerator.prepare(self.whole, self.optimizer)
         if self.config.tensorboard and self.main:
             self.board = Board(self.folder.path, self.progress.step)
 
@@ -226,7 +229,7 @@ class _Run:
                 self.observer.step(step + 1, self.total, epoch + 1, speed, value)
 
     def _own_loss(self, model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
-        return loss_of(model(x), y, self.config.loss)
+        return loss_of(model(x), y, self.config.loss, self.config.readout)
 
     def _checkpoint_due(self) -> bool:
         every = self.config.checkpoint_every
@@ -235,7 +238,7 @@ class _Run:
 
     def _watch(self, epoch: int, told: list[dict[str, Any]]) -> None:
         """After an epoch: accuracy on the validation images, what the methods tell, and the checkpoint."""
-        seen = evaluate(self.model, self.images.validation, precision=self.config.precision)
+        seen = self._accuracy(self.images.validation)
         line: dict[str, Any] = {
             "step": self.progress.step,
             "epoch": epoch + 1,
@@ -253,6 +256,9 @@ class _Run:
         if self.observer:
             self.observer.epoch(line)
 
+    def _accuracy(self, images: ImageSet) -> Accuracy:
+        return evaluate(self.model, images, precision=self.config.precision, readout=self.config.readout)
+
     def _save(self) -> None:
         if self.main:
             save_training(self.folder.checkpoint_file, self.model, self.optimizer, self.progress, self.methods)
@@ -263,8 +269,9 @@ class _Run:
         graph = graph_of(config, self.model)  # as the network has become
         sample = images.validation.images[:ACTIVITY_IMAGES]
         source = f"the first {len(sample)} validation images of {config.dataset}"
-        activity = measure(self.model, graph, batches(sample, device=self.accelerator.device), source)
-        test = evaluate(self.model, images.test, precision=config.precision)
+        size = at_once(images.validation.sample.T)
+        activity = measure(self.model, graph, batches(sample, size, self.accelerator.device), source)
+        test = self._accuracy(images.test)
         report = cost(graph, "exact", activity, energy_model="lemaire")
         write_json(folder.activity_file, activity.to_dict())
         write_json(folder.cost_file, report.to_dict())

@@ -6,15 +6,16 @@ import difflib
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 
+from bitspike.datasets.frames import read_frames
 from bitspike.errors import UserError, closest
 from bitspike.importing import is_import_path
 from bitspike.neurons import NEURONS
 from bitspike.quant import QUANTIZERS
-from bitspike.settings import Settings, first_mistake
+from bitspike.settings import Settings, Strict, first_mistake
 from bitspike.training.config import TrainConfig
 from bitspike.training.methods import METHODS
 from bitspike.training.migrate import MOVED
@@ -26,8 +27,9 @@ def override(config: TrainConfig, edits: Iterable[str]) -> TrainConfig:
     """The config with each ``key=value`` applied; keys reach into sections with dots (``optimizer.lr=0.1``).
 
     Of a section that comes in kinds (``neuron``, ``quantizer``) the kind is taken first: another one keeps those of the
-    config's settings that it reads too, and what is set and not read by it is refused. A key of a training method that
-    the config has not (``methods.annealed-sign.last=5``) adds it with its defaults; ``methods.annealed-sign=null``
+    config's settings that it reads too, and what is set and not read by it is refused. A section that the config has
+    not (``chunks.steps=50``) is added with its defaults, and left out with ``chunks=null``. A key of a training method
+    that the config has not (``methods.annealed-sign.last=5``) adds it with its defaults; ``methods.annealed-sign=null``
     leaves it out. A ``model`` of one's own leaves out the ``channels`` of the config's.
 
     Raises:
@@ -56,7 +58,7 @@ def override(config: TrainConfig, edits: Iterable[str]) -> TrainConfig:
             if not isinstance(section.get(name), dict):
                 section[name] = {}
             section = section[name]
-        section[last] = value
+        section[last] = read_frames(value).model_dump() if key == ("frames",) and isinstance(value, str) else value
         if section is raw["methods"] and value is None:
             del section[last]
     return parse_config(raw)
@@ -102,11 +104,15 @@ def parse_config(raw: Any) -> TrainConfig:
 
 
 def _keys(section: BaseModel, prefix: str = "") -> Iterator[str]:
-    for name in type(section).model_fields:
+    for name, field in type(section).model_fields.items():
         value = getattr(section, name)
         if isinstance(value, Settings):
             yield prefix + name
-        if isinstance(value, BaseModel):
+        if optional := [kind for kind in get_args(field.annotation) if isinstance(kind, type)]:
+            there = [kind for kind in optional if issubclass(kind, Strict)]
+            yield prefix + name
+            yield from (f"{prefix}{name}.{key}" for kind in there for key in kind.model_fields)
+        elif isinstance(value, BaseModel):
             yield from _keys(value, f"{prefix}{name}.")
         else:
             yield prefix + name

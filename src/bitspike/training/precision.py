@@ -40,7 +40,9 @@ def settled(config: TrainConfig, graph: Graph, device: torch.device) -> TrainCon
 def laid_out(what: Laid, precision: str) -> Laid:
     """A model, or images, in the memory order that convolutions of ``precision`` are fastest in.
 
-    It is channels last for ``bf16``, and for ``float32`` the usual one.
+    It is channels last for ``bf16``, and for ``float32`` the usual one, as always of what is no batch of images.
     """
+    if isinstance(what, Tensor) and what.ndim != 4:
+        return what
     order = torch.channels_last if precision == "bf16" else torch.contiguous_format
     return what.to(memory_format=order)  # type: ignore[call-overload]  # of a Module, it has none

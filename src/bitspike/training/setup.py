@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from bitspike.data import ImageSet, find_dataset, load, split_validation
+from bitspike.data import ImageSet, load, split_validation
 from bitspike.errors import UserError, closest
 from bitspike.importing import is_import_path
 from bitspike.ir import Graph
@@ -18,6 +18,7 @@ from bitspike.models import MODELS, apply_weight_bits, build_model, own_network
 from bitspike.neurons import BaseNode, QReLU
 from bitspike.training.config import TrainConfig
 from bitspike.training.methods import METHODS, methods_of
+from bitspike.training.trains import checked_dataset
 
 __all__ = ["Images", "as_named", "encoder_of", "fitted", "graph_of", "load_images", "make_model", "prepared"]
 
@@ -37,7 +38,8 @@ def load_images(config: TrainConfig, data_dir: Path | None) -> Images:
     Raises:
         UserError: the data set is unknown, missing or broken, or smaller than the config asks for.
     """
-    train, test = load(config.dataset, data_dir)
+    checked_dataset(config)  # before anything is read
+    train, test = load(config.dataset, data_dir, config.frames)
     train, validation = split_validation(train, config.validation_size)
     if config.train_size is not None:
         if config.train_size > len(train):
@@ -59,7 +61,7 @@ def make_model(config: TrainConfig) -> nn.Module:
     if config.model not in MODELS:
         again = "or package.module:function of your own; a network that was given as an object cannot be made again"
         raise UserError("model", config.model, f"{closest(config.model, MODELS)}; {again}")
-    dataset = find_dataset(config.dataset)
+    dataset = checked_dataset(config)
     model = build_model(
         config.model,
         config.plan,
@@ -119,7 +121,7 @@ def graph_of(config: TrainConfig, model: nn.Module) -> Graph:
     Raises:
         UserError: what has no op, by its path in the model, or other logits than one for each class.
     """
-    dataset = find_dataset(config.dataset)
+    dataset = checked_dataset(config)
     graph = lower(model, dataset.sample, config.model)
     logits = graph.edges[graph.nodes[-1].name].shape
     if logits != (dataset.num_classes,):

@@ -219,3 +219,37 @@ def test_all_names_are_built_in_order() -> None:
     made = build_augment(["crop4", "flip", "rand-m9-n1", "erase0.25", "mixup0.8", "cutmix1"])
     assert made.augments == (RandomCrop(4), HorizontalFlip(), RandAugment(9, 1), RandomErasing(0.25))
     assert made.mixing == Mixing(0.8, 1.0)
+
+
+@pytest.mark.parametrize("augment", [RandomCrop(2), HorizontalFlip(), Cutout(3, fill=7), RandomErasing(0.5)], ids=repr)
+def test_the_same_happens_at_every_step_of_a_train(augment: Augment) -> None:
+    trains = torch.randint(256, (16, 5, 2, 6, 7), generator=seeded(0)).to(torch.uint8)
+    drawn = augment.draw(len(trains), tuple(trains.shape[1:]), seeded(1))
+    by_step = torch.stack([augment(trains[:, t], drawn) for t in range(5)], 1)
+    assert torch.equal(augment(trains, drawn), by_step)
+    assert not torch.equal(augment(trains, drawn), by_step.flip(1))  # the comparison can fail
+
+
+@pytest.mark.parametrize("name", ["crop4", "flip", "cutout16", "autoaugment", "erase1"])
+def test_what_augments_images_refuses_numbers_without_pixels(name: str) -> None:
+    with pytest.raises(UserError, match=rf"{name.rstrip('0123456789')}: got '?\(5, 4\)"):
+        build_augment([name]).draw(3, (5, 4), seeded(0))
+
+
+def test_what_comes_from_outside_is_level_0() -> None:
+    made = build_augment(["crop1", "cutout2", "erase0.5"], fill=3).augments
+    assert made == (RandomCrop(1, fill=3), Cutout(2, fill=3), RandomErasing(0.5, fill=3))
+
+
+def test_trains_are_mixed_alike_at_every_step() -> None:
+    trains = torch.randint(256, (8, 5, 2, 6, 7), generator=seeded(0)).to(torch.uint8)
+    mixing = Mixing(0.5, 1.0)
+    drawn = mixing.draw(8, (5, 2, 6, 7), seeded(1))
+    others = trains[drawn["other"]]
+    mixed, share = mixing(trains, others, drawn)
+    for t in range(5):
+        at_t, same = mixing(trains[:, t], others[:, t], drawn)
+        assert torch.equal(mixed[:, t], at_t)
+        assert torch.equal(share, same)
+    with pytest.raises(UserError, match="cutmix: got "):
+        mixing.draw(8, (5, 4), seeded(0))

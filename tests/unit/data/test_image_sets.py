@@ -11,6 +11,7 @@ from bitspike.data import ImageSet, split_validation
 from bitspike.data.randomness import seeded
 from bitspike.datasets.split import permutation
 from bitspike.errors import UserError
+from bitspike.sample import Sample
 
 CLASSES = ("a", "b", "c", "d")
 
@@ -87,3 +88,42 @@ def test_generators_of_near_seeds_are_unrelated() -> None:
     assert drawn[0] == int(torch.randint(2**62, (), generator=seeded(0)))
     with pytest.raises(UserError, match="seed: got -1"):
         seeded(-1)
+
+
+TRAIN = Sample((2, 1, 1), 3, 0, 9)
+
+
+def test_trains_and_labels_at_every_step_are_a_set() -> None:
+    codes = torch.randint(10, (8, 3, 2, 1, 1), generator=seeded(0)).byte()
+    by_step = ImageSet(codes, torch.randint(4, (8, 3), generator=seeded(1)), CLASSES, TRAIN)
+    assert by_step.labels_per_step
+    assert not ImageSet(codes, by_step.labels[:, 0], CLASSES, TRAIN).labels_per_step
+    some = by_step.select(torch.tensor([3, 1]))
+    assert some.sample == by_step.first(2).sample == by_step.to("cpu").sample == TRAIN
+    assert torch.equal(some.images, codes[[3, 1]])
+    assert torch.equal(some.labels, by_step.labels[[3, 1]])
+    assert image_set(torch.zeros(3)).sample == Sample((1, 1, 1))
+
+
+def test_a_train_counts_as_one_of_its_commonest_class() -> None:
+    labels = torch.tensor([[0, 0, 1], [1, 0, 1], [0, 2, 0], [1, 1, 3]]).repeat(5, 1)
+    whole = ImageSet(torch.zeros(20, 3, 2, 1, 1).byte(), labels, CLASSES, TRAIN)
+    rest, chosen = split_validation(whole, 4)
+    assert (len(rest), len(chosen)) == (16, 4)
+    assert torch.bincount(chosen.labels.mode(1).values).tolist() == [2, 2]
+
+
+@pytest.mark.parametrize(
+    ("images", "labels", "words"),
+    [
+        (torch.zeros(2, 3, 2, 1).byte(), torch.zeros(2).long(), r"want uint8 \[N, 3, 2, 1, 1\]"),
+        (torch.zeros(2, 2, 1, 1).byte(), torch.zeros(2).long(), r"want uint8 \[N, 3, 2, 1, 1\]"),
+        (torch.zeros(2, 3, 2, 1, 1), torch.zeros(2).long(), "want uint8"),
+        (torch.full((2, 3, 2, 1, 1), 10).byte(), torch.zeros(2).long(), "got 'a code of 10'; want codes of 0 to 9"),
+        (torch.zeros(2, 3, 2, 1, 1).byte(), torch.zeros(2, 2).long(), r"want int64 \[2\], or \[2, 3\]"),
+        (torch.zeros(2, 3, 2, 1, 1).byte(), torch.full((2, 3), 4), r"got \(4, 4\); want 0 to 3"),
+    ],
+)
+def test_what_is_no_set_of_the_sample_is_refused(images: Tensor, labels: Tensor, words: str) -> None:
+    with pytest.raises(UserError, match=words):
+        ImageSet(images, labels, CLASSES, TRAIN)

@@ -410,6 +410,7 @@ WRONG: dict[str, list[object]] = {
     "float | None": ["1", True, [], {}, float("nan"), float("inf"), -float("inf"), 1e999],
     "AnyDynamics | None": [1, "x", [], True],
     "Store | None": [1, "x", [], True],
+    "Over": ["mean", "SUM", "", 1, None, True, [], {}],
 }
 NODE_FIELDS = [
     (index, field.name, str(field.type), field.default is MISSING)
@@ -529,10 +530,12 @@ def test_an_extra_field_inside_is_named(tmp_path: Path, index: int, outer: str) 
         (0, ("edge", "shape"), [], "graph nodes[0].edge: shape"),
         (0, ("edge", "shape"), [6, 6], "conv stem: got (6, 6); wants an input of shape (C, H, W)"),
         (0, ("edge", "T"), 0, "graph nodes[0].edge: T"),
-        (0, ("edge", "T"), 2, "input images"),
+        (0, ("edge", "T"), 2, "conv stem"),
+        (0, ("edge", "T"), 4097, "input images: got 4097; want T to 4096"),
         (0, ("edge", "lo"), 128, "graph nodes[0].edge: range"),
         (0, ("edge", "lo"), None, "graph nodes[0].edge: range"),
-        (0, ("edge", "hi"), 126, "256 levels"),
+        (0, ("edge", "hi"), 128, "256 levels"),
+        (0, ("edge", "hi"), -128, "256 levels"),
         (1, ("out_channels",), 0, "graph nodes[1]: conv stem: got (0, 2); wants out_channels"),
         (1, ("out_channels",), 3, "2 groups"),
         (1, ("weight_bits",), 0, "weight_bits 1 to 16"),

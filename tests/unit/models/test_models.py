@@ -7,6 +7,7 @@ from torch import nn
 from bitspike.bits import BitPlan, Bits
 from bitspike.errors import UserError
 from bitspike.layers import Encoder, EventEncoder
+from bitspike.lowering import lower
 from bitspike.models import MODELS, apply_weight_bits, build_model
 from bitspike.neurons import BaseNode, IFNode, LIFNode, MultiBitLIFNode, SpikingNode, neuron_settings, quantize_membrane
 from bitspike.quant import (
@@ -22,6 +23,7 @@ from bitspike.sample import Sample
 SMALL = {  # image side and channels: the smallest that the network's pooling leaves alive
     "vgg16": (32, (2, 2, 2, 2, 2)),
     "vggsnn": (16, (2, 2, 2, 2, 2)),
+    **dict.fromkeys(["mlp", "mlp-plain"], (4, (6, 5))),
     **dict.fromkeys(["convnet", "vgg9", "resnet8-thin", "resnet20-thin", "resnet19", "resnet20"], (8, (4, 4, 4))),
     **dict.fromkeys(["resnet18", "sew-resnet18", "sew-resnet34", "sew-resnet50", "ms-resnet18"], (8, (2, 2, 2, 2))),
     **dict.fromkeys(["sparse-resnet18", "sparse-resnet18-without-ste"], (8, (2, 2, 2, 2))),
@@ -350,3 +352,20 @@ def test_7b_net_is_the_papers_network():
     assert count(model) == 9 * 2 * 32 + 7 * 2 * 9 * 32 * 32 + 32 * 11
     with pytest.raises(UserError, match="want at least 128 pixels a side, or fewer channels"):
         build_model("sew-resnet-dvs", BitPlan(Bits(16, 1, 16)), sample=(2, 48, 48), num_classes=11)
+
+
+@pytest.mark.parametrize("name", ["mlp", "mlp-plain"])
+@pytest.mark.parametrize("shape", [(5,), (2, 4), (2, 3, 4)])
+def test_a_fully_connected_network_reads_trains_of_any_shape(name, shape):
+    sample = Sample(shape, 3, -1, 1)
+    torch.manual_seed(0)
+    model = build_model(name, BitPlan(Bits(16, 2, 3)), sample=sample, num_classes=4, channels=(7, 6)).eval()
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.mul_(20)  # so that there are spikes
+    codes = torch.randint(3, (2, *sample.array_shape), generator=torch.Generator().manual_seed(0)).byte()
+    assert model(codes).shape == (3, 2, 4)
+    assert not torch.equal(model(codes), model(codes.flip(1)))
+    graph = lower(model, sample, name)
+    assert [node.T for node in graph.neurons()] == [3, 3]
+    assert [graph.edges[node.name].shape for node in graph.synapses()] == [(7,), (6,), (4,)]

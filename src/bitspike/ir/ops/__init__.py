@@ -7,7 +7,7 @@ the table of docs/ir-spec.md, which tools/ir_spec.py writes.
 
 from bitspike.ir.ops.arithmetic import Add, Affine, Relu
 from bitspike.ir.ops.dynamics import DYNAMICS, AnyDynamics, Dynamics, Store
-from bitspike.ir.ops.ends import Input, Readout
+from bitspike.ir.ops.ends import Input, Over, Readout
 from bitspike.ir.ops.linear import Conv, Linear, Synapse
 from bitspike.ir.ops.neurons import Fire
 from bitspike.ir.ops.node import Int, Node
@@ -33,6 +33,7 @@ __all__ = [
     "MaxPool",
     "Node",
     "Operand",
+    "Over",
     "Pool",
     "Program",
     "Quantizer",

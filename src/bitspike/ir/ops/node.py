@@ -142,7 +142,7 @@ class Node:
             tensors: its own, each of the narrowest type that holds it.
             proven: its range, within which every sum on the way stays too.
             x: its inputs, ``[T, N, *shape]``, of a type that holds all that it has `met`; of an op that reads none, the
-                images, uint8 ``[N, C, H, W]``.
+                codes that come in, uint8 ``[N, ...]``.
 
         Returns:
             ``[T, N, *shape]``.

@@ -1,0 +1,162 @@
+"""Frames are counts: the same as a loop over the events gives, whatever the slicing, scale and polarity."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+from pydantic import ValidationError
+
+from bitspike.datasets.frames import FRAMES, FrameSettings, frames_of, read_frames
+from bitspike.errors import UserError
+from bitspike.sample import Sample
+
+EVENT = [("t", "<i8"), ("x", "<u2"), ("y", "<u2"), ("p", "u1")]
+
+
+@st.composite
+def recordings(draw: st.DrawFn) -> tuple[NDArray[Any], tuple[int, int]]:
+    """Events in order of time, often several at one time and place, and the sensor's ``(W, H)``."""
+    width, height = draw(st.integers(1, 9)), draw(st.integers(1, 9))
+    count = draw(st.integers(0, 60))
+    draws = np.random.default_rng(draw(st.integers(0, 2**32)))
+    events = np.zeros(count, EVENT)
+    start = draw(st.sampled_from([0, 10**6, 2**40]))
+    events["t"] = start + np.sort(draws.integers(0, draw(st.sampled_from([1, 10, 10**6])), count))
+    events["x"], events["y"] = draws.integers(0, width, count), draws.integers(0, height, count)
+    events["p"] = draws.integers(0, 2, count)
+    return events, (width, height)
+
+
+@st.composite
+def cases(draw: st.DrawFn) -> tuple[NDArray[Any], tuple[int, int], FrameSettings]:
+    events, (width, height) = draw(recordings())
+    slices = draw(st.integers(1, 8))
+    settings = FrameSettings(
+        slices=slices,
+        keep=draw(st.none() | st.integers(1, slices)),
+        by=draw(st.sampled_from(["count", "time"])),
+        clip=draw(st.integers(1, 3) | st.just(127)),
+        size=draw(st.none() | st.tuples(st.integers(1, height), st.integers(1, width))),
+        polarity=draw(st.sampled_from(["two", "one", "signed"])),
+    )
+    return events, (width, height), settings
+
+
+def by_hand(events: NDArray[Any], settings: FrameSettings, sensor_size: tuple[int, int]) -> NDArray[np.int64]:
+    """Levels ``[T, C, H, W]``, event by event."""
+    width, height = sensor_size
+    rows, columns = settings.size or (height, width)
+    counts = np.zeros((settings.slices, 2 if settings.polarity == "two" else 1, rows, columns), np.int64)
+    n, S = len(events), settings.slices
+    for number, (t, x, y, p) in enumerate(events.tolist()):
+        if settings.by == "count":
+            step = max(i for i in range(S) if i * n // S <= number)
+        else:
+            first, last = int(events["t"][0]), int(events["t"][-1])
+            step = (t - first) * S // (last - first + 1)
+        channel = p if settings.polarity == "two" else 0
+        weight = -1 if settings.polarity == "signed" and p == 0 else 1
+        counts[step, channel, y * rows // height, x * columns // width] += weight
+    lo = -settings.clip if settings.polarity == "signed" else 0
+    return np.minimum(np.maximum(counts, lo), settings.clip)[: settings.steps]
+
+
+@given(cases())
+def test_frames_are_the_counts_of_a_loop(case: tuple[NDArray[Any], tuple[int, int], FrameSettings]) -> None:
+    events, sensor_size, settings = case
+    codes, sample = frames_of(events, settings, sensor_size), settings.sample(sensor_size)
+    assert codes.dtype == np.uint8
+    assert codes.shape == (sample.T, *sample.shape)
+    assert np.array_equal(codes.astype(np.int64) + sample.lo, by_hand(events, settings, sensor_size))
+    assert codes.max(initial=0) <= sample.hi - sample.lo
+
+
+@given(recordings(), st.integers(1, 9), st.sampled_from(["count", "time"]))
+def test_every_event_is_in_one_frame(recording: Any, slices: int, by: Any) -> None:
+    events, sensor_size = recording
+    codes = frames_of(events, FrameSettings(slices=slices, by=by), sensor_size)
+    assert codes.sum(dtype=np.int64) == len(events)
+    assert np.array_equal(codes.sum((0, 2, 3), dtype=np.int64), np.bincount(events["p"], minlength=2))
+
+
+@given(recordings(), st.integers(1, 9))
+def test_slices_by_count_hold_equally_many_events_or_one_more(recording: Any, slices: int) -> None:
+    events, sensor_size = recording
+    held = frames_of(events, FrameSettings(slices=slices), sensor_size).sum((1, 2, 3), dtype=np.int64)
+    assert set(held.tolist()) <= {len(events) // slices, len(events) // slices + 1}
+
+
+@given(recordings())
+def test_one_pixel_sums_the_sensor(recording: Any) -> None:
+    events, sensor_size = recording
+    small = frames_of(events, FrameSettings(slices=2, size=(1, 1)), sensor_size)
+    whole = frames_of(events, FrameSettings(slices=2), sensor_size)
+    assert np.array_equal(small[..., 0, 0], whole.sum((2, 3)))
+
+
+def test_an_event_that_is_counted_elsewhere_would_be_seen() -> None:
+    events = np.zeros(3, EVENT)
+    events["x"] = 0, 1, 2
+    right, settings = by_hand(events, FrameSettings(), (3, 1)), FrameSettings()
+    events["x"] = 0, 1, 1
+    assert not np.array_equal(frames_of(events, settings, (3, 1)), right)
+
+
+@pytest.mark.parametrize(("T", "slices"), [(1, 4), (2, 10), (3, 16), (4, 16), (16, 16)])
+def test_paper_001_keeps_the_first_of_4_10_or_16_slices(T: int, slices: int) -> None:
+    assert read_frames(f"paper-001@{T}") == FrameSettings(slices=slices, keep=T)
+
+
+def test_the_papers_by_name() -> None:
+    assert set(FRAMES) == {"paper-000", "paper-001", "paper-002", "paper-004"}
+    assert read_frames("paper-002@10").sample((128, 128)) == Sample((2, 48, 48), 10, 0, 255)
+    assert read_frames("paper-000@16").sample((128, 128)) == Sample((2, 128, 128), 16, 0, 255)
+    assert read_frames("paper-004@1").sample((128, 128)) == Sample((2, 128, 128), 1, 0, 255)
+
+
+@pytest.mark.parametrize("text", ["paper-001", "paper-001@", "paper-001@17", "paper-001@0", "paper-9@2", "@2"])
+def test_other_names_and_steps_are_refused(text: str) -> None:
+    with pytest.raises(UserError):
+        read_frames(text)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"slices": 0},
+        {"slices": 2, "keep": 3},
+        {"keep": 0},
+        {"clip": 0},
+        {"clip": 256},
+        {"clip": 128, "polarity": "signed"},
+        {"by": "events"},
+        {"size": (0, 3)},
+        {"size": (3,)},
+    ],
+)
+def test_settings_that_mean_nothing_are_refused(wrong: dict[str, Any]) -> None:
+    with pytest.raises((UserError, ValidationError)):
+        FrameSettings(**wrong)
+
+
+def test_frames_larger_than_the_sensor_are_refused() -> None:
+    with pytest.raises(UserError, match=r"frames\.size: got \(4, 3\); want at most \(3, 3\)"):
+        FrameSettings(size=(4, 3)).sample((3, 3))
+
+
+@pytest.mark.parametrize(("field", "value"), [("x", 3), ("y", 2), ("p", 2)])
+def test_events_outside_are_refused(field: str, value: int) -> None:
+    events = np.zeros(1, EVENT)
+    events[field] = value
+    with pytest.raises(UserError, match=f"{field} = {value}"):
+        frames_of(events, FrameSettings(), (3, 2))
+
+
+def test_time_that_runs_backwards_is_refused() -> None:
+    events = np.zeros(2, EVENT)
+    events["t"] = 1, 0
+    with pytest.raises(UserError, match="backwards"):
+        frames_of(events, FrameSettings(), (1, 1))
