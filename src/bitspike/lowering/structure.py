@@ -7,11 +7,25 @@ from collections.abc import Mapping
 from torch import nn
 
 from bitspike.errors import UserError
-from bitspike.frontend import Call, Images, MeanOverTime, MergeTime, SplitTime, class_of, needed, read, unused
+from bitspike.frontend import (
+    Call,
+    Calls,
+    Images,
+    MeanOverTime,
+    MergeTime,
+    SplitTime,
+    View,
+    class_of,
+    instead,
+    needed,
+    network,
+    read,
+    unused,
+)
 from bitspike.ir import Edge, Graph, Node, Readout
 from bitspike.lowering.rules import Maker, Place, Reads, makers, rule_of
 
-__all__ = ["lower", "structure"]
+__all__ = ["in_modules", "lower", "structure"]
 
 Shape = tuple[int, int, int]
 AXES = {1: Reads.MERGED.value, 2: Reads.STEPS.value}
@@ -38,13 +52,24 @@ def lower(model: nn.Module, image_shape: Shape, name: str = "network") -> Graph:
 
 def structure(model: nn.Module, image_shape: Shape, name: str = "network") -> tuple[Graph, dict[str, nn.Module]]:
     """`lower`, and by the name of each op the module that it comes from."""
+    calls, builder = _built(model, image_shape)
+    builder.end(calls.answer)
+    return Graph(name, tuple(builder.nodes)), builder.modules
+
+
+def in_modules(model: nn.Module, image_shape: tuple[int, ...]) -> tuple[nn.Module, dict[str, nn.Module]]:
+    """The network with a module for each function of its forward, and what each op comes from, by the op's name."""
+    calls, builder = _built(model, image_shape)
+    return network(calls, calls.answer, training=False), builder.modules
+
+
+def _built(model: nn.Module, image_shape: tuple[int, ...]) -> tuple[Calls, _Builder]:
     there = makers()
     calls = needed(read(model, whole=tuple(there)))
     builder = _Builder({path for path, _ in model.named_modules()} | {call.path for call in calls}, there, image_shape)
     for call in calls:
         builder.visit(call)
-    builder.end(calls.answer)
-    return Graph(name, tuple(builder.nodes)), builder.modules
+    return calls, builder
 
 
 class _Builder:
@@ -57,7 +82,7 @@ class _Builder:
         modules: by the name of the op, what it comes from.
     """
 
-    def __init__(self, paths: set[str], makers: Mapping[type[nn.Module], Maker], image_shape: Shape) -> None:
+    def __init__(self, paths: set[str], makers: Mapping[type[nn.Module], Maker], image_shape: tuple[int, ...]) -> None:
         self.paths, self.makers = paths, makers
         self.images = Edge(shape=image_shape, T=1)
         self.nodes: list[Node] = []
@@ -82,9 +107,24 @@ class _Builder:
                 _check_not_the_end(call, before)
             inputs = tuple(self._op(before) for before in call.inputs)
             _check_time(call, maker.reads, maker.kind, maker.instead)
-            axes = max(len(before.lead) for before in call.inputs)
-            place = Place(call.path, inputs, tuple(self.edges[name] for name in inputs), axes)
+            axes = [len(before.lead) for before in call.inputs]
+            if isinstance(call.module, View):
+                self._settle(call.module, call)
+            alike = min(axes) == max(axes)
+            place = Place(call.path, inputs, tuple(self.edges[name] for name in inputs), max(axes), alike)
         self.ops[call] = self._add(maker.make(call.module, place), call.module)
+
+    def _settle(self, view: View, call: Call) -> None:
+        """Makes numbers of the sizes that the forward asked for, and checks what it took for granted."""
+        steps = self.edges[self.ops[call.inputs[0]]].T
+        for other in view.steps:
+            if self.ops.get(other) is None or steps != self.edges[self.ops[other]].T:
+                wanted = f"want the {steps} steps of what it reads{call.place}"
+                raise UserError(f"{call.written} {call.path}", f"the steps of {other.path}", wanted)
+        shapes = {call: self.edges[name].shape for call, name in self.ops.items()}
+        view.shape = tuple(
+            size if isinstance(size, int) else size.found(shapes.get(size.of, self.images.shape)) for size in view.shape
+        )
 
     def end(self, answer: Call) -> None:
         """The readout behind the network's answer, unless there is one."""
@@ -103,7 +143,8 @@ class _Builder:
         for kind in type(call.module).__mro__:
             if kind in self.makers:
                 return self.makers[kind]
-        raise UserError("layer", call.path or "the model", f"{class_of(call.module).__name__} has no op in the graph")
+        name = class_of(call.module).__name__
+        raise UserError("layer", call.path or "the model", f"{name} has no op in the graph{instead(name)}")
 
     def _add(self, node: Node, module: nn.Module) -> str:
         self.edges[node.name] = node.infer(*(self.edges[i] for i in node.inputs))
