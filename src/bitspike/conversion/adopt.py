@@ -94,6 +94,12 @@ def _norm(call: Call, neuron: Callable[[], nn.Module]) -> nn.Module:
     return OverTime(module)
 
 
+def _view(call: Call, neuron: Callable[[], nn.Module]) -> nn.Module:
+    if isinstance(call.module, View) and not call.module.numbers:
+        raise UserError("view", call.path, f"want sizes that are numbers, or -1{call.place}")
+    return OverTime(call.module)
+
+
 def _flatten(call: Call, neuron: Callable[[], nn.Module]) -> nn.Module:
     module: Any = call.module
     if module.start_dim == 0:
@@ -105,7 +111,8 @@ HOUSE: dict[Any, Callable[[Call, Callable[[], nn.Module]], nn.Module]] = {
     nn.ReLU: lambda call, neuron: neuron(),
     (nn.Conv2d, nn.Linear): _with_weights,
     (nn.BatchNorm1d, nn.BatchNorm2d): _norm,
-    (nn.MaxPool2d, nn.AvgPool2d, nn.AdaptiveAvgPool2d, View): _over_time,
+    (nn.MaxPool2d, nn.AvgPool2d, nn.AdaptiveAvgPool2d): _over_time,
+    View: _view,
     nn.Flatten: _flatten,
     Sum: lambda call, neuron: call.module,
 }

@@ -101,27 +101,41 @@ class Paper:
         return 0
 
 
+def _products(graph: Graph) -> frozenset[str]:
+    """Products of two activations, which have no weights."""
+    return frozenset(node.name for node in graph.products())
+
+
 def _first_conv(graph: Graph) -> frozenset[str]:
     """The first layer with weights, if it is a convolution of the images."""
     first = next(graph.synapses(), None)
     images = {node.name for node in graph.inputs()}
-    if first is None or first.fully_connected or first.inputs[0] not in images:
+    if first is None or first.fully_connected(graph.input_edge(first)) or first.inputs[0] not in images:
         return frozenset()
     return frozenset({first.name})
 
 
-def _first_conv_if_narrow(graph: Graph) -> frozenset[str]:
-    return frozenset(name for name in _first_conv(graph) if graph.edges[name].shape[0] < WIDE_STEM)
+def _first_conv_and_products(graph: Graph) -> frozenset[str]:
+    return _first_conv(graph) | _products(graph)
+
+
+def _narrow_first_conv_and_products(graph: Graph) -> frozenset[str]:
+    narrow = frozenset(name for name in _first_conv(graph) if graph.edges[name].shape[0] < WIDE_STEM)
+    return narrow | _products(graph)
 
 
 COUNTINGS = Registry[Counting]("counting")
 for _rule in (
     Exact(),
-    Paper("paper-000", "Bit Budget paper: weights only, without the first convolution", _first_conv),
+    Paper(
+        "paper-000",
+        "Bit Budget paper: weights only, without the first convolution and without attention's products",
+        _first_conv_and_products,
+    ),
     Paper(
         "paper-001",
-        "adaptive bit allocation: weights only; no first convolution, but ResNet19 and ResNet20 keep it",
-        _first_conv_if_narrow,
+        "adaptive bit allocation: weights only; no first convolution, but ResNet19 and ResNet20 keep it; no products",
+        _narrow_first_conv_and_products,
     ),
 ):
     COUNTINGS.register(_rule.name, _rule)

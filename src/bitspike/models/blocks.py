@@ -20,6 +20,7 @@ __all__ = [
     "Block",
     "MSBasicBlock",
     "NeuronFactory",
+    "Residual",
     "SEWBasicBlock",
     "SEWBottleneck",
     "SparseBasicBlock",
@@ -46,6 +47,14 @@ def conv_bn(in_channels: int, out_channels: int, kernel_size: int = 3, stride: i
 def head(features: int, num_classes: int, bias: bool = False) -> OverTime:
     """Global average pooling and the classifier: spikes to logits per step ``[T, N, K]``."""
     return OverTime(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(features, num_classes, bias=bias))
+
+
+class Residual(nn.Sequential):
+    """Its modules one after the other, and what they make of ``x`` is added to ``x``."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        added: Tensor = x + super().forward(x)
+        return added
 
 
 class Block(nn.Module):

@@ -6,13 +6,14 @@ Tokens are the places of a map ``[T, N, D, H, W]``, so that what is linear in ea
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Sequence
 
 from torch import Tensor, nn
 
 from bitspike.errors import UserError
 from bitspike.layers import OverTime, encoder_for
-from bitspike.models.blocks import conv_bn, map_of
+from bitspike.models.blocks import Residual, conv_bn, map_of
 from bitspike.models.placement import AfterSynapses, EncodingNeuronFactory, Placement
 from bitspike.neurons import AdaptiveIFNode, BaseNode, share_bits
 from bitspike.sample import Sample
@@ -74,25 +75,20 @@ class SpikingSelfAttention(nn.Module):
         share_bits([node for node in nodes if isinstance(node, AdaptiveIFNode)])
 
 
-class SpikformerBlock(nn.Module):
-    """Attention, then two layers of four times the features between; each is added to what it reads."""
+class SpikformerBlock(nn.Sequential):
+    """Attention, then two layers with four times the features between; each is added to what it reads."""
 
     def __init__(self, dim: int, heads: int, size: tuple[int, int], placed: Placement) -> None:
-        super().__init__()
         hidden = MLP_RATIO * dim
-        self.attention = SpikingSelfAttention(dim, heads, size, placed)
-        self.mlp = nn.Sequential(
+        attention = Residual(SpikingSelfAttention(dim, heads, size, placed))
+        mlp = Residual(
             placed.opens(),
             conv_bn(dim, hidden, 1, bias=True),
             placed.spikes(),
             conv_bn(hidden, dim, 1, bias=True),
             placed.closes(),
         )
-
-    def forward(self, x: Tensor) -> Tensor:
-        met = x + self.attention(x)
-        left: Tensor = met + self.mlp(met)
-        return left
+        super().__init__(OrderedDict(attention=attention, mlp=mlp))
 
 
 class Spikformer(nn.Module):
@@ -138,11 +134,11 @@ class Spikformer(nn.Module):
                 stages.append(OverTime(nn.MaxPool2d(3, 2, 1)))
                 height, side = -(-height // 2), -(-side // 2)
         self.patches = nn.Sequential(*stages)
-        self.position = nn.Sequential(placed.opens(), conv_bn(dim, dim), placed.closes())
+        self.position = Residual(placed.opens(), conv_bn(dim, dim), placed.closes())
         self.blocks = nn.Sequential(*(SpikformerBlock(dim, heads, (height, side), placed) for _ in range(depth)))
         self.head = placed.head(dim, num_classes, bias=True)
 
     def forward(self, codes: Tensor) -> Tensor:
         patches = self.patches(self.encoder(codes))
-        logits: Tensor = self.head(self.blocks(patches + self.position(patches)))
+        logits: Tensor = self.head(self.blocks(self.position(patches)))
         return logits

@@ -37,8 +37,10 @@ from bitspike.ir import (
     Graph,
     Input,
     Linear,
+    MatMul,
     MaxPool,
     Node,
+    Permute,
     Readout,
     Release,
     Relu,
@@ -161,6 +163,24 @@ def settling_net() -> FrozenGraph:
     return filled(Graph("settling", nodes))
 
 
+def attending_net() -> FrozenGraph:
+    """Products of spikes, and axes in another order."""
+    first, (*_, head, logits, answer) = NODES[:4], NODES
+    nodes = (
+        *first,
+        Permute(name="turned", inputs=("neuron1",), axes=(0, 2, 1)),
+        MatMul(name="map", inputs=("neuron1", "turned"), inner=6),
+        MatMul(name="mixed", inputs=("map", "neuron1"), inner=6),
+        Affine(name="mixed.current", inputs=("mixed",), fraction_bits=6),
+        Fire(name="neuron2", inputs=("mixed.current",), T=2, lo=-1, hi=1, scale=1.0, dynamics=SOFT),
+        Reshape(name="flat", inputs=("neuron2",), shape=(144,)),
+        head,
+        logits,
+        answer,
+    )
+    return filled(Graph("attending", nodes))
+
+
 def some_images(net: FrozenGraph, count: int = 3) -> np.ndarray:
     """Pixels that no random generator of another version changes."""
     shape = (count, *net.graph.edges[net.graph.nodes[0].name].shape)
@@ -231,9 +251,9 @@ def test_every_op_comes_back(tmp_path: Path) -> None:
     assert np.ptp(oracle.logits(net, shown)) > 0
 
 
-@pytest.mark.parametrize("net", [squeezed_net(), settling_net()], ids=lambda net: net.graph.name)
+@pytest.mark.parametrize("net", [squeezed_net(), settling_net(), attending_net()], ids=lambda net: net.graph.name)
 def test_the_other_ops_come_back(tmp_path: Path, net: FrozenGraph) -> None:
-    nets = (squeezed_net(), settling_net(), every_op())
+    nets = (squeezed_net(), settling_net(), attending_net(), every_op())
     assert {type(node) for other in nets for node in other.graph.nodes} == set(OPS.values())
     save(net, tmp_path / "net.bitspike")
     found = load(tmp_path / "net.bitspike")

@@ -78,7 +78,7 @@ def adaptive(name: str = "pre-spikformer-2-64", plan: BitPlan | None = None, **s
 def test_q_k_and_v_learn_one_number_of_bits_and_steps(per_step):
     model = adaptive(per_step=per_step)
     nodes = {name: node for name, node in model.named_modules() if isinstance(node, AdaptiveIFNode)}
-    shared = [node for name, node in nodes.items() if name.startswith("blocks.0.attention.") and name[19] in "qkv"]
+    shared = [node for name, node in nodes.items() if name.startswith("blocks.0.attention.0.") and name[21] in "qkv"]
     assert len(shared) == 3
     assert len({id(node.learned_T) for node in shared}) == 1
     assert len({id(node.quantizers[0].learned_bits) for node in shared}) == 1
@@ -96,7 +96,7 @@ def test_q_k_and_v_learn_one_number_of_bits_and_steps(per_step):
 
 
 def test_steps_of_q_k_and_v_are_the_same():
-    plan = BitPlan(Bits(4, 2, 2), {"blocks.1.attention.k.1": {"t": 3}})
+    plan = BitPlan(Bits(4, 2, 2), {"blocks.1.attention.0.k.1": {"t": 3}})
     with pytest.raises(UserError, match=r"steps of q, k, v: got \(2, 3, 2\); want the same"):
         build_model("spikformer-2-64", plan, sample=(1, 16, 16), num_classes=5)
 
@@ -120,7 +120,7 @@ def test_what_cannot_be_built_is_refused(name, channels, message):
 def test_tokens_are_as_many_as_published(name, side, tokens):
     with torch.device("meta"):
         model = build_model(name, BitPlan(Bits(16, 1, 1)), sample=(3, side, side), num_classes=10)
-    assert model.blocks[0].attention.size == (tokens, tokens)
+    assert model.blocks[0].attention[0].size == (tokens, tokens)
 
 
 def test_both_placements_have_the_same_weights():

@@ -8,12 +8,13 @@ the table of docs/ir-spec.md, which tools/ir_spec.py writes.
 from bitspike.ir.ops.arithmetic import Add, Affine, Relu
 from bitspike.ir.ops.dynamics import DYNAMICS, AnyDynamics, Dynamics, Store
 from bitspike.ir.ops.ends import Input, Over, Readout
-from bitspike.ir.ops.linear import Conv, Linear, Synapse
+from bitspike.ir.ops.linear import Conv, Linear, Synapse, TokenLinear
 from bitspike.ir.ops.neurons import Fire
 from bitspike.ir.ops.node import Int, Node
 from bitspike.ir.ops.pooling import MaxPool, Pool, SpikingMaxPool, SumPool
+from bitspike.ir.ops.product import MatMul
 from bitspike.ir.ops.program import Instruction, Operand, Program, Quantizer, Step, Term
-from bitspike.ir.ops.shape import Reshape
+from bitspike.ir.ops.shape import Permute, Reshape, Times
 from bitspike.ir.ops.time import Release, SumTime
 from bitspike.registry import Registry
 
@@ -30,10 +31,12 @@ __all__ = [
     "Instruction",
     "Int",
     "Linear",
+    "MatMul",
     "MaxPool",
     "Node",
     "Operand",
     "Over",
+    "Permute",
     "Pool",
     "Program",
     "Quantizer",
@@ -48,10 +51,12 @@ __all__ = [
     "SumTime",
     "Synapse",
     "Term",
+    "Times",
+    "TokenLinear",
 ]
 
 OPS = Registry[type[Node]]("op")
-"""Every op by the name that it has in files and in docs/ir-spec.md."""
+"""Every op of a frozen graph by the name that it has in files and in docs/ir-spec.md."""
 for _kind in (
     Input,
     Release,
@@ -66,6 +71,8 @@ for _kind in (
     MaxPool,
     SpikingMaxPool,
     Reshape,
+    Permute,
+    MatMul,
     Readout,
 ):
     OPS.register(_kind.op, _kind)
