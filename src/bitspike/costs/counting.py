@@ -119,6 +119,22 @@ def _first_conv_and_products(graph: Graph) -> frozenset[str]:
     return _first_conv(graph) | _products(graph)
 
 
+def _without_attention(graph: Graph) -> frozenset[str]:
+    """Also the layers that a product reads, and that read one, with no other layer between: q, k, v and proj."""
+    products = _products(graph)
+    layers = products | {node.name for node in graph.synapses()}
+    near: dict[str, frozenset[str]] = {}
+    left_out = set(_first_conv_and_products(graph))
+    for node in graph.nodes:
+        read = frozenset[str]().union(*(near[name] for name in node.inputs))
+        if node.name in products:
+            left_out |= read
+        elif node.name in layers and read & products:
+            left_out.add(node.name)
+        near[node.name] = frozenset({node.name}) if node.name in layers else read
+    return frozenset(left_out)
+
+
 def _narrow_first_conv_and_products(graph: Graph) -> frozenset[str]:
     narrow = frozenset(name for name in _first_conv(graph) if graph.edges[name].shape[0] < WIDE_STEM)
     return narrow | _products(graph)
@@ -129,8 +145,13 @@ for _rule in (
     Exact(),
     Paper(
         "paper-000",
-        "Bit Budget paper: weights only, without the first convolution and without attention's products",
+        "Bit Budget paper: weights only, no first convolution, no attention products",
         _first_conv_and_products,
+    ),
+    Paper(
+        "paper-000-without-attention",
+        "Bit Budget paper, its Spikformers of one or two steps: no q, k, v, proj either",
+        _without_attention,
     ),
     Paper(
         "paper-001",
