@@ -16,6 +16,7 @@ from bitspike.backends.c.layers import (
     SumOfWindow,
     Train,
 )
+from bitspike.backends.c.products import ProductOfEdges, Turned
 from bitspike.backends.c.synapses import Convolution, Product
 from bitspike.backends.c.writer import Writer
 from bitspike.registry import Registry
@@ -36,4 +37,6 @@ WRITERS.register("SumTime", OverTime())
 WRITERS.register("MaxPool", LargestOfWindow())
 WRITERS.register("SpikingMaxPool", GrowthOfWindow())
 WRITERS.register("Reshape", Rearranged())
+WRITERS.register("Permute", Turned())
+WRITERS.register("MatMul", ProductOfEdges())
 WRITERS.register("Readout", Answer())

@@ -14,10 +14,10 @@ from bitspike.backends.native.code import Code
 from bitspike.backends.native.row import Row
 from bitspike.backends.native.structs import Affine, Kind, Type, Window
 from bitspike.intmath import half
-from bitspike.ir import Add, Graph, Input, MaxPool, Readout, Release, Relu, Reshape, SpikingMaxPool, SumPool, SumTime
+from bitspike.ir import Add, Graph, Input, MaxPool, Node, Readout, Release, Relu, Reshape, SpikingMaxPool, SumPool, SumTime
 from bitspike.ir import Affine as FixedPoint
 
-__all__ = ["Added", "Grown", "Multiplied", "OverTime", "Pixels", "Pooled", "Positive", "Rearranged", "Train"]
+__all__ = ["Added", "Grown", "Multiplied", "OverTime", "Pixels", "Pooled", "Positive", "Rearranged", "Train", "gathered"]
 
 
 class Pixels(Row[Input]):
@@ -167,7 +167,7 @@ class Rearranged(Row[Reshape]):
     """The same elements at other places; where each position keeps its own there is nothing to do."""
 
     def gathers(self, graph: Graph, node: Reshape) -> bool:
-        return prod(graph.input_edge(node).shape[1:]) != 1 or prod(graph.edges[node.name].shape[1:]) != 1
+        return graph.input_edge(node).shape[0] != graph.edges[node.name].shape[0]
 
     def write(self, code: Code, node: Reshape) -> int:
         if not self.gathers(code.net.graph, node):
@@ -176,5 +176,10 @@ class Rearranged(Row[Reshape]):
         rows, columns = source.sides
         c, r, k = np.meshgrid(np.arange(source.channels), np.arange(rows), np.arange(columns), indexing="ij")
         places = source.first + r * source.row + k * source.channels + c  # in the order of the file: channels first
-        table = np.ascontiguousarray(places.reshape(shape[0], -1).T.astype(np.int32))
-        return code.emit(Kind.GATHER, edge=node.inputs[0], data=table)
+        return gathered(code, node, places.reshape(shape[0], -1))
+
+
+def gathered(code: Code, node: Node, places: NDArray[Any]) -> int:
+    """Moves elements of an edge: of each element ``[channels, positions]`` of the op's, where it lies in its image."""
+    table = np.ascontiguousarray(places.T.astype(np.int32))
+    return code.emit(Kind.GATHER, edge=node.inputs[0], data=table)

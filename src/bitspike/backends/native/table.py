@@ -16,6 +16,7 @@ from bitspike.backends.native.elements import (
     Train,
 )
 from bitspike.backends.native.fire import Neurons
+from bitspike.backends.native.products import ProductOfEdges, Turned
 from bitspike.backends.native.row import Row
 from bitspike.backends.native.synapses import Convolution, Product
 from bitspike.registry import Registry
@@ -36,4 +37,6 @@ ROWS.register("SumTime", OverTime())
 ROWS.register("MaxPool", Pooled())
 ROWS.register("SpikingMaxPool", Grown())
 ROWS.register("Reshape", Rearranged())
+ROWS.register("Permute", Turned())
+ROWS.register("MatMul", ProductOfEdges())
 ROWS.register("Readout", OverTime())
