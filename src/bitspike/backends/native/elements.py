@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import product
-from math import prod
 from typing import Any
 
 import numpy as np
@@ -14,10 +13,34 @@ from bitspike.backends.native.code import Code
 from bitspike.backends.native.row import Row
 from bitspike.backends.native.structs import Affine, Kind, Type, Window
 from bitspike.intmath import half
-from bitspike.ir import Add, Graph, Input, MaxPool, Node, Readout, Release, Relu, Reshape, SpikingMaxPool, SumPool, SumTime
+from bitspike.ir import (
+    Add,
+    Graph,
+    Input,
+    MaxPool,
+    Node,
+    Readout,
+    Release,
+    Relu,
+    Reshape,
+    SpikingMaxPool,
+    SumPool,
+    SumTime,
+)
 from bitspike.ir import Affine as FixedPoint
 
-__all__ = ["Added", "Grown", "Multiplied", "OverTime", "Pixels", "Pooled", "Positive", "Rearranged", "Train", "gathered"]
+__all__ = [
+    "Added",
+    "Grown",
+    "Multiplied",
+    "OverTime",
+    "Pixels",
+    "Pooled",
+    "Positive",
+    "Rearranged",
+    "Train",
+    "gathered",
+]
 
 
 class Pixels(Row[Input]):
