@@ -49,7 +49,7 @@ def trained(name, bits, neuron, sample=IMAGE, steps=6):
     model = build_model(name, BitPlan(Bits.parse(bits)), quantizer=quantizer, **settings)
     for name, module in model.named_modules():
         if isinstance(module, torch.nn.BatchNorm2d) and any(f"attention.0.{branch}." in name for branch in "qkv"):
-            torch.nn.init.constant_(module.bias, 1.0)  # so that spikes meet
+            torch.nn.init.normal_(module.bias, 0.5, 0.7)  # so that spikes meet
     optimizer, x = torch.optim.AdamW(model.parameters(), 1e-2), codes(sample, 16)
     for _ in range(steps):
         loss = torch.nn.functional.cross_entropy(model(x).mean(0), torch.arange(16) % 5)
