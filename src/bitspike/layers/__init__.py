@@ -1,5 +1,6 @@
 """Layers between the neurons: encoder, synapses over merged time, means over time, spiking max pools."""
 
+from bitspike.layers.attention import Accumulate, Difference, SpikingMatMul
 from bitspike.layers.encoder import Encoder
 from bitspike.layers.paths import PathBatchNorm1d, PathBatchNorm2d, per_path
 from bitspike.layers.pixels import Normalization
@@ -8,6 +9,8 @@ from bitspike.layers.release import Release, ReleasedAffine
 from bitspike.layers.time import OverTime, SqueezeTime, mean_over_time, merge_time, split_time
 
 __all__ = [
+    "Accumulate",
+    "Difference",
     "Encoder",
     "Normalization",
     "OverTime",
@@ -15,6 +18,7 @@ __all__ = [
     "PathBatchNorm2d",
     "Release",
     "ReleasedAffine",
+    "SpikingMatMul",
     "SpikingMaxPool2d",
     "SqueezeTime",
     "mean_over_time",
