@@ -13,9 +13,11 @@ from numpy.typing import NDArray
 from bitspike import BitPlan, Bits, UserError
 from bitspike.bits import signed_range, unsigned_range
 from bitspike.ir import (
+    Accumulate,
     Add,
     Affine,
     Conv,
+    Difference,
     Dynamics,
     Edge,
     Fire,
@@ -183,6 +185,7 @@ class _Sampler:
             self.other_rank: 0.5,
             self.attention: 1.5,
             self.tokens: 1,
+            self.so_far: 1,
             self.dead_end: 0.5,
         }
         weights = np.array(list(kinds.values()))
@@ -295,6 +298,14 @@ class _Sampler:
         if self.chance(0.6):
             made = self.linear(made, self.integer(1, 5))
         return self.reshape(self.fire(made) if self.chance(0.7) else made)
+
+    def so_far(self, x: str) -> str:
+        """Products of what trains have sent up to each step, as a converted network has them."""
+        x = self.settling(x) if self.chance(0.5) else x
+        total = self.add(Accumulate(name=self.fresh("so_far"), inputs=(x,)))
+        product = self.matmul(total, self.permute(total, (0, 2, 1))) if self.chance(0.7) else total
+        change = self.add(Difference(name=self.fresh("change"), inputs=(product,)))
+        return self.fire(self.affine(change) if self.chance(0.7) else change) if self.chance(0.8) else change
 
     def conv_of_one(self, x: str) -> str:
         """A conv that keeps the shape."""
@@ -516,7 +527,7 @@ class _Sampler:
                 return seen[0] * prod(kernel)
             case MatMul(inner=inner):
                 return max(1.0, seen[0] * seen[1] * inner / 2)
-            case SumTime():
+            case SumTime() | Accumulate():
                 return seen[0] * self.edges[node.inputs[0]].T
         return sum(seen)
 
@@ -587,6 +598,9 @@ def _features(net: FrozenGraph) -> Iterator[str]:
                 yield from _named(any(isinstance(n, MatMul) for n in sources), "MatMul of a product")
                 yield from _named(edges[node.inputs[0]].T != edges[node.inputs[1]].T, "MatMul of a held edge")
                 yield from _named(min(ranges[name].lo for name in node.inputs) < 0, "MatMul of signed levels")
+            case Accumulate() | Difference():
+                yield from _named(edges[node.name].T == 1, f"{type(node).__name__} of one step")
+                yield from _named(ranges[node.inputs[0]].lo < 0, f"{type(node).__name__} of both signs")
             case Permute():
                 yield from _named(current, "Permute of a current")
             case Linear():
@@ -666,6 +680,8 @@ FEATURES = (
     *(f"T={steps}" for steps in range(1, 9)),
     *("soft reset", "hard reset", "negative v_reset", "v_init", "leak", "no memory", "rounds", "threshold 1"),
     *("MatMul", "Permute", "MatMul of two axes", "MatMul of a product", "MatMul of a held edge"),
+    *("Accumulate", "Accumulate of one step", "Difference", "Difference of one step"),
+    *("Accumulate of both signs", "Difference of both signs"),
     *("MatMul of signed levels", "Permute of a current", "Linear of several places"),
     *("Release", "Release that ends", "offset that ends", "tracer", "spikes taken back"),
     *("stored membrane", "stored membrane, soft reset", "membrane of 2 bits"),

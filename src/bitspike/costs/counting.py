@@ -155,7 +155,7 @@ for _rule in (
     ),
     Paper(
         "paper-001",
-        "adaptive bit allocation: weights only; no first convolution, but ResNet19 and ResNet20 keep it; no products",
+        "adaptive bit allocation: weights only; no first convolution, but ResNet19 and ResNet20 keep it",
         _narrow_first_conv_and_products,
     ),
 ):

@@ -123,7 +123,10 @@ def loads(graph: Graph, activity: Activity) -> tuple[Load, ...]:
         if not isinstance(node, Synapse | MatMul):
             continue
         T = max([graph.edges[node.name].T, *(fire.T for fire in fires[node.name])])
-        stream = flowing.get(node.inputs[_gate(graph, node)])
+        gate = node.inputs[_gate(graph, node)]
+        stream = flowing.get(gate)
+        if stream is not None and isinstance(node, MatMul):  # what is held is read at each step
+            stream = stream.repeated(graph.edges[node.name].T // graph.edges[gate].T)
         found[node.name] = _load(graph, node, shape[node.name], T, sent[node.name], stream, activity)
     for name, neuron in neurons.items():
         if not fed[name]:

@@ -80,6 +80,8 @@ class _Reader:
         path = inside(str(node.target))
         module = self.modules[path]
         what = self.layers.known(module)
+        if what is None and isinstance(module, nn.MultiheadAttention):  # what it makes is no one tensor
+            raise UserError("layer", path, f"MultiheadAttention has no op in the graph{instead('MultiheadAttention')}")
         again = what.again if what else type(module).__module__.startswith("torch.nn") and not _holds(module)
         if path in self.taken and not again:
             raise UserError("layer", path, "called a second time; each layer runs once, so make another one")

@@ -13,6 +13,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from bitspike.layers import (
+    Accumulate,
+    Difference,
     Encoder,
     EventEncoder,
     PathBatchNorm1d,
@@ -193,6 +195,8 @@ for _known in (
     Known(Release),
     Known(ReleasedAffine),
     Known(BaseNode, ()),  # a neuron is read whole whatever it overrides; it is asked for its dynamics
+    Known(Accumulate, again=True, through=True),
+    Known(Difference, again=True, through=True),
     Known(SqueezeTime, again=True, through=True),
     Known(SpikingMaxPool2d, again=True, through=True),
     Known(nn.ReLU, again=True, through=True),

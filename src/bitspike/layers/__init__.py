@@ -1,5 +1,6 @@
 """Layers between the neurons: encoders, synapses over merged time, means over time, spiking max pools."""
 
+from bitspike.layers.attention import Accumulate, Difference, SpikingMatMul
 from bitspike.layers.encoder import Encoder
 from bitspike.layers.events import EventEncoder, encoder_for
 from bitspike.layers.paths import PathBatchNorm1d, PathBatchNorm2d, per_path
@@ -10,6 +11,8 @@ from bitspike.layers.release import Release, ReleasedAffine
 from bitspike.layers.time import OverTime, SqueezeTime, mean_over_time, merge_time, split_time
 
 __all__ = [
+    "Accumulate",
+    "Difference",
     "Encoder",
     "EventEncoder",
     "Normalization",
@@ -19,6 +22,7 @@ __all__ = [
     "Readout",
     "Release",
     "ReleasedAffine",
+    "SpikingMatMul",
     "SpikingMaxPool2d",
     "SqueezeTime",
     "encoder_for",

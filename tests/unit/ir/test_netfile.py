@@ -27,9 +27,11 @@ from bitspike.bits import signed_range
 from bitspike.errors import UserError
 from bitspike.ir import (
     OPS,
+    Accumulate,
     Add,
     Affine,
     Conv,
+    Difference,
     Dynamics,
     Edge,
     Fire,
@@ -171,7 +173,9 @@ def attending_net() -> FrozenGraph:
         Permute(name="turned", inputs=("neuron1",), axes=(0, 2, 1)),
         MatMul(name="map", inputs=("neuron1", "turned"), inner=6),
         MatMul(name="mixed", inputs=("map", "neuron1"), inner=6),
-        Affine(name="mixed.current", inputs=("mixed",), fraction_bits=6),
+        Accumulate(name="so far", inputs=("mixed",)),
+        Difference(name="change", inputs=("so far",)),
+        Affine(name="mixed.current", inputs=("change",), fraction_bits=6),
         Fire(name="neuron2", inputs=("mixed.current",), T=2, lo=-1, hi=1, scale=1.0, dynamics=SOFT),
         Reshape(name="flat", inputs=("neuron2",), shape=(144,)),
         head,

@@ -8,14 +8,37 @@ from typing import TYPE_CHECKING, TypeVar
 from bitspike.backends.c.memory import CType, number_type
 from bitspike.backends.c.text import memory_order, number
 from bitspike.backends.c.writer import Writer
-from bitspike.ir import Input, MaxPool, Node, Readout, Release, Reshape, SpikingMaxPool, SumPool, SumTime
+from bitspike.ir import (
+    Accumulate,
+    Difference,
+    Input,
+    MaxPool,
+    Node,
+    Readout,
+    Release,
+    Reshape,
+    SpikingMaxPool,
+    SumPool,
+    SumTime,
+)
 from bitspike.ir.ranges import Range
 
 if TYPE_CHECKING:
     from bitspike.backends.c.code import Code
     from bitspike.backends.c.plan import Plan
 
-__all__ = ["Answer", "GrowthOfWindow", "LargestOfWindow", "OverTime", "Pixels", "Rearranged", "SumOfWindow", "Train"]
+__all__ = [
+    "Answer",
+    "Growth",
+    "GrowthOfWindow",
+    "LargestOfWindow",
+    "OverTime",
+    "Pixels",
+    "Rearranged",
+    "SumOfWindow",
+    "SumSoFar",
+    "Train",
+]
 
 Pool = TypeVar("Pool", SumPool, MaxPool)
 Total = TypeVar("Total", SumTime, Readout)
@@ -48,6 +71,40 @@ class Train(Writer[Release]):
         size = code.plan.graph.edges[root.name].size
         with code.text.loop("t", root.T), code.text.loop("i", size):
             code.text.line(f"{target}[t * {size} + i] = t < {root.steps} ? {source}[i] : 0;")
+
+
+class SumSoFar(Writer[Accumulate]):
+    """The steps of each element, added up one after the other."""
+
+    stored = True
+    gathers = True
+
+    def layer(self, code: Code, root: Accumulate) -> None:
+        source, target = (code.plan.symbols[name] for name in (root.inputs[0], root.name))
+        size, stored = code.plan.graph.edges[root.name].size, code.plan.buffers[root.name].stored.type.name
+        with code.text.loop("i", size):
+            code.text.line(f"{code.plan.kind(root).name} so_far = 0;")
+            with code.text.loop("t", code.plan.graph.edges[root.name].T):
+                code.text.line(f"so_far += {source}[t * {size} + i];")
+                code.text.line(f"{target}[t * {size} + i] = ({stored})so_far;")
+
+
+class Growth(Writer[Difference]):
+    """What each step has more than the one before it."""
+
+    stored = True
+    gathers = True
+
+    def kind(self, plan: Plan, node: Difference) -> CType:
+        return number_type(plan.net.ranges[node.name].including(*plan.net.ranges[node.inputs[0]]))
+
+    def layer(self, code: Code, root: Difference) -> None:
+        source, target = (code.plan.symbols[name] for name in (root.inputs[0], root.name))
+        edge, stored = code.plan.graph.edges[root.name], code.plan.buffers[root.name].stored.type.name
+        kind, size = code.plan.kind(root).name, edge.size
+        with code.text.loop("i", edge.T * size):
+            before = f" - (i < {size} ? 0 : {source}[i - {size}])" if edge.T > 1 else ""
+            code.text.line(f"{target}[i] = ({stored})(({kind}){source}[i]{before});")
 
 
 class Rearranged(Writer[Reshape]):

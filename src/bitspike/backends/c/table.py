@@ -8,12 +8,14 @@ from bitspike.backends.c.elements import ADDED, POSITIVE, FixedPoint
 from bitspike.backends.c.fire import Neurons
 from bitspike.backends.c.layers import (
     Answer,
+    Growth,
     GrowthOfWindow,
     LargestOfWindow,
     OverTime,
     Pixels,
     Rearranged,
     SumOfWindow,
+    SumSoFar,
     Train,
 )
 from bitspike.backends.c.products import ProductOfEdges, Turned
@@ -39,4 +41,6 @@ WRITERS.register("SpikingMaxPool", GrowthOfWindow())
 WRITERS.register("Reshape", Rearranged())
 WRITERS.register("Permute", Turned())
 WRITERS.register("MatMul", ProductOfEdges())
+WRITERS.register("Accumulate", SumSoFar())
+WRITERS.register("Difference", Growth())
 WRITERS.register("Readout", Answer())

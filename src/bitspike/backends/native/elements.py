@@ -14,7 +14,9 @@ from bitspike.backends.native.row import Row
 from bitspike.backends.native.structs import Affine, Kind, Type, Window
 from bitspike.intmath import half
 from bitspike.ir import (
+    Accumulate,
     Add,
+    Difference,
     Graph,
     Input,
     MaxPool,
@@ -32,12 +34,14 @@ from bitspike.ir import Affine as FixedPoint
 __all__ = [
     "Added",
     "Grown",
+    "Growth",
     "Multiplied",
     "OverTime",
     "Pixels",
     "Pooled",
     "Positive",
     "Rearranged",
+    "SoFar",
     "Train",
     "gathered",
 ]
@@ -113,6 +117,30 @@ class OverTime(Row[SumTime | Readout]):
             return x
         total = code.state(0)
         return code.emit(Kind.ADD, to=total, a=total, b=x)
+
+
+class SoFar(Row[Accumulate]):
+    """The sum of the steps up to each."""
+
+    def write(self, code: Code, node: Accumulate) -> int:
+        x = code.value(node.inputs[0])
+        if code.net.graph.edges[node.name].T == 1:
+            return x
+        so_far = code.state(0)
+        return code.emit(Kind.ADD, to=so_far, a=so_far, b=x)
+
+
+class Growth(Row[Difference]):
+    """What each step has more than the one before it."""
+
+    def write(self, code: Code, node: Difference) -> int:
+        x = code.value(node.inputs[0])
+        if code.net.graph.edges[node.name].T == 1:
+            return x
+        before = code.state(0)
+        grown = code.emit(Kind.SUB, a=x, b=before)
+        code.emit(Kind.COPY, to=before, a=x)
+        return grown
 
 
 class Pooled(Row[SumPool | MaxPool]):

@@ -7,12 +7,14 @@ from typing import Any
 from bitspike.backends.native.elements import (
     Added,
     Grown,
+    Growth,
     Multiplied,
     OverTime,
     Pixels,
     Pooled,
     Positive,
     Rearranged,
+    SoFar,
     Train,
 )
 from bitspike.backends.native.fire import Neurons
@@ -39,4 +41,6 @@ ROWS.register("SpikingMaxPool", Grown())
 ROWS.register("Reshape", Rearranged())
 ROWS.register("Permute", Turned())
 ROWS.register("MatMul", ProductOfEdges())
+ROWS.register("Accumulate", SoFar())
+ROWS.register("Difference", Growth())
 ROWS.register("Readout", OverTime())

@@ -9,9 +9,11 @@ import numpy as np
 from bitspike.backends.onnx.model import FLOAT32, FLOAT64, Model, check, narrowest
 from bitspike.intmath import half
 from bitspike.ir import (
+    Accumulate,
     Add,
     Affine,
     Conv,
+    Difference,
     Input,
     Linear,
     MatMul,
@@ -29,9 +31,11 @@ from bitspike.ir import (
 )  # fmt: skip
 
 __all__ = [
+    "accumulate",
     "add",
     "affine",
     "convolution",
+    "difference",
     "linear",
     "matmul",
     "max_pool",
@@ -169,6 +173,26 @@ def matmul(model: Model, node: MatMul) -> None:
     for t in model.steps(node):
         x, y = (model.step(name, t, dtype) for name in node.inputs)
         model.emit(node, t, dtype, "MatMul", x, y)
+
+
+def accumulate(model: Model, node: Accumulate) -> None:
+    """The steps added up one after the other."""
+    check(node, model.reach(node.name), FLOAT64)
+    so_far = ""
+    for t in model.steps(node):
+        x = model.step(node.inputs[0], t, "float64")
+        so_far = model.op("Add", so_far, x) if so_far else model.op("Identity", x)
+        model.emit(node, t, "float64", "Identity", so_far)
+
+
+def difference(model: Model, node: Difference) -> None:
+    """Each step minus the one before it."""
+    check(node, model.reach(node.name), FLOAT64)
+    before = model.number(0)
+    for t in model.steps(node):
+        x = model.step(node.inputs[0], t, "float64")
+        model.emit(node, t, "float64", "Sub", x, before)
+        before = x
 
 
 def sum_time(model: Model, node: SumTime) -> None:

@@ -15,16 +15,18 @@ from bitspike.ir.ops.pooling import MaxPool, Pool, SpikingMaxPool, SumPool
 from bitspike.ir.ops.product import MatMul
 from bitspike.ir.ops.program import Instruction, Operand, Program, Quantizer, Step, Term
 from bitspike.ir.ops.shape import Permute, Reshape, Times
-from bitspike.ir.ops.time import Release, SumTime
+from bitspike.ir.ops.time import Accumulate, Difference, Release, SumTime
 from bitspike.registry import Registry
 
 __all__ = [
     "DYNAMICS",
     "OPS",
+    "Accumulate",
     "Add",
     "Affine",
     "AnyDynamics",
     "Conv",
+    "Difference",
     "Dynamics",
     "Fire",
     "Input",
@@ -68,6 +70,8 @@ for _kind in (
     Add,
     SumPool,
     SumTime,
+    Accumulate,
+    Difference,
     MaxPool,
     SpikingMaxPool,
     Reshape,

@@ -11,8 +11,11 @@ from bitspike.frontend import MatMul as MatMulOf
 from bitspike.frontend import Permute as PermuteOf
 from bitspike.frontend import Times as TimesOf
 from bitspike.frontend import Transpose
-from bitspike.ir import MatMul, Node, Permute, Times
+from bitspike.ir import Accumulate, Difference, MatMul, Node, Permute, Times
+from bitspike.layers import Accumulate as AccumulateLayer
+from bitspike.layers import Difference as DifferenceLayer
 from bitspike.lowering.freezer import Freezer
+from bitspike.lowering.rules.behaviour import passes_integers
 from bitspike.lowering.rules.rule import RULES, Maker, Place, Reads, Rule
 from bitspike.lowering.values import Integers, Kind, Value
 
@@ -68,6 +71,15 @@ def _freeze_times(freezer: Freezer, node: Times, value: Value) -> Value:
     return value.scaled(np.full_like(value.beta, node.factor), np.zeros_like(value.beta))
 
 
+def _accumulate(m: AccumulateLayer, at: Place) -> Node:
+    return Accumulate(name=at.name, inputs=at.inputs)
+
+
+def _difference(m: DifferenceLayer, at: Place) -> Node:
+    return Difference(name=at.name, inputs=at.inputs)
+
+
+_BEHIND = "put it outside of an OverTime"
 _PRODUCT: dict[Any, Maker] = {MatMulOf: Maker(_matmul, Reads.EITHER)}
 RULES.register("matmul", Rule(MatMul, _PRODUCT, _freeze_matmul, reads=Kind.SPIKES, sends=Kind.SPIKES))
 RULES.register(
@@ -81,3 +93,23 @@ RULES.register(
     ),
 )
 RULES.register("times", Rule(Times, {TimesOf: Maker(_times, Reads.EITHER)}, _freeze_times, linear=True, any_order=True))
+RULES.register(
+    "accumulate",
+    Rule(
+        Accumulate,
+        {AccumulateLayer: Maker(_accumulate, Reads.STEPS, _BEHIND)},
+        passes_integers(),
+        reads=Kind.SPIKES,
+        linear=True,
+    ),
+)
+RULES.register(
+    "difference",
+    Rule(
+        Difference,
+        {DifferenceLayer: Maker(_difference, Reads.STEPS, _BEHIND)},
+        passes_integers(),
+        reads=Kind.SPIKES,
+        linear=True,
+    ),
+)

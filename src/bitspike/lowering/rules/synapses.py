@@ -134,11 +134,22 @@ def _norm(m: Any, at: Place) -> Node:
 
 
 def _released_affine(m: ReleasedAffine, at: Place) -> Node:
+    channels = at.edge.shape[-1 if m.last else 0]
+    if len(m.gain) != channels:
+        raise at.refuse("released affine", f"{channels} channels", f"wants {len(m.gain)}")
     return Affine(name=at.name, inputs=at.inputs, steps=m.steps)
 
 
 def _freeze_affine(freezer: Freezer, node: Affine, value: Value) -> Sum:
     gain, offset = _gain_and_offset(freezer, node)
+    last = getattr(freezer.modules[node.name], "last", False) and len(freezer.edge(node).shape) > 1
+    if isinstance(value, Sum):
+        channels = value.order.index(0) if value.order else 0
+        if last and channels == len(value.order) - 1:
+            return value.scaled(gain, offset)
+        value = freezer.laid(node, value)
+    if last:
+        raise node.refuse("an offset of the last axis", "wants it right behind the nn.Linear whose bias it is")
     return value.terms(freezer.edge(node).shape[0]).scaled(gain, offset)
 
 
@@ -175,5 +186,6 @@ RULES.register(
         _freeze_affine,
         sends=Kind.SUM,
         linear=True,
+        any_order=True,
     ),
 )
