@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import TypeVar
+from typing import TypeVar, get_args
 
 from bitspike.datasets import checksums, classes
 from bitspike.datasets.cifar import CifarSource, Version
@@ -14,6 +14,7 @@ from bitspike.datasets.digits import DigitsSource
 from bitspike.datasets.files import data_directory
 from bitspike.datasets.frames import FrameSettings
 from bitspike.datasets.idx import IdxSource
+from bitspike.datasets.picture_sets import FOLDER, PictureSource, read_folder_name, tiny_imagenet_validation
 from bitspike.datasets.sources import Arrays, Found, Source, Split, Stored
 from bitspike.errors import UserError, closest
 from bitspike.sample import Sample
@@ -63,7 +64,7 @@ class Dataset:
 
 
 def find_dataset(name: str, frames: FrameSettings | None = None) -> Dataset:
-    """The dataset called ``name``.
+    """The dataset called ``name``; ``folder:PATH@64`` is a folder of pictures.
 
     Args:
         frames: how events become frames, of a dataset of events.
@@ -71,11 +72,28 @@ def find_dataset(name: str, frames: FrameSettings | None = None) -> Dataset:
     Raises:
         UserError: no dataset is called that, or one that has no events is to have frames.
     """
+    if name.startswith(FOLDER):
+        return _folder(name)
     if name not in DATASETS:
-        raise UserError("dataset", name, closest(name, DATASETS))
+        raise UserError("dataset", name, f"{closest(name, DATASETS)}; or a folder of pictures, {FOLDER}PATH@64")
     if frames is not None:
         raise UserError("frames", str(frames), f"{name} has no events; want frames=null")
     return DATASETS[name]
+
+
+def _folder(name: str) -> Dataset:
+    source, names = read_folder_name(name)
+    counts = {split: len(source.pictures(split, Path())) for split in get_args(Split)}
+    return Dataset(
+        name=name,
+        sample=Sample((3, *source.size)),
+        images=MappingProxyType(counts),
+        classes=names,
+        how_to_get="It is a folder of your own",
+        citation="",
+        sums={},
+        source=source,
+    )
 
 
 def load_split(name: str, split: Split, data_dir: Path | None = None, frames: FrameSettings | None = None) -> Arrays:
@@ -150,6 +168,9 @@ _CIFAR_GET = (
     "or the folder that it unpacks to, into the data directory"
 )
 
+_IMAGENET = (
+    "O. Russakovsky et al., ImageNet Large Scale Visual Recognition Challenge, IJCV 115, 2015; for research only"
+)
 DATASETS: Mapping[str, Dataset] = MappingProxyType(
     {
         dataset.name: dataset
@@ -247,6 +268,35 @@ DATASETS: Mapping[str, Dataset] = MappingProxyType(
                     label_files=("coarse_labels.bin", "labels.bin"),
                     labels_key="fine_labels",
                 ),
+            ),
+            Dataset(
+                name="tiny-imagenet",
+                sample=Sample((3, 64, 64)),
+                images=_splits(100_000, 10_000),
+                classes=tuple(map(str, range(200))),
+                how_to_get=(
+                    "Get http://cs231n.stanford.edu/tiny-imagenet-200.zip and unpack it in the data directory; its "
+                    "validation pictures are the test split, as its test pictures have no labels"
+                ),
+                citation=_IMAGENET,
+                sums={},
+                source=PictureSource(
+                    ("tiny-imagenet-200", "tiny-imagenet"), (64, 64), classes=200, test=tiny_imagenet_validation
+                ),
+            ),
+            Dataset(
+                name="imagenet",
+                sample=Sample((3, 224, 224)),
+                images=_splits(1_281_167, 50_000),
+                classes=tuple(map(str, range(1000))),
+                how_to_get=(
+                    "Get ILSVRC2012 from https://image-net.org, unpack it in train/ and val/ of the folder imagenet/ "
+                    "in the data directory, and sort the validation pictures into a folder for each class, as train/ "
+                    "has them"
+                ),
+                citation=_IMAGENET,
+                sums={},
+                source=PictureSource(("imagenet", "ILSVRC2012", "imagenet/ILSVRC2012"), (224, 224), 256, classes=1000),
             ),
         )
     }

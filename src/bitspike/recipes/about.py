@@ -7,7 +7,7 @@ from importlib.resources import files
 
 __all__ = ["ROOMS", "about"]
 
-ROOMS = ("static", "adaptive", "qsnn", "spikezip", "multilevel", "transformers", "events")
+ROOMS = ("static", "adaptive", "qsnn", "spikezip", "multilevel", "transformers", "events", "imagenet")
 """The modules of recipes, in the order in which they are listed; ``__all__`` of each names its own."""
 
 

@@ -17,10 +17,11 @@ from bitspike.intmath import round_half_up
 
 
 def test_the_plan_of_every_dataset() -> None:
-    assert list(DATASETS) == ["digits", "mnist", "fashion-mnist", "cifar10", "cifar100"]
+    classes = {"cifar100": 100, "tiny-imagenet": 200, "imagenet": 1000}
+    assert list(DATASETS) == ["digits", "mnist", "fashion-mnist", "cifar10", *classes]
     for name, dataset in DATASETS.items():
         assert dataset.name == name
-        assert len(set(dataset.classes)) == dataset.num_classes == (100 if name == "cifar100" else 10)
+        assert len(set(dataset.classes)) == dataset.num_classes == classes.get(name, 10)
         assert dataset.sample.is_image
         assert dataset.how_to_get
         assert dataset.citation
