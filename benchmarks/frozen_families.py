@@ -84,10 +84,10 @@ def measure(family: str, bits: str, data_dir: Path | None, cc: list[str]) -> dic
         train(config, run, data_dir)
         model = make_model(config).eval()
         load_model(run.checkpoint_file, model)
-        shape = find_dataset(config.dataset).image_shape
+        sample = find_dataset(config.dataset).sample
         if config.neuron.kind == "q-relu":
-            model = convert(model, shape, T=SETTLED_AFTER).snn
-        net = replace(freeze(model, shape, config.model), dataset=config.dataset)
+            model = convert(model, sample, T=SETTLED_AFTER).snn
+        net = replace(freeze(model, sample, config.model), dataset=config.dataset)
         size = save(net, Path(folder, "net.bitspike"))
     pixels, labels = test.images.numpy(), test.labels.numpy()
     floats = evaluate(model, test, batch_size=images_at_once(net))

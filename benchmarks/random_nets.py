@@ -32,7 +32,7 @@ def random_net(
     torch.manual_seed(0)
     plan = BitPlan(Bits.parse(bits))
     neuron = neuron_settings()
-    model = build_model(model_name, plan, image_shape=image, num_classes=10, channels=channels, neuron=neuron)
+    model = build_model(model_name, plan, sample=image, num_classes=10, channels=channels, neuron=neuron)
     for module in model.modules():
         if isinstance(module, torch.nn.BatchNorm1d | torch.nn.BatchNorm2d):
             module.momentum = 1.0

@@ -8,7 +8,7 @@ from math import prod
 
 from bitspike.errors import UserError
 
-__all__ = ["MOST_CODE", "Sample"]
+__all__ = ["MOST_CODE", "AnySample", "Sample", "as_sample"]
 
 MOST_CODE = 255
 """The largest code: codes are bytes."""
@@ -63,7 +63,7 @@ class Sample:
 
     @property
     def array_shape(self) -> tuple[int, ...]:
-        """Of the codes of one sample."""
+        """Shape of the codes of one sample."""
         return self.shape if self.T == 1 else (self.T, *self.shape)
 
     @property
@@ -75,3 +75,20 @@ class Sample:
     def is_image(self) -> bool:
         """Whether it is one of 8-bit pixels ``[C, H, W]``."""
         return self.T == 1 and len(self.shape) == 3 and self.hi - self.lo == MOST_CODE
+
+
+AnySample = Sample | tuple[int, int, int]
+"""What stands for a sample: one, or the shape ``(C, H, W)`` of an image."""
+
+
+def as_sample(given: AnySample) -> Sample:
+    """The sample that ``given`` stands for.
+
+    Raises:
+        UserError: a shape that no image has.
+    """
+    if isinstance(given, Sample):
+        return given
+    if len(given) != 3:
+        raise UserError("image shape", tuple(given), "want (C, H, W), or a bitspike.sample.Sample of anything else")
+    return Sample(tuple(given))

@@ -30,7 +30,7 @@ def converted(
     torch.manual_seed(1)
     neuron = neuron_settings(kind="q-relu", levels=levels)
     plan = BitPlan(Bits(bits, levels.bit_length(), 1))
-    model = build_model(name, plan, image_shape=SHAPE, num_classes=5, neuron=neuron, channels=FAMILIES[name])
+    model = build_model(name, plan, sample=SHAPE, num_classes=5, neuron=neuron, channels=FAMILIES[name])
     model = morph(model, reroute, max_pool)
     for module in model.modules():
         if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):

@@ -48,7 +48,7 @@ def network(
     model = build_model(
         name,
         BitPlan(Bits(2, 2, 1)),
-        image_shape=IMAGE,
+        sample=IMAGE,
         num_classes=5,
         neuron=config,
         quantizer=AdaptiveWeights,

@@ -99,7 +99,7 @@ def family(name: str, bits: Bits, neuron: NeuronSettings, seed: int, membrane_bi
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         plan = BitPlan(bits)
-        model = build_model(name, plan, image_shape=IMAGE, num_classes=5, neuron=neuron, channels=CHANNELS[name])
+        model = build_model(name, plan, sample=IMAGE, num_classes=5, neuron=neuron, channels=CHANNELS[name])
         for node in (module for module in model.modules() if isinstance(module, SpikingNode)):
             node.store = nn.Identity() if membrane_bits is None else MembraneQuantizer(membrane_bits)
         with torch.no_grad():

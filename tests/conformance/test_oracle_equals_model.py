@@ -105,7 +105,7 @@ def test_every_family_is_equal_spike_for_spike(
         build_model(
             name,
             BitPlan(Bits(w, s, t)),
-            image_shape=IMAGE,
+            sample=IMAGE,
             num_classes=5,
             neuron=neuron,
             channels=CHANNELS[name],
@@ -124,7 +124,7 @@ def test_binary_neurons_are_equal_too(kind: str, decay_input: bool, v_reset: flo
     decays = {} if kind == "if" else {"decay_input": decay_input}
     neuron = neuron_settings(kind=kind, v_reset=v_reset, **decays)
     plan = BitPlan(Bits(2, 1, 3))
-    model = build_model("convnet", plan, image_shape=IMAGE, num_classes=5, neuron=neuron, channels=(4, 6, 8))
+    model = build_model("convnet", plan, sample=IMAGE, num_classes=5, neuron=neuron, channels=(4, 6, 8))
     model = dyadic(model, 0)
     assert not any(differences(model, freeze(model, IMAGE), images(1)).values())
 
@@ -143,7 +143,7 @@ def test_multi_level_neurons_and_every_residual_family_are_equal_spike_for_spike
     neuron = neuron_settings(kind="multi-level", levels=levels)
     plan = BitPlan(Bits(3, levels.bit_length(), t, u))
     channels = CHANNELS.get(name, (4, 4, 6, 8))
-    model = build_model(name, plan, image_shape=IMAGE, num_classes=5, neuron=neuron, channels=channels)
+    model = build_model(name, plan, sample=IMAGE, num_classes=5, neuron=neuron, channels=channels)
     for node in model.modules():
         if isinstance(node, MembraneQuantizer):
             node.peak.fill_(node.top / 8)
@@ -157,7 +157,7 @@ SEW = {"sew-resnet18": (4, 4, 6, 8), "sew-resnet50": (2, 2, 3, 4)}
 
 
 def sew(name: str, plan: BitPlan, seed: int, neuron: NeuronSettings | None = None) -> nn.Module:
-    model = build_model(name, plan, image_shape=IMAGE, num_classes=5, neuron=neuron, channels=SEW[name])
+    model = build_model(name, plan, sample=IMAGE, num_classes=5, neuron=neuron, channels=SEW[name])
     return dyadic(model, seed)
 
 
@@ -217,7 +217,7 @@ def with_stored_membranes(model: nn.Module, bits: int, level: float) -> nn.Modul
 def stored(name: str, bits: int, level: float, t: int, seed: int, s: int = 1, **neuron: object) -> nn.Module:
     config = neuron_settings(**neuron)
     plan = BitPlan(Bits(2, s, t))
-    model = build_model(name, plan, image_shape=IMAGE, num_classes=5, neuron=config, channels=CHANNELS[name])
+    model = build_model(name, plan, sample=IMAGE, num_classes=5, neuron=config, channels=CHANNELS[name])
     return with_stored_membranes(dyadic(model, seed), bits, level)
 
 
@@ -291,7 +291,7 @@ def test_between_two_steps_there_are_the_levels_of_a_store_alone(k: int) -> None
 
 def test_the_comparison_finds_a_planted_error() -> None:
     plan = BitPlan(Bits(2, 2, 2))
-    model = dyadic(build_model("convnet", plan, image_shape=IMAGE, num_classes=5, channels=(4, 6, 8)), 3)
+    model = dyadic(build_model("convnet", plan, sample=IMAGE, num_classes=5, channels=(4, 6, 8)), 3)
     net = freeze(model, IMAGE)
     wrong = dict(net.tensors)
     wrong["features.1.current0.offset"] = wrong["features.1.current0.offset"].astype(np.int64) + (1 << 18)
@@ -308,7 +308,7 @@ def test_the_comparison_finds_a_planted_error() -> None:
 def test_no_value_leaves_its_proven_range(s: int, t: int, v_reset: float | None, extreme: int) -> None:
     plan = BitPlan(Bits(3, s, t))
     neuron = neuron_settings(v_reset=v_reset)
-    model = build_model("sew-resnet18", plan, image_shape=IMAGE, num_classes=5, neuron=neuron, channels=(4, 4, 4, 4))
+    model = build_model("sew-resnet18", plan, sample=IMAGE, num_classes=5, neuron=neuron, channels=(4, 4, 4, 4))
     net = freeze(dyadic(model, t), IMAGE)
     seen = images(s) if extreme < 0 else torch.full((1, *IMAGE), extreme, dtype=torch.uint8)
     for name, values in oracle.run(net, seen.numpy()).items():
@@ -318,7 +318,7 @@ def test_no_value_leaves_its_proven_range(s: int, t: int, v_reset: float | None,
 
 def test_trained_constants_agree_but_for_ties() -> None:
     torch.manual_seed(0)
-    model = build_model("resnet8-thin", BitPlan(Bits(2, 2, 2)), image_shape=IMAGE, num_classes=5, channels=(4, 6, 8))
+    model = build_model("resnet8-thin", BitPlan(Bits(2, 2, 2)), sample=IMAGE, num_classes=5, channels=(4, 6, 8))
     for seed in range(10):
         model(images(seed, 16))  # batch norm gathers statistics: no number is dyadic any more
     net = freeze(model.eval(), IMAGE)
@@ -337,7 +337,7 @@ def test_trained_stores_agree_but_for_ties(k: int, v_reset: float | None) -> Non
     torch.manual_seed(0)
     neuron = neuron_settings(v_reset=v_reset)
     plan = BitPlan(Bits(2, 1, 4))
-    model = build_model("resnet8-thin", plan, image_shape=IMAGE, num_classes=5, neuron=neuron, channels=(4, 6, 8))
+    model = build_model("resnet8-thin", plan, sample=IMAGE, num_classes=5, neuron=neuron, channels=(4, 6, 8))
     for node in [module for module in model.modules() if isinstance(module, SpikingNode)]:
         node.store = MembraneQuantizer(k)
     for seed in range(10):
@@ -375,7 +375,7 @@ def test_a_code_stands_for_its_level_to_within_one_unit(bits: int, peak: float) 
 def test_what_one_step_carries_is_never_stored(bits: int) -> None:
     """So it may be any store, even one that was never trained."""
     for store in (MembraneQuantizer(bits), TanhMembraneQuantizer(bits), nn.Tanh()):
-        model = dyadic(build_model("convnet", BitPlan(Bits(2, 1, 1)), image_shape=IMAGE, num_classes=5), 0)
+        model = dyadic(build_model("convnet", BitPlan(Bits(2, 1, 1)), sample=IMAGE, num_classes=5), 0)
         wanted = freeze(model, IMAGE)
         for node in [module for module in model.modules() if isinstance(module, SpikingNode)]:
             node.store = store
@@ -394,7 +394,7 @@ class Averaged(nn.Module):
 
 
 def stored_as(store: nn.Module, charge: nn.Module | None = None) -> nn.Module:
-    model = build_model("convnet", BitPlan(Bits(2, 1, 2)), image_shape=IMAGE, num_classes=2, channels=(2, 2, 2))
+    model = build_model("convnet", BitPlan(Bits(2, 1, 2)), sample=IMAGE, num_classes=2, channels=(2, 2, 2))
     for node in [module for module in model.modules() if isinstance(module, SpikingNode)]:
         node.store = store
         node.integrate = charge or node.integrate
@@ -418,7 +418,7 @@ def stored_as(store: nn.Module, charge: nn.Module | None = None) -> nn.Module:
             lambda: stored_as(nn.Identity(), QuantizedCharge(nn.Identity(), 4)),
             "fire features.1: got 'QuantizedCharge'; .* cannot be frozen",
         ),
-        (lambda: build_model("convnet", BitPlan(Bits(16, 1, 1)), image_shape=IMAGE, num_classes=2), "float weights"),
+        (lambda: build_model("convnet", BitPlan(Bits(16, 1, 1)), sample=IMAGE, num_classes=2), "float weights"),
         (lambda: nn.Sequential(OverTime(nn.Conv2d(3, 4, 3)), IFNode(1)), r"want \[T, N"),
         (lambda: nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU()), "unquantized images"),
         (

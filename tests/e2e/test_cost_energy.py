@@ -20,12 +20,12 @@ PARTS = ("potentials", "weights", "bias", "in_out", "synaptic", "addressing")
 TINY = ("convnet", "--channels", "2,4,4", "--input", "1x8x8", "--bits", "16/2/2")
 
 
-def record(path, name, bits, image_shape, **options):
+def record(path, name, bits, sample, **options):
     """What random images set off in a network of the registry, as a run would write it; and its graph."""
     torch.manual_seed(0)
-    model = build_model(name, BitPlan(bits), image_shape=image_shape, num_classes=10, **options)
-    graph = lower(model, image_shape, name)
-    activity = measure(model, graph, [torch.randint(0, 256, (2, *image_shape)).float()], "2 random images")
+    model = build_model(name, BitPlan(bits), sample=sample, num_classes=10, **options)
+    graph = lower(model, sample, name)
+    activity = measure(model, graph, [torch.randint(0, 256, (2, *sample)).float()], "2 random images")
     write_json(path, activity.to_dict())
     return graph
 

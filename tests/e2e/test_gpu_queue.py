@@ -54,7 +54,7 @@ def parsed(arguments: list[str]) -> dict[str, Any]:
 @cache
 def check_convertible(source: str, edits: tuple[str, ...]) -> None:
     config = training.override(recipes.recipe(source), list(edits))
-    graph = conversion.check_convertible(make_model(config), find_dataset(config.dataset).image_shape)
+    graph = conversion.check_convertible(make_model(config), find_dataset(config.dataset).sample)
     assert conversion.steps_of(graph, None) == conversion.settling_bound(graph)
 
 

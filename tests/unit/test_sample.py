@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bitspike.errors import UserError
-from bitspike.sample import Sample
+from bitspike.sample import Sample, as_sample
 
 sides = st.lists(st.integers(1, 99), min_size=1, max_size=3).map(tuple)
 
@@ -35,3 +35,12 @@ def test_only_pixels_are_an_image() -> None:
     assert not Sample((3, 32, 32), T=2).is_image
     assert not Sample((2, 32, 32), lo=0, hi=15).is_image
     assert not Sample((4,)).is_image
+
+
+def test_a_tuple_is_the_shape_of_an_image() -> None:
+    assert as_sample((3, 8, 9)) == Sample((3, 8, 9))
+    train = Sample((4,), 3, 0, 1)
+    assert as_sample(train) is train
+    for shape in ((3, 8), (0, 3, 3), ()):
+        with pytest.raises(UserError):
+            as_sample(shape)  # type: ignore[arg-type]

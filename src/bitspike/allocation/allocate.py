@@ -196,7 +196,7 @@ def _options(config: TrainConfig, searched: RunFolder, data_dir: Path | None, en
     images = load_images(config, data_dir).train
     first = slice(CALIBRATION_IMAGES)
     some = ImageSet(images.images[first], images.labels[first], images.classes)
-    return layer_options(model, some, find_dataset(config.dataset).image_shape, energy)
+    return layer_options(model, some, find_dataset(config.dataset).sample, energy)
 
 
 def _for_layers(limits: Mapping[str, float], graph: Graph) -> dict[str, float]:

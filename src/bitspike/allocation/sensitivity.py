@@ -21,6 +21,7 @@ from bitspike.lowering import lower, measure
 from bitspike.neurons import AdaptiveIFNode
 from bitspike.quant import AdaptiveWeights, weight_quantizer
 from bitspike.quant.adaptive import LearnedQuantizer
+from bitspike.sample import AnySample
 
 __all__ = ["layer_options"]
 
@@ -29,9 +30,7 @@ SAMPLE = 200_000
 
 
 @torch.no_grad()
-def layer_options(
-    model: nn.Module, images: ImageSet, image_shape: tuple[int, int, int], with_energy: bool
-) -> dict[str, list[Option]]:
+def layer_options(model: nn.Module, images: ImageSet, sample: AnySample, with_energy: bool) -> dict[str, list[Option]]:
     """For every layer with weights, all widths that it may have, with their losses and costs.
 
     The loss of ``w/s/t`` is the rise of the cross-entropy on ``images`` when the layer's weights alone have ``w`` bits,
@@ -40,7 +39,7 @@ def layer_options(
     Args:
         model: trained, of layers that each have learned weights behind neurons of their own.
         images: to measure on; not of the test set.
-        image_shape: ``(C, H, W)``.
+        sample: what one input is; ``(C, H, W)`` is an image's shape.
         with_energy: costs include ``energy``: nJ of an image, Lemaire's model, as a rise over the network as it is
             (whose energy the first layer's options have on top).
 
@@ -48,10 +47,10 @@ def layer_options(
         UserError: a layer whose weights or neurons learn no bits, or whose neurons another layer reads too.
     """
     model.eval()
-    graph = lower(model, image_shape)
+    graph = lower(model, sample)
     pairs = _pairs(graph, model)
     inputs = _inputs(model, [node for _, _, node in pairs.values()], images)
-    meter = _Meter(model, images, image_shape, with_energy)
+    meter = _Meter(model, images, sample, with_energy)
     base_loss, base_energy = meter.read()
     found: dict[str, list[Option]] = {}
     for synapse, (name, weights, neuron) in zip(graph.synapses(), ((n, *p[1:]) for n, p in pairs.items()), strict=True):
@@ -95,8 +94,8 @@ def _pairs(graph: Graph, model: nn.Module) -> dict[str, tuple[str, AdaptiveWeigh
 class _Meter:
     """Loss of a network on images, and its energy if that is asked for."""
 
-    def __init__(self, model: nn.Module, images: ImageSet, image_shape: tuple[int, int, int], energy: bool) -> None:
-        self.model, self.images, self.image_shape, self.energy = model, images, image_shape, energy
+    def __init__(self, model: nn.Module, images: ImageSet, sample: AnySample, energy: bool) -> None:
+        self.model, self.images, self.sample, self.energy = model, images, sample, energy
 
     def read(self) -> tuple[float, float]:
         parts = self.images.images.split(256)
@@ -104,7 +103,7 @@ class _Meter:
         loss = float(F.cross_entropy(logits, self.images.labels))
         if not self.energy:
             return loss, 0.0
-        graph = lower(self.model, self.image_shape)
+        graph = lower(self.model, self.sample)
         report = cost(graph, "exact", measure(self.model, graph, parts, "calibration"), energy_model="lemaire")
         spent = report.energy.snn if report.energy else None
         assert spent is not None, "a spiking network that was measured has energy"

@@ -93,7 +93,7 @@ def convert(
         if max_pool not in (None, conversion.max_pool_of(config)):
             raise UserError("--max-pool", max_pool, "the config says otherwise: see --set methods.paths-ensemble")
         shown = find_dataset(config.dataset)
-        graph = conversion.check_convertible(network, shown.image_shape)
+        graph = conversion.check_convertible(network, shown.sample)
         conversion.steps_of(graph, steps)
         logits = graph.edges[graph.nodes[-1].name].shape
         if logits != (shown.num_classes,):

@@ -101,7 +101,7 @@ def converted(
     source = look.of(run)  # refuses a record that is damaged
     made = conversion.convert(
         quantized.qann,
-        find_dataset(config.dataset).image_shape,
+        find_dataset(config.dataset).sample,
         T=steps,
         method=method,
         name=config.model,

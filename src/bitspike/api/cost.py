@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from copy import deepcopy
-from math import prod
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,7 @@ from bitspike.errors import UserError, closest
 from bitspike.files import at_home
 from bitspike.importing import is_import_path, users_code
 from bitspike.ir import FrozenGraph, Graph, load
+from bitspike.sample import AnySample, Sample, as_sample
 
 if TYPE_CHECKING:
     from torch import nn
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["DEFAULT_BITS", "cost"]
 
 DEFAULT_BITS = "16/1/4"
-DEFAULT_SHAPE = (3, 32, 32)
+DEFAULT_SAMPLE = Sample((3, 32, 32))
 MOST_VALUES = 100_000_000
 """One image has so many: 5,000 by 5,000 pixels of three channels are three quarters of it."""
 LARGE_IMAGE = 64
@@ -37,7 +38,7 @@ def cost(
     counting: str = "exact",
     bits: Bits | str | None = None,
     plan: BitPlan | str | Path | None = None,
-    image_shape: tuple[int, int, int] | None = None,
+    sample: AnySample | None = None,
     classes: int | None = None,
     channels: tuple[int, ...] | None = None,
     batch: int = 1,
@@ -55,10 +56,10 @@ def cost(
         source: a network of the registry, a run or its folder, a frozen network or its file, a graph, an ``nn.Module``,
             or ``package.module:function``, which makes one.
         counting: what the count includes: ``exact``, ``paper-000`` or ``paper-001``.
-        bits: ``w/s/t`` or ``w/s/t/u`` of every layer; by default 16/1/4 of a network of the registry, and a network of
-            your own keeps its weights as they are.
+        bits: ``w/s/t`` or ``w/s/t/u`` of every layer; by default 16/1/4 of a network of the registry (of a train, its
+            own steps), and a network of your own keeps its weights as they are.
         plan: bits of single layers, or the JSON file with them, in place of ``bits``.
-        image_shape: ``(C, H, W)``; by default (3, 32, 32).
+        sample: what one input is; ``(C, H, W)`` is an image's shape; by default (3, 32, 32).
         classes: of a network of the registry; by default 10, or 1000 for images above 64 pixels.
         channels: of its stages, where the usual ones are not wanted.
         batch: images at once, for the memory footprint.
@@ -79,19 +80,19 @@ def cost(
     found = _found(str(source)) if isinstance(source, str | Path) else source
     label = _label(source)
     if isinstance(found, Run | FrozenGraph | Graph):
-        _refuse({"--bits": bits, "--plan": plan, "--input": image_shape, **made}, label)
+        _refuse({"--bits": bits, "--plan": plan, "--input": sample, **made}, label)
     if isinstance(found, Run):
         _refuse({"--activity": activity}, label)
         return found.cost(counting, batch=batch, energy=energy)
     measured = Activity.load(at_home(activity)) if isinstance(activity, str | Path) else activity
-    shape = _checked_shape(image_shape)
+    of = _checked_sample(sample)
     if isinstance(found, FrozenGraph | Graph):
         graph = found if isinstance(found, Graph) else found.graph
     elif isinstance(found, str) and not is_import_path(found):
-        graph = _of_registry(found, _plan(bits, plan), shape, classes, channels)
+        graph = _of_registry(found, _plan(bits, plan, of.T), of, classes, channels)
     else:
         _refuse(made, label)
-        graph = _of_own(found, None if bits is plan is None else _plan(bits, plan), shape)
+        graph = _of_own(found, None if bits is plan is None else _plan(bits, plan), of)
     return cost_of(graph, counting, measured, batch, energy)
 
 
@@ -102,13 +103,17 @@ def _found(path: str) -> Run | FrozenGraph | str:
     return load(at_home(path)) if is_file(path) else path
 
 
-def _checked_shape(shape: tuple[int, int, int] | None) -> tuple[int, int, int]:
-    if shape is None:
-        return DEFAULT_SHAPE
-    if len(shape) != 3 or min(shape) < 1 or prod(shape) > MOST_VALUES:
-        seen = "x".join(map(str, shape))
-        raise UserError("--input", seen, f"want an image of channels, height and width, up to {MOST_VALUES:,} values")
-    return shape
+def _checked_sample(given: AnySample | None) -> Sample:
+    if given is None:
+        return DEFAULT_SAMPLE
+    wanted = f"want an image of channels, height and width, or a train of them, up to {MOST_VALUES:,} values"
+    try:
+        sample = as_sample(given)
+    except UserError as wrong:
+        raise UserError("--input", given, wanted) from wrong
+    if sample.size > MOST_VALUES:
+        raise UserError("--input", str(sample), wanted)
+    return sample
 
 
 def _label(source: object) -> str:
@@ -122,19 +127,22 @@ def _refuse(arguments: dict[str, Any], label: str) -> None:
     """Refuses arguments that the kind of source has no use for."""
     for argument, value in arguments.items():
         if value is not None:
-            between = "x" if argument == "--input" else ","
-            seen = between.join(map(str, value)) if isinstance(value, tuple) else str(value)
+            if argument == "--input":
+                value = as_sample(value)
+            seen = ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
             raise UserError(argument, seen, f"{label} has its own; leave the option out")
 
 
-def _plan(bits: Bits | str | None, plan: BitPlan | str | Path | None) -> BitPlan:
+def _plan(bits: Bits | str | None, plan: BitPlan | str | Path | None, T: int = 1) -> BitPlan:
     if plan is not None:
         return plan if isinstance(plan, BitPlan) else BitPlan.load(at_home(plan))
+    if bits is None and T > 1:  # neurons have the steps of the train that they read
+        return BitPlan(replace(Bits.parse(DEFAULT_BITS), t=T))
     return BitPlan(bits if isinstance(bits, Bits) else Bits.parse(DEFAULT_BITS if bits is None else bits))
 
 
 def _of_registry(
-    name: str, plan: BitPlan, shape: tuple[int, int, int], classes: int | None, channels: tuple[int, ...] | None
+    name: str, plan: BitPlan, sample: Sample, classes: int | None, channels: tuple[int, ...] | None
 ) -> Graph:
     import torch
 
@@ -146,13 +154,13 @@ def _of_registry(
         if os.path.isdir(name):
             kinds = "a folder must hold the config.json of a run"
         raise UserError("model", name, f"{closest(name, MODELS)}; {kinds}")
-    num_classes = classes or (1000 if max(shape[1:]) > LARGE_IMAGE else 10)
+    num_classes = classes or (1000 if max(sample.shape[1:], default=1) > LARGE_IMAGE else 10)
     with torch.device("meta"):  # shapes are enough
-        model = build_model(name, plan, image_shape=shape, num_classes=num_classes, channels=channels)
-    return lower(model, shape, name)
+        model = build_model(name, plan, sample=sample, num_classes=num_classes, channels=channels)
+    return lower(model, sample, name)
 
 
-def _of_own(source: str | nn.Module, plan: BitPlan | None, shape: tuple[int, int, int]) -> Graph:
+def _of_own(source: str | nn.Module, plan: BitPlan | None, sample: Sample) -> Graph:
     """Of the user's network, which stays as it is."""
     from bitspike.lowering import lower
     from bitspike.models import apply_weight_bits, own_network
@@ -162,4 +170,4 @@ def _of_own(source: str | nn.Module, plan: BitPlan | None, shape: tuple[int, int
         if plan:
             apply_weight_bits(model, plan)
         name = source.partition(":")[2] if isinstance(source, str) else type(model).__name__
-        return lower(model, shape, name)
+        return lower(model, sample, name)

@@ -29,7 +29,7 @@ def datasets(data_dir: Path | None = None) -> list[dict[str, Any]]:
         rows.append(
             {
                 "name": dataset.name,
-                "image": "x".join(str(size) for size in dataset.image_shape),
+                "image": str(dataset.sample),
                 "classes": dataset.num_classes,
                 "train": dataset.train_count,
                 "test": dataset.test_count,

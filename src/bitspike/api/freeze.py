@@ -12,6 +12,7 @@ from bitspike.api.run import Run
 from bitspike.api.sources import as_run, path_of
 from bitspike.errors import UserError
 from bitspike.places import checked_file
+from bitspike.sample import AnySample, Sample
 
 if TYPE_CHECKING:
     from torch import nn
@@ -31,7 +32,7 @@ def freeze(
     *,
     images: int = 0,
     split: Split = "validation",
-    image_shape: tuple[int, int, int] | None = None,
+    sample: AnySample | None = None,
     data_dir: str | Path | None = None,
 ) -> Frozen:
     """Turns a trained network into integers: batch norm, scales and thresholds become one multiplier and offset for
@@ -46,7 +47,7 @@ def freeze(
         output: file to write; ``None`` writes nothing.
         images: of a run, on so many the integers are compared with the floats; 0 for none, and no data are read.
         split: which images.
-        image_shape: ``(C, H, W)`` of a network of your own; a run has its own.
+        sample: what one input of a network of your own is, ``(C, H, W)`` of an image's shape; a run has its own.
         data_dir: where the data sets lie; see `bitspike.Run`.
 
     Raises:
@@ -56,36 +57,36 @@ def freeze(
     if output is not None:
         checked_file("--output", output)
     if not isinstance(source, Run | str | Path):
-        return _written(_of_module(source, image_shape, images), output)
-    if image_shape is not None:
-        raise UserError("image shape", image_shape, "a run has its own; leave it out")
+        return _written(_of_module(source, sample, images), output)
+    if sample is not None:
+        raise UserError("sample", sample, "a run has its own; leave it out")
     run = as_run(source, data_dir)
     model, config = run.model(), run.config
-    net = _integers(model, config.model, _shape_of(config.dataset), config.dataset)
+    net = _integers(model, config.model, _sample_of(config.dataset), config.dataset)
     shown = run.images(split, images) if images else None
     frozen = _written(net, output)
     return frozen if shown is None else replace(frozen, comparison=_compared(model, net, shown, split))
 
 
-def _of_module(model: nn.Module, image_shape: tuple[int, int, int] | None, images: int) -> FrozenGraph:
+def _of_module(model: nn.Module, sample: AnySample | None, images: int) -> FrozenGraph:
     name = type(model).__name__
-    if image_shape is None:
-        raise UserError("image shape", None, f"want channels, height and width of what {name} sees, as (3, 32, 32)")
+    if sample is None:
+        raise UserError("sample", None, f"want what {name} sees: a Sample, or (C, H, W) of an image")
     if images:
         raise UserError("--images", images, f"only a run has images; see bitspike.lowering.agreement for {name}")
-    return _integers(model.eval(), name, image_shape, "")
+    return _integers(model.eval(), name, sample, "")
 
 
-def _integers(model: nn.Module, name: str, image_shape: tuple[int, int, int], dataset: str) -> FrozenGraph:
+def _integers(model: nn.Module, name: str, sample: AnySample, dataset: str) -> FrozenGraph:
     from bitspike import lowering
 
-    return replace(lowering.freeze(model, image_shape, name), dataset=dataset)
+    return replace(lowering.freeze(model, sample, name), dataset=dataset)
 
 
-def _shape_of(dataset: str) -> tuple[int, int, int]:
+def _sample_of(dataset: str) -> Sample:
     from bitspike.data import find_dataset
 
-    return find_dataset(dataset).image_shape
+    return find_dataset(dataset).sample
 
 
 def _written(net: FrozenGraph, output: str | Path | None) -> Frozen:

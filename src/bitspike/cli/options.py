@@ -20,7 +20,6 @@ __all__ = [
     "RunsDir",
     "amount",
     "given",
-    "image_shape",
     "numbers",
     "print_json",
 ]
@@ -48,15 +47,6 @@ def print_json(value: Any) -> None:
 def given(**options: Any) -> dict[str, Any]:
     """Those that were given."""
     return {name: value for name, value in options.items() if value is not None}
-
-
-def image_shape(text: str) -> tuple[int, int, int]:
-    """``CxHxW`` as three numbers."""
-    found = re.fullmatch(r"([1-9]\d{0,4})x([1-9]\d{0,4})x([1-9]\d{0,4})", text, flags=re.ASCII)
-    if not found:
-        raise UserError("--input", text, "want channels x height x width, for example 3x32x32")
-    channels, height, width = (int(part) for part in found.groups())
-    return channels, height, width
 
 
 def numbers(text: str, option: str = "--channels") -> tuple[int, ...]:

@@ -19,6 +19,7 @@ from bitspike.files import write_json
 from bitspike.ir import FrozenGraph, Graph
 from bitspike.lowering import Agreement, agreement, freeze, lower, measure
 from bitspike.neurons import QReLU
+from bitspike.sample import AnySample
 from bitspike.training.evaluate import batches
 
 __all__ = ["Converted", "convert", "steps_of"]
@@ -90,7 +91,7 @@ class Converted:
 
 def convert(
     qann: nn.Module,
-    image_shape: tuple[int, int, int],
+    sample: AnySample,
     *,
     T: int | None = None,
     method: str = "spikezip",
@@ -101,7 +102,7 @@ def convert(
 
     Args:
         qann: the network.
-        image_shape: ``(C, H, W)``.
+        sample: what one input is; ``(C, H, W)`` is an image's shape.
         T: steps of the spiking network; ``None`` for as many as are certain to settle it.
         method: a key of `METHODS`.
         name, dataset: of the frozen network.
@@ -110,11 +111,11 @@ def convert(
         UserError: what cannot be converted, by its path in the model, or ``T`` outside 1..1024.
     """
     qann = qann.cpu().eval()
-    graph = check_convertible(qann, image_shape)
+    graph = check_convertible(qann, sample)
     bound, T = settling_bound(graph), steps_of(graph, T)
     snn = to_snn(qann, T, method)
     rounded = float_weights(snn)
-    net = replace(freeze(snn, image_shape, name), dataset=dataset)
+    net = replace(freeze(snn, sample, name), dataset=dataset)
     levels = {name: module.levels for name, module in qann.named_modules() if isinstance(module, QReLU)}
     return Converted(qann, snn, net, levels, bound, method, rounded)
 

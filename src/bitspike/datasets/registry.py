@@ -13,8 +13,9 @@ from bitspike.datasets.cifar import CifarSource, Version
 from bitspike.datasets.digits import DigitsSource
 from bitspike.datasets.files import data_directory
 from bitspike.datasets.idx import IdxSource
-from bitspike.datasets.sources import Arrays, Found, Shape, Source, Split, Stored
+from bitspike.datasets.sources import Arrays, Found, Source, Split, Stored
 from bitspike.errors import UserError, closest
+from bitspike.sample import Sample
 
 __all__ = ["DATASETS", "Dataset", "find_dataset", "find_split", "load_split", "parse_split", "where"]
 
@@ -27,7 +28,7 @@ class Dataset:
 
     Args:
         name: its name on the command line, and the folder of the data directory where it is looked for.
-        image_shape: ``(C, H, W)``.
+        sample: what one input is.
         images: images in each split.
         classes: the names of the classes.
         how_to_get: where its files come from; nothing is ever downloaded.
@@ -37,7 +38,7 @@ class Dataset:
     """
 
     name: str
-    image_shape: Shape
+    sample: Sample
     images: Mapping[Split, int]
     classes: tuple[str, ...]
     how_to_get: str
@@ -112,7 +113,7 @@ def parse_split(dataset: Dataset, split: Split, files: Sequence[Stored]) -> Arra
         UserError: a file is malformed, or count, shape or labels are not those of the dataset.
     """
     images, labels = dataset.source.parse(split, files)
-    want = (dataset.images[split], *dataset.image_shape)
+    want = (dataset.images[split], *dataset.sample.array_shape)
     thing = f"{dataset.name} {split} split in {files[0].path}"
     if images.shape != want:
         raise UserError(thing, images.shape, f"want images of shape {want}")
@@ -145,7 +146,7 @@ DATASETS: Mapping[str, Dataset] = MappingProxyType(
         for dataset in (
             Dataset(
                 name="digits",
-                image_shape=(1, 8, 8),
+                sample=Sample((1, 8, 8)),
                 images=_DIGITS,
                 classes=classes.DIGITS,
                 how_to_get="It comes with scikit-learn: pip install 'bitspike[data]'",
@@ -158,7 +159,7 @@ DATASETS: Mapping[str, Dataset] = MappingProxyType(
             ),
             Dataset(
                 name="mnist",
-                image_shape=(1, 28, 28),
+                sample=Sample((1, 28, 28)),
                 images=_MNIST,
                 classes=classes.DIGITS,
                 how_to_get=(
@@ -175,7 +176,7 @@ DATASETS: Mapping[str, Dataset] = MappingProxyType(
             ),
             Dataset(
                 name="fashion-mnist",
-                image_shape=(1, 28, 28),
+                sample=Sample((1, 28, 28)),
                 images=_MNIST,
                 classes=classes.FASHION_MNIST,
                 how_to_get=(
@@ -193,7 +194,7 @@ DATASETS: Mapping[str, Dataset] = MappingProxyType(
             ),
             Dataset(
                 name="cifar10",
-                image_shape=(3, 32, 32),
+                sample=Sample((3, 32, 32)),
                 images=_CIFAR,
                 classes=classes.CIFAR10,
                 how_to_get=_CIFAR_GET,
@@ -219,7 +220,7 @@ DATASETS: Mapping[str, Dataset] = MappingProxyType(
             ),
             Dataset(
                 name="cifar100",
-                image_shape=(3, 32, 32),
+                sample=Sample((3, 32, 32)),
                 images=_CIFAR,
                 classes=classes.CIFAR100,
                 how_to_get=_CIFAR_GET,

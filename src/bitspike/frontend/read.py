@@ -20,7 +20,7 @@ from bitspike.frontend.overridden import Layers, check_hooks, class_of
 from bitspike.frontend.sizes import Shape, Size, view
 from bitspike.frontend.trace import inside, parent, trace
 from bitspike.frontend.vocabulary import WORDS, Images, MeanOverTime, MergeTime, SplitTime, Word
-from bitspike.layers import Encoder, Release, SqueezeTime
+from bitspike.layers import Encoder, EventEncoder, Recurrent, Release, SqueezeTime
 from bitspike.neurons import BaseNode
 
 __all__ = ["read"]
@@ -31,7 +31,7 @@ SWAPPED = (operator.mul,)
 
 
 def read(model: nn.Module, whole: tuple[type[nn.Module], ...] = ()) -> Calls:
-    """The calls of ``model`` in evaluation mode, given images ``[N, C, H, W]``, its other arguments at their defaults.
+    """The calls of ``model`` in evaluation mode, given codes ``[N, ...]``, its other arguments at their defaults.
 
     They compute what its forward computes: functions are the modules that they equal, what is done in place reaches
     all who read it later, and what does nothing in evaluation mode is left out.
@@ -206,13 +206,15 @@ def _lead(module: nn.Module, name: str, inputs: tuple[Call, ...]) -> tuple[str, 
     first = inputs[0].lead
     if isinstance(module, Encoder):
         return ("1", *first)
+    if isinstance(module, EventEncoder):
+        return ("1" if module.sample.T == 1 else f"T of {name}", *first)
     if isinstance(module, MergeTime):
         return ("*".join(first[:2]), *first[2:])
     if isinstance(module, SplitTime):
         return inputs[1].lead
     if isinstance(module, MeanOverTime):
         return first[1:]
-    if isinstance(module, BaseNode | Release | SqueezeTime):
+    if isinstance(module, BaseNode | Recurrent | Release | SqueezeTime):
         return (f"T of {name}", *first[1:])
     leads = {call.lead for call in inputs}
     longest = max(leads, key=len)

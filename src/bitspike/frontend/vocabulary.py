@@ -16,8 +16,10 @@ from bitspike.layers import (
     Accumulate,
     Difference,
     Encoder,
+    EventEncoder,
     PathBatchNorm1d,
     PathBatchNorm2d,
+    Recurrent,
     Release,
     ReleasedAffine,
     SpikingMaxPool2d,
@@ -48,7 +50,7 @@ __all__ = [
 
 
 class Images(nn.Module):
-    """What the network is called with: images ``[N, C, H, W]``."""
+    """What the network is called with: codes ``[N, *sample.array_shape]``, of images the pixels ``[N, C, H, W]``."""
 
     def forward(self, images: Tensor) -> Tensor:
         return images
@@ -190,8 +192,10 @@ for _known in (
     Known(PathBatchNorm1d, ("forward", *_STATISTICS)),
     Known(PathBatchNorm2d, ("forward", *_STATISTICS)),
     Known(Encoder),
+    Known(EventEncoder),
     Known(Release),
     Known(ReleasedAffine),
+    Known(Recurrent, ("forward", "step", "initial_state")),
     Known(BaseNode, ()),  # a neuron is read whole whatever it overrides; it is asked for its dynamics
     Known(Accumulate, again=True, through=True),
     Known(Difference, again=True, through=True),

@@ -12,6 +12,7 @@ from bitspike.ir.ops import (
     Affine,
     AnyDynamics,
     Conv,
+    Delay,
     Difference,
     Dynamics,
     Fire,
@@ -22,6 +23,7 @@ from bitspike.ir.ops import (
     MaxPool,
     Node,
     Operand,
+    Over,
     Permute,
     Pool,
     Program,
@@ -39,6 +41,7 @@ from bitspike.ir.ops import (
     TokenLinear,
 )
 from bitspike.ir.ranges import Range
+from bitspike.ir.steps import Stepper
 
 __all__ = [
     "DYNAMICS",
@@ -48,6 +51,7 @@ __all__ = [
     "Affine",
     "AnyDynamics",
     "Conv",
+    "Delay",
     "Difference",
     "Dynamics",
     "Edge",
@@ -61,6 +65,7 @@ __all__ = [
     "MaxPool",
     "Node",
     "Operand",
+    "Over",
     "Permute",
     "Pool",
     "Program",
@@ -71,6 +76,7 @@ __all__ = [
     "Reshape",
     "SpikingMaxPool",
     "Step",
+    "Stepper",
     "Store",
     "SumPool",
     "SumTime",

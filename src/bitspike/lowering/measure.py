@@ -15,6 +15,7 @@ from bitspike.errors import UserError
 from bitspike.ir import Edge, Graph
 from bitspike.lowering.structure import in_modules
 from bitspike.quant import weight_quantizer
+from bitspike.sample import Sample
 
 __all__ = ["measure"]
 
@@ -37,7 +38,9 @@ def measure(model: nn.Module, graph: Graph, batches: Iterable[Tensor], source: s
     hooks = [modules[n.name].register_forward_hook(meter.synapse(n.name)) for n in graph.synapses()]
     hooks += [modules[n.name].register_forward_hook(meter.neuron(n.name)) for n in graph.neurons()]
     if any(graph.products()):  # which are functions of the model's forward: there is a module for each in its calls
-        runs, made = in_modules(model, next(graph.inputs()).edge.shape)
+        edge = next(graph.inputs()).edge
+        levels = {} if edge.lo is None or edge.hi is None else {"lo": edge.lo, "hi": edge.hi}
+        runs, made = in_modules(model, Sample(edge.shape, edge.T, **levels))
         hooks += [made[n.name].register_forward_hook(meter.product(n.name)) for n in graph.products()]
     was_training, images = model.training, 0
     try:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
+from types import MappingProxyType
+from typing import Literal
 
 from torch import nn
 
@@ -22,51 +25,61 @@ from bitspike.frontend import (
     read,
     unused,
 )
-from bitspike.ir import Edge, Graph, Node, Readout
+from bitspike.ir import Add, Delay, Edge, Graph, Node, Over, Readout
+from bitspike.layers import Recurrent
 from bitspike.lowering.rules import Maker, Place, Reads, makers, rule_of
+from bitspike.sample import AnySample, Sample, as_sample
 
-__all__ = ["in_modules", "lower", "structure"]
+__all__ = ["OVER", "Answer", "in_modules", "lower", "structure"]
 
-Shape = tuple[int, int, int]
 AXES = {1: Reads.MERGED.value, 2: Reads.STEPS.value}
 """What a tensor has before the shape of its edge, by how many axes it is."""
+Answer = Literal["mean", "last", "each"]
+OVER: Mapping[Answer, Over] = MappingProxyType({"mean": "sum", "last": "last", "each": "each"})
+"""What a readout is called of real numbers, and of integers, which are added up for a mean."""
 TIME = {MergeTime: Reads.STEPS, SplitTime: Reads.MERGED}
 """What only moves the time axis: the shapes of the graph are of one step."""
 
 
-def lower(model: nn.Module, image_shape: Shape, name: str = "network") -> Graph:
+def lower(model: nn.Module, sample: AnySample, name: str = "network", readout: Answer = "mean") -> Graph:
     """The structural graph of ``model``: shapes, steps, ranges and bits of every layer.
 
     Ops are named after the modules they come from. Works on the meta device too.
 
     Args:
-        model: images ``[N, C, H, W]`` to logits ``[T, N, K]`` (or ``[N, K]``, for a network without neurons).
-        image_shape: ``(C, H, W)``.
+        model: codes ``[N, *sample.array_shape]``, of images the pixels ``[N, C, H, W]``, to logits ``[T, N, K]`` (or
+            ``[N, K]``, for a network without neurons).
+        sample: what one input is; ``(C, H, W)`` is an image's shape.
         name: of the graph.
+        readout: what the answer is of the logits of all steps: their ``mean``, those of the ``last``, or of ``each``.
 
     Raises:
         UserError: an operator that has no op (named with its path in the model), or shapes that do not fit.
     """
-    return structure(model, image_shape, name)[0]
+    return structure(model, sample, name, readout)[0]
 
 
-def structure(model: nn.Module, image_shape: Shape, name: str = "network") -> tuple[Graph, dict[str, nn.Module]]:
+def structure(
+    model: nn.Module, sample: AnySample, name: str = "network", readout: Answer = "mean"
+) -> tuple[Graph, dict[str, nn.Module]]:
     """`lower`, and by the name of each op the module that it comes from."""
-    calls, builder = _built(model, image_shape)
-    builder.end(calls.answer)
+    calls, builder = _built(model, sample)
+    builder.end(calls.answer, readout)
     return Graph(name, tuple(builder.nodes)), builder.modules
 
 
-def in_modules(model: nn.Module, image_shape: tuple[int, ...]) -> tuple[nn.Module, dict[str, nn.Module]]:
+def in_modules(model: nn.Module, sample: AnySample) -> tuple[nn.Module, dict[str, nn.Module]]:
     """The network with a module for each function of its forward, and what each op comes from, by the op's name."""
-    calls, builder = _built(model, image_shape)
+    calls, builder = _built(model, sample)
     return network(calls, calls.answer, training=False), builder.modules
 
 
-def _built(model: nn.Module, image_shape: tuple[int, ...]) -> tuple[Calls, _Builder]:
+def _built(model: nn.Module, sample: AnySample) -> tuple[Calls, _Builder]:
     there = makers()
     calls = needed(read(model, whole=tuple(there)))
-    builder = _Builder({path for path, _ in model.named_modules()} | {call.path for call in calls}, there, image_shape)
+    builder = _Builder(
+        {path for path, _ in model.named_modules()} | {call.path for call in calls}, there, as_sample(sample)
+    )
     for call in calls:
         builder.visit(call)
     return calls, builder
@@ -82,9 +95,9 @@ class _Builder:
         modules: by the name of the op, what it comes from.
     """
 
-    def __init__(self, paths: set[str], makers: Mapping[type[nn.Module], Maker], image_shape: tuple[int, ...]) -> None:
+    def __init__(self, paths: set[str], makers: Mapping[type[nn.Module], Maker], sample: Sample) -> None:
         self.paths, self.makers = paths, makers
-        self.images = Edge(shape=image_shape, T=1)
+        self.images = Edge(shape=sample.shape, T=sample.T, lo=sample.lo, hi=sample.hi)
         self.nodes: list[Node] = []
         self.edges: dict[str, Edge] = {}
         self.modules: dict[str, nn.Module] = {}
@@ -96,6 +109,9 @@ class _Builder:
         if type(call.module) in TIME:
             _check_time(call, TIME[type(call.module)])
             self.ops[call] = self._op(call.inputs[0])
+            return
+        if isinstance(call.module, Recurrent):
+            self._loop(call, call.module)
             return
         maker = self._maker(call)
         if maker.reads is Reads.IMAGES:
@@ -126,11 +142,45 @@ class _Builder:
             size if isinstance(size, int) else size.found(shapes.get(size.of, self.images.shape)) for size in view.shape
         )
 
-    def end(self, answer: Call) -> None:
+    def _loop(self, call: Call, layer: Recurrent) -> None:
+        """Neurons that read themselves: a delay of what they send, the feedback, and the sum with what comes in."""
+        _check_time(call, Reads.STEPS, "recurrent layer", "put it outside of an OverTime")
+        _check_not_the_end(call, call.inputs[0])
+        source, node = self._op(call.inputs[0]), layer.node
+        maker = self._maker(replace(call, module=node))
+        sent = maker.make(node, Place(call.path, (source,), (self.edges[source],), 2))
+        edge = sent.infer(self.edges[source])
+        delay = Delay(name=self._free(f"{call.path}.before"), inputs=(), of=call.path, edge=edge)
+        before = self._add(delay, layer)
+        inside = needed(read(layer.feedback, whole=tuple(self.makers)))
+        now: dict[Call, Call] = {}
+        for part in inside:
+            path = f"{call.path}.feedback.{part.path}".removesuffix(".")
+            now[part] = replace(part, path=path, inputs=tuple(now[one] for one in part.inputs))
+            if isinstance(part.module, Images):
+                self.ops[now[part]] = before
+            else:
+                self.visit(now[part])
+        both = (source, self._op(now[inside.answer]))
+        total = self._add(Add(name=self._free(f"{call.path}.add"), inputs=both), node)
+        self.ops[call] = self._add(replace(sent, inputs=(total,)), node)
+
+    def _free(self, name: str) -> str:
+        return unused(name, self.edges, self.paths)
+
+    def end(self, answer: Call, readout: Answer) -> None:
         """The readout behind the network's answer, unless there is one."""
+        if readout not in OVER:
+            raise UserError("readout", readout, f"want {', '.join(OVER)}")
         op = self._op(answer)
+        if readout == "each" and (self.edges[op].T == 1 or self.images.T not in (1, self.edges[op].T)):
+            seen = f"logits of {self.edges[op].T} steps behind an input of {self.images.T}"
+            raise UserError("readout each", seen, "want an answer at each step of the input; neurons send their mean")
         if not rule_of(self.nodes[-1]).ends:  # it is the answer's, since nothing but what the answer needs is here
-            self._add(Readout(name=unused("readout", self.edges, self.paths), inputs=(op,)), answer.module)
+            name = unused("readout", self.edges, self.paths)
+            self._add(Readout(name=name, inputs=(op,), over=OVER[readout]), answer.module)
+        elif readout != "mean":
+            raise UserError("readout", readout, f"{answer.written} answers with the mean over time; leave that out")
 
     def _op(self, call: Call) -> str:
         """The op of an earlier call, or of images that no encoder has read, unquantized."""

@@ -11,8 +11,10 @@ from collections.abc import Callable
 
 from torch import Tensor, nn
 
+from bitspike.errors import UserError
 from bitspike.layers import OverTime
 from bitspike.neurons import barrier, behind_spikes
+from bitspike.sample import Sample
 
 __all__ = [
     "Block",
@@ -25,6 +27,7 @@ __all__ = [
     "SpikingBasicBlock",
     "conv_bn",
     "head",
+    "map_of",
 ]
 
 NeuronFactory = Callable[[], nn.Module]
@@ -158,3 +161,15 @@ class SEWBottleneck(SEWBlock):
             neuron(),
         )
         self.shortcut = self.make_shortcut(in_channels, channels, stride, neuron)
+
+
+def map_of(sample: Sample) -> tuple[int, int, int]:
+    """Channels, height and width of what a network of two-dimensional convolutions reads at each step.
+
+    Raises:
+        UserError: a sample without them.
+    """
+    if len(sample.shape) != 3:
+        raise UserError("input", str(sample), "want channels x height x width, for example 3x32x32 or 16@2x48x48")
+    channels, height, width = sample.shape
+    return channels, height, width

@@ -11,9 +11,10 @@ from typing import Protocol
 
 from torch import Tensor, nn
 
-from bitspike.layers import Encoder, OverTime
-from bitspike.models.blocks import conv_bn
+from bitspike.layers import OverTime, encoder_for
+from bitspike.models.blocks import conv_bn, map_of
 from bitspike.models.resnet import IMAGENET_SIDE, block_shapes
+from bitspike.sample import Sample
 
 __all__ = ["PreNeuronBlock", "PreNeuronResNet", "PreNeuronSEWBlock"]
 
@@ -60,7 +61,7 @@ class PreNeuronResNet(nn.Module):
     ``N(0, sqrt(2/(k^2 C_out)))``.
 
     Args:
-        image_shape: ``(C, H, W)``.
+        sample: what one input is, ``[C, H, W]`` at a step.
         num_classes: ``K``.
         neuron: makes each layer's neurons.
         block: residual block of the family.
@@ -70,7 +71,7 @@ class PreNeuronResNet(nn.Module):
 
     def __init__(
         self,
-        image_shape: tuple[int, int, int],
+        sample: Sample,
         num_classes: int,
         neuron: EncodingNeuronFactory,
         block: type[PreNeuronBlock],
@@ -79,9 +80,10 @@ class PreNeuronResNet(nn.Module):
     ) -> None:
         super().__init__()
         shapes = block_shapes(channels, depths)
-        large = max(image_shape[1:]) > IMAGENET_SIDE
-        self.encoder = Encoder()
-        stem = conv_bn(image_shape[0], channels[0], *((7, 2) if large else (3, 1)))
+        width, *sides = map_of(sample)
+        large = max(sides) > IMAGENET_SIDE
+        self.encoder = encoder_for(sample)
+        stem = conv_bn(width, channels[0], *((7, 2) if large else (3, 1)))
         pool = [OverTime(nn.MaxPool2d(3, 2, 1))] if large else []
         self.stem = nn.Sequential(neuron(encodes_image=True), stem, nn.ReLU(), *pool)
         self.blocks = nn.Sequential(*(block(*shape, neuron) for shape in shapes))

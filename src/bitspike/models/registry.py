@@ -39,10 +39,10 @@ from bitspike.neurons import (
 )
 from bitspike.quant import LSQ, quantize_weights, synapses
 from bitspike.quant.attach import QuantizerFactory
+from bitspike.sample import AnySample, Sample, as_sample
 
 __all__ = ["MODELS", "Architecture", "apply_plan", "apply_weight_bits", "build_model"]
 
-ImageShape = tuple[int, int, int]
 MOST_CHANNELS = 1 << 16
 """Of one stage: far above any network, and low enough that no count of weights overflows."""
 
@@ -53,21 +53,21 @@ class Architecture:
 
     about: str
     channels: tuple[int, ...]
-    make: Callable[[ImageShape, int, Any, Sequence[int]], nn.Module]
+    make: Callable[[Sample, int, Any, Sequence[int]], nn.Module]
     neuron: NeuronSettings = field(default_factory=MultiBitSettings)
 
 
 def _vgg(about: str, channels: tuple[int, ...], depths: tuple[int, ...], **options: Any) -> Architecture:
-    return Architecture(about, channels, lambda shape, k, neuron, c: VGG(shape, k, neuron, c, depths, **options))
+    return Architecture(about, channels, lambda sample, k, neuron, c: VGG(sample, k, neuron, c, depths, **options))
 
 
 def _resnet(about: str, block: type, channels: tuple[int, ...], depths: tuple[int, ...]) -> Architecture:
-    return Architecture(about, channels, lambda shape, k, neuron, c: ResNet(shape, k, neuron, block, c, depths))
+    return Architecture(about, channels, lambda sample, k, neuron, c: ResNet(sample, k, neuron, block, c, depths))
 
 
 def _preneuron(about: str, block: type, channels: tuple[int, ...], depths: tuple[int, ...]) -> Architecture:
-    def make(shape: ImageShape, k: int, neuron: Any, c: Sequence[int]) -> nn.Module:
-        return PreNeuronResNet(shape, k, neuron, block, c, depths)
+    def make(sample: Sample, k: int, neuron: Any, c: Sequence[int]) -> nn.Module:
+        return PreNeuronResNet(sample, k, neuron, block, c, depths)
 
     able_to_read_images = AdaptiveSettings(tau=1.0, squeeze=True)
     return Architecture(about, channels, make, able_to_read_images)
@@ -109,7 +109,7 @@ def build_model(
     name: str,
     plan: BitPlan,
     *,
-    image_shape: ImageShape,
+    sample: AnySample,
     num_classes: int,
     neuron: NeuronSettings | None = None,
     quantizer: QuantizerFactory = LSQ,
@@ -120,24 +120,24 @@ def build_model(
     Args:
         name: a key of `MODELS`.
         plan: weight bits by layer and spike bits, steps by neuron. 16 weight bits stay floats.
-        image_shape: ``(C, H, W)``.
+        sample: what one input is; ``(C, H, W)`` is an image's shape.
         num_classes: ``K``.
         neuron: settings of every layer's neuron; by default paper 000's multi-bit LIF, or what the architecture needs.
         quantizer: weight quantizer of layers below 16 bits; `bitspike.quant.QuantizerSettings` are one.
         channels: channels of each stage, where the usual width is not wanted.
 
     Returns:
-        A module from images ``[N, C, H, W]``, pixels 0..255, to logits per step ``[T, N, K]``.
+        A module from codes ``[N, *sample.array_shape]``, the pixels of images, to logits per step ``[T, N, K]``.
     """
     if name not in MODELS:
         raise UserError("model", name, closest(name, MODELS))
-    architecture = MODELS[name]
+    architecture, sample = MODELS[name], as_sample(sample)
     settings = neuron or architecture.neuron
     make = partial(make_node, settings, plan.default)
     layer = partial(squeezed, make) if isinstance(settings, SpikingSettings) and settings.squeeze else make
     if channels is not None:
-        _check_size(lambda: architecture.make(image_shape, num_classes, layer, channels), channels)
-    model = architecture.make(image_shape, num_classes, layer, channels or architecture.channels)
+        _check_size(lambda: architecture.make(sample, num_classes, layer, channels), channels)
+    model = architecture.make(sample, num_classes, layer, channels or architecture.channels)
     return apply_plan(model, plan, settings, quantizer)
 
 

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 
 from bitspike.errors import UserError
-from bitspike.layers import Encoder, OverTime
-from bitspike.models.blocks import Block, NeuronFactory, conv_bn, head
+from bitspike.layers import OverTime, encoder_for
+from bitspike.models.blocks import Block, NeuronFactory, conv_bn, head, map_of
+from bitspike.sample import Sample
 
 __all__ = ["ResNet", "block_shapes"]
 
@@ -40,7 +41,7 @@ class ResNet(nn.Module):
     """Encoder, stem, residual stages, head: images ``[N, C, H, W]`` (0..255) to logits ``[T, N, K]``.
 
     Args:
-        image_shape: ``(C, H, W)``.
+        sample: what one input is, ``[C, H, W]`` at a step.
         num_classes: ``K``.
         neuron: makes each layer's neurons.
         block: residual block of the family.
@@ -50,7 +51,7 @@ class ResNet(nn.Module):
 
     def __init__(
         self,
-        image_shape: tuple[int, int, int],
+        sample: Sample,
         num_classes: int,
         neuron: NeuronFactory,
         block: type[Block],
@@ -59,9 +60,10 @@ class ResNet(nn.Module):
     ) -> None:
         super().__init__()
         shapes = block_shapes(channels, depths, block.widen)
-        large = max(image_shape[1:]) > IMAGENET_SIDE
-        self.encoder = Encoder()
-        self.stem = conv_bn(image_shape[0], channels[0], *((7, 2) if large else (3, 1)))
+        width, *sides = map_of(sample)
+        large = max(sides) > IMAGENET_SIDE
+        self.encoder = encoder_for(sample)
+        self.stem = conv_bn(width, channels[0], *((7, 2) if large else (3, 1)))
         self.stem_neuron = nn.Identity() if block.sends_currents else neuron()
         self.stem_pool = OverTime(nn.MaxPool2d(3, 2, 1)) if large else nn.Identity()
         self.blocks = nn.Sequential(*(block(*shape, neuron) for shape in shapes))

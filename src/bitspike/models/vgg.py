@@ -7,8 +7,9 @@ from collections.abc import Collection, Sequence
 from torch import Tensor, nn
 
 from bitspike.errors import UserError
-from bitspike.layers import Encoder, OverTime
-from bitspike.models.blocks import NeuronFactory, conv_bn
+from bitspike.layers import OverTime, encoder_for
+from bitspike.models.blocks import NeuronFactory, conv_bn, map_of
+from bitspike.sample import Sample
 
 __all__ = ["VGG"]
 
@@ -17,7 +18,7 @@ class VGG(nn.Module):
     """Stages of 3x3 convolutions, closed by 2x2 pooling: images ``[N, C, H, W]`` to ``[T, N, K]``.
 
     Args:
-        image_shape: ``(C, H, W)``; height and width must survive one halving for each pool.
+        sample: what one input is, ``[C, H, W]`` at a step; height and width must survive one halving for each pool.
         num_classes: ``K``.
         neuron: makes each layer's neurons.
         channels: channels of each stage.
@@ -29,7 +30,7 @@ class VGG(nn.Module):
 
     def __init__(
         self,
-        image_shape: tuple[int, int, int],
+        sample: Sample,
         num_classes: int,
         neuron: NeuronFactory,
         channels: Sequence[int],
@@ -41,11 +42,11 @@ class VGG(nn.Module):
         super().__init__()
         if len(channels) != len(depths):
             raise UserError("channels", tuple(channels), f"want {len(depths)} numbers, one for each stage")
-        width, height, side = image_shape
+        width, height, side = map_of(sample)
         pools = len(depths) - len(unpooled)
         if min(height, side) >> pools < 1:
             raise UserError("image", f"{height}x{side}", f"want at least {1 << pools} pixels a side")
-        self.encoder = Encoder()
+        self.encoder = encoder_for(sample)
         features: list[nn.Module] = []
         for stage, (stage_channels, depth) in enumerate(zip(channels, depths, strict=True)):
             for _ in range(depth):

@@ -63,7 +63,7 @@ def make_model(config: TrainConfig) -> nn.Module:
     model = build_model(
         config.model,
         config.plan,
-        image_shape=dataset.image_shape,
+        sample=dataset.sample,
         num_classes=dataset.num_classes,
         neuron=config.neuron,
         quantizer=config.quantizer,
@@ -120,7 +120,7 @@ def graph_of(config: TrainConfig, model: nn.Module) -> Graph:
         UserError: what has no op, by its path in the model, or other logits than one for each class.
     """
     dataset = find_dataset(config.dataset)
-    graph = lower(model, dataset.image_shape, config.model)
+    graph = lower(model, dataset.sample, config.model)
     logits = graph.edges[graph.nodes[-1].name].shape
     if logits != (dataset.num_classes,):
         raise UserError("logits", logits, f"want {dataset.num_classes}, one for each class of {config.dataset}")

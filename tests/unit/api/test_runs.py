@@ -131,7 +131,7 @@ def test_every_source_of_a_cost_is_the_same_network(run: Run, tmp_path: Path) ->
         assert bitspike.cost(source).total.sops is None
     assert bitspike.cost(run.graph(), activity=run.activity()) == run.cost()
     model = run.model()
-    own = bitspike.cost(model, image_shape=IMAGE)
+    own = bitspike.cost(model, sample=IMAGE)
     assert (own.total.s_ace, own.model) == (wanted.s_ace, type(model).__name__)
 
 
@@ -146,7 +146,7 @@ def test_costing_a_network_leaves_it_as_it_is() -> None:
 
 def test_a_network_of_the_registry_is_costed_by_text_and_by_value() -> None:
     plan = bitspike.BitPlan(bitspike.Bits(2, 2, 1))
-    shape: dict[str, Any] = {"image_shape": (1, 28, 28), "channels": (4, 4, 4), "classes": 5}
+    shape: dict[str, Any] = {"sample": (1, 28, 28), "channels": (4, 4, 4), "classes": 5}
     by_text = bitspike.cost("convnet", bits="2/2/1", **shape)
     assert bitspike.cost("convnet", plan=plan, **shape) == by_text
     assert bitspike.cost("convnet", bits=plan.default, **shape) == by_text
@@ -176,7 +176,7 @@ def test_freezing_writes_and_compares_what_is_asked_for(run: Run, tmp_path: Path
 
 def test_a_network_of_ones_own_is_frozen(run: Run) -> None:
     model = run.model().train()
-    frozen = bitspike.freeze(model, image_shape=IMAGE)
+    frozen = bitspike.freeze(model, sample=IMAGE)
     assert frozen.net.graph.nodes == run.freeze().graph.nodes
     assert frozen.net.dataset == ""
 
@@ -285,17 +285,17 @@ def test_arguments_that_do_not_go_together(run: Run, tmp_path: Path) -> None:
         bitspike.cost("convnet", bits="")
     for shape in ((3, 99999, 99999), (3, 32), (3, 0, 32)):
         with refused("--input: got", "100,000,000 values"):
-            bitspike.cost("convnet", image_shape=shape)
+            bitspike.cost("convnet", sample=shape)
     with refused("--input: got '1x8x8'", "has its own"):
-        bitspike.cost(run, image_shape=IMAGE)
+        bitspike.cost(run, sample=IMAGE)
     with refused("--channels: got '4,4'", "FrozenGraph has its own"):
         bitspike.cost(net, channels=(4, 4))
-    with refused("image shape", "a run has its own"):
-        bitspike.freeze(run, image_shape=IMAGE)
-    with refused("image shape", "Flatten"):
+    with refused("sample", "a run has its own"):
+        bitspike.freeze(run, sample=IMAGE)
+    with refused("sample", "Flatten"):
         bitspike.freeze(nn.Flatten())
     with refused("--images: got 5", "only a run has images"):
-        bitspike.freeze(run.model(), image_shape=IMAGE, images=5)
+        bitspike.freeze(run.model(), sample=IMAGE, images=5)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -308,5 +308,5 @@ def test_images_that_are_not_there(run: Run, tmp_path: Path, images: int) -> Non
 
 def test_an_own_module_is_lowered_under_its_name() -> None:
     model = nn.Sequential(nn.Flatten(), nn.Linear(64, 10))
-    assert bitspike.cost(model, image_shape=IMAGE).layers[0].weights == 640
+    assert bitspike.cost(model, sample=IMAGE).layers[0].weights == 640
     assert lower(model, IMAGE, "x")["1"].name == "1"

@@ -37,7 +37,7 @@ def qann(
     torch.manual_seed(0)
     plan = BitPlan(Bits(weight_bits, levels.bit_length(), 1))
     neuron = neuron_settings(kind="q-relu", levels=levels)
-    model = build_model(name, plan, image_shape=shape, num_classes=5, neuron=neuron, channels=CHANNELS[name])
+    model = build_model(name, plan, sample=shape, num_classes=5, neuron=neuron, channels=CHANNELS[name])
     return started(morph(model, reroute, max_pool), shape)
 
 

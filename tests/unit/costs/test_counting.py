@@ -19,7 +19,7 @@ from bitspike.neurons import MultiBitLIFNode
 def graph_of(name, bits, **layers):
     plan = BitPlan(Bits.parse(bits), {layer.replace("_", "."): widths for layer, widths in layers.items()})
     with torch.device("meta"):
-        return lower(build_model(name, plan, image_shape=(3, 32, 32), num_classes=10), (3, 32, 32), name)
+        return lower(build_model(name, plan, sample=(3, 32, 32), num_classes=10), (3, 32, 32), name)
 
 
 def widths(graph, counting):
@@ -132,7 +132,7 @@ def test_paper_001_counts_the_first_convolution_of_wide_networks():
     for channels, left_out in (((64, 256, 512), ("stem.0",)), ((127, 8, 8), ("stem.0",)), ((128, 8, 8), ())):
         with torch.device("meta"):
             plan = BitPlan(Bits.parse("2/2/1"))
-            model = build_model("resnet20", plan, image_shape=(3, 32, 32), num_classes=10, channels=channels)
+            model = build_model("resnet20", plan, sample=(3, 32, 32), num_classes=10, channels=channels)
             graph = lower(model, (3, 32, 32), "resnet20")
         assert cost(graph, "paper-001").left_out == left_out
 

@@ -214,7 +214,7 @@ def test_operations_alone_by_hand():
 
 def test_the_ann_of_paper_003():
     """40.82 M multiply-accumulates, two operations of 12.5 pJ each: 1.0205 mJ, with the 100 classes of CIFAR-100."""
-    model = build_model("resnet20-thin", BitPlan(Bits(16, 1, 1)), image_shape=(3, 32, 32), num_classes=100)
+    model = build_model("resnet20-thin", BitPlan(Bits(16, 1, 1)), sample=(3, 32, 32), num_classes=100)
     total = ann_energy(lower(model, (3, 32, 32)), "sop-77fj").total
     assert round(total.synaptic / 25e-3 / 1e6, 2) == 40.82
     assert round(total.total / 1e6, 4) == 1.0205

@@ -37,7 +37,7 @@ from bitspike.models import build_model
 def graph_of(name, bits, **layers):
     plan = BitPlan(Bits.parse(bits), {layer.replace("_", "."): widths for layer, widths in layers.items()})
     with torch.device("meta"):
-        return lower(build_model(name, plan, image_shape=(3, 32, 32), num_classes=10), (3, 32, 32), name)
+        return lower(build_model(name, plan, sample=(3, 32, 32), num_classes=10), (3, 32, 32), name)
 
 
 # What the counts are compared with

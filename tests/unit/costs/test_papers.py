@@ -28,7 +28,7 @@ def report(
         names = {"vgg16": ("features.0.0", "classifier.1.0")}.get(name, ("stem.0", "head.2"))
         plan = BitPlan(plan.default, {layer: {"w": w} for layer, w in zip(names, ends, strict=True)})
     with torch.device("meta"):
-        model = build_model(name, plan, image_shape=shape, num_classes=classes)
+        model = build_model(name, plan, sample=shape, num_classes=classes)
     return cost(lower(model, shape, name), counting)
 
 

@@ -19,12 +19,12 @@ IMAGES = torch.randint(0, 256, (5, *SHAPE), generator=torch.Generator().manual_s
 PATHS = importlib.import_module("bitspike.costs.paths")  # the package has a function of this name
 
 
-def network(name, image_shape=SHAPE):
+def network(name, sample=SHAPE):
     """Random weights; batch norms that let half of the neurons fire, or nothing would flow."""
     torch.manual_seed(1)
     neuron = neuron_settings(kind="multi-level", levels=4)
     plan = BitPlan(Bits(16, 3, STEPS))
-    model = build_model(name, plan, image_shape=image_shape, num_classes=10, neuron=neuron, channels=(4, 4, 8, 8))
+    model = build_model(name, plan, sample=sample, num_classes=10, neuron=neuron, channels=(4, 4, 8, 8))
     for module in model.modules():
         if isinstance(module, nn.BatchNorm2d):
             nn.init.normal_(module.bias, 0.1, 0.3)
@@ -106,7 +106,7 @@ def test_the_avalanche():
 
 @pytest.mark.parametrize("name", ["resnet8-thin", "ms-resnet18", "vgg9"])
 def test_sums_of_currents_are_no_joins(name):
-    model = build_model(name, BitPlan(Bits(16, 1, 2)), image_shape=(3, 16, 16), num_classes=10)
+    model = build_model(name, BitPlan(Bits(16, 1, 2)), sample=(3, 16, 16), num_classes=10)
     graph = lower(model, (3, 16, 16))
     found = paths(graph, measure(model, graph, [torch.rand(2, 3, 16, 16) * 255], "noise"))
     assert found.joins == ()

@@ -21,7 +21,7 @@ def test_the_plan_of_every_dataset() -> None:
     for name, dataset in DATASETS.items():
         assert dataset.name == name
         assert len(set(dataset.classes)) == dataset.num_classes == (100 if name == "cifar100" else 10)
-        assert len(dataset.image_shape) == 3
+        assert dataset.sample.is_image
         assert dataset.how_to_get
         assert dataset.citation
     with pytest.raises(TypeError):

@@ -75,9 +75,9 @@ def work(net: FrozenGraph) -> int:
 
 def assert_within_ranges(net: FrozenGraph) -> None:
     """On the darkest, the brightest and a mixed image."""
-    shape = net.graph.edges[net.graph.nodes[0].name].shape
-    mixed = (np.arange(prod(shape)) * 7919 % 1009 % 256).reshape(shape)
-    edges = oracle.run(net, np.stack([np.zeros(shape), np.full(shape, 255), mixed]).astype(np.uint8))
+    shape, most = net.sample.array_shape, net.sample.hi - net.sample.lo
+    mixed = (np.arange(prod(shape)) * 7919 % 1009 % (most + 1)).reshape(shape)
+    edges = oracle.run(net, np.stack([np.zeros(shape), np.full(shape, most), mixed]).astype(np.uint8))
     for name, values in edges.items():
         assert net.ranges[name].lo <= values.min() <= values.max() <= net.ranges[name].hi, name
     for node in net.graph.neurons():
@@ -164,7 +164,7 @@ def loop(folder: Path, count: int, seed: int) -> None:
 
 @cache
 def whole_files() -> tuple[bytes, ...]:
-    """Four networks: every op, the same with a stored membrane, and two that were a model."""
+    """Five networks: every op, the same with a stored membrane, two that were a model, and one of trains that was."""
     import torch
     from test_netfile import every_op, stored_net
 
@@ -172,14 +172,18 @@ def whole_files() -> tuple[bytes, ...]:
     from bitspike.lowering import freeze
     from bitspike.models import build_model
     from bitspike.neurons import neuron_settings
+    from bitspike.sample import Sample
 
     torch.manual_seed(0)
     found = [to_bytes(every_op()), to_bytes(stored_net())]
     for name, bits, v_reset in (("convnet", Bits(3, 2, 3), None), ("sew-resnet18", Bits(1, 1, 2), 0.0)):
         channels = (2, 2, 3) if name == "convnet" else (2, 2, 2, 2)
         neuron = neuron_settings(v_reset=v_reset)
-        model = build_model(name, BitPlan(bits), image_shape=(1, 8, 8), num_classes=3, neuron=neuron, channels=channels)
+        model = build_model(name, BitPlan(bits), sample=(1, 8, 8), num_classes=3, neuron=neuron, channels=channels)
         found.append(to_bytes(freeze(model.eval(), (1, 8, 8), name)))
+    train, plan = Sample((2, 8, 8), 3, -1, 2), BitPlan(Bits(3, 2, 3))
+    model = build_model("convnet", plan, sample=train, num_classes=3, channels=(2, 2, 3))
+    found.append(to_bytes(freeze(model.eval(), train, "train", "each")))
     return tuple(found)
 
 

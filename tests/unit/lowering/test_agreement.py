@@ -34,7 +34,7 @@ def dyadic(v_reset: float | None = 0.0, channels: tuple[int, ...] = (4, 6, 8)) -
     model = build_model(
         "convnet",
         BitPlan(Bits(3, 2, T)),
-        image_shape=IMAGE,
+        sample=IMAGE,
         num_classes=5,
         neuron=neuron_settings(v_reset=v_reset),
         channels=channels,

@@ -20,7 +20,7 @@ def small(name, bits=BITS.default, device="cpu", side=32, layers=None):
     plan = BitPlan(bits, layers or {})
     channels = [2 + i for i in range(len(MODELS[name].channels))]
     with torch.device(device):
-        model = build_model(name, plan, image_shape=(3, side, side), num_classes=5, channels=channels)
+        model = build_model(name, plan, sample=(3, side, side), num_classes=5, channels=channels)
     return model.eval(), lower(model, (3, side, side), name)
 
 
@@ -32,7 +32,7 @@ def test_the_meta_device_gives_the_same_graph(name):
 @pytest.mark.parametrize("name", MODELS)
 def test_full_width_on_the_meta_device(name):
     with torch.device("meta"):
-        model = build_model(name, BitPlan(Bits(4, 1, 4)), image_shape=(3, 32, 32), num_classes=10)
+        model = build_model(name, BitPlan(Bits(4, 1, 4)), sample=(3, 32, 32), num_classes=10)
     graph = lower(model, (3, 32, 32), name)
     convs = {n: m for n, m in model.named_modules() if isinstance(m, torch.nn.Conv2d | torch.nn.Linear)}
     assert {node.name for node in graph.synapses()} == set(convs)

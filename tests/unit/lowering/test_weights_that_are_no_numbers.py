@@ -24,11 +24,11 @@ HELD = [
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
 @pytest.mark.parametrize("name", HELD)
 def test_it_is_refused_by_name(name: str, value: float, recwarn: pytest.WarningsRecorder) -> None:
-    model = build_model("convnet", BitPlan(Bits(2, 2, 1)), image_shape=(1, 8, 8), num_classes=10, channels=(4, 4, 4))
+    model = build_model("convnet", BitPlan(Bits(2, 2, 1)), sample=(1, 8, 8), num_classes=10, channels=(4, 4, 4))
     model.eval()
-    bitspike.freeze(model, image_shape=(1, 8, 8))
+    bitspike.freeze(model, sample=(1, 8, 8))
     with torch.no_grad():
         model.state_dict()[name].view(-1)[-1] = value
     with pytest.raises(UserError, match=f"{name}: got {value}; want a number"):
-        bitspike.freeze(model, image_shape=(1, 8, 8))
+        bitspike.freeze(model, sample=(1, 8, 8))
     assert not recwarn.list  # nothing was computed with it

@@ -41,7 +41,7 @@ def small(name: str, plan: BitPlan | str = "2/2/2", side: int | None = None, **o
     side = side or default_side
     plan = plan if isinstance(plan, BitPlan) else BitPlan(Bits.parse(plan))
     options = fitting(name, **options)
-    return build_model(name, plan, image_shape=(3, side, side), num_classes=5, channels=channels, **options)
+    return build_model(name, plan, sample=(3, side, side), num_classes=5, channels=channels, **options)
 
 
 def images(side: int, n: int = 3) -> torch.Tensor:
@@ -64,7 +64,7 @@ def count(model: nn.Module) -> int:
 def on_meta(name: str, side: int, num_classes: int, bits: str = "16/1/4") -> nn.Module:
     plan, shape = BitPlan(Bits.parse(bits)), (3, side, side)
     with torch.device("meta"):
-        return build_model(name, plan, image_shape=shape, num_classes=num_classes, **fitting(name)).eval()
+        return build_model(name, plan, sample=shape, num_classes=num_classes, **fitting(name)).eval()
 
 
 def test_every_model_is_tried_here():
@@ -195,7 +195,7 @@ def test_every_model_takes_narrow_membranes(name):
 
 def vggsnn_layers(**options) -> list[str]:
     with torch.device("meta"):
-        model = build_model("vggsnn", BitPlan(Bits(1, 1, 2)), image_shape=(3, 48, 48), num_classes=10, **options)
+        model = build_model("vggsnn", BitPlan(Bits(1, 1, 2)), sample=(3, 48, 48), num_classes=10, **options)
     names = []
     for module in model.modules():
         if isinstance(module, nn.Conv2d):
@@ -248,13 +248,13 @@ def test_the_neuron_is_by_choice():
         ({"plan": BitPlan(Bits(2, 2, 1, 1))}, "membrane bits: got 1; want 2 to 16"),
         ({"plan": BitPlan(Bits(2, 2, 1, 17))}, "membrane bits: got 17"),
         ({"plan": BitPlan(Bits(2, 2, 1), {"stem_neuron": {"u": 1}})}, "membrane bits: got 1; want 2 to 16"),
-        ({"name": "vggsnn", "channels": (2,) * 5, "image_shape": (3, 32, 15)}, "want at least 16 pixels a side"),
+        ({"name": "vggsnn", "channels": (2,) * 5, "sample": (3, 32, 15)}, "want at least 16 pixels a side"),
         ({"neuron": neuron_settings(kind="if")}, "spike bits: got 2"),
-        ({"name": "convnet", "image_shape": (1, 4, 28)}, "want at least 8 pixels a side"),
+        ({"name": "convnet", "sample": (1, 4, 28)}, "want at least 8 pixels a side"),
     ],
 )
 def test_what_cannot_be_built_is_refused(change, message):
-    usual = {"name": "resnet8-thin", "plan": BitPlan(Bits(2, 2, 1)), "image_shape": (3, 8, 8), "num_classes": 5}
+    usual = {"name": "resnet8-thin", "plan": BitPlan(Bits(2, 2, 1)), "sample": (3, 8, 8), "num_classes": 5}
     with pytest.raises(UserError, match=message):
         build_model(**usual | change)
 

@@ -16,9 +16,7 @@ SHAPE = (3, 8, 8)
 def network(name: str, channels: tuple[int, ...] = (4, 5, 6), **neuron) -> nn.Module:
     torch.manual_seed(0)
     config = neuron_settings(kind="q-relu", levels=4, **neuron)
-    return build_model(
-        name, BitPlan(Bits(16, 3, 1)), image_shape=SHAPE, num_classes=5, neuron=config, channels=channels
-    )
+    return build_model(name, BitPlan(Bits(16, 3, 1)), sample=SHAPE, num_classes=5, neuron=config, channels=channels)
 
 
 def neurons(model: nn.Module) -> dict[str, QReLU]:

@@ -24,7 +24,7 @@ def built(name: str = "pre-resnet8-thin", plan: BitPlan | str = "3/2/2", side: i
     torch.manual_seed(0)
     plan = plan if isinstance(plan, BitPlan) else BitPlan(Bits.parse(plan))
     usual = {"neuron": SQUEEZED, "quantizer": AdaptiveWeights, "channels": FEW[name]}
-    return build_model(name, plan, image_shape=(3, side, side), num_classes=5, **usual | options)
+    return build_model(name, plan, sample=(3, side, side), num_classes=5, **usual | options)
 
 
 def images(n: int = 2) -> torch.Tensor:

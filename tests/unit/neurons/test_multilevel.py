@@ -246,7 +246,7 @@ def test_no_other_neuron_reads_levels():
 
 def residual(name: str, plan: BitPlan) -> torch.nn.Module:
     neuron = neuron_settings(kind="multi-level", levels=4)
-    return build_model(name, plan, image_shape=(3, 8, 8), num_classes=5, channels=(2, 2, 2, 2), neuron=neuron)
+    return build_model(name, plan, sample=(3, 8, 8), num_classes=5, channels=(2, 2, 2, 2), neuron=neuron)
 
 
 def test_a_barrier_stays_one_when_a_layer_gets_bits_of_its_own():

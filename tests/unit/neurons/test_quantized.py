@@ -297,7 +297,7 @@ def trained() -> Callable[[int], tuple[nn.Module, Tensor]]:
         model = build_model(
             "convnet",
             BitPlan(Bits(16, 1, 4, bits)),
-            image_shape=(1, 8, 8),
+            sample=(1, 8, 8),
             num_classes=10,
             neuron=neuron_settings(kind="quant-lif"),
             channels=(4, 8, 8),

@@ -191,7 +191,7 @@ def test_a_registered_kind_is_made_planned_and_frozen():
 
 
 def build(plan: BitPlan, settings: NeuronSettings) -> nn.Module:
-    return build_model("convnet", plan, image_shape=(3, 8, 8), num_classes=5, neuron=settings, channels=(4, 6, 8))
+    return build_model("convnet", plan, sample=(3, 8, 8), num_classes=5, neuron=settings, channels=(4, 6, 8))
 
 
 def test_a_kind_without_a_membrane_takes_no_bits_for_one():

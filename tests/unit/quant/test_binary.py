@@ -312,7 +312,7 @@ def test_a_network_of_signs_freezes(over):
     model = build_model(
         "convnet",
         BitPlan(Bits(1, 1, 2), {"features.0.0": {"w": 8}, "classifier.1.0": {"w": 8}}),
-        image_shape=(1, 8, 8),
+        sample=(1, 8, 8),
         num_classes=4,
         channels=(4, 4, 4),
         neuron=neuron_settings(kind="quant-lif"),

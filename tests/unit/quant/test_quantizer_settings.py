@@ -123,7 +123,7 @@ def test_a_registered_kind_quantizes_a_model():
         model = build_model(
             "convnet",
             BitPlan(Bits(2, 2, 1)),
-            image_shape=(3, 8, 8),
+            sample=(3, 8, 8),
             num_classes=5,
             quantizer=settings,
             channels=(4, 6, 8),

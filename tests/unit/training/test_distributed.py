@@ -49,7 +49,7 @@ accelerator.end_training()
 
 def make(norm: bool) -> nn.Module:
     torch.manual_seed(0)
-    model = build_model("convnet", BitPlan(Bits(4, 2, 2)), image_shape=(1, 8, 8), num_classes=4, channels=(4, 4, 4))
+    model = build_model("convnet", BitPlan(Bits(4, 2, 2)), sample=(1, 8, 8), num_classes=4, channels=(4, 4, 4))
     if not norm:
         for name, module in list(model.named_modules()):
             if isinstance(module, nn.BatchNorm2d):

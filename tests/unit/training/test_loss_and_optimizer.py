@@ -60,7 +60,7 @@ def test_only_weights_decay(kind: str, quantizer: object) -> None:
     model = build_model(
         "resnet8-thin",
         BitPlan(Bits(2, 2, 1)),
-        image_shape=(3, 8, 8),
+        sample=(3, 8, 8),
         num_classes=2,
         channels=(2, 2, 2),
         quantizer=quantizer,  # type: ignore[arg-type]

@@ -73,7 +73,7 @@ def test_they_train_and_freeze(tiny: Callable[..., TrainConfig], tmp_path: Path,
         model = make_model(config)
         images = load_images(config, None).test.images[:32]
         model.train()(images)
-        net = freeze(model.eval(), find_dataset(config.dataset).image_shape)
+        net = freeze(model.eval(), find_dataset(config.dataset).sample)
         starts = [neuron.dynamics.v_init / 2**neuron.dynamics.fraction_bits for neuron in net.graph.neurons()]
         assert starts == [part] * len(starts)
         assert [neuron.membrane_bits for neuron in net.graph.neurons()] == [8] + [None] * (len(starts) - 1)

@@ -76,4 +76,4 @@ def test_its_graph_carries_the_bits(name: str) -> None:
     assert {node.weight_bits for node in graph.synapses() if node.name in config.layers} == {8}
     assert {node.weight_bits for node in graph.synapses() if node.name not in config.layers} == {1}
     assert {node.membrane_bits for node in graph.neurons()} == {2}
-    assert graph.edges[graph.nodes[0].name].shape == find_dataset(config.dataset).image_shape
+    assert graph.edges[graph.nodes[0].name].shape == find_dataset(config.dataset).sample.shape

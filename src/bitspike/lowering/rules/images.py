@@ -1,4 +1,4 @@
-"""Rules of what images become: the input, and its release over the first steps."""
+"""Rules of what comes in, images or trains: the input, and its release over the first steps."""
 
 from __future__ import annotations
 
@@ -9,23 +9,35 @@ import numpy as np
 
 from bitspike.frontend import Images
 from bitspike.ir import Affine, Edge, Input, Node, Release
-from bitspike.layers import Encoder
+from bitspike.layers import Encoder, EventEncoder
 from bitspike.layers import Release as ReleaseLayer
 from bitspike.lowering.freezer import Freezer
 from bitspike.lowering.rules.rule import RULES, Maker, Place, Reads, Rule
 from bitspike.lowering.values import Integers, Kind
+from bitspike.sample import Sample
 
 
 def _images(module: Images, at: Place) -> Node:
     """Images that no encoder has read, unquantized."""
-    return Input(name=at.name, inputs=(), edge=at.edge)
+    return Input(name=at.name, inputs=(), edge=at.edge.unquantized())
 
 
 def _encoder(m: Encoder, at: Place) -> Node:
+    sample = Sample(at.edge.shape, at.edge.T, at.edge.lo or 0, at.edge.hi or 0)
+    if not sample.is_image:
+        raise at.refuse("encoder", str(sample), "reads 8-bit images; want a bitspike.layers.EventEncoder")
     if m.levels is not None and at.edge.shape[0] != len(m.levels.multiplier) != 1:
         raise at.refuse("encoder", f"{at.edge.shape[0]} channels", f"has mean and std of {len(m.levels.multiplier)}")
     edge = Edge(shape=at.edge.shape, T=1, lo=m.lo, hi=m.hi, scale=m.scale)
     return Input(name=at.name, inputs=(), edge=edge)
+
+
+def _event_encoder(m: EventEncoder, at: Place) -> Node:
+    edge = Edge(shape=m.sample.shape, T=m.sample.T, lo=m.sample.lo, hi=m.sample.hi)
+    if edge != at.edge:
+        given = f"{Sample(at.edge.shape, at.edge.T)} of levels {at.edge.lo}..{at.edge.hi}"
+        raise at.refuse("encoder", given, f"was made for {m.sample} of levels {edge.lo}..{edge.hi}")
+    return Input(name=at.name, inputs=(), edge=replace(edge, scale=m.scale))
 
 
 def _freeze_input(freezer: Freezer, node: Input) -> Integers:
@@ -33,7 +45,7 @@ def _freeze_input(freezer: Freezer, node: Input) -> Integers:
     if edge.lo is None or edge.hi is None or edge.scale is None:
         raise node.refuse("unquantized images", "wants an Encoder as the first layer")
     encoder: Any = freezer.modules[node.name]
-    reach, levels = max(edge.hi, -edge.lo), encoder.levels
+    reach, levels = max(edge.hi, -edge.lo), getattr(encoder, "levels", None)  # normalised images alone have them
     if levels is None or levels.plain:
         freezer.emit(node)
         return Integers(node.name, edge.scale, reach)
@@ -63,7 +75,11 @@ RULES.register(
     "input",
     Rule(
         Input,
-        {Images: Maker(_images, Reads.IMAGES), Encoder: Maker(_encoder, Reads.IMAGES)},
+        {
+            Images: Maker(_images, Reads.IMAGES),
+            Encoder: Maker(_encoder, Reads.IMAGES),
+            EventEncoder: Maker(_event_encoder, Reads.IMAGES),
+        },
         _freeze_input,
         sends=Kind.SPIKES,
         linear=True,
