@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 import torch
 from attention import SHAPE, former, sent
-from random_graphs import differences
+from random_graphs import differences, images, random_graph
+from test_streaming import streams
 from torch import nn
 
 from bitspike import UserError, native
@@ -19,7 +20,8 @@ from bitspike.backends.c import products as c_products
 from bitspike.backends.c.build import traced
 from bitspike.backends.native import products as native_products
 from bitspike.backends.onnx.model import Model
-from bitspike.ir import FrozenGraph, Node
+from bitspike.ir import Accumulate, Difference, FrozenGraph, Node, Stepper
+from bitspike.ir.steps import codes_of_steps
 from bitspike.lowering import freeze, lower
 
 IMAGES = np.random.default_rng(3).integers(0, 256, (6, *SHAPE), dtype=np.uint8)
@@ -130,6 +132,29 @@ def test_a_planted_error_is_seen(
     planted(monkeypatch)
     net = freeze(former(True), SHAPE)  # which no backend has compiled
     assert differences(net, oracle.run(net, IMAGES), *backend(name).trace(net, IMAGES))
+
+
+def test_attention_takes_one_step_at_a_time() -> None:
+    """In the oracle and in C, with sums over steps and their difference too, which are carried."""
+    torch.manual_seed(1)
+    drawn = (random_graph(seed) for seed in range(400))
+    trains = (net for net in drawn if any(isinstance(node, Accumulate | Difference) for node in net.graph.nodes))
+    changing = [net for net in trains if streams(net) and {"Accumulate", "Difference"} <= moving(net)][:6]
+    assert len(changing) == 6
+    for net in (frozen(True), frozen(False), *changing):
+        shown = images(net, 1)
+        stepper, wanted = Stepper(net), oracle.run(net, shown)
+        answers = [stepper.step(codes) for codes in codes_of_steps(net, shown)]
+        assert np.array_equal(answers[-1], oracle.logits(net, shown))
+        assert all(np.array_equal(stepper.edges[name][0], edge[-1]) for name, edge in list(wanted.items())[:-1])
+        if shutil.which("cc"):
+            found = c.logits(net, shown, ["cc"], "-O2", streaming=True)
+            assert np.array_equal(found, np.stack(answers, axis=1))
+
+
+def moving(net: FrozenGraph) -> set[str]:
+    """Kinds of the ops whose edges change from step to step."""
+    return {type(node).__name__ for node in net.graph.nodes if net.graph.edges[node.name].T > 1}
 
 
 def test_currents_whose_channels_are_not_first_are_refused() -> None:

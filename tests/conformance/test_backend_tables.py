@@ -229,4 +229,5 @@ def test_an_op_without_a_row_runs_by_no_native_stage() -> None:
 
 @pytest.mark.parametrize("table", [c.WRITERS, onnx.WRITERS, native.ROWS], ids=["c", "onnx", "native"])
 def test_every_op_has_a_row(table: Any) -> None:
-    assert set(table) == {kind.__name__ for kind in OPS.values()}
+    by_steps = {"Delay"} if table is native.ROWS else set()  # it computes all steps of a layer at once
+    assert set(table) == {kind.__name__ for kind in OPS.values()} - by_steps

@@ -30,16 +30,18 @@ def compile(  # noqa: A001
     Args:
         source: a frozen network, its file, or a run, which is frozen.
         engine: what runs it, a name of `bitspike.backends.engines`. Where the machine lacks what ``native`` runs on,
-            the oracle does, with a warning.
+            or the network has loops, the oracle does, with a warning.
         options: of the engine, as ``threads``.
 
     Returns:
-        A function of images, uint8 ``[N, C, H, W]``, that gives logits, int64 ``[N, K]``: those of the oracle.
+        A function of images, uint8 ``[N, C, H, W]``, or of trains, ``[N, T, ...]``, that gives logits, int64 ``[N, K]``
+        or, of each step, ``[N, T, K]``: those of the oracle.
 
     Raises:
         UserError: no such file, a broken one, an unknown engine, or an option that is for another.
     """
     from bitspike.api.backends import chosen
-    from bitspike.backends import engines
+    from bitspike.backends import able, engines
 
-    return chosen("engine", engine, engines(), options).compile(as_net(source))
+    runner, net = chosen("engine", engine, engines(), options), as_net(source)
+    return able(runner, net).compile(net)

@@ -59,7 +59,7 @@ def _of_net(
 ) -> Evaluation:
     from bitspike import ir
     from bitspike.api.backends import chosen
-    from bitspike.backends import engines
+    from bitspike.backends import able, engines
     from bitspike.datasets import load_split
 
     runner = chosen("engine", engine, engines(), options)
@@ -69,5 +69,5 @@ def _of_net(
     if pixels.shape[1:] != wanted:
         where = source if isinstance(source, str | Path) else net.graph.name
         raise UserError(f"images of {net.dataset}", pixels.shape[1:], f"the network in {where} is for {wanted}")
-    correct = int((runner.run(net, pixels).argmax(1) == labels).sum())
+    correct = int((able(runner, net).run(net, pixels).argmax(1) == labels).sum())
     return Evaluation(net.dataset, "test", correct, len(labels), engine=engine)

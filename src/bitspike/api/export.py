@@ -34,8 +34,8 @@ def export(
             ``onnx``: NAME.onnx.
         output: folder to write into.
         name: of the files, and of what they define.
-        options: of the form, as ``cc``, the C compiler with its flags, whose linker says what flash and RAM the network
-            takes.
+        options: of the form. ``cc``: the C compiler with its flags, whose linker says what flash and RAM the network
+            takes. ``streaming=True``: C that takes one step at a time, by NAME_reset and NAME_step.
 
     Returns:
         The files, and bytes of flash and RAM (C) or of the file (ONNX). ``flash_bytes_counted`` is what the cost model

@@ -18,7 +18,7 @@ from bitspike.errors import UserError
 from bitspike.ir import FrozenGraph
 from bitspike.registry import Registry
 
-__all__ = ["BACKENDS", "Backend", "Export", "backend", "engines", "exporters", "having"]
+__all__ = ["BACKENDS", "Backend", "Export", "able", "backend", "engines", "exporters", "having"]
 
 
 @dataclass(frozen=True)
@@ -68,8 +68,12 @@ def backend(name: str, **options: Any) -> Backend:
                 f"it is for {', '.join(others)}" if others else f"its options: {', '.join(_options(found)) or 'none'}"
             )
             raise UserError(option, value, f"the backend {name} has no such option: {whose}")
-    made = found(**given)
-    lacking = made.lacks()
+    return able(found(**given))
+
+
+def able(made: Backend, net: FrozenGraph | None = None) -> Backend:
+    """The backend; or the oracle in its place, with a warning, where it lacks what it runs on or what ``net`` needs."""
+    lacking = made.lacks(net)
     if lacking is None:
         return made
     _say_once(f"{lacking}: the oracle runs instead, slower and as exact")

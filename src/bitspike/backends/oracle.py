@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from bitspike.ir import FrozenGraph, Node
+from bitspike.ir import FrozenGraph, Node, Stepper
 from bitspike.ir.frozen import largest_array
 from bitspike.ir.ops import Int
+from bitspike.ir.steps import codes_of_steps
 
 __all__ = ["logits", "run", "step"]
 
@@ -24,6 +25,8 @@ def run(net: FrozenGraph, images: NDArray[np.uint8]) -> dict[str, Int]:
     Returns:
         ``[T, N, *shape]`` for each op, by name. Arithmetic on one widens it first.
     """
+    if any(net.graph.delays()):
+        return _step_by_step(net, images)
     edges: dict[str, Int] = {}
     for node in net.graph.nodes:
         edges[node.name] = step(net, node, images, *(edges[name] for name in node.inputs))
@@ -45,8 +48,19 @@ def logits(net: FrozenGraph, images: NDArray[np.uint8]) -> NDArray[np.int64]:
 def step(net: FrozenGraph, node: Node, images: NDArray[np.uint8], *x: Int) -> Int:
     """The output edge of one op, given its input edges ``x``: what the op's class says (`bitspike.ir.ops`).
 
-    It is computed in the narrowest type that holds all that the op meets, and kept in the one that holds its range.
+    A delay is given the edge that it delays. It is computed in the narrowest type that holds all that the op meets, and
+    kept in the one that holds its range.
     """
     tensors, proven, word = net.graph.tensors_of(node, net.tensors), net.ranges[node.name], net.words[node.name]
-    given = [edge.astype(word, copy=False) for edge in x] if node.arity else [images]
+    given = [edge.astype(word, copy=False) for edge in x] if x else [images]
     return node.step(tensors, proven, *given).astype(proven.dtype, copy=False)
+
+
+def _step_by_step(net: FrozenGraph, images: NDArray[np.uint8]) -> dict[str, Int]:
+    """A network with loops: each of its steps before the next; what is held, or adds up, is there at the last."""
+    stepper, steps = Stepper(net), []
+    for codes in codes_of_steps(net, images):
+        stepper.step(codes)
+        steps.append(stepper.edges)
+    held = {name: steps[-1][name] for name, edge in net.graph.edges.items() if edge.T == 1}
+    return {name: held.get(name, np.concatenate([edges[name] for edges in steps])) for name in net.graph.edges}

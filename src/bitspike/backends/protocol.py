@@ -48,8 +48,12 @@ class Backend:
     name: ClassVar[str]
     about: ClassVar[str]
 
-    def lacks(self) -> str | None:
-        """What it lacks on this machine, so that the oracle must run in its place; ``None`` where it lacks nothing."""
+    def lacks(self, net: FrozenGraph | None = None) -> str | None:
+        """What it lacks, so that the oracle must run in its place; ``None`` where it lacks nothing.
+
+        Args:
+            net: a network that it is to run; None asks of this machine alone.
+        """
         return None
 
     def run(self, net: FrozenGraph, images: Images) -> Int:

@@ -19,6 +19,9 @@ def export(
     to: Annotated[str, typer.Option("--to", help="c: NAME.c, NAME.h, NAME_simd.h and main.c. onnx: NAME.onnx.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder to write into.")],
     name: Annotated[str, typer.Option("--name", help="Name of the files, and of what they define.")] = "network",
+    streaming: Annotated[
+        bool, typer.Option("--streaming", help="For c: NAME_reset and NAME_step, which take one step at a time.")
+    ] = False,
     cc: CCompiler = None,
     as_json: Json = False,
 ) -> None:
@@ -27,9 +30,11 @@ def export(
     For C, the linker of --cc says what flash and RAM the network takes: its own compiler tells of this machine, and
     --cc "arm-none-eabi-gcc -mcpu=cortex-m4 -mthumb" of a microcontroller.
 
+    With --streaming NAME_step computes one step of the input, and NAME_run, all steps, is a loop over it.
+
     Example: bitspike export net.bitspike --to c -o firmware/
     """
-    found = bitspike.export(file, to, output, name=name, **given(cc=cc))
+    found = bitspike.export(file, to, output, name=name, **given(cc=cc, streaming=streaming or None))
     if as_json:
         print_json(found.to_dict())
         return

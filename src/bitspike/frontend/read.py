@@ -20,7 +20,7 @@ from bitspike.frontend.overridden import Layers, check_hooks, class_of
 from bitspike.frontend.sizes import Shape, Size, view
 from bitspike.frontend.trace import inside, parent, trace
 from bitspike.frontend.vocabulary import WORDS, Images, MeanOverTime, MergeTime, SplitTime, Word
-from bitspike.layers import Encoder, EventEncoder, Release, SqueezeTime
+from bitspike.layers import Encoder, EventEncoder, Recurrent, Release, SqueezeTime
 from bitspike.neurons import BaseNode
 
 __all__ = ["read"]
@@ -214,7 +214,7 @@ def _lead(module: nn.Module, name: str, inputs: tuple[Call, ...]) -> tuple[str, 
         return inputs[1].lead
     if isinstance(module, MeanOverTime):
         return first[1:]
-    if isinstance(module, BaseNode | Release | SqueezeTime):
+    if isinstance(module, BaseNode | Recurrent | Release | SqueezeTime):
         return (f"T of {name}", *first[1:])
     leads = {call.lead for call in inputs}
     longest = max(leads, key=len)

@@ -19,6 +19,7 @@ from bitspike.layers import (
     EventEncoder,
     PathBatchNorm1d,
     PathBatchNorm2d,
+    Recurrent,
     Release,
     ReleasedAffine,
     SpikingMaxPool2d,
@@ -194,6 +195,7 @@ for _known in (
     Known(EventEncoder),
     Known(Release),
     Known(ReleasedAffine),
+    Known(Recurrent, ("forward", "step", "initial_state")),
     Known(BaseNode, ()),  # a neuron is read whole whatever it overrides; it is asked for its dynamics
     Known(Accumulate, again=True, through=True),
     Known(Difference, again=True, through=True),

@@ -12,6 +12,7 @@ from bitspike.ir.ops import (
     Affine,
     AnyDynamics,
     Conv,
+    Delay,
     Difference,
     Dynamics,
     Fire,
@@ -40,6 +41,7 @@ from bitspike.ir.ops import (
     TokenLinear,
 )
 from bitspike.ir.ranges import Range
+from bitspike.ir.steps import Stepper
 
 __all__ = [
     "DYNAMICS",
@@ -49,6 +51,7 @@ __all__ = [
     "Affine",
     "AnyDynamics",
     "Conv",
+    "Delay",
     "Difference",
     "Dynamics",
     "Edge",
@@ -73,6 +76,7 @@ __all__ = [
     "Reshape",
     "SpikingMaxPool",
     "Step",
+    "Stepper",
     "Store",
     "SumPool",
     "SumTime",

@@ -14,6 +14,7 @@ from bitspike.ir.graph import Graph
 from bitspike.ir.limits import MOST_ELEMENTS, MOST_STEPS_OF_ALL
 from bitspike.ir.ops import Node, Readout
 from bitspike.ir.ranges import Int, Range, edge_bounds
+from bitspike.ir.steps import check_steps
 from bitspike.sample import Sample
 
 __all__ = ["FrozenGraph", "largest_array", "tensor_shapes"]
@@ -132,6 +133,8 @@ def _check_graph(graph: Graph, dataset: str) -> None:
     if len([*graph.inputs()]) != 1 or ends != first_and_last:
         seen = " ".join(type(node).__name__.lower() for node in first_and_last) or "no op"
         raise UserError("graph", seen, "want one input, first, and one readout, last")
+    if any(graph.delays()):
+        check_steps(graph)
     logits = graph.edges[ends[1].name]
     if len(logits.shape) != 1:
         raise ends[1].refuse(logits.shape, "want logits of shape (K,)")

@@ -7,6 +7,7 @@ from bitspike.layers.paths import PathBatchNorm1d, PathBatchNorm2d, per_path
 from bitspike.layers.pixels import Normalization
 from bitspike.layers.pool import SpikingMaxPool2d
 from bitspike.layers.readout import Readout, read_out
+from bitspike.layers.recurrent import Recurrent
 from bitspike.layers.release import Release, ReleasedAffine
 from bitspike.layers.time import OverTime, SqueezeTime, mean_over_time, merge_time, split_time
 
@@ -20,6 +21,7 @@ __all__ = [
     "PathBatchNorm1d",
     "PathBatchNorm2d",
     "Readout",
+    "Recurrent",
     "Release",
     "ReleasedAffine",
     "SpikingMatMul",

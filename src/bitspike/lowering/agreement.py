@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from bitspike.backends import oracle
 from bitspike.errors import UserError
 from bitspike.intmath import half
-from bitspike.ir import Fire, FrozenGraph, Readout
+from bitspike.ir import Delay, Fire, FrozenGraph, Readout
 from bitspike.layers import mean_over_time
 
 __all__ = ["Agreement", "LayerAgreement", "agreement"]
@@ -137,6 +137,8 @@ def _fed_by_floats(
     found: dict[str, tuple[int, float]] = {}
     for node in net.graph.nodes:
         inputs = [edges[name] for name in node.inputs]
+        if isinstance(node, Delay):
+            inputs = [sent[node.of]]
         if node.name in neurons:
             levels, potentials = neurons[node.name].fire(inputs[0])
             differs = levels != sent[node.name]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Literal
 
@@ -24,7 +25,8 @@ from bitspike.frontend import (
     read,
     unused,
 )
-from bitspike.ir import Edge, Graph, Node, Over, Readout
+from bitspike.ir import Add, Delay, Edge, Graph, Node, Over, Readout
+from bitspike.layers import Recurrent
 from bitspike.lowering.rules import Maker, Place, Reads, makers, rule_of
 from bitspike.sample import AnySample, Sample, as_sample
 
@@ -108,6 +110,9 @@ class _Builder:
             _check_time(call, TIME[type(call.module)])
             self.ops[call] = self._op(call.inputs[0])
             return
+        if isinstance(call.module, Recurrent):
+            self._loop(call, call.module)
+            return
         maker = self._maker(call)
         if maker.reads is Reads.IMAGES:
             if not isinstance(call.inputs[0].module, Images):
@@ -137,11 +142,40 @@ class _Builder:
             size if isinstance(size, int) else size.found(shapes.get(size.of, self.images.shape)) for size in view.shape
         )
 
+    def _loop(self, call: Call, layer: Recurrent) -> None:
+        """Neurons that read themselves: a delay of what they send, the feedback, and the sum with what comes in."""
+        _check_time(call, Reads.STEPS, "recurrent layer", "put it outside of an OverTime")
+        _check_not_the_end(call, call.inputs[0])
+        source, node = self._op(call.inputs[0]), layer.node
+        maker = self._maker(replace(call, module=node))
+        sent = maker.make(node, Place(call.path, (source,), (self.edges[source],), 2))
+        edge = sent.infer(self.edges[source])
+        delay = Delay(name=self._free(f"{call.path}.before"), inputs=(), of=call.path, edge=edge)
+        before = self._add(delay, layer)
+        inside = needed(read(layer.feedback, whole=tuple(self.makers)))
+        now: dict[Call, Call] = {}
+        for part in inside:
+            path = f"{call.path}.feedback.{part.path}".removesuffix(".")
+            now[part] = replace(part, path=path, inputs=tuple(now[one] for one in part.inputs))
+            if isinstance(part.module, Images):
+                self.ops[now[part]] = before
+            else:
+                self.visit(now[part])
+        both = (source, self._op(now[inside.answer]))
+        total = self._add(Add(name=self._free(f"{call.path}.add"), inputs=both), node)
+        self.ops[call] = self._add(replace(sent, inputs=(total,)), node)
+
+    def _free(self, name: str) -> str:
+        return unused(name, self.edges, self.paths)
+
     def end(self, answer: Call, readout: Answer) -> None:
         """The readout behind the network's answer, unless there is one."""
         if readout not in OVER:
             raise UserError("readout", readout, f"want {', '.join(OVER)}")
         op = self._op(answer)
+        if readout == "each" and (self.edges[op].T == 1 or self.images.T not in (1, self.edges[op].T)):
+            seen = f"logits of {self.edges[op].T} steps behind an input of {self.images.T}"
+            raise UserError("readout each", seen, "want an answer at each step of the input; neurons send their mean")
         if not rule_of(self.nodes[-1]).ends:  # it is the answer's, since nothing but what the answer needs is here
             name = unused("readout", self.edges, self.paths)
             self._add(Readout(name=name, inputs=(op,), over=OVER[readout]), answer.module)

@@ -145,7 +145,16 @@ REFUSED = {
         r"input image: got \(\(1, 1, 2, 2\), 0, 255\); want 1 to 3 axes, and 2 to 256 levels",
     ),
     "input of many steps": (
-        lambda: frozen(replace(image, edge=Edge(shape=(1, 2, 2), T=MOST_STEPS + 1, lo=0, hi=255))),
+        lambda: FrozenGraph(
+            Graph(
+                "net",
+                (
+                    replace(image, edge=Edge(shape=(4,), T=MOST_STEPS + 1, lo=0, hi=1)),
+                    replace(answer, inputs=("image",)),
+                ),
+            ),
+            {},
+        ),
         f"input image: got {MOST_STEPS + 1}; want T to {MOST_STEPS}",
     ),
     "image of floats": (
@@ -197,7 +206,7 @@ REFUSED = {
         lambda: frozen(replace(fire, dynamics=kept)),
         "fire fire: got 'membrane_bits=None'; want the membrane_bits of its store$",
     ),
-    "steps": (lambda: frozen(replace(fire, T=1025)), r"fire fire: got \(1025, 0, 3\); want T to 1024"),
+    "steps": (lambda: frozen(replace(fire, T=4097)), r"fire fire: got \(4097, 0, 3\); want T to 4096"),
     "level above": (lambda: frozen(replace(fire, hi=65537)), r"fire fire: got \(2, 0, 65537\); .* \+-65536"),
     "level below": (lambda: frozen(replace(fire, lo=-65537)), r"fire fire: got \(2, -65537, 3\); .* \+-65536"),
     # sizes

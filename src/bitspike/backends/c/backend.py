@@ -20,15 +20,18 @@ class C(Backend):
 
     Args:
         cc: the compiler with its flags; None takes the first of cc, gcc and clang.
+        streaming: whether the program takes one step at a time, by NAME_reset and NAME_step; its main.c reads steps.
     """
 
     cc: str | None = None
+    streaming: bool = False
 
     name: ClassVar[str] = "c"
     about: ClassVar[str] = "C99 without dependencies: static memory, integers alone"
 
     def run(self, net: FrozenGraph, images: Images) -> Int:
-        return logits(net, checked(net, images), compiler(self.cc))
+        found = logits(net, checked(net, images), compiler(self.cc), streaming=self.streaming)
+        return found[:, -1] if self.streaming and net.readout.over != "each" else found
 
     def trace(self, net: FrozenGraph, images: Images) -> tuple[Int, dict[str, Int]]:
         return traced(net, checked(net, images), compiler(self.cc))
@@ -39,7 +42,7 @@ class C(Backend):
         Facts: ``flash_bytes_of_data`` and ``ram_bytes_of_data``, as the program counts them; where there is a compiler,
         ``cc``, ``flash_bytes_linked`` and ``ram_bytes_linked``, as its linker does.
         """
-        program = to_c(net, name)
+        program = to_c(net, name, self.streaming)
         facts: dict[str, Any] = {
             "flash_bytes_of_data": program.flash_bytes,
             "ram_bytes_of_data": program.ram_bytes,

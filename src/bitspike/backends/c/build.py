@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from bitspike.backends.c.program import Program, to_c
 from bitspike.errors import UserError
 from bitspike.ir import FrozenGraph
+from bitspike.ir.steps import codes_of_steps
 
 __all__ = ["COMPILERS", "Footprint", "compiler", "footprint", "logits", "traced"]
 
@@ -48,10 +49,17 @@ def compiler(wanted: str | None = None) -> list[str]:
     return command
 
 
-def logits(net: FrozenGraph, images: NDArray[np.uint8], cc: Sequence[str]) -> NDArray[np.int64]:
-    """``[N, K]`` of images ``[N, C, H, W]``, by the network's exported program."""
-    with _built(to_c(net), cc, "-O3") as binary:
-        return _logits(_run([str(binary)], images.tobytes()), len(images))
+def logits(
+    net: FrozenGraph, images: NDArray[np.uint8], cc: Sequence[str], *flags: str, streaming: bool = False
+) -> NDArray[np.int64]:
+    """The logits of images, by the network's exported program; streaming, those so far at each step: ``[N, T, K]``."""
+    program = to_c(net, streaming=streaming)
+    with _built(program, cc, *(flags or ("-O3",))) as binary:
+        if not streaming:
+            return _logits(net, _run([str(binary)], images.tobytes()))
+        steps = np.stack(codes_of_steps(net, images), axis=1)  # of a held image the same
+        printed = _numbers(_run([str(binary)], np.ascontiguousarray(steps).tobytes()))
+        return printed.reshape(*steps.shape[:2], -1)
 
 
 def traced(
@@ -62,7 +70,7 @@ def traced(
     with _built(program, cc, "-DNETWORK_TRACE", *(flags or ("-O2",))) as binary:
         given, trace = binary.with_name("images"), binary.with_name("trace")
         given.write_bytes(images.tobytes())
-        answer = _logits(_run([*emulator, str(binary), str(given), str(trace)]), len(images))
+        answer = _logits(net, _run([*emulator, str(binary), str(given), str(trace)]))
         return answer, split_trace(net, program, trace.read_bytes(), len(images))
 
 
@@ -73,13 +81,14 @@ def split_trace(net: FrozenGraph, program: Program, content: bytes, images: int)
         for index, edge in enumerate(program.seen)
     ]
     whole = np.frombuffer(content, dtype=fields)
-    if len(whole) != images:
+    if len(whole) != images * program.steps:
         raise UserError("trace", len(whole), f"want {images} images")
     edges = {}
     for index, seen in enumerate(program.seen):
         edge = net.graph.edges[seen.name]
         channels, *sides = edge.shape
-        values = whole[f"edge{index}"].astype(np.int64).reshape(images, edge.T, *sides, channels)
+        values = whole[f"edge{index}"].astype(np.int64).reshape(images, -1, *sides, channels)
+        values = values[:, : edge.T]  # what is held is the same at every step
         edges[seen.name] = np.moveaxis(np.moveaxis(values, -1, 2), 0, 1)
     return edges
 
@@ -164,5 +173,10 @@ def _finished(command: Sequence[str], given: bytes = b"") -> subprocess.Complete
     return done
 
 
-def _logits(printed: bytes, images: int) -> NDArray[np.int64]:
-    return np.array([line.split() for line in printed.decode().splitlines()], dtype=np.int64).reshape(images, -1)
+def _logits(net: FrozenGraph, printed: bytes) -> NDArray[np.int64]:
+    rows, edge = _numbers(printed), net.graph.edges[net.readout.name]
+    return rows.reshape(-1, edge.T, edge.size) if net.readout.over == "each" else rows.reshape(-1, edge.size)
+
+
+def _numbers(printed: bytes) -> NDArray[np.int64]:
+    return np.array([line.split() for line in printed.decode().splitlines()], dtype=np.int64)

@@ -6,13 +6,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from math import prod
 
-from bitspike.backends.c.memory import CType
+from bitspike.backends.c.memory import CType, element_type
 from bitspike.backends.c.packing import LANES
 from bitspike.backends.c.plan import Plan
 from bitspike.backends.c.text import Text, comment, number
 from bitspike.backends.c.weights import Constants
 from bitspike.intmath import half
-from bitspike.ir import Node
+from bitspike.ir import Node, Range
 
 __all__ = ["Code"]
 
@@ -28,12 +28,14 @@ class Code:
 
     Attributes:
         text: the lines. constants: the numbers that they read, and the kernels that they call.
+        states: what is kept from one step to the next, by name in C: type, elements, and the number of each at first.
     """
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
         self.text = Text()
         self.constants = Constants(plan)
+        self.states: dict[str, tuple[CType, int, int]] = {}
         for root in plan.roots:
             self._function(root)
 
@@ -154,6 +156,16 @@ class Code:
         """Shows a trace the value at ``place`` of an op that nothing stores."""
         shown = self.plan.seen_on_the_way(node)
         self.text.line(f"BITSPIKE_SEE({shown.symbol}[{self.index(node.name, place)}], ({shown.type.name}){value});")
+
+    def state(self, node: Node, part: str, held: Range, name: str | None = None, first: int = 0) -> str:
+        """Memory of an op from step to step, as many elements as an edge has (its own): the array's name in C."""
+        array = f"{self.plan.symbols[node.name]}_{part}"
+        self.states[array] = (element_type(held), self.plan.graph.edges[name or node.name].size, first)
+        return array
+
+    def keep(self, array: str, at: str, value: str) -> None:
+        """Writes an element of what is kept."""
+        self.text.line(f"{array}[{at}] = ({self.states[array][0].name})({value});")
 
     def index(self, name: str, p: str = "p") -> str:
         """Where an edge's element ``(t, p, c)`` lies."""

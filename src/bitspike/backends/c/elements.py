@@ -37,8 +37,8 @@ class FixedPoint(Writer[Affine]):
             product = code.rounded(f"raised_{code.plan.symbols[node.name]}", x, factor, node.shift, kind)
             kind = number_type(_sums(code.plan, node))
             product = f"({kind.name})({product})"
-        at_all_steps = node.steps in (None, code.plan.graph.edges[node.name].T)
-        added = f"{offset}[c]" if at_all_steps else f"(t < {node.steps} ? {offset}[c] : 0)"
+        at_all_steps = node.steps in (None, code.plan.net.graph.edges[node.name].T)
+        added = f"{offset}[c]" if at_all_steps else f"({code.plan.t} < {node.steps} ? {offset}[c] : 0)"
         code.text.line(f"const {kind.name} {code.local(node)} = {product} + {added};")
 
 

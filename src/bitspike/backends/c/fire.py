@@ -44,7 +44,11 @@ class Neurons(Writer[Fire]):
     def begin(self, code: Code, node: Fire) -> None:
         kind = code.plan.kind(node)
         for name, start in node.program.start.items():
-            code.text.line(f"{kind.name} {_variable(name)} = {number(start, kind)};")
+            before = number(start, kind)
+            if code.plan.keeps(node):
+                kept = code.state(node, f"kept_{name}", code.plan.net.values[node.name][name], first=start)
+                before = f"{kept}[{code.index(node.name)}]"
+            code.text.line(f"{kind.name} {_variable(name)} = {before};")
 
     def made(self, code: Code, node: Fire) -> str:
         kind, program = code.plan.kind(node), node.program
@@ -60,7 +64,11 @@ class Neurons(Writer[Fire]):
         for name in moved:  # a part of the state that becomes another one, read before any of them is written
             code.text.line(f"const {kind.name} moved_{name} = {_operand(program.carried[name], kind)};")
         for name, source in program.carried.items():
-            code.text.line(f"{_variable(name)} = {f'moved_{name}' if name in moved else _operand(source, kind)};")
+            after = f"moved_{name}" if name in moved else _operand(source, kind)
+            if code.plan.keeps(node):
+                code.keep(f"{code.plan.symbols[node.name]}_kept_{name}", code.index(node.name), after)
+            else:
+                code.text.line(f"{_variable(name)} = {after};")
 
 
 def _operand(part: Operand, kind: CType) -> str:

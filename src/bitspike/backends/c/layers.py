@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from math import prod
 from typing import TYPE_CHECKING, TypeVar
 
@@ -10,6 +12,7 @@ from bitspike.backends.c.text import memory_order, number
 from bitspike.backends.c.writer import Writer
 from bitspike.ir import (
     Accumulate,
+    Delay,
     Difference,
     Input,
     MaxPool,
@@ -32,20 +35,21 @@ __all__ = [
     "Growth",
     "GrowthOfWindow",
     "LargestOfWindow",
+    "Levels",
     "OverTime",
-    "Pixels",
     "Rearranged",
+    "Remembered",
     "SumOfWindow",
     "SumSoFar",
     "Train",
 ]
 
 Pool = TypeVar("Pool", SumPool, MaxPool)
-Total = TypeVar("Total", SumTime, Readout)
+Ending = TypeVar("Ending", SumTime, Readout)
 
 
-class Pixels(Writer[Input]):
-    """The image as levels."""
+class Levels(Writer[Input]):
+    """Codes as levels: of a train step after step, the channels of each one after the other."""
 
     stored = True
     argument = "image"
@@ -54,10 +58,13 @@ class Pixels(Writer[Input]):
         return "const uint8_t *image"
 
     def layer(self, code: Code, root: Input) -> None:
-        channels, rows, columns = root.edge.shape
-        assert root.edge.lo is not None  # a FrozenGraph's input has levels
-        with code.text.loop("c", channels), code.text.loop("p", rows * columns):
-            code.store(root, f"image[c * {rows * columns} + p] + {number(root.edge.lo)}")
+        edge = code.plan.graph.edges[root.name]
+        (channels, *sides), places = edge.shape, prod(edge.shape[1:])
+        with code.text.steps(edge.T), code.text.loop("c", channels):
+            at = f"c * {places} + p" if sides else "c"
+            at = at if edge.T == 1 else f"t * {edge.size} + {at}"
+            with code.text.loop("p", places) if sides else nullcontext():
+                code.store(root, f"image[{at}] + {number(root.sample.lo)}")
 
 
 class Train(Writer[Release]):
@@ -68,9 +75,22 @@ class Train(Writer[Release]):
 
     def layer(self, code: Code, root: Release) -> None:
         source, target = (code.plan.symbols[name] for name in (root.inputs[0], root.name))
-        size = code.plan.graph.edges[root.name].size
-        with code.text.loop("t", root.T), code.text.loop("i", size):
-            code.text.line(f"{target}[t * {size} + i] = t < {root.steps} ? {source}[i] : 0;")
+        edge = code.plan.graph.edges[root.name]
+        with code.text.loop("t", edge.T), code.text.loop("i", edge.size):
+            code.text.line(f"{target}[t * {edge.size} + i] = {code.plan.t} < {root.steps} ? {source}[i] : 0;")
+
+
+class Remembered(Writer[Delay]):
+    """What another op sends, taken at the end of a step for the next one."""
+
+    stored = True
+    gathers = True
+    closes = True
+
+    def layer(self, code: Code, root: Delay) -> None:
+        kind = code.plan.buffers[root.name].stored.type.name
+        with code.text.loop("i", code.plan.graph.edges[root.name].size):
+            code.text.line(f"{code.plan.symbols[root.name]}[i] = ({kind}){code.plan.symbols[root.of]}[i];")
 
 
 class SumSoFar(Writer[Accumulate]):
@@ -82,6 +102,12 @@ class SumSoFar(Writer[Accumulate]):
     def layer(self, code: Code, root: Accumulate) -> None:
         source, target = (code.plan.symbols[name] for name in (root.inputs[0], root.name))
         size, stored = code.plan.graph.edges[root.name].size, code.plan.buffers[root.name].stored.type.name
+        if code.plan.keeps(root):
+            sums = code.state(root, "sums", code.plan.net.ranges[root.name].including(0))
+            with code.text.loop("i", size):
+                code.keep(sums, "i", f"{sums}[i] + {source}[i]")
+                code.text.line(f"{target}[i] = ({stored}){sums}[i];")
+            return
         with code.text.loop("i", size):
             code.text.line(f"{code.plan.kind(root).name} so_far = 0;")
             with code.text.loop("t", code.plan.graph.edges[root.name].T):
@@ -102,6 +128,12 @@ class Growth(Writer[Difference]):
         source, target = (code.plan.symbols[name] for name in (root.inputs[0], root.name))
         edge, stored = code.plan.graph.edges[root.name], code.plan.buffers[root.name].stored.type.name
         kind, size = code.plan.kind(root).name, edge.size
+        if code.plan.keeps(root):
+            was = code.state(root, "was", code.plan.net.ranges[root.inputs[0]].including(0))
+            with code.text.loop("i", size):
+                code.text.line(f"{target}[i] = ({stored})(({kind}){source}[i] - {was}[i]);")
+                code.keep(was, "i", f"{source}[i]")
+            return
         with code.text.loop("i", edge.T * size):
             before = f" - (i < {size} ? 0 : {source}[i - {size}])" if edge.T > 1 else ""
             code.text.line(f"{target}[i] = ({stored})(({kind}){source}[i]{before});")
@@ -225,7 +257,10 @@ class LargestOfWindow(_Window[MaxPool]):
 
 
 class GrowthOfWindow(Writer[SpikingMaxPool]):
-    """What the largest sum of each window has grown by. An element's steps are taken in a row: one sum is kept."""
+    """What the largest sum of each window has grown by. An element's steps are taken in a row: one sum is kept.
+
+    By steps the sums of all elements are, and what was the largest of each window.
+    """
 
     stored = True
     gathers = True
@@ -234,15 +269,13 @@ class GrowthOfWindow(Writer[SpikingMaxPool]):
         return number_type(plan.net.totals[node.inputs[0]].including(*plan.net.ranges[node.inputs[0]]))
 
     def layer(self, code: Code, root: SpikingMaxPool) -> None:
+        if code.plan.keeps(root):
+            self._step(code, root)
+            return
         (source,) = root.inputs
         edge, kind = code.plan.graph.edges[source], code.plan.kind(root)
-        (channels, rows, columns), (_, pool_rows, pool_columns) = edge.shape, code.plan.graph.edges[root.name].shape
-        with (
-            code.text.loop("row", pool_rows),
-            code.text.loop("column", pool_columns),
-            code.text.loop("c", channels),
-        ):
-            code.text.line(f"const int32_t p = row * {pool_columns} + column;")
+        channels, rows, columns = edge.shape
+        with self._windows(code, root):
             code.text.line(f"{kind.name} pooled[{edge.T}];")
             with code.text.loop("t", edge.T):
                 code.text.line(f"pooled[t] = {number(code.plan.net.totals[source].lo)};")
@@ -255,20 +288,47 @@ class GrowthOfWindow(Writer[SpikingMaxPool]):
             with code.text.loop("t", edge.T):
                 code.store(root, "t > 0 ? pooled[t] - pooled[t - 1] : pooled[t]")
 
+    def _step(self, code: Code, root: SpikingMaxPool) -> None:
+        (source,) = root.inputs
+        edge, kind, total = code.plan.graph.edges[source], code.plan.kind(root), code.plan.net.totals[source]
+        channels, rows, columns = edge.shape
+        sums, was = (
+            code.state(root, "sums", total.including(0), source),
+            code.state(root, "largest", total.including(0)),
+        )
+        with code.text.loop("i", edge.size):
+            code.keep(sums, "i", f"{sums}[i] + {code.plan.symbols[source]}[i]")
+        with self._windows(code, root):
+            code.text.line(f"{kind.name} pooled = {number(total.lo)};")
+            with code.text.window(root.kernel_size, root.stride, (1, 1), root.padding, (rows, columns)):
+                code.text.line(f"const {kind.name} so_far = {sums}[(y * {columns} + x) * {channels} + c];")
+                code.text.line("pooled = so_far > pooled ? so_far : pooled;")
+            at = code.index(root.name)
+            code.store(root, f"pooled - {was}[{at}]")
+            code.keep(was, at, "pooled")
 
-class _Sum(Writer[Total]):
-    """Steps added up as they are computed."""
+    @contextmanager
+    def _windows(self, code: Code, root: SpikingMaxPool) -> Iterator[None]:
+        """Over the windows ``(c, p)``."""
+        channels, rows, columns = code.plan.graph.edges[root.name].shape
+        with code.text.loop("row", rows), code.text.loop("column", columns), code.text.loop("c", channels):
+            code.text.line(f"const int32_t p = row * {columns} + column;")
+            yield
+
+
+class _Ending(Writer[Ending]):
+    """What is made of all steps as they are computed."""
 
     stored = True
 
-    def steps(self, plan: Plan, node: Total) -> int:
+    def steps(self, plan: Plan, node: Ending) -> int:
         return plan.graph.input_edge(node).T
 
-    def made(self, code: Code, node: Total) -> str:
+    def made(self, code: Code, node: Ending) -> str:
         return code.read(node.inputs[0])
 
 
-class OverTime(_Sum[SumTime]):
+class OverTime(_Ending[SumTime]):
     """The sum over time of neurons' levels as they are sent, or of anything else on the way."""
 
     def takes(self, plan: Plan, node: SumTime, source: Node) -> bool:
@@ -286,8 +346,8 @@ class OverTime(_Sum[SumTime]):
             code.store(root, "total")
 
 
-class Answer(_Sum[Readout]):
-    """The logits: steps added up into what the caller gave."""
+class Answer(_Ending[Readout]):
+    """The logits, into what the caller gave: steps added up, the last, or each."""
 
     answers = True
     argument = "logits"
@@ -296,8 +356,17 @@ class Answer(_Sum[Readout]):
         return f"{network}_logit *logits"
 
     def layer(self, code: Code, root: Readout) -> None:
+        steps, classes, adds = self.steps(code.plan, root), code.plan.graph.edges[root.name].size, root.over == "sum"
+        each, before = root.over == "each" and steps > 1, "0"
+        if kept := adds and code.plan.keeps(root):
+            before = f"{code.state(root, 'sum', code.plan.net.ranges[root.name].including(0))}[c]"
+        into = f"logits[t * {classes} + c]" if each else "answer"
         with code.elements(root):
-            code.text.line(f"{code.plan.name}_logit sum = 0;")
+            if not each:
+                code.text.line(f"{code.plan.name}_logit answer = {before};")
             with code.element(root) as step:
-                code.text.line(f"sum += {step};")
-            code.text.line("logits[c] = sum;")
+                code.text.line(f"{into} {'+=' if adds else '='} {step};")
+            if kept:
+                code.keep(f"{code.plan.symbols[root.name]}_sum", "c", "answer")
+            if not each:
+                code.text.line("logits[c] = answer;")

@@ -11,7 +11,8 @@ from bitspike.backends.c.table import WRITERS
 from bitspike.backends.c.text import symbol
 from bitspike.backends.c.writer import Writer
 from bitspike.backends.protocol import writer_of
-from bitspike.ir import FrozenGraph, Node
+from bitspike.ir import Delay, FrozenGraph, Node
+from bitspike.ir.steps import check_steps, one_step, steps_of
 
 __all__ = ["Plan", "Seen"]
 
@@ -37,8 +38,11 @@ class Plan:
     Args:
         net: the network.
         name: of it in C, which everything that is declared outside of a function begins with.
+        by_steps: whether the program takes one step at a time; one with loops has to.
 
     Attributes:
+        graph: that of the network; of a program by steps that of one step.
+        steps: how often the functions are called for an image.
         writers: row of the table for each op, by the op's name.
         symbols: the op's name as an identifier of C.
         poured: by the name of an op, the neurons before it whose levels it takes as they are sent.
@@ -49,15 +53,20 @@ class Plan:
         chunk: taps whose weights are unpacked together.
 
     Raises:
-        UserError: an op that no row of the table is for.
+        UserError: an op that no row of the table is for, or one that cannot take a step at a time.
     """
 
-    def __init__(self, net: FrozenGraph, name: str) -> None:
-        self.net, self.graph, self.name = net, net.graph, name
+    def __init__(self, net: FrozenGraph, name: str, by_steps: bool = False) -> None:
+        self.net, self.name = net, name
+        self.by_steps = by_steps or any(net.graph.delays())
+        if self.by_steps:
+            check_steps(net.graph)
+        self.graph = one_step(net.graph) if self.by_steps else net.graph
+        self.steps = steps_of(net.graph) if self.by_steps else 1
         nodes = self.graph.nodes
         self.writers: dict[str, Writer[Any]] = {node.name: writer_of(WRITERS, "c", node) for node in nodes}
         self.symbols = {node.name: symbol(name, index, node.name) for index, node in enumerate(nodes)}
-        self.readers = {n.name: [reader for reader in nodes if n.name in reader.inputs] for n in nodes}
+        self.readers = {n.name: [reader for reader in nodes if n.name in _read(reader)] for n in nodes}
         self.poured = {pool.name: node for node in nodes if (pool := self._poured_into(node))}
         self.roots = [node for node in nodes if self._is_stored(node)]
         self.order = {root.name: index for index, root in enumerate(self.roots)}
@@ -76,6 +85,16 @@ class Plan:
     def kind(self, node: Node) -> CType:
         """A type for the op's result and for everything on the way to it."""
         return self.writers[node.name].kind(self, node)
+
+    @property
+    def t(self) -> str:
+        """The step that is computed, as C."""
+        return f"{self.name}_taken" if self.by_steps else "t"
+
+    def keeps(self, node: Node) -> bool:
+        """Whether what an op carries from step to step is kept between two calls: that of an edge that changes."""
+        edges = self.net.graph.edges
+        return self.by_steps and any(edges[name].T > 1 for name in (node.name, *node.inputs))
 
     def chain(self, root: Node) -> list[Node]:
         """``root`` and what is computed on the way to it, in order."""
@@ -135,9 +154,17 @@ class Plan:
         edge = self.graph.edges[root.name]
         last = max((self._root_of(reader) for reader in self.readers[root.name]), default=self.order[root.name])
         kind = element_type(self.net.ranges[root.name])
+        if self.writers[root.name].closes:  # it holds what the step before left
+            return Stored(root.name, kind, edge.size, 0, len(self.roots) - 1)
         return Stored(root.name, kind, edge.size * edge.T, self.order[root.name], last)
 
     def _root_of(self, node: Node) -> int:
+        if self.writers[node.name].closes:
+            return len(self.roots) - 1
         while node.name not in self.order:
             (node,) = self.readers[node.name]
         return self.order[node.name]
+
+
+def _read(node: Node) -> tuple[str, ...]:
+    return (node.of,) if isinstance(node, Delay) else node.inputs

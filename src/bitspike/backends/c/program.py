@@ -4,6 +4,8 @@ An edge is stored where something looks into it from elsewhere: a window, a matr
 (`bitspike.backends.c.plan`). Everything between two stored edges (accumulators, currents, membranes, spikes on their
 way into a pool or a sum over time) is computed for one element at a time, over all of its steps, in local variables
 (`bitspike.backends.c.code`). Memory holds ``[T][H][W][C]``.
+
+By steps it is the same program for a graph of one step, and what is carried to the next has arrays of its own.
 """
 
 from __future__ import annotations
@@ -16,12 +18,14 @@ from math import prod
 from bitspike.backends.c.code import Code
 from bitspike.backends.c.memory import CType, arena_sizes, number_type
 from bitspike.backends.c.plan import Plan, Seen
-from bitspike.backends.c.text import comment, short
+from bitspike.backends.c.text import comment, number, short
 from bitspike.errors import UserError
-from bitspike.ir import FrozenGraph
+from bitspike.ir import FrozenGraph, Node
+from bitspike.sample import MOST_CODE
 
 __all__ = ["Program", "to_c"]
 
+AXES = {1: "D", 2: "C x L", 3: "C x H x W"}
 NOT_A_NAME = re.compile(
     "auto|break|case|char|const|continue|default|do|double|else|enum|extern|float|for|goto|if|inline|int|long|register"
     "|restrict|return|short|signed|sizeof|static|struct|switch|typedef|union|unsigned|void|volatile|while"
@@ -39,41 +43,50 @@ class Program:
     Attributes:
         files: text by file name: ``NAME.c``, ``NAME.h``, ``NAME_simd.h``, and ``main.c``, which runs this
             network alone.
-        seen: edges that a trace shows, in that order.
-        flash_bytes: weights and constants. ram_bytes: arenas and what layers compute in. Neither counts code or stack.
+        seen: edges that a trace shows, in that order, for each step of ``steps``.
+        steps: that are computed one after the other; 1 where all are computed at once.
+        flash_bytes: weights and constants. ram_bytes: arenas, what layers compute in, and what is carried from step to
+            step. Neither counts code or stack.
     """
 
     name: str
     files: dict[str, str]
     seen: tuple[Seen, ...]
+    steps: int
     flash_bytes: int
     ram_bytes: int
 
 
-def to_c(net: FrozenGraph, name: str = "network") -> Program:
+def to_c(net: FrozenGraph, name: str = "network", streaming: bool = False) -> Program:
     """The network as C.
 
     Args:
         net: the network.
         name: of the files, and what every public symbol begins with.
+        streaming: whether the program takes one step at a time, and its ``main.c`` reads steps. A network with loops
+            runs by steps in any case, and its ``main.c`` reads whole inputs.
 
     Raises:
-        UserError: ``name`` is no C identifier or that of a header, or the network is too large for 32-bit indices.
+        UserError: ``name`` is no C identifier or that of a header, the network is too large for 32-bit indices, or it
+            cannot take one step at a time.
     """
     if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]{0,30}", name) or NOT_A_NAME.fullmatch(name):
         raise UserError(
             "name", name, "want a name for C: a letter, then at most 30 letters, digits and _; no keyword or header"
         )
-    plan = Plan(net, name)
+    plan = Plan(net, name, streaming)
     code = Code(plan)
     arenas = {_arena(name, kind): (kind, count) for kind, count in arena_sizes(plan.buffers).items()}
     scratch = code.constants.scratch
-    ram = sum(kind.bytes * count for kind, count in (*arenas.values(), *scratch.values()))
-    texts = {f"{name}.c": _source(code, {**arenas, **scratch}), f"{name}.h": _header(net, name)}
+    states = {array: (kind, count) for array, (kind, count, _) in code.states.items()}
+    memory = {**arenas, **scratch, **states}
+    ram = sum(kind.bytes * count for kind, count in memory.values())
+    texts = {f"{name}.c": _source(code, memory), f"{name}.h": _header(plan)}
     texts[f"{name}_simd.h"] = _resource("simd.h").replace("NETWORK", name.upper()).replace("network", name)
-    texts["main.c"] = _resource("main.c").replace("NETWORK", name.upper()).replace("network", name)
+    main = _resource("steps.c" if streaming else "main.c")
+    texts["main.c"] = main.replace("NETWORK", name.upper()).replace("network", name)
     seen = tuple(edge for root in plan.roots for edge in plan.seen(root))
-    return Program(name, texts, seen, code.constants.flash, ram)
+    return Program(name, texts, seen, plan.steps, code.constants.flash, ram)
 
 
 def _source(code: Code, memory: dict[str, tuple[CType, int]]) -> str:
@@ -97,8 +110,9 @@ def _source(code: Code, memory: dict[str, tuple[CType, int]]) -> str:
             for name, buffer in plan.buffers.items()
         ],
         _tracing(plan),
+        [f"static int32_t {plan.t} = {plan.steps}; /* steps since the reset */"] * plan.by_steps,
         code.text.lines[:-1],
-        _run(plan),
+        *([_reset(code), _layers(plan), _all_steps(plan)] if plan.by_steps else [_layers(plan)]),
     ]
     text = "\n\n".join("\n".join(part) for part in parts if part)
     defined = re.findall(r"^#define (BITSPIKE_\w+)", text + _resource("simd.h"), re.MULTILINE)
@@ -123,20 +137,71 @@ def _tracing(plan: Plan) -> list[str]:
     return [*lines, *["#define BITSPIKE_SEE(element, value) ((void)0)"] * bool(fused), "#endif"]
 
 
-def _run(plan: Plan) -> list[str]:
-    name, upper, head = plan.name, plan.name.upper(), f"void {plan.name}_run("
-    lines = [f"{head}const uint8_t image[{upper}_IMAGE_BYTES],"]
-    lines += [f"{' ' * len(head)}{name}_logit logits[{upper}_CLASSES])", "{"]
+def _layers(plan: Plan) -> list[str]:
+    """The function that calls all others: of a step, or of all steps at once."""
+    lines = [*_head(plan), "{"]
+    if plan.by_steps:
+        lines += [f"    if ({plan.t} == {plan.steps})", "        return 0;"]
     for root in plan.roots:
-        lines.append(f"    {plan.symbols[root.name]}_run({plan.writers[root.name].argument});")
+        lines += [] if plan.writers[root.name].closes else [_call(plan, root)]
         lines += [f"    BITSPIKE_SHOW({edge.symbol}, {edge.elements * edge.type.bytes});" for edge in plan.seen(root)]
+    if plan.by_steps:
+        lines += [_call(plan, root) for root in plan.roots if plan.writers[root.name].closes]
+        lines += [f"    {plan.t}++;", "    return 1;"]
     return [*lines, "}"]
 
 
-def _header(net: FrozenGraph, name: str) -> str:
-    first, last = net.graph.nodes[0].name, net.graph.nodes[-1].name
-    shape, classes = net.graph.edges[first].shape, net.graph.edges[last].shape[0]
-    upper, scale = name.upper(), net.logit_scale
+def _call(plan: Plan, root: Node) -> str:
+    return f"    {plan.symbols[root.name]}_run({plan.writers[root.name].argument});"
+
+
+def _head(plan: Plan) -> list[str]:
+    """How the function that computes all, or all of a step, begins."""
+    upper = plan.name.upper()
+    if plan.by_steps:
+        return _declared(plan, f"int {plan.name}_step(", f"{upper}_STEP_BYTES", f"{upper}_CLASSES")
+    return _declared(plan, f"void {plan.name}_run(", f"{upper}_IMAGE_BYTES", _logits(plan.net, upper))
+
+
+def _declared(plan: Plan, head: str, codes: str, logits: str) -> list[str]:
+    return [f"{head}const uint8_t image[{codes}],", f"{' ' * len(head)}{plan.name}_logit logits[{logits}])"]
+
+
+def _reset(code: Code) -> list[str]:
+    plan, kept = code.plan, {array: (count, first) for array, (_, count, first) in code.states.items()}
+    closing = [root for root in plan.roots if plan.writers[root.name].closes]
+    kept |= {plan.symbols[root.name]: (plan.graph.edges[root.name].size, 0) for root in closing}
+    lines = [f"void {plan.name}_reset(void)", "{"]
+    for array, (count, first) in kept.items():
+        lines += [f"    for (int32_t i = 0; i < {count}; i++)", f"        {array}[i] = {number(first)};"]
+    return [*lines, f"    {plan.t} = 0;", "}"]
+
+
+def _all_steps(plan: Plan) -> list[str]:
+    name, upper = plan.name, plan.name.upper()
+    image = "image" if plan.net.sample.T == 1 else f"image + t * {upper}_STEP_BYTES"
+    logits = f"logits + t * {upper}_CLASSES" if plan.net.readout.over == "each" else "logits"
+    lines = _declared(plan, f"void {name}_run(", f"{upper}_IMAGE_BYTES", _logits(plan.net, upper))
+    lines += ["{", f"    {name}_reset();", f"    for (int32_t t = 0; t < {upper}_TIME_STEPS; t++)"]
+    return [*lines, f"        {name}_step({image}, {logits});", "}"]
+
+
+def _logits(net: FrozenGraph, upper: str) -> str:
+    """How many logits an answer has, as C."""
+    return f"{upper}_STEPS * {upper}_CLASSES" if net.readout.over == "each" else f"{upper}_CLASSES"
+
+
+def _header(plan: Plan) -> str:
+    net, name = plan.net, plan.name
+    last = net.readout.name
+    sample, classes = net.sample, net.graph.edges[last].shape[0]
+    upper, scale, axes = name.upper(), net.logit_scale, ("T x " * (sample.T > 1)) + AXES[len(sample.shape)]
+    most, each = sample.hi - sample.lo, net.readout.over == "each"
+    highest = "" if most == MOST_CODE else f"#define {upper}_MOST_CODE {most} /* what is above stands for no level */\n"
+    steps = f"#define {upper}_STEPS {net.graph.edges[last].T} /* each has its logits */\n" if each else ""
+    if plan.by_steps:
+        steps += f"#define {upper}_TIME_STEPS {plan.steps}\n#define {upper}_STEP_BYTES {prod(sample.shape)}\n"
+    codes = "pixels 0..255" if sample.is_image else f"codes 0..{most}"
     value = "" if scale is None else f"#define {upper}_LOGIT_SCALE {scale!r} /* value of one unit of a logit */\n"
     return f"""\
 /* The network "{comment(net.graph.name)}", made by bitspike: C99, static memory, integers alone. */
@@ -146,18 +211,19 @@ def _header(net: FrozenGraph, name: str) -> str:
 #include <stddef.h>
 #include <stdint.h>
 
-#define {upper}_IMAGE_BYTES {prod(shape)} /* {" x ".join(map(str, shape))}: C x H x W */
-#define {upper}_CLASSES {classes}
-{value}
+#define {upper}_IMAGE_BYTES {sample.size} /* {" x ".join(map(str, sample.array_shape))}: {axes} */
+{highest}#define {upper}_CLASSES {classes}
+{steps}{value}
 #ifdef __cplusplus
 extern "C" {{
 #endif
 
 typedef {number_type(net.ranges[last]).name} {name}_logit;
 
-/* Classifies one image of pixels 0..255. The class is the first largest logit. Not reentrant: memory is static. */
-void {name}_run(const uint8_t image[{upper}_IMAGE_BYTES], {name}_logit logits[{upper}_CLASSES]);
+/* Classifies one image of {codes}. The class is the first largest logit. Not reentrant: memory is static. */
+void {name}_run(const uint8_t image[{upper}_IMAGE_BYTES], {name}_logit logits[{_logits(net, upper)}]);
 
+{_by_steps(plan)}\
 #ifdef {upper}_TRACE /* for tests: yours to define; is given every edge in memory, each when it has been made */
 void {name}_trace(const void *values, size_t bytes);
 #endif
@@ -168,6 +234,21 @@ void {name}_trace(const void *values, size_t bytes);
 
 #endif
 """
+
+
+def _by_steps(plan: Plan) -> str:
+    """What the header says of a program that takes one step at a time."""
+    name, head = plan.name, "\n".join(_head(plan))
+    text = f"""\
+/* Before the first step of each sequence. */
+void {name}_reset(void);
+
+/* The next step: 1, and the logits so far, which at the last step are those of {name}_run; 0, and nothing else, where
+ * all steps were taken since the reset. An image is given at every step. */
+{head};
+
+"""
+    return text if plan.by_steps else ""
 
 
 def _resource(name: str) -> str:

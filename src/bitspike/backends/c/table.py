@@ -11,9 +11,10 @@ from bitspike.backends.c.layers import (
     Growth,
     GrowthOfWindow,
     LargestOfWindow,
+    Levels,
     OverTime,
-    Pixels,
     Rearranged,
+    Remembered,
     SumOfWindow,
     SumSoFar,
     Train,
@@ -26,7 +27,8 @@ from bitspike.registry import Registry
 __all__ = ["WRITERS"]
 
 WRITERS: Registry[Writer[Any]] = Registry("op in C")
-WRITERS.register("Input", Pixels())
+WRITERS.register("Input", Levels())
+WRITERS.register("Delay", Remembered())
 WRITERS.register("Release", Train())
 WRITERS.register("Conv", Convolution())
 WRITERS.register("Linear", Product())

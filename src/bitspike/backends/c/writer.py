@@ -30,6 +30,7 @@ class Writer(Generic[Op]):
         pours: it sends one level after the other, which its only reader may take as they come (`takes`).
         answers: it writes to what the caller gave, and its edge needs no memory.
         sums: it is computed for a block of places at once, before what follows it is computed for each.
+        closes: its function is called at the end of a step, for the next one.
         argument: what its function is given by the program's.
     """
 
@@ -38,6 +39,7 @@ class Writer(Generic[Op]):
     pours: ClassVar[bool] = False
     answers: ClassVar[bool] = False
     sums: ClassVar[bool] = False
+    closes: ClassVar[bool] = False
     argument: ClassVar[str] = ""
 
     # What it needs

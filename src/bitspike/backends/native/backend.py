@@ -41,8 +41,11 @@ class Native(Backend):
         if not isinstance(self.threads, Integral) or not 1 <= self.threads <= MOST_THREADS:
             raise UserError("threads", self.threads, f"want 1 to {MOST_THREADS}")
 
-    def lacks(self) -> str | None:
-        return None if structs.library() is not None else "no C library for this machine"
+    def lacks(self, net: FrozenGraph | None = None) -> str | None:
+        if structs.library() is None:
+            return "no C library for this machine"
+        loop = next(net.graph.delays(), None) if net else None
+        return f"native computes all steps of a layer at once, which a loop ({loop.name}) forbids" if loop else None
 
     def run(self, net: FrozenGraph, images: Images) -> Int:
         return self.compile(net)(images)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import product
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,11 +33,12 @@ from bitspike.ir import Affine as FixedPoint
 
 __all__ = [
     "Added",
+    "Answer",
     "Grown",
     "Growth",
+    "Levels",
     "Multiplied",
     "OverTime",
-    "Pixels",
     "Pooled",
     "Positive",
     "Rearranged",
@@ -47,14 +48,14 @@ __all__ = [
 ]
 
 
-class Pixels(Row[Input]):
-    """The images, channels last."""
+class Levels(Row[Input]):
+    """What comes in, channels last; of a train the step that is computed."""
 
     def gathers(self, graph: Graph, node: Input) -> bool:
         return True
 
     def write(self, code: Code, node: Input) -> int:
-        return code.emit(Kind.PIXELS, x=node.edge.lo)
+        return code.emit(Kind.PIXELS, x=node.sample.lo, n=int(node.edge.T > 1))
 
 
 class Train(Row[Release]):
@@ -102,18 +103,25 @@ class Added(Row[Add]):
         return code.emit(Kind.ADD, a=a, b=b)
 
 
-class OverTime(Row[SumTime | Readout]):
+Ending = TypeVar("Ending", SumTime, Readout)
+
+
+class OverTime(Row[Ending]):
     """The sum over all steps, there after the last."""
 
-    def steps(self, graph: Graph, node: SumTime | Readout) -> int:
+    def steps(self, graph: Graph, node: Ending) -> int:
         return graph.input_edge(node).T
 
-    def ends(self, graph: Graph, node: SumTime | Readout) -> bool:
+    def ends(self, graph: Graph, node: Ending) -> bool:
         return self.steps(graph, node) > 1
 
-    def write(self, code: Code, node: SumTime | Readout) -> int:
+    def adds(self, node: Ending) -> bool:
+        """Whether it is a sum."""
+        return True
+
+    def write(self, code: Code, node: Ending) -> int:
         x = code.value(node.inputs[0])
-        if not self.ends(code.net.graph, node):
+        if not self.ends(code.net.graph, node) or not self.adds(node):
             return x
         total = code.state(0)
         return code.emit(Kind.ADD, to=total, a=total, b=x)
@@ -141,6 +149,16 @@ class Growth(Row[Difference]):
         grown = code.emit(Kind.SUB, a=x, b=before)
         code.emit(Kind.COPY, to=before, a=x)
         return grown
+
+
+class Answer(OverTime[Readout]):
+    """The logits: the sum, or what is there after the last step, or after each."""
+
+    def ends(self, graph: Graph, node: Readout) -> bool:
+        return node.over != "each" and super().ends(graph, node)
+
+    def adds(self, node: Readout) -> bool:
+        return node.over == "sum"
 
 
 class Pooled(Row[SumPool | MaxPool]):

@@ -6,11 +6,12 @@ from typing import Any
 
 from bitspike.backends.native.elements import (
     Added,
+    Answer,
     Grown,
     Growth,
+    Levels,
     Multiplied,
     OverTime,
-    Pixels,
     Pooled,
     Positive,
     Rearranged,
@@ -26,7 +27,7 @@ from bitspike.registry import Registry
 __all__ = ["ROWS"]
 
 ROWS: Registry[Row[Any]] = Registry("op of the native backend")
-ROWS.register("Input", Pixels())
+ROWS.register("Input", Levels())
 ROWS.register("Release", Train())
 ROWS.register("Conv", Convolution())
 ROWS.register("Linear", Product())
@@ -43,4 +44,4 @@ ROWS.register("Permute", Turned())
 ROWS.register("MatMul", ProductOfEdges())
 ROWS.register("Accumulate", SoFar())
 ROWS.register("Difference", Growth())
-ROWS.register("Readout", OverTime())
+ROWS.register("Readout", Answer())

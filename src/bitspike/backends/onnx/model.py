@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from graphlib import TopologicalSorter
 from math import ldexp
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from bitspike.errors import UserError
 from bitspike.intmath import half
 from bitspike.ir import FrozenGraph, Node
 
@@ -18,6 +20,8 @@ __all__ = ["FLOAT32", "FLOAT64", "Model", "check", "narrowest"]
 
 OPSET, IR_VERSION = 17, 8
 """Old enough for most runtimes; nothing newer is needed."""
+MOST_OPS = 1 << 16
+"""Time is unrolled; onnxruntime takes a minute to load so many."""
 FLOAT32, FLOAT64 = 2**24, 2**53
 """Each holds every integer up to here."""
 
@@ -41,10 +45,12 @@ class Model:
 
     def finish(self) -> onnx.ModelProto:
         """The model, checked."""
-        helper, edges, nodes = self.onnx.helper, self.net.graph.edges, self.net.graph.nodes
-        images, logits = (["N", *edges[node.name].shape] for node in (nodes[0], nodes[-1]))
+        helper, edges = self.onnx.helper, self.net.graph.edges
+        readout = self.net.readout
+        steps = [edges[readout.name].T] if readout.over == "each" else []
+        images, logits = ["N", *self.net.sample.array_shape], ["N", *steps, *edges[readout.name].shape]
         graph = helper.make_graph(
-            self.nodes,
+            self._in_order() if any(self.net.graph.delays()) else self.nodes,
             self.net.graph.name or "network",
             [helper.make_tensor_value_info("images", self._code("uint8"), images)],
             [helper.make_tensor_value_info("logits", self._code("int64"), logits)],
@@ -54,6 +60,12 @@ class Model:
         model = helper.make_model(graph, opset_imports=opsets, ir_version=IR_VERSION, producer_name="bitspike")
         self.onnx.checker.check_model(model, full_check=True)
         return model
+
+    def _in_order(self) -> list[Any]:
+        """Its ops, each behind those it reads: a delay was written before the step that it reads."""
+        made = {node.output[0]: node for node in self.nodes}
+        before = {name: [one for one in node.input if one in made] for name, node in made.items()}
+        return [made[name] for name in TopologicalSorter(before).static_order()]
 
     # What there is
 
@@ -82,7 +94,15 @@ class Model:
         return made
 
     def op(self, kind: str, *inputs: str, output: str = "", **attributes: Any) -> str:
-        """An op of ONNX: the name of its output."""
+        """An op of ONNX: the name of its output.
+
+        Raises:
+            UserError: there are too many.
+        """
+        if len(self.nodes) == MOST_OPS:
+            steps = max(edge.T for edge in self.net.graph.edges.values())
+            wanted = "each is written out; want fewer steps, or another backend"
+            raise UserError("onnx", f"{steps} steps, above {MOST_OPS:,} ops", wanted)
         output = output or f"{kind}/{len(self.nodes)}"
         self.nodes.append(self.onnx.helper.make_node(kind, inputs, [output], name=output, **attributes))
         return output
@@ -103,6 +123,13 @@ class Model:
             return product
         raised = self.op("Add", product, self.number(half(shift)))
         return self.op("Floor", self.op("Mul", raised, self.number(ldexp(1, -shift))))
+
+    def zeros(self, shape: tuple[int, ...], dtype: str) -> str:
+        """``[N, *shape]`` of 0."""
+        sides = self.tensor(f"shape/{shape}", np.array(shape, dtype=np.int64))
+        whole = self.op("Concat", self.op("Shape", "images", end=1), sides, axis=0)
+        zero = self.onnx.numpy_helper.from_array(np.zeros(1, dtype=dtype))
+        return self.op("ConstantOfShape", whole, value=zero)
 
     def number(self, value: float, dtype: str = "float64") -> str:
         """A constant."""

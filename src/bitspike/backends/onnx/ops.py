@@ -13,6 +13,7 @@ from bitspike.ir import (
     Add,
     Affine,
     Conv,
+    Delay,
     Difference,
     Input,
     Linear,
@@ -35,12 +36,13 @@ __all__ = [
     "add",
     "affine",
     "convolution",
+    "delay",
     "difference",
+    "levels",
     "linear",
     "matmul",
     "max_pool",
     "permute",
-    "pixels",
     "readout",
     "release",
     "relu",
@@ -51,10 +53,20 @@ __all__ = [
 ]
 
 
-def pixels(model: Model, node: Input) -> None:
-    """Pixels as levels."""
-    assert node.edge.lo is not None  # a FrozenGraph's input has levels
-    model.emit(node, 0, "float64", "Add", model.cast("images", "float64"), model.number(node.edge.lo))
+def levels(model: Model, node: Input) -> None:
+    """Codes as levels; of a train each step is taken out of it."""
+    for t in model.steps(node):
+        step = np.array(t, dtype=np.int64)
+        codes = model.op("Gather", "images", model.tensor(f"step/{t}", step), axis=1) if node.edge.T > 1 else "images"
+        model.emit(node, t, "float64", "Add", model.cast(codes, "float64"), model.number(node.sample.lo))
+
+
+def delay(model: Model, node: Delay) -> None:
+    """Step after step what another op, which is written later, sent the step before."""
+    sent = model.dtypes[node.of]
+    for t in model.steps(node):
+        x = model.step(node.of, t - 1) if t else model.zeros(node.edge.shape, sent)
+        model.emit(node, t, sent, "Identity", x)
 
 
 def release(model: Model, node: Release) -> None:
@@ -201,8 +213,20 @@ def sum_time(model: Model, node: SumTime) -> None:
 
 
 def readout(model: Model, node: Readout) -> None:
-    """The sum of all steps, which is the answer."""
-    model.cast(_total(model, node), "int64", "logits")
+    """The answer: the sum of all steps, the last, or each."""
+    (read,) = node.inputs
+    if node.over == "sum":
+        model.cast(_total(model, node), "int64", "logits")
+        return
+    every = range(model.net.graph.edges[read].T)
+    steps = [model.step(read, t, "float64") for t in (every if node.over == "each" else every[-1:])]
+    made = [model.emit(node, t, "float64", "Identity", step) for t, step in enumerate(steps)]
+    if node.over == "last":
+        model.cast(made[0], "int64", "logits")
+        return
+    second = model.tensor(f"{node.name}.second", np.array([1], dtype=np.int64))
+    rows = [model.op("Unsqueeze", model.cast(step, "int64"), second) for step in made]
+    model.op("Concat", *rows, output="logits", axis=1)
 
 
 def _total(model: Model, node: Readout | SumTime) -> str:

@@ -6,6 +6,7 @@ the table of docs/ir-spec.md, which tools/ir_spec.py writes.
 """
 
 from bitspike.ir.ops.arithmetic import Add, Affine, Relu
+from bitspike.ir.ops.delay import Delay
 from bitspike.ir.ops.dynamics import DYNAMICS, AnyDynamics, Dynamics, Store
 from bitspike.ir.ops.ends import Input, Over, Readout
 from bitspike.ir.ops.linear import Conv, Linear, Synapse, TokenLinear
@@ -26,6 +27,7 @@ __all__ = [
     "Affine",
     "AnyDynamics",
     "Conv",
+    "Delay",
     "Difference",
     "Dynamics",
     "Fire",
@@ -61,6 +63,7 @@ OPS = Registry[type[Node]]("op")
 """Every op of a frozen graph by the name that it has in files and in docs/ir-spec.md."""
 for _kind in (
     Input,
+    Delay,
     Release,
     Conv,
     Linear,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -77,7 +77,9 @@ class Input(Node):
         Raises:
             UserError: it is no uint8 array, or of another shape, or a code is beyond the highest level.
         """
-        sample = self.sample
+        return self._codes(given, self.sample)
+
+    def _codes(self, given: Any, sample: Sample) -> Any:
         if not isinstance(given, np.ndarray):
             raise UserError("images", f"{type(given).__module__}.{type(given).__name__}", "want a numpy.ndarray")
         if given.dtype != np.uint8 or given.shape[:1] + sample.array_shape != given.shape:
@@ -90,7 +92,14 @@ class Input(Node):
     def step(self, tensors: Tensors, proven: Range, *x: Int) -> Int:
         codes = self.codes(x[0])
         steps = codes[None] if self.sample.T == 1 else np.moveaxis(codes, 1, 0)
-        return np.ascontiguousarray(steps).astype(proven.including(0, MOST_CODE).dtype) + self.sample.lo
+        return self._levels(np.ascontiguousarray(steps), proven)
+
+    def advance(self, tensors: Tensors, proven: Range, t: int, state: Any, *x: Int) -> tuple[Int, Any]:
+        """The levels of the codes of one step."""
+        return self._levels(self._codes(x[0], replace(self.sample, T=1))[None], proven), None
+
+    def _levels(self, codes: Int, proven: Range) -> Int:
+        return codes.astype(proven.including(0, MOST_CODE).dtype) + self.sample.lo
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,6 +140,10 @@ class Readout(StepSum):
         if self.over == "sum":
             return super().step(tensors, proven, *x)
         return x[0][-1:] if self.over == "last" else x[0]
+
+    def advance(self, tensors: Tensors, proven: Range, t: int, state: Any, *x: Int) -> tuple[Int, Any]:
+        """The answer so far."""
+        return super().advance(tensors, proven, t, state, *x) if self.over == "sum" else (x[0], None)
 
     def logits(self, answer: Int) -> Int:
         """The logits, samples first, of its edge ``[T, N, K]``: ``[N, K]``, or ``[N, T, K]`` of each step."""

@@ -148,3 +148,16 @@ class Node:
             ``[T, N, *shape]``.
         """
         raise self.refuse(type(self).__name__, "has no meaning in integers")
+
+    def advance(self, tensors: Tensors, proven: Range, t: int, state: Any, *x: Int) -> tuple[Int, Any]:
+        """One step of `step`, for inputs that come one step at a time: its output, and what it carries to the next.
+
+        An op that does not say carries nothing: each of its steps is a `step` of its own.
+
+        Args:
+            tensors, proven: as of `step`.
+            t: which step it is, counted from 0.
+            state: what it carried from the step before, in whatever form; None at the first.
+            x: its inputs at that step, ``[1, N, *shape]``.
+        """
+        return self.step(tensors, proven, *x), None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -71,6 +71,9 @@ class Release(Node):
         y[: self.steps] = x[0]
         return y
 
+    def advance(self, tensors: Tensors, proven: Range, t: int, state: Any, *x: Int) -> tuple[Int, Any]:
+        return x[0] if t < self.steps else np.zeros_like(x[0]), None
+
 
 @dataclass(frozen=True, kw_only=True)
 class StepSum(Node):
@@ -93,6 +96,11 @@ class StepSum(Node):
     def step(self, tensors: Tensors, proven: Range, *x: Int) -> Int:
         total: Int = x[0].sum(0, x[0].dtype, keepdims=True)
         return total
+
+    def advance(self, tensors: Tensors, proven: Range, t: int, state: Any, *x: Int) -> tuple[Int, Any]:
+        """The sum so far."""
+        so_far = x[0] if state is None else state + x[0]
+        return so_far, so_far
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -149,6 +157,10 @@ class Accumulate(Node):
         so_far: Int = x[0].cumsum(0, dtype=x[0].dtype)
         return so_far
 
+    def advance(self, tensors: Tensors, proven: Range, t: int, state: Any, *x: Int) -> tuple[Int, Any]:
+        so_far = x[0] if state is None else state + x[0]
+        return so_far, so_far
+
 
 @dataclass(frozen=True, kw_only=True)
 class Difference(Node):
@@ -186,3 +198,6 @@ class Difference(Node):
 
     def step(self, tensors: Tensors, proven: Range, *x: Int) -> Int:
         return np.diff(x[0], axis=0, prepend=0).astype(x[0].dtype, copy=False)
+
+    def advance(self, tensors: Tensors, proven: Range, t: int, state: Any, *x: Int) -> tuple[Int, Any]:
+        return x[0] if state is None else x[0] - state, x[0]
