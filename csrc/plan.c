@@ -194,7 +194,9 @@ int bs_run(struct bs_runtime *runtime, const struct bs_plan *plan, const uint8_t
   for (int64_t first = 0; first < count; first += plan->batch) {
     const int64_t some = count - first < plan->batch ? count - first : plan->batch;
     run_some(runtime, plan, images + first * plan->image, some, seconds);
-    memcpy(logits + first * plan->classes, runtime->arena + made->place, (size_t)(some * plan->classes) * 8);
+    for (int64_t n = 0; n < some; n++)
+      for (int64_t t = 0; t < made->steps; t++, logits += plan->classes)
+        memcpy(logits, runtime->arena + made->place + (t * made->step + n * made->image) * 8, (size_t)plan->classes * 8);
   }
   pthread_mutex_unlock(&runtime->lock);
   return 0;

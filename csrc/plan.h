@@ -102,7 +102,7 @@ struct bs_stage {
 struct bs_plan {
   int32_t level, batch, stages, classes;
   int64_t arena, scratch;   /* bytes: of all edges, and of one thread's registers */
-  int64_t image;            /* bytes of one image of pixels */
+  int64_t image;            /* bytes of one image, or of all steps of a train */
   int32_t logits;           /* edge, int64 */
   const struct bs_edge *edge;
   const struct bs_stage *stage;
@@ -127,8 +127,9 @@ struct bs_runtime;
 BS_API struct bs_runtime *bs_runtime_new(const struct bs_plan *plan, int32_t threads);
 BS_API void bs_runtime_free(struct bs_runtime *runtime);
 
-/* Runs a plan: logits [count][classes] of images [count][image]. `seconds`, where it is given, gets the processor time
- * that each stage took of the calling thread, added up. Returns 0. One run at a time for each runtime: another waits. */
+/* Runs a plan: logits [count][steps][classes], where the logits' edge has `steps`, of images [count][image]. `seconds`,
+ * where it is given, gets the processor time that each stage took of the calling thread, added up. Returns 0. One run at
+ * a time for each runtime: another waits. */
 BS_API int bs_run(struct bs_runtime *runtime, const struct bs_plan *plan, const uint8_t *images, int64_t count,
                   int64_t *logits, double *seconds);
 

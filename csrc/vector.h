@@ -75,7 +75,8 @@ static void NAMED(store)(const struct bs_here *here, const struct bs_op *op) {
 static void NAMED(pixels)(const struct bs_here *here, const struct bs_op *op) {
   const struct bs_stage *stage = here->stage;
   NUMBER *x = NAMED(reg)(here, op->to);
-  const uint8_t *image = here->images + here->first / stage->positions * here->plan->image;
+  const int64_t step = op->n ? here->t * (int64_t)stage->positions * stage->channels : 0; /* a train has them in turn */
+  const uint8_t *image = here->images + here->first / stage->positions * here->plan->image + step;
   for (int32_t i = 0, q = (int32_t)(here->first % stage->positions); i < here->count; i++) {
     for (int32_t c = 0; c < stage->channels; c++)
       x[(int64_t)i * stage->width + c] = (NUMBER)image[q + (int64_t)c * stage->positions] + (NUMBER)op->x;

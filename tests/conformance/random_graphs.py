@@ -16,6 +16,7 @@ from bitspike.ir import (
     Add,
     Affine,
     Conv,
+    Delay,
     Dynamics,
     Edge,
     Fire,
@@ -25,6 +26,7 @@ from bitspike.ir import (
     Linear,
     MaxPool,
     Node,
+    Over,
     Pool,
     Readout,
     Release,
@@ -49,6 +51,8 @@ FAMILIES = {"convnet": (4, 6, 8), "vgg9": (4, 6, 8), "resnet8-thin": (4, 6, 8), 
 """Channels of each family, few."""
 MOST_ELEMENTS, MOST_WEIGHTS = 1500, 3000
 """Of one edge over all steps, and of one layer: what keeps a graph small enough to run thousands of them."""
+STAND_IN = Fire(name="later", inputs=(), T=1, lo=0, hi=0)
+"""Stands for neurons that a delay reads and that are not drawn yet."""
 LARGEST = 2**61
 """Bound of what a generated product may reach."""
 TYPES = {
@@ -62,30 +66,34 @@ TYPES = {
 """What each integer of C holds, in the order in which the export prefers them."""
 
 
-def random_graph(seed: int) -> FrozenGraph:
-    """A valid random network. The same for the same seed; samples that are refused are drawn again."""
+def random_graph(seed: int, loops: bool = False, trains: bool = False) -> FrozenGraph:
+    """A valid random network. The same for the same seed; samples that are refused are drawn again.
+
+    With ``loops`` it has neurons that read what was sent a step before, and no sum over time but the readout. With
+    ``trains`` its input mostly has steps, 1 to 3 axes and few levels, and its readout is any.
+    """
     for attempt in range(100):
         try:
-            return sample(seed, attempt)
+            return sample(seed, attempt, loops, trains)
         except UserError:
             continue
     raise AssertionError(f"seed {seed}: 100 samples in a row were refused")
 
 
-def sample(seed: int, attempt: int = 0) -> FrozenGraph:
+def sample(seed: int, attempt: int = 0, loops: bool = False, trains: bool = False) -> FrozenGraph:
     """One draw.
 
     Raises:
         UserError: it is no valid network.
     """
-    return _Sampler(np.random.default_rng([seed, attempt]), f"random {seed}").sample()
+    return _Sampler(np.random.default_rng([seed, attempt]), f"random {seed}", loops, trains).sample()
 
 
 def images(net: FrozenGraph, seed: int = 0, count: int = 3) -> NDArray[np.uint8]:
-    """Random images for the network, then one all black and one all white."""
-    shape = (count, *net.graph.edges[net.graph.nodes[0].name].shape)
-    drawn = np.random.default_rng([seed, 99]).integers(0, 256, shape, dtype=np.uint8)
-    return np.concatenate([drawn, np.zeros_like(drawn[:1]), np.full_like(drawn[:1], 255)])
+    """Random images for the network, then one all black and one all white; of trains, codes all lowest and highest."""
+    shape, most = (count, *net.sample.array_shape), net.sample.hi - net.sample.lo
+    drawn = np.random.default_rng([seed, 99]).integers(0, most + 1, shape, dtype=np.uint8)
+    return np.concatenate([drawn, np.zeros_like(drawn[:1]), np.full_like(drawn[:1], most)])
 
 
 def family(
@@ -127,7 +135,8 @@ def differences(
     The logits go by the readout's name. An edge of another shape, and one of neurons that is missing, differs in all of
     its values.
     """
-    seen = {**edges, net.graph.nodes[-1].name: logits[None]}
+    answer = np.moveaxis(logits, 1, 0) if net.readout.over == "each" else logits[None]
+    seen = {**edges, net.readout.name: answer}
     found = {node.name: wanted[node.name].size for node in net.graph.neurons()}
     for name, values in seen.items():
         same_shape = values.shape == wanted[name].shape
@@ -141,24 +150,35 @@ class _Sampler:
     ``typical`` is a guess of the magnitude that values of an edge have, so that thresholds fall among them.
     """
 
-    def __init__(self, rng: np.random.Generator, name: str) -> None:
-        self.rng, self.name = rng, name
+    def __init__(self, rng: np.random.Generator, name: str, loops: bool, trains: bool) -> None:
+        self.rng, self.name, self.loops, self.trains = rng, name, loops, trains
         self.nodes: list[Node] = []
         self.tensors: dict[str, NDArray[np.int64]] = {}
         self.edges: dict[str, Edge] = {}
         self.ranges: dict[str, Range] = {}
         self.typical: dict[str, float] = {}
         self.T = self.choice([1, 2, 3, 4, 5, 6, 7, 8, 8])
+        self.T = max(self.T, 2) if loops else self.T
         self.large = self.chance(0.15)
 
     def sample(self) -> FrozenGraph:
         shape = (self.integer(1, 4), self.integer(1, 9), self.integer(1, 9))
         lo = self.choice([0, -128, -128, self.integer(-300, 50)])
-        here = self.add(Input(name="image", inputs=(), edge=Edge(shape=shape, T=1, lo=lo, hi=lo + 255, scale=1.0)))
-        for _ in range(self.integer(1, 3)):
+        edge = Edge(shape=shape, T=1, lo=lo, hi=lo + 255, scale=1.0)
+        here = self.add(Input(name="image", inputs=(), edge=self.train(shape) if self.trains else edge))
+        here = self.looped(here) if self.loops else here
+        for _ in range(self.integer(int(len(self.edges[here].shape) == 3), 3)):
             here = self.block(here)
-        self.add(Readout(name="logits", inputs=(self.head(here),)))
+        over: Over = self.choice(["sum", "last", "each"]) if self.trains else "sum"
+        self.add(Readout(name="logits", inputs=(self.head(here),), over=over))
         return FrozenGraph(Graph(self.name, tuple(self.nodes)), self.tensors)
+
+    def train(self, shape: tuple[int, ...]) -> Edge:
+        """Events, counts, signed levels or bytes, with the steps of the neurons or, rarely, none of its own."""
+        shape = shape[: self.choice([1, 2, 3, 3])]
+        lo, hi = self.choice([(0, 1), (-1, 1), (0, self.integer(2, 15)), (-self.integer(1, 99), self.integer(1, 99))])
+        lo, hi = (lo, lo + 255) if self.chance(0.1) else (lo, hi)
+        return Edge(shape=shape, T=1 if self.chance(0.1) else self.T, lo=lo, hi=hi, scale=1.0)
 
     # Parts of a network; each takes an edge and names another
 
@@ -170,7 +190,7 @@ class _Sampler:
             self.residual: 3,
             self.two_convs: 1,
             self.pooled: 2,
-            self.squeezed: 2,
+            self.squeezed: 2 * (not self.loops),
             self.rectified: 1,
             self.reshape: 1,
             self.spikes_added: 1,
@@ -180,6 +200,7 @@ class _Sampler:
             self.settling: 1.5,
             self.other_rank: 0.5,
             self.dead_end: 0.5,
+            self.looped: 3 * self.loops,
         }
         weights = np.array(list(kinds.values()))
         made = list(kinds)[int(self.rng.choice(len(kinds), p=weights / weights.sum()))](x)
@@ -232,6 +253,8 @@ class _Sampler:
     def held(self, x: str) -> str:
         """An edge of one step, joined with one of T steps."""
         x = "image" if self.edges[x].T > 1 else x
+        if self.edges[x].T > 1 or len(self.edges[x].shape) != 3:
+            return self.relay(x)
         current = self.conv(x)
         ways = self.integer(1, 3)
         once = current if ways == 1 else self.fire(current, steps=1) if ways == 2 else self.conv_like(x, current)
@@ -250,6 +273,8 @@ class _Sampler:
 
     def settling(self, x: str) -> str:
         """As a converted network computes: images for some steps, offsets for some, neurons that take spikes back."""
+        if self.edges["image"].T > 1 or len(self.edges["image"].shape) != 3:
+            return self.layer(x)
         train = self.add(
             Release(name=self.fresh("release"), inputs=("image",), T=self.T, steps=self.integer(1, self.T), parts=3)
         )
@@ -258,6 +283,24 @@ class _Sampler:
         if self.chance(0.5):
             sent = self.fire(self.affine(self.conv(sent), steps=self.integer(1, self.T)), tracer=self.integer(2, 9))
         return sent
+
+    def looped(self, x: str) -> str:
+        """Neurons that read what they sent a step before; or what others send, which read them."""
+        current = self.affine(self.conv(x)) if self.chance(0.8) else x
+        while 0 not in range((levels := self.alphabet())[0], levels[1] + 1):
+            pass
+        sent, (lo, hi) = f"looped.{len(self.nodes)}", levels
+        edge = Edge(shape=self.edges[current].shape, T=self.T, lo=lo, hi=hi)
+        before = self.add(Delay(name=self.fresh("delay"), inputs=(), of=sent, edge=edge))
+        if self.chance(0.8):
+            back = self.affine(self.pointwise(before, self.edges[current].shape[0]))
+            back = self.fire(back) if self.chance(0.3) else back
+        else:
+            back = before
+        joined = self.join(current, back)
+        if self.chance(0.3):
+            joined = self.affine(self.pointwise(self.fire(joined), self.edges[current].shape[0]))
+        return self.fire(joined, levels=levels, name=sent)
 
     def relay(self, x: str) -> str:
         """Neurons that read spikes, or whatever ``x`` is."""
@@ -378,10 +421,18 @@ class _Sampler:
             shape = (channels, rows, places // rows)
         return self.add(Reshape(name=self.fresh("reshape"), inputs=(x,), shape=shape))
 
-    def fire(self, x: str, steps: int | None = None, tracer: int | None = None) -> str:
+    def fire(
+        self,
+        x: str,
+        steps: int | None = None,
+        tracer: int | None = None,
+        levels: tuple[int, int] | None = None,
+        name: str | None = None,
+    ) -> str:
+        steps = self.T if levels else steps
         if steps is None:
             steps = self.T if self.edges[x].T > 1 or self.chance(0.9) else 1
-        lo, hi = self.alphabet() if tracer is None else self.choice([(-1, 1), (-1, 1), (0, 1), (-3, 2)])
+        lo, hi = levels or self.alphabet() if tracer is None else self.choice([(-1, 1), (-1, 1), (0, 1), (-3, 2)])
         top = max(abs(lo), abs(hi), 1)
         fraction = round(log2(self.typical[x] + 1) - log2(top) + self.rng.normal())
         fraction = min(max(fraction - 2 * (tracer is not None), 0), 30)  # a tracer's spikes are few
@@ -403,7 +454,15 @@ class _Sampler:
             bits = self.choice([2, 2, 3, 4, 8, self.integer(2, 16)])
             dynamics = replace(dynamics, store=self.store(threshold * 2.0 ** self.rng.normal(0, 2), bits))
         return self.add(
-            Fire(name=self.fresh("fire"), inputs=(x,), T=steps, lo=lo, hi=hi, membrane_bits=bits, dynamics=dynamics)
+            Fire(
+                name=name or self.fresh("fire"),
+                inputs=(x,),
+                T=steps,
+                lo=lo,
+                hi=hi,
+                membrane_bits=bits,
+                dynamics=dynamics,
+            )
         )
 
     def store(self, peak: float, bits: int) -> Store:
@@ -434,7 +493,11 @@ class _Sampler:
 
     def add(self, node: Node) -> str:
         """Appends an op, with random tensors."""
-        graph = Graph(self.name, (*self.nodes, node))
+        ops = (*self.nodes, node)
+        there = {op.name for op in ops}
+        coming = [op for op in ops if isinstance(op, Delay) and op.of not in there]
+        later = [replace(STAND_IN, name=d.of, inputs=(d.name,), T=self.T, lo=d.edge.lo, hi=d.edge.hi) for d in coming]
+        graph = Graph(self.name, (*ops, *later))
         edge = graph.edges[node.name]
         shapes = tensor_shapes(graph, node)
         if edge.size * edge.T > MOST_ELEMENTS or sum(map(prod, shapes.values())) > MOST_WEIGHTS:
@@ -467,7 +530,7 @@ class _Sampler:
     def magnitude(self, node: Node) -> float:
         seen = [self.typical[name] for name in node.inputs]
         match node:
-            case Input() | Fire():
+            case Input() | Fire() | Delay():
                 return max(1.0, max(abs(end) for end in self.ranges[node.name]) / 2)
             case Conv() | Linear():
                 weight = self.tensors[f"{node.name}.weight"]

@@ -30,6 +30,7 @@ from bitspike.ir import (
     Add,
     Affine,
     Conv,
+    Delay,
     Dynamics,
     Edge,
     Fire,
@@ -70,7 +71,7 @@ class Case:
 
     @property
     def shapes(self) -> list[tuple[int, ...]]:
-        return [self.net.graph.edges[name].shape for name in self.node.inputs]
+        return [self.net.graph.edges[name].shape for name in read(self.node)]
 
     def tensor(self, part: str) -> list[int]:
         return [int(value) for value in self.net.tensors[f"{self.node.name}.{part}"].flatten()]
@@ -92,9 +93,15 @@ class Case:
         for n in range(len(self.images)):
             inputs = [[[int(value) for value in step[n].flatten()] for step in x] for x in self.x]
             if isinstance(self.node, Input):
-                inputs = [[[int(value) for value in self.images[n].flatten()]]]
+                rows = self.images[n].reshape(self.net.sample.T, -1)  # of a train, step after step
+                inputs = [[[int(value) for value in row] for row in rows]]
             each_image.append(reference(self, *inputs))
         return [list(step) for step in zip(*each_image, strict=True)]
+
+
+def read(node: Node) -> tuple[str, ...]:
+    """The edges whose values decide its output."""
+    return (node.of,) if isinstance(node, Delay) else node.inputs
 
 
 def differences(case: Case) -> int:
@@ -265,8 +272,17 @@ def sum_over_steps(case: Case, x: Steps) -> Steps:
     return [[sum(values) for values in zip(*x, strict=True)]]
 
 
+def readout(case: Case, x: Steps) -> Steps:
+    return {"sum": sum_over_steps(case, x), "last": [x[len(x) - 1]], "each": x}[case.node.over]
+
+
+def delay(case: Case, x: Steps) -> Steps:
+    return [[0 for _ in x[0]], *x[:-1]]
+
+
 REFERENCES: dict[type[Node], Callable[..., Steps]] = {
     Input: input_,
+    Delay: delay,
     Release: release,
     Conv: conv,
     Linear: linear,
@@ -279,7 +295,7 @@ REFERENCES: dict[type[Node], Callable[..., Steps]] = {
     MaxPool: max_pool,
     SpikingMaxPool: spiking_max_pool,
     Reshape: reshape,
-    Readout: sum_over_steps,
+    Readout: readout,
 }
 
 
@@ -327,6 +343,8 @@ class Around:
         for source in self.sources:
             nodes += source.nodes(self.shape)
         nodes.append(self.node)
+        if isinstance(self.node, Delay):  # before what it delays
+            nodes.insert(1, nodes.pop())
         if not isinstance(self.node, Readout):
             size = Graph("part", tuple(nodes)).edges[self.node.name].size
             nodes.append(Reshape(name="flat", inputs=(self.node.name,), shape=(size,)))
@@ -346,12 +364,13 @@ class Around:
             return rng.choice([anywhere, anywhere, tie, max(tie - 1, lo), lo, hi])
 
         x = []
-        for name in self.node.inputs:
+        for name in read(self.node):
             edge, (lo, hi) = net.graph.edges[name], net.ranges[name]
             values = [value(lo, hi) for _ in range(edge.T * of * edge.size)]
             x.append(np.array(values, dtype=np.int64).reshape(edge.T, of, *edge.shape))
-        pixels = [rng.choice([0, 255, rng.randint(0, 255)]) for _ in range(of * prod(self.shape))]
-        return Case(self.node, net, np.array(pixels, dtype=np.uint8).reshape(of, *self.shape), x)
+        sample, most = net.sample, net.sample.hi - net.sample.lo
+        codes = [rng.choice([0, most, rng.randint(0, most)]) for _ in range(of * sample.size)]
+        return Case(self.node, net, np.array(codes, dtype=np.uint8).reshape(of, *sample.array_shape), x)
 
 
 few, pair = st.integers(1, 3), st.tuples(st.integers(1, 3), st.integers(1, 3))
@@ -378,8 +397,9 @@ def codes(draw: Draw, bits: int, shape: tuple[int, ...]) -> np.ndarray:
 
 
 def make_input(draw: Draw) -> Around:
-    shape, lo = draw(shapes), draw(st.sampled_from([-128, 0, -255, 7, -(2**40)]))
-    return Around(shape, [], Input(name="op", inputs=(), edge=Edge(shape=shape, T=1, lo=lo, hi=lo + 255)))
+    shape, lo = draw(shapes), draw(st.sampled_from([-128, 0, -1, -255, 7, -(2**40)]))
+    edge = Edge(shape=shape[: draw(few)], T=draw(steps), lo=lo, hi=lo + draw(st.sampled_from([1, 2, 15, 255])))
+    return Around(shape, [], Input(name="op", inputs=(), edge=edge))
 
 
 def make_conv(draw: Draw) -> Around:
@@ -483,11 +503,20 @@ def make_sum_time(draw: Draw) -> Around:
 
 
 def make_readout(draw: Draw) -> Around:
-    return Around(draw(shapes), [source(draw, flat=True)], Readout(name="op", inputs=("x",)))
+    over = draw(st.sampled_from(["sum", "last", "each"]))
+    return Around(draw(shapes), [source(draw, flat=True)], Readout(name="op", inputs=("x",), over=over))
+
+
+def make_delay(draw: Draw) -> Around:
+    shape, before = draw(shapes), source(draw, T=draw(st.integers(2, 4)))
+    ends = [before.gain * end for end in (before.lo, before.hi)]
+    edge = Edge(shape=shape, T=before.T, lo=min(0, *ends), hi=max(0, *ends))
+    return Around(shape, [before], Delay(name="op", inputs=(), of="x", edge=edge))
 
 
 CASES: dict[str, Callable[[Draw], Around]] = {
     "input": make_input,
+    "delay": make_delay,
     "release": make_release,
     "conv": make_conv,
     "linear": make_linear,
@@ -579,6 +608,24 @@ def test_a_planted_error_of_an_op_without_options_is_found(
     case = Around((2, 3, 3), [Source("x", 3, -6, 6)], kind(name="op", inputs=("x",), **options)).case(0)
     assert differences(case) == 0
     monkeypatch.setattr(kind, "step", lambda node, tensors, proven, x: wrong(x))
+    assert differences(case) > 0
+
+
+@pytest.mark.parametrize(("over", "wrong"), [("sum", -1), ("last", 0), ("each", slice(None, None, -1))])
+def test_a_readout_of_other_steps_is_found(monkeypatch: pytest.MonkeyPatch, over: str, wrong: int | slice) -> None:
+    node = Readout(name="op", inputs=("x",), over=over)
+    case = Around((2, 1, 1), [Source("x", 3, -6, 6, flat=True)], node).case(0)
+    assert differences(case) == 0
+    monkeypatch.setattr(Readout, "step", lambda node, tensors, proven, x: np.atleast_3d(x[wrong]).reshape(-1, 2, 2))
+    assert differences(case) > 0
+
+
+def test_a_train_of_steps_in_another_order_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    edge = Edge(shape=(2, 3), T=4, lo=-1, hi=1)
+    case = Around((2, 3, 1), [], Input(name="op", inputs=(), edge=edge)).case(0)
+    assert differences(case) == 0
+    right = Input.step
+    monkeypatch.setattr(Input, "step", lambda node, tensors, proven, x: right(node, tensors, proven, x)[::-1])
     assert differences(case) > 0
 
 
@@ -845,7 +892,7 @@ def test_the_page_is_what_the_code_says() -> None:
 def test_a_page_that_drifted_is_found_and_mended(tmp_path: Path) -> None:
     page = Path(shutil.copy(ROOT / "docs" / "ir-spec.md", tmp_path))
     right = page.read_text(encoding="utf-8")
-    wrong = right.replace("`y = pixel + lo`", "`y = pixel - lo`")
+    wrong = right.replace("`y[t] = code[t] + lo`", "`y[t] = code[t] - lo`")
     assert wrong != right
     page.write_text(wrong, encoding="utf-8")
     done = spec(page, "--check")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from bitspike.ir import FrozenGraph, Node
+from bitspike.ir import FrozenGraph, Node, Stepper
 from bitspike.ir.frozen import largest_array
 from bitspike.ir.ops import Int
 
@@ -19,11 +19,13 @@ def run(net: FrozenGraph, images: NDArray[np.uint8]) -> dict[str, Int]:
 
     Args:
         net: the network.
-        images: pixels ``[N, C, H, W]``, 0..255.
+        images: codes ``[N, *net.sample.array_shape]``; of images the pixels ``[N, C, H, W]``, 0..255.
 
     Returns:
         ``[T, N, *shape]`` for each op, by name. Arithmetic on one widens it first.
     """
+    if any(net.graph.delays()):
+        return _step_by_step(net, images)
     edges: dict[str, Int] = {}
     for node in net.graph.nodes:
         edges[node.name] = step(net, node, images, *(edges[name] for name in node.inputs))
@@ -31,19 +33,34 @@ def run(net: FrozenGraph, images: NDArray[np.uint8]) -> dict[str, Int]:
 
 
 def logits(net: FrozenGraph, images: NDArray[np.uint8]) -> NDArray[np.int64]:
-    """The network's answer ``[N, K]``: the class is the first largest. Runs as many images at once as fit in memory."""
-    (readout,) = net.graph.readouts()
+    """The network's answer ``[N, K]``, or ``[N, T, K]`` of each step: the class is the first largest.
+
+    Runs as many images at once as fit in memory.
+    """
+    readout = net.readout
     widest = max(largest_array(net.graph, node) for node in net.graph.nodes)
     size = max(1, min(100, ELEMENTS_AT_A_TIME // widest))
     batches = (images[i : i + size] for i in range(0, max(len(images), 1), size))
-    return np.concatenate([run(net, batch)[readout.name][0].astype(np.int64) for batch in batches])
+    return np.concatenate([readout.logits(run(net, batch)[readout.name]).astype(np.int64) for batch in batches])
 
 
 def step(net: FrozenGraph, node: Node, images: NDArray[np.uint8], *x: Int) -> Int:
     """The output edge of one op, given its input edges ``x``: what the op's class says (`bitspike.ir.ops`).
 
-    It is computed in the narrowest type that holds all that the op meets, and kept in the one that holds its range.
+    A delay is given the edge that it delays. It is computed in the narrowest type that holds all that the op meets, and
+    kept in the one that holds its range.
     """
     tensors, proven, word = net.graph.tensors_of(node, net.tensors), net.ranges[node.name], net.words[node.name]
-    given = [edge.astype(word, copy=False) for edge in x] if node.arity else [images]
+    given = [edge.astype(word, copy=False) for edge in x] if x else [images]
     return node.step(tensors, proven, *given).astype(proven.dtype, copy=False)
+
+
+def _step_by_step(net: FrozenGraph, images: NDArray[np.uint8]) -> dict[str, Int]:
+    """A network with loops: each of its steps before the next; what is held, or adds up, is there at the last."""
+    stepper, steps = Stepper(net), []
+    codes = next(net.graph.inputs()).codes(images)
+    for t in range(stepper.T):
+        stepper.step(codes if net.sample.T == 1 else codes[:, t])
+        steps.append(stepper.edges)
+    held = {name: steps[-1][name] for name, edge in net.graph.edges.items() if edge.T == 1}
+    return {name: held.get(name, np.concatenate([edges[name] for edges in steps])) for name in net.graph.edges}

@@ -53,11 +53,11 @@ class Backend:
         return None
 
     def run(self, net: FrozenGraph, images: Images) -> Int:
-        """The logits ``[N, K]``.
+        """The logits ``[N, K]``, or ``[N, T, K]`` where the network answers at each step.
 
         Args:
             net: the network.
-            images: pixels ``[N, C, H, W]``, 0..255.
+            images: codes ``[N, *net.sample.array_shape]``; of images the pixels ``[N, C, H, W]``, 0..255.
 
         Raises:
             UserError: the backend does not run networks, or not this one, or the images do not fit.
@@ -73,7 +73,7 @@ class Backend:
         return partial(self.run, net)
 
     def trace(self, net: FrozenGraph, images: Images) -> tuple[Int, dict[str, Int]]:
-        """The logits ``[N, K]``, and by name every edge that the backend can show: ``[T, N, *shape]``.
+        """The logits, and by name every edge that the backend can show: ``[T, N, *shape]``.
 
         Raises:
             UserError: as of `run`.
@@ -94,17 +94,12 @@ class Backend:
 
 
 def checked(net: FrozenGraph, images: Images) -> Images:
-    """The images, if they are what the network is for.
+    """The images, or the codes of trains, if they are what the network is for.
 
     Raises:
-        UserError: they are not uint8, or of another shape.
+        UserError: they are not uint8, or of another shape, or a code is beyond the highest level.
     """
-    shape = net.graph.edges[net.graph.nodes[0].name].shape
-    if not isinstance(images, np.ndarray):
-        raise UserError("images", f"{type(images).__module__}.{type(images).__name__}", "want a numpy.ndarray")
-    if images.dtype != np.uint8 or images.ndim != 4 or images.shape[1:] != shape:
-        raise UserError("images", (images.dtype.name, images.shape), f"want uint8 [N, {shape}]")
-    return images
+    return next(net.graph.inputs()).codes(images)
 
 
 def writer_of(table: Registry[Row], backend: str, node: Node) -> Row:

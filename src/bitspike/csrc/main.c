@@ -1,5 +1,5 @@
-/* Runs "network" on images (uint8, C x H x W each, one after another) of a file or standard input; prints a line of
- * logits each. Every export writes a main.c: in a folder with several, it runs what was exported last.
+/* Runs "network" on images (uint8, C x H x W each, one after another; of trains each step so) of a file or standard
+ * input; prints a line of logits for each, or for each of its steps where these have answers. Every export writes a main.c: in a folder with several, it runs what was exported last.
  *
  * Built with -DNETWORK_TRACE, the second argument is a file that takes every stored edge of every image, as it lies in
  * memory: [T][H][W][C].
@@ -18,10 +18,14 @@ void network_trace(const void *values, size_t bytes)
 }
 #endif
 
+#ifndef NETWORK_STEPS
+#define NETWORK_STEPS 1 /* one answer for all of them */
+#endif
+
 int main(int argc, char **argv)
 {
     static uint8_t image[NETWORK_IMAGE_BYTES];
-    static network_logit logits[NETWORK_CLASSES];
+    static network_logit logits[NETWORK_STEPS * NETWORK_CLASSES];
     FILE *const images = argc > 1 ? fopen(argv[1], "rb") : stdin;
     unsigned long seen = 0;
     size_t got;
@@ -38,10 +42,16 @@ int main(int argc, char **argv)
     }
 #endif
     while ((got = fread(image, 1, sizeof image, images)) == sizeof image) {
+#ifdef NETWORK_MOST_CODE
+        for (size_t i = 0; i < sizeof image; i++)
+            if (image[i] > NETWORK_MOST_CODE) {
+                fprintf(stderr, "image %lu: got code %d; want 0..%d\n", seen, image[i], NETWORK_MOST_CODE);
+                return 2;
+            }
+#endif
         network_run(image, logits);
-        for (int k = 0; k < NETWORK_CLASSES; k++)
-            printf(k ? " %lld" : "%lld", (long long)logits[k]);
-        printf("\n");
+        for (long k = 0; k < (long)NETWORK_STEPS * NETWORK_CLASSES; k++)
+            printf((k + 1) % NETWORK_CLASSES ? "%lld " : "%lld\n", (long long)logits[k]);
         seen++;
     }
 #ifdef NETWORK_TRACE
@@ -53,7 +63,7 @@ int main(int argc, char **argv)
         return 2;
     }
     if (got != 0 || seen == 0) {
-        fprintf(stderr, "image %lu: got %lu bytes; want %lu, as C x H x W\n", seen, (unsigned long)got,
+        fprintf(stderr, "image %lu: got %lu bytes; want %lu\n", seen, (unsigned long)got,
                 (unsigned long)sizeof image);
         return 2;
     }

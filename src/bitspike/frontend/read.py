@@ -27,7 +27,7 @@ VIEWS = ("view", "reshape", torch.reshape)
 
 
 def read(model: nn.Module, whole: tuple[type[nn.Module], ...] = ()) -> Calls:
-    """The calls of ``model`` in evaluation mode, given codes ``[N, *sample.array_shape]``, its other arguments at defaults.
+    """The calls of ``model`` in evaluation mode, given codes ``[N, ...]``, its other arguments at their defaults.
 
     They compute what its forward computes: functions are the modules that they equal, what is done in place reaches
     all who read it later, and what does nothing in evaluation mode is left out.

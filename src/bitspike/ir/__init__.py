@@ -11,6 +11,7 @@ from bitspike.ir.ops import (
     Affine,
     AnyDynamics,
     Conv,
+    Delay,
     Dynamics,
     Fire,
     Input,
@@ -19,6 +20,7 @@ from bitspike.ir.ops import (
     MaxPool,
     Node,
     Operand,
+    Over,
     Pool,
     Program,
     Readout,
@@ -33,6 +35,7 @@ from bitspike.ir.ops import (
     Synapse,
 )
 from bitspike.ir.ranges import Range
+from bitspike.ir.steps import Stepper
 
 __all__ = [
     "DYNAMICS",
@@ -41,6 +44,7 @@ __all__ = [
     "Affine",
     "AnyDynamics",
     "Conv",
+    "Delay",
     "Dynamics",
     "Edge",
     "Fire",
@@ -52,6 +56,7 @@ __all__ = [
     "MaxPool",
     "Node",
     "Operand",
+    "Over",
     "Pool",
     "Program",
     "Range",
@@ -61,6 +66,7 @@ __all__ = [
     "Reshape",
     "SpikingMaxPool",
     "Step",
+    "Stepper",
     "Store",
     "SumPool",
     "SumTime",

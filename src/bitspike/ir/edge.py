@@ -73,5 +73,9 @@ class Edge:
         """The same steps, carrying a value that is not on an integer grid."""
         return Edge(shape=self.shape if shape is None else shape, T=self.T)
 
+    def at_one_step(self) -> Edge:
+        """What flows at any one step."""
+        return replace(self, T=1)
+
     def reshaped(self, shape: tuple[int, ...]) -> Edge:
         return replace(self, shape=shape)

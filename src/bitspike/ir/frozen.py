@@ -12,8 +12,10 @@ import numpy as np
 from bitspike.errors import UserError
 from bitspike.ir.graph import Graph
 from bitspike.ir.limits import MOST_ELEMENTS, MOST_STEPS_OF_ALL
-from bitspike.ir.ops import Node
+from bitspike.ir.ops import Node, Readout
 from bitspike.ir.ranges import Int, Range, edge_bounds
+from bitspike.ir.steps import check_steps
+from bitspike.sample import Sample
 
 __all__ = ["FrozenGraph", "largest_array", "tensor_shapes"]
 
@@ -82,13 +84,23 @@ class FrozenGraph:
         return self.tensors[name].astype(np.int64)
 
     @property
+    def sample(self) -> Sample:
+        """What one input is."""
+        return next(self.graph.inputs()).sample
+
+    @property
+    def readout(self) -> Readout:
+        """What its answer is."""
+        return next(self.graph.readouts())
+
+    @property
     def logit_scale(self) -> float | None:
         """Value of one unit of a logit: the network in floats says ``logits * logit_scale``, but for rounding.
 
         That is the model that was frozen; of a converted network the one that it was converted from, quantized.
         ``None`` where the file does not say.
         """
-        return next(self.graph.readouts()).scale
+        return self.readout.scale
 
 
 def tensor_shapes(graph: Graph, node: Node) -> dict[str, tuple[int, ...]]:
@@ -109,7 +121,7 @@ def largest_array(graph: Graph, node: Node) -> int:
 
 
 def _check_graph(graph: Graph, dataset: str) -> None:
-    """What every backend is written for: one input of pixels, first; one readout of logits, last; names to print."""
+    """What every backend is written for: one input, first; one readout of logits, last; names to print."""
     for thing, text in {"graph name": graph.name, "graph dataset": dataset}.items():
         if not text.isprintable():
             raise UserError(thing, text, "want printable text")
@@ -121,9 +133,9 @@ def _check_graph(graph: Graph, dataset: str) -> None:
     if len([*graph.inputs()]) != 1 or ends != first_and_last:
         seen = " ".join(type(node).__name__.lower() for node in first_and_last) or "no op"
         raise UserError("graph", seen, "want one input, first, and one readout, last")
-    edge, logits = (graph.edges[node.name] for node in ends)
-    if len(edge.shape) != 3 or edge.T != 1 or edge.lo is None or edge.hi != edge.lo + 255:
-        raise ends[0].refuse((edge.shape, edge.T, edge.lo, edge.hi), "want (C, H, W), T=1 and 256 levels")
+    if any(graph.delays()):
+        check_steps(graph)
+    logits = graph.edges[ends[1].name]
     if len(logits.shape) != 1:
         raise ends[1].refuse(logits.shape, "want logits of shape (K,)")
 

@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from bitspike.errors import UserError
 from bitspike.ir.edge import Edge
-from bitspike.ir.ops import Fire, Input, Int, Node, Readout, Synapse
+from bitspike.ir.ops import Delay, Fire, Input, Int, Node, Readout, Synapse
 from bitspike.ir.ranges import Tensors
 
 __all__ = ["Graph"]
@@ -29,7 +29,8 @@ class Graph:
         edges: output edge of every op, inferred and checked here.
 
     Raises:
-        UserError: a name occurs twice, an input is missing or comes later, or shapes, steps or arity do not fit.
+        UserError: a name occurs twice, an input is missing or comes later, shapes, steps or arity do not fit, or a
+            delay says another edge than that of the op it delays.
     """
 
     name: str
@@ -47,6 +48,11 @@ class Graph:
                 if source not in edges:
                     raise node.refuse(source, "its input is not an earlier op")
             edges[node.name] = node.infer(*(edges[source] for source in node.inputs))
+        earlier: dict[str, Edge] = {}
+        for node in self.nodes:
+            if isinstance(node, Delay):
+                node.check_loop(earlier, edges)
+            earlier[node.name] = edges[node.name]
         object.__setattr__(self, "edges", MappingProxyType(edges))
 
     def __getitem__(self, name: str) -> Node:
@@ -83,6 +89,7 @@ class Graph:
         """The layers of neurons whose spikes arrive at an op, through whatever is no layer of neurons; or itself."""
         neurons = {node.name: node for node in self.neurons()}
         read = {node.name: node.inputs for node in self.nodes}
+        read |= {node.name: (node.of,) for node in self.of(Delay)}
         ahead, seen = [name], set[str]()
         found = []
         while ahead:
@@ -95,6 +102,10 @@ class Graph:
             else:
                 ahead += read[op]
         return found
+
+    def delays(self) -> Iterator[Delay]:
+        """What closes the loops, in order."""
+        return self.of(Delay)
 
     def inputs(self) -> Iterator[Input]:
         """Where images come in."""

@@ -106,6 +106,8 @@ def edge_bounds(graph: Graph, tensors: Tensors) -> dict[str, Bounds]:
         made = Bounds.of_any_steps(graph.edges[node.name].T, each)
         total = node.total(own, *read) if made.T > 1 else None  # one step adds up to itself
         found[node.name] = made if total is None else Bounds(made.T, each, total.within(made.total))
+    for delay in graph.delays():  # what it says held at each step, so it holds at the next
+        delay.check_range(found[delay.of])
     return found
 
 

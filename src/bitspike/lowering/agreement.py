@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from bitspike.backends import oracle
 from bitspike.errors import UserError
 from bitspike.intmath import half
-from bitspike.ir import Fire, FrozenGraph
+from bitspike.ir import Fire, FrozenGraph, Readout
 from bitspike.layers import mean_over_time
 
 __all__ = ["Agreement", "LayerAgreement", "agreement"]
@@ -49,7 +49,10 @@ class LayerAgreement:
 
 @dataclass(frozen=True)
 class Agreement:
-    """A comparison on ``images`` images: images whose class is the same, and the layers."""
+    """A comparison on ``images`` images: images whose class is the same, and the layers.
+
+    Where a network answers at each step, each is one.
+    """
 
     images: int
     same_class: int
@@ -67,7 +70,7 @@ def agreement(model: nn.Module, net: FrozenGraph, batches: Iterable[Tensor]) -> 
     Args:
         model: the float network.
         net: its integers.
-        batches: images ``[N, C, H, W]``, uint8, on the CPU.
+        batches: codes ``[N, ...]``, uint8, on the CPU.
 
     Raises:
         UserError: no images.
@@ -86,8 +89,9 @@ def agreement(model: nn.Module, net: FrozenGraph, batches: Iterable[Tensor]) -> 
             mismatches[name] += int((levels != edges[name]).sum())
             own_mismatches[name] += wrong
             farthest[name] = max(farthest[name], distance)
-        images += len(batch)
-        same += int((answer.argmax(1) == edges[net.graph.nodes[-1].name][0].argmax(1)).sum())
+        right = answer.argmax(-1) == net.readout.logits(edges[net.readout.name]).argmax(-1)
+        images += right.size
+        same += int(right.sum())
     if not images:
         raise UserError("images to compare on", 0, "want at least one")
     layers = tuple(
@@ -110,11 +114,18 @@ def _float_spikes(model: nn.Module, net: FrozenGraph, images: Tensor) -> tuple[N
     scales = {node.name: node.scale for node in net.graph.neurons()}
     hooks = [modules[n].register_forward_hook(keep(n, scale)) for n, scale in scales.items() if scale is not None]
     try:
-        answer = mean_over_time(model(images)).numpy()
+        answer = _answer(model(images), net.readout).numpy()
     finally:
         for hook in hooks:
             hook.remove()
     return answer, sent
+
+
+def _answer(logits: Tensor, readout: Readout) -> Tensor:
+    """What the readout says of logits ``[T, N, K]`` in floats."""
+    if readout.over == "sum":
+        return mean_over_time(logits)
+    return logits[-1] if readout.over == "last" else logits.transpose(0, 1)
 
 
 def _fed_by_floats(

@@ -18,7 +18,7 @@ from bitspike.frontend import check_hooks, evaluating
 from bitspike.ir import FrozenGraph, Graph, Node
 from bitspike.lowering.freezer import Freezer
 from bitspike.lowering.rules import rule_of
-from bitspike.lowering.structure import structure
+from bitspike.lowering.structure import Answer, structure
 from bitspike.lowering.values import Kind, Value
 from bitspike.sample import AnySample
 
@@ -26,19 +26,20 @@ __all__ = ["check_freezable", "freeze"]
 
 
 @torch.no_grad()
-def freeze(model: nn.Module, sample: AnySample, name: str = "network") -> FrozenGraph:
+def freeze(model: nn.Module, sample: AnySample, name: str = "network", readout: Answer = "mean") -> FrozenGraph:
     """The integer network that ``model`` stands for in evaluation mode.
 
     Args:
         model: a trained network of spiking neurons with quantized weights and an encoder.
         sample: what one input is; ``(C, H, W)`` is an image's shape.
         name: of the graph.
+        readout: what the answer is of the logits of all steps, as of `lower`.
 
     Raises:
         UserError: what cannot be frozen, by name: float weights, a layer without integers, a current where spikes
             are needed, a weight that is no number.
     """
-    graph, modules = structure(model, sample, name)
+    graph, modules = structure(model, sample, name, readout)
     for path, module in modules.items():
         check_hooks(module, path)
     _check_numbers(model, modules)

@@ -3,24 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Literal
 
 from torch import nn
 
 from bitspike.errors import UserError
 from bitspike.frontend import Call, Images, MeanOverTime, MergeTime, SplitTime, class_of, needed, read, unused
-from bitspike.ir import Edge, Graph, Node, Readout
+from bitspike.ir import Edge, Graph, Node, Over, Readout
 from bitspike.lowering.rules import Maker, Place, Reads, makers, rule_of
 from bitspike.sample import AnySample, Sample, as_sample
 
-__all__ = ["lower", "structure"]
+__all__ = ["OVER", "Answer", "lower", "structure"]
 
 AXES = {1: Reads.MERGED.value, 2: Reads.STEPS.value}
 """What a tensor has before the shape of its edge, by how many axes it is."""
+Answer = Literal["mean", "last", "each"]
+OVER: Mapping[Answer, Over] = MappingProxyType({"mean": "sum", "last": "last", "each": "each"})
+"""What a readout is called of real numbers, and of integers, which are added up for a mean."""
 TIME = {MergeTime: Reads.STEPS, SplitTime: Reads.MERGED}
 """What only moves the time axis: the shapes of the graph are of one step."""
 
 
-def lower(model: nn.Module, sample: AnySample, name: str = "network") -> Graph:
+def lower(model: nn.Module, sample: AnySample, name: str = "network", readout: Answer = "mean") -> Graph:
     """The structural graph of ``model``: shapes, steps, ranges and bits of every layer.
 
     Ops are named after the modules they come from. Works on the meta device too.
@@ -30,14 +35,17 @@ def lower(model: nn.Module, sample: AnySample, name: str = "network") -> Graph:
             ``[N, K]``, for a network without neurons).
         sample: what one input is; ``(C, H, W)`` is an image's shape.
         name: of the graph.
+        readout: what the answer is of the logits of all steps: their ``mean``, those of the ``last``, or of ``each``.
 
     Raises:
         UserError: an operator that has no op (named with its path in the model), or shapes that do not fit.
     """
-    return structure(model, sample, name)[0]
+    return structure(model, sample, name, readout)[0]
 
 
-def structure(model: nn.Module, sample: AnySample, name: str = "network") -> tuple[Graph, dict[str, nn.Module]]:
+def structure(
+    model: nn.Module, sample: AnySample, name: str = "network", readout: Answer = "mean"
+) -> tuple[Graph, dict[str, nn.Module]]:
     """`lower`, and by the name of each op the module that it comes from."""
     there = makers()
     calls = needed(read(model, whole=tuple(there)))
@@ -46,7 +54,7 @@ def structure(model: nn.Module, sample: AnySample, name: str = "network") -> tup
     )
     for call in calls:
         builder.visit(call)
-    builder.end(calls.answer)
+    builder.end(calls.answer, readout)
     return Graph(name, tuple(builder.nodes)), builder.modules
 
 
@@ -89,11 +97,16 @@ class _Builder:
             place = Place(call.path, inputs, tuple(self.edges[name] for name in inputs), axes)
         self.ops[call] = self._add(maker.make(call.module, place), call.module)
 
-    def end(self, answer: Call) -> None:
+    def end(self, answer: Call, readout: Answer) -> None:
         """The readout behind the network's answer, unless there is one."""
+        if readout not in OVER:
+            raise UserError("readout", readout, f"want {', '.join(OVER)}")
         op = self._op(answer)
         if not rule_of(self.nodes[-1]).ends:  # it is the answer's, since nothing but what the answer needs is here
-            self._add(Readout(name=unused("readout", self.edges, self.paths), inputs=(op,)), answer.module)
+            name = unused("readout", self.edges, self.paths)
+            self._add(Readout(name=name, inputs=(op,), over=OVER[readout]), answer.module)
+        elif readout != "mean":
+            raise UserError("readout", readout, f"{answer.written} answers with the mean over time; leave that out")
 
     def _op(self, call: Call) -> str:
         """The op of an earlier call, or of images that no encoder has read, unquantized."""

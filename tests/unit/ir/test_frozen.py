@@ -24,6 +24,7 @@ from bitspike.ir import (
     Store,
     SumPool,
 )
+from bitspike.ir.limits import MOST_STEPS
 
 live = Dynamics(fraction_bits=0, leak_multiplier=1, leak_shift=0, v_reset=0)
 kept = replace(live, store=Store(multiplier=1, shift=4, step=16, step_shift=0))
@@ -139,19 +140,33 @@ REFUSED = {
         lambda: FrozenGraph(Graph("net", (replace(image, name="a"), image, *nodes[1:])), tensors),
         "graph: got 'input readout'; want one input, first",
     ),
-    "flat image": (
+    "input of four axes": (
+        lambda: frozen(replace(image, edge=Edge(shape=(1, 1, 2, 2), T=1, lo=0, hi=255))),
+        r"input image: got \(\(1, 1, 2, 2\), 0, 255\); want 1 to 3 axes, and 2 to 256 levels",
+    ),
+    "input of many steps": (
         lambda: FrozenGraph(
-            Graph("n", (replace(image, edge=Edge(shape=(4,), T=1, lo=0, hi=255)), *nodes[1:])), tensors
+            Graph(
+                "net",
+                (
+                    replace(image, edge=Edge(shape=(4,), T=MOST_STEPS + 1, lo=0, hi=1)),
+                    replace(answer, inputs=("image",)),
+                ),
+            ),
+            {},
         ),
-        r"input image: got \(\(4,\), 1, 0, 255\); want \(C, H, W\), T=1 and 256 levels",
+        f"input image: got {MOST_STEPS + 1}; want T to {MOST_STEPS}",
     ),
-    "image of two steps": (
-        lambda: frozen(replace(image, edge=Edge(shape=(1, 2, 2), T=2, lo=0, hi=255))),
-        "input image: .* want .* T=1",
+    "image of floats": (
+        lambda: frozen(replace(image, edge=Edge(shape=(1, 2, 2), T=1))),
+        "input image: .*no meaning in integers",
     ),
-    "image of floats": (lambda: frozen(replace(image, edge=Edge(shape=(1, 2, 2), T=1))), "input image: .*256 levels"),
-    "image of 255 levels": (
-        lambda: frozen(replace(image, edge=Edge(shape=(1, 2, 2), T=1, lo=1, hi=255))),
+    "image of 257 levels": (
+        lambda: frozen(replace(image, edge=Edge(shape=(1, 2, 2), T=1, lo=-1, hi=255))),
+        "input image: .*256 levels",
+    ),
+    "image of one level": (
+        lambda: frozen(replace(image, edge=Edge(shape=(1, 2, 2), T=1, lo=1, hi=1))),
         "input image: .*256 levels",
     ),
     "logits with places": (
@@ -191,7 +206,7 @@ REFUSED = {
         lambda: frozen(replace(fire, dynamics=kept)),
         "fire fire: got 'membrane_bits=None'; want the membrane_bits of its store$",
     ),
-    "steps": (lambda: frozen(replace(fire, T=1025)), r"fire fire: got \(1025, 0, 3\); want T to 1024"),
+    "steps": (lambda: frozen(replace(fire, T=4097)), r"fire fire: got \(4097, 0, 3\); want T to 4096"),
     "level above": (lambda: frozen(replace(fire, hi=65537)), r"fire fire: got \(2, 0, 65537\); .* \+-65536"),
     "level below": (lambda: frozen(replace(fire, lo=-65537)), r"fire fire: got \(2, -65537, 3\); .* \+-65536"),
     # sizes

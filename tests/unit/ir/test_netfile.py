@@ -8,6 +8,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import re
 import struct
 import sys
 from collections.abc import Callable
@@ -30,6 +31,7 @@ from bitspike.ir import (
     Add,
     Affine,
     Conv,
+    Delay,
     Dynamics,
     Edge,
     Fire,
@@ -161,6 +163,22 @@ def settling_net() -> FrozenGraph:
     return filled(Graph("settling", nodes))
 
 
+def looped_net() -> FrozenGraph:
+    """Neurons that read what they sent a step before."""
+    nodes = (
+        *NODES[:2],
+        Affine(name="stem.current", inputs=("stem",), fraction_bits=6),
+        Delay(name="before", inputs=(), of="neuron1", edge=Edge(shape=(4, 6, 6), T=3, lo=-1, hi=2, scale=0.5)),
+        Conv(name="back", inputs=("before",), out_channels=4, weight_bits=3, kernel_size=(3, 3), padding=(1, 1)),
+        Affine(name="back.current", inputs=("back",), fraction_bits=6),
+        Add(name="sum", inputs=("stem.current", "back.current")),
+        Fire(name="neuron1", inputs=("sum",), T=3, lo=-1, hi=2, scale=0.5, dynamics=SOFT),
+        Reshape(name="flat", inputs=("neuron1",), shape=(144,)),
+        *NODES[-3:],
+    )
+    return filled(Graph("looped", nodes))
+
+
 def some_images(net: FrozenGraph, count: int = 3) -> np.ndarray:
     """Pixels that no random generator of another version changes."""
     shape = (count, *net.graph.edges[net.graph.nodes[0].name].shape)
@@ -231,9 +249,9 @@ def test_every_op_comes_back(tmp_path: Path) -> None:
     assert np.ptp(oracle.logits(net, shown)) > 0
 
 
-@pytest.mark.parametrize("net", [squeezed_net(), settling_net()], ids=lambda net: net.graph.name)
+@pytest.mark.parametrize("net", [squeezed_net(), settling_net(), looped_net()], ids=lambda net: net.graph.name)
 def test_the_other_ops_come_back(tmp_path: Path, net: FrozenGraph) -> None:
-    nets = (squeezed_net(), settling_net(), every_op())
+    nets = (squeezed_net(), settling_net(), looped_net(), every_op())
     assert {type(node) for other in nets for node in other.graph.nodes} == set(OPS.values())
     save(net, tmp_path / "net.bitspike")
     found = load(tmp_path / "net.bitspike")
@@ -241,6 +259,29 @@ def test_the_other_ops_come_back(tmp_path: Path, net: FrozenGraph) -> None:
     shown = some_images(net)
     assert np.array_equal(oracle.logits(found, shown), oracle.logits(net, shown))
     assert np.ptp(oracle.logits(net, shown)) > 0
+
+
+@pytest.mark.parametrize(
+    ("edit", "says"),
+    [
+        ({"of": "neuron"}, "delay before: got 'neuron'; want the name of a later op"),
+        ({"of": "stem"}, "delay before: got 'stem'; want the name of a later op"),
+        ({"of": "back"}, "delay before: got .*; want a range that has all of back"),
+        ({"of": 3}, "of: got 3"),
+        ({"inputs": ["stem"]}, "wants 0 inputs"),
+        ({"edge": {"shape": [4, 6, 6], "T": 3, "lo": -1, "hi": 3, "scale": 0.5}}, "want the edge of neuron1"),
+        ({"edge": {"shape": [4, 6, 6], "T": 3, "lo": -1, "hi": 2, "scale": 0.25}}, "want the edge of neuron1"),
+        ({"edge": {"shape": [4, 6, 6], "T": 3}}, "want the edge of neuron1"),
+        ({"edge": {"shape": [4, 6, 6], "T": 2, "lo": -1, "hi": 2}}, "add sum: got .*; wants two inputs|want the edge"),
+        ({"edge": {"shape": [4, 6, 6], "T": 1, "lo": -1, "hi": 2}}, "got 'one step'; want at least 2"),
+        ({"edge": {"shape": [4, 6, 6], "T": 3, "lo": 1, "hi": 2}}, "want levels with 0"),
+        ({"edge": {"shape": [4, 6, 6], "T": 3, "lo": -1, "hi": 2**63}}, "want an integer within"),
+        ({"edge": None}, "edge: got None"),
+    ],
+)
+def test_a_damaged_delay_is_refused_in_one_line(tmp_path: Path, edit: dict[str, Any], says: str) -> None:
+    line = refused_graph(tmp_path, lambda graph: graph["nodes"][3].update(edit), looped_net())
+    assert re.search(says, line)
 
 
 def test_a_stored_membrane_comes_back(tmp_path: Path) -> None:
@@ -410,6 +451,7 @@ WRONG: dict[str, list[object]] = {
     "float | None": ["1", True, [], {}, float("nan"), float("inf"), -float("inf"), 1e999],
     "AnyDynamics | None": [1, "x", [], True],
     "Store | None": [1, "x", [], True],
+    "Over": ["mean", "SUM", "", 1, None, True, [], {}],
 }
 NODE_FIELDS = [
     (index, field.name, str(field.type), field.default is MISSING)
@@ -529,10 +571,11 @@ def test_an_extra_field_inside_is_named(tmp_path: Path, index: int, outer: str) 
         (0, ("edge", "shape"), [], "graph nodes[0].edge: shape"),
         (0, ("edge", "shape"), [6, 6], "conv stem: got (6, 6); wants an input of shape (C, H, W)"),
         (0, ("edge", "T"), 0, "graph nodes[0].edge: T"),
-        (0, ("edge", "T"), 2, "input images"),
+        (0, ("edge", "T"), 3, "fire neuron1: got '3 steps'; wants T=2"),
         (0, ("edge", "lo"), 128, "graph nodes[0].edge: range"),
         (0, ("edge", "lo"), None, "graph nodes[0].edge: range"),
-        (0, ("edge", "hi"), 126, "256 levels"),
+        (0, ("edge", "hi"), 128, "256 levels"),
+        (0, ("edge", "hi"), -128, "256 levels"),
         (1, ("out_channels",), 0, "graph nodes[1]: conv stem: got (0, 2); wants out_channels"),
         (1, ("out_channels",), 3, "2 groups"),
         (1, ("weight_bits",), 0, "weight_bits 1 to 16"),
@@ -968,12 +1011,12 @@ def test_padding_beyond_the_limit_is_refused(kind: type[MaxPool | SumPool]) -> N
         FrozenGraph(Graph("n", (images, pool, flat, Readout(name="answer", inputs=("flat",)))), {})
 
 
-@pytest.mark.parametrize(("steps", "level"), [(1025, 1), (1, 2**16 + 1)])
+@pytest.mark.parametrize(("steps", "level"), [(4097, 1), (1, 2**16 + 1)])
 def test_steps_and_levels_beyond_the_limit_are_refused(steps: int, level: int) -> None:
     images = Input(name="images", inputs=(), edge=Edge(shape=(1, 1, 1), T=1, lo=0, hi=255))
     fire = Fire(name="f", inputs=("images",), T=steps, lo=0, hi=level, dynamics=HARD)
     flat = Reshape(name="flat", inputs=("f",), shape=(1,))
-    with pytest.raises(UserError, match=r"fire f: got .*; want T to 1024, levels within \+-65536"):
+    with pytest.raises(UserError, match=r"fire f: got .*; want T to 4096, levels within \+-65536"):
         FrozenGraph(Graph("n", (images, fire, flat, Readout(name="answer", inputs=("flat",)))), {})
 
 

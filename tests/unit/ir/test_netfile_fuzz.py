@@ -75,9 +75,9 @@ def work(net: FrozenGraph) -> int:
 
 def assert_within_ranges(net: FrozenGraph) -> None:
     """On the darkest, the brightest and a mixed image."""
-    shape = net.graph.edges[net.graph.nodes[0].name].shape
-    mixed = (np.arange(prod(shape)) * 7919 % 1009 % 256).reshape(shape)
-    edges = oracle.run(net, np.stack([np.zeros(shape), np.full(shape, 255), mixed]).astype(np.uint8))
+    shape, most = net.sample.array_shape, net.sample.hi - net.sample.lo
+    mixed = (np.arange(prod(shape)) * 7919 % 1009 % (most + 1)).reshape(shape)
+    edges = oracle.run(net, np.stack([np.zeros(shape), np.full(shape, most), mixed]).astype(np.uint8))
     for name, values in edges.items():
         assert net.ranges[name].lo <= values.min() <= values.max() <= net.ranges[name].hi, name
     for node in net.graph.neurons():

@@ -49,9 +49,9 @@ def compiler(wanted: str | None = None) -> list[str]:
 
 
 def logits(net: FrozenGraph, images: NDArray[np.uint8], cc: Sequence[str]) -> NDArray[np.int64]:
-    """``[N, K]`` of images ``[N, C, H, W]``, by the network's exported program."""
+    """The logits of images, by the network's exported program."""
     with _built(to_c(net), cc, "-O3") as binary:
-        return _logits(_run([str(binary)], images.tobytes()), len(images))
+        return _logits(net, _run([str(binary)], images.tobytes()))
 
 
 def traced(
@@ -62,7 +62,7 @@ def traced(
     with _built(program, cc, "-DNETWORK_TRACE", *(flags or ("-O2",))) as binary:
         given, trace = binary.with_name("images"), binary.with_name("trace")
         given.write_bytes(images.tobytes())
-        answer = _logits(_run([*emulator, str(binary), str(given), str(trace)]), len(images))
+        answer = _logits(net, _run([*emulator, str(binary), str(given), str(trace)]))
         return answer, split_trace(net, program, trace.read_bytes(), len(images))
 
 
@@ -164,5 +164,7 @@ def _finished(command: Sequence[str], given: bytes = b"") -> subprocess.Complete
     return done
 
 
-def _logits(printed: bytes, images: int) -> NDArray[np.int64]:
-    return np.array([line.split() for line in printed.decode().splitlines()], dtype=np.int64).reshape(images, -1)
+def _logits(net: FrozenGraph, printed: bytes) -> NDArray[np.int64]:
+    rows = np.array([line.split() for line in printed.decode().splitlines()], dtype=np.int64)
+    edge = net.graph.edges[net.readout.name]
+    return rows.reshape(-1, edge.T, edge.size) if net.readout.over == "each" else rows.reshape(-1, edge.size)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from math import prod
 from typing import TYPE_CHECKING, TypeVar
 
@@ -15,14 +16,14 @@ if TYPE_CHECKING:
     from bitspike.backends.c.code import Code
     from bitspike.backends.c.plan import Plan
 
-__all__ = ["Answer", "GrowthOfWindow", "LargestOfWindow", "OverTime", "Pixels", "Rearranged", "SumOfWindow", "Train"]
+__all__ = ["Answer", "GrowthOfWindow", "LargestOfWindow", "Levels", "OverTime", "Rearranged", "SumOfWindow", "Train"]
 
 Pool = TypeVar("Pool", SumPool, MaxPool)
-Total = TypeVar("Total", SumTime, Readout)
+Ending = TypeVar("Ending", SumTime, Readout)
 
 
-class Pixels(Writer[Input]):
-    """The image as levels."""
+class Levels(Writer[Input]):
+    """Codes as levels: of a train step after step, the channels of each one after the other."""
 
     stored = True
     argument = "image"
@@ -31,10 +32,12 @@ class Pixels(Writer[Input]):
         return "const uint8_t *image"
 
     def layer(self, code: Code, root: Input) -> None:
-        channels, rows, columns = root.edge.shape
-        assert root.edge.lo is not None  # a FrozenGraph's input has levels
-        with code.text.loop("c", channels), code.text.loop("p", rows * columns):
-            code.store(root, f"image[c * {rows * columns} + p] + {number(root.edge.lo)}")
+        (channels, *sides), size, places = root.edge.shape, root.edge.size, prod(root.edge.shape[1:])
+        with code.text.steps(root.edge.T), code.text.loop("c", channels):
+            at = "c" if root.edge.T == 1 else f"t * {size} + c" if not sides else f"t * {size} + c * {places} + p"
+            at = f"c * {places} + p" if sides and root.edge.T == 1 else at
+            with code.text.loop("p", places) if sides else nullcontext():
+                code.store(root, f"image[{at}] + {number(root.sample.lo)}")
 
 
 class Train(Writer[Release]):
@@ -199,19 +202,19 @@ class GrowthOfWindow(Writer[SpikingMaxPool]):
                 code.store(root, "t > 0 ? pooled[t] - pooled[t - 1] : pooled[t]")
 
 
-class _Sum(Writer[Total]):
-    """Steps added up as they are computed."""
+class _Ending(Writer[Ending]):
+    """What is made of all steps as they are computed."""
 
     stored = True
 
-    def steps(self, plan: Plan, node: Total) -> int:
+    def steps(self, plan: Plan, node: Ending) -> int:
         return plan.graph.input_edge(node).T
 
-    def made(self, code: Code, node: Total) -> str:
+    def made(self, code: Code, node: Ending) -> str:
         return code.read(node.inputs[0])
 
 
-class OverTime(_Sum[SumTime]):
+class OverTime(_Ending[SumTime]):
     """The sum over time of neurons' levels as they are sent, or of anything else on the way."""
 
     def takes(self, plan: Plan, node: SumTime, source: Node) -> bool:
@@ -229,8 +232,8 @@ class OverTime(_Sum[SumTime]):
             code.store(root, "total")
 
 
-class Answer(_Sum[Readout]):
-    """The logits: steps added up into what the caller gave."""
+class Answer(_Ending[Readout]):
+    """The logits, into what the caller gave: steps added up, the last, or each."""
 
     answers = True
     argument = "logits"
@@ -239,8 +242,12 @@ class Answer(_Sum[Readout]):
         return f"{network}_logit *logits"
 
     def layer(self, code: Code, root: Readout) -> None:
+        classes, adds = code.plan.graph.edges[root.name].size, root.over == "sum"
+        into = "answer" if root.over != "each" else f"logits[t * {classes} + c]"
         with code.elements(root):
-            code.text.line(f"{code.plan.name}_logit sum = 0;")
+            if root.over != "each":
+                code.text.line(f"{code.plan.name}_logit answer = 0;")
             with code.element(root) as step:
-                code.text.line(f"sum += {step};")
-            code.text.line("logits[c] = sum;")
+                code.text.line(f"{into} {'+=' if adds else '='} {step};")
+            if root.over != "each":
+                code.text.line("logits[c] = answer;")

@@ -11,7 +11,6 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from importlib.resources import files
-from math import prod
 
 from bitspike.backends.c.code import Code
 from bitspike.backends.c.memory import CType, arena_sizes, number_type
@@ -19,9 +18,11 @@ from bitspike.backends.c.plan import Plan, Seen
 from bitspike.backends.c.text import comment, short
 from bitspike.errors import UserError
 from bitspike.ir import FrozenGraph
+from bitspike.sample import MOST_CODE
 
 __all__ = ["Program", "to_c"]
 
+AXES = {1: "D", 2: "C x L", 3: "C x H x W"}
 NOT_A_NAME = re.compile(
     "auto|break|case|char|const|continue|default|do|double|else|enum|extern|float|for|goto|if|inline|int|long|register"
     "|restrict|return|short|signed|sizeof|static|struct|switch|typedef|union|unsigned|void|volatile|while"
@@ -126,17 +127,26 @@ def _tracing(plan: Plan) -> list[str]:
 def _run(plan: Plan) -> list[str]:
     name, upper, head = plan.name, plan.name.upper(), f"void {plan.name}_run("
     lines = [f"{head}const uint8_t image[{upper}_IMAGE_BYTES],"]
-    lines += [f"{' ' * len(head)}{name}_logit logits[{upper}_CLASSES])", "{"]
+    lines += [f"{' ' * len(head)}{name}_logit logits[{_logits(plan.net, upper)}])", "{"]
     for root in plan.roots:
         lines.append(f"    {plan.symbols[root.name]}_run({plan.writers[root.name].argument});")
         lines += [f"    BITSPIKE_SHOW({edge.symbol}, {edge.elements * edge.type.bytes});" for edge in plan.seen(root)]
     return [*lines, "}"]
 
 
+def _logits(net: FrozenGraph, upper: str) -> str:
+    """How many logits an answer has, as C."""
+    return f"{upper}_STEPS * {upper}_CLASSES" if net.readout.over == "each" else f"{upper}_CLASSES"
+
+
 def _header(net: FrozenGraph, name: str) -> str:
-    first, last = net.graph.nodes[0].name, net.graph.nodes[-1].name
-    shape, classes = net.graph.edges[first].shape, net.graph.edges[last].shape[0]
-    upper, scale = name.upper(), net.logit_scale
+    last = net.readout.name
+    sample, classes = net.sample, net.graph.edges[last].shape[0]
+    upper, scale, axes = name.upper(), net.logit_scale, ("T x " * (sample.T > 1)) + AXES[len(sample.shape)]
+    most, each = sample.hi - sample.lo, net.readout.over == "each"
+    highest = "" if most == MOST_CODE else f"#define {upper}_MOST_CODE {most} /* what is above stands for no level */\n"
+    steps = f"#define {upper}_STEPS {net.graph.edges[last].T} /* each has its logits */\n" if each else ""
+    codes = "pixels 0..255" if sample.is_image else f"codes 0..{most}"
     value = "" if scale is None else f"#define {upper}_LOGIT_SCALE {scale!r} /* value of one unit of a logit */\n"
     return f"""\
 /* The network "{comment(net.graph.name)}", made by bitspike: C99, static memory, integers alone. */
@@ -146,17 +156,17 @@ def _header(net: FrozenGraph, name: str) -> str:
 #include <stddef.h>
 #include <stdint.h>
 
-#define {upper}_IMAGE_BYTES {prod(shape)} /* {" x ".join(map(str, shape))}: C x H x W */
-#define {upper}_CLASSES {classes}
-{value}
+#define {upper}_IMAGE_BYTES {sample.size} /* {" x ".join(map(str, sample.array_shape))}: {axes} */
+{highest}#define {upper}_CLASSES {classes}
+{steps}{value}
 #ifdef __cplusplus
 extern "C" {{
 #endif
 
 typedef {number_type(net.ranges[last]).name} {name}_logit;
 
-/* Classifies one image of pixels 0..255. The class is the first largest logit. Not reentrant: memory is static. */
-void {name}_run(const uint8_t image[{upper}_IMAGE_BYTES], {name}_logit logits[{upper}_CLASSES]);
+/* Classifies one image of {codes}. The class is the first largest logit. Not reentrant: memory is static. */
+void {name}_run(const uint8_t image[{upper}_IMAGE_BYTES], {name}_logit logits[{_logits(net, upper)}]);
 
 #ifdef {upper}_TRACE /* for tests: yours to define; is given every edge in memory, each when it has been made */
 void {name}_trace(const void *values, size_t bytes);

@@ -10,8 +10,8 @@ from bitspike.backends.c.layers import (
     Answer,
     GrowthOfWindow,
     LargestOfWindow,
+    Levels,
     OverTime,
-    Pixels,
     Rearranged,
     SumOfWindow,
     Train,
@@ -23,7 +23,7 @@ from bitspike.registry import Registry
 __all__ = ["WRITERS"]
 
 WRITERS: Registry[Writer[Any]] = Registry("op in C")
-WRITERS.register("Input", Pixels())
+WRITERS.register("Input", Levels())
 WRITERS.register("Release", Train())
 WRITERS.register("Conv", Convolution())
 WRITERS.register("Linear", Product())

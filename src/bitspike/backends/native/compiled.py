@@ -21,7 +21,7 @@ __all__ = ["Compiled"]
 
 
 class Compiled:
-    """Calls of it answer as the oracle does: uint8 images ``[N, C, H, W]`` in, logits ``[N, K]`` out.
+    """Calls of it answer as the oracle does: uint8 codes ``[N, ...]`` in, logits out.
 
     Args:
         net: the network.
@@ -71,7 +71,9 @@ class Compiled:
 
     def _run(self, images: Images, seconds: NDArray[np.float64] | None) -> Int:
         images = np.ascontiguousarray(checked(self.net, images))
-        logits = np.empty((len(images), self.plan.struct.classes), dtype=np.int64)
+        edge = self.net.graph.edges[self.net.readout.name]
+        steps = [edge.T] if self.net.readout.over == "each" else []
+        logits = np.empty((len(images), *steps, edge.size), dtype=np.int64)
         times = None if seconds is None else seconds.ctypes.data
         self._library.bs_run(
             self._runtime, self.plan.struct, images.ctypes.data, len(images), logits.ctypes.data, times

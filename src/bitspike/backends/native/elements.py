@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import product
 from math import prod
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,17 +17,17 @@ from bitspike.intmath import half
 from bitspike.ir import Add, Graph, Input, MaxPool, Readout, Release, Relu, Reshape, SpikingMaxPool, SumPool, SumTime
 from bitspike.ir import Affine as FixedPoint
 
-__all__ = ["Added", "Grown", "Multiplied", "OverTime", "Pixels", "Pooled", "Positive", "Rearranged", "Train"]
+__all__ = ["Added", "Answer", "Grown", "Levels", "Multiplied", "OverTime", "Pooled", "Positive", "Rearranged", "Train"]
 
 
-class Pixels(Row[Input]):
-    """The images, channels last."""
+class Levels(Row[Input]):
+    """What comes in, channels last; of a train the step that is computed."""
 
     def gathers(self, graph: Graph, node: Input) -> bool:
         return True
 
     def write(self, code: Code, node: Input) -> int:
-        return code.emit(Kind.PIXELS, x=node.edge.lo)
+        return code.emit(Kind.PIXELS, x=node.sample.lo, n=int(node.edge.T > 1))
 
 
 class Train(Row[Release]):
@@ -75,21 +75,38 @@ class Added(Row[Add]):
         return code.emit(Kind.ADD, a=a, b=b)
 
 
-class OverTime(Row[SumTime | Readout]):
+Ending = TypeVar("Ending", SumTime, Readout)
+
+
+class OverTime(Row[Ending]):
     """The sum over all steps, there after the last."""
 
-    def steps(self, graph: Graph, node: SumTime | Readout) -> int:
+    def steps(self, graph: Graph, node: Ending) -> int:
         return graph.input_edge(node).T
 
-    def ends(self, graph: Graph, node: SumTime | Readout) -> bool:
+    def ends(self, graph: Graph, node: Ending) -> bool:
         return self.steps(graph, node) > 1
 
-    def write(self, code: Code, node: SumTime | Readout) -> int:
+    def adds(self, node: Ending) -> bool:
+        """Whether it is a sum."""
+        return True
+
+    def write(self, code: Code, node: Ending) -> int:
         x = code.value(node.inputs[0])
-        if not self.ends(code.net.graph, node):
+        if not self.ends(code.net.graph, node) or not self.adds(node):
             return x
         total = code.state(0)
         return code.emit(Kind.ADD, to=total, a=total, b=x)
+
+
+class Answer(OverTime[Readout]):
+    """The logits: the sum, or what is there after the last step, or after each."""
+
+    def ends(self, graph: Graph, node: Readout) -> bool:
+        return node.over != "each" and super().ends(graph, node)
+
+    def adds(self, node: Readout) -> bool:
+        return node.over == "sum"
 
 
 class Pooled(Row[SumPool | MaxPool]):

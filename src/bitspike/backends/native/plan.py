@@ -119,7 +119,7 @@ class _Packer:
         self.kept: list[Any] = []
 
     def plan(self) -> Plan:
-        first, last = self.net.graph.nodes[0].name, self.net.graph.nodes[-1].name
+        last = self.net.readout.name
         lives: list[Life] = [self._life(edge) for edge in self.stored.values()]
         lives += [life for number, code in enumerate(self.codes) for life in self._prepared(number, code)]
         batch = 1
@@ -139,7 +139,7 @@ class _Packer:
             classes=self.net.graph.edges[last].size,
             arena=arena,
             scratch=max(_scratch(stage) for stage in stages),
-            image=self.net.graph.edges[first].size,
+            image=self.net.sample.size,
             logits=self.stored[last].index,
             edge=edges,
             stage=made,

@@ -6,10 +6,11 @@ from typing import Any
 
 from bitspike.backends.native.elements import (
     Added,
+    Answer,
     Grown,
+    Levels,
     Multiplied,
     OverTime,
-    Pixels,
     Pooled,
     Positive,
     Rearranged,
@@ -23,7 +24,7 @@ from bitspike.registry import Registry
 __all__ = ["ROWS"]
 
 ROWS: Registry[Row[Any]] = Registry("op of the native backend")
-ROWS.register("Input", Pixels())
+ROWS.register("Input", Levels())
 ROWS.register("Release", Train())
 ROWS.register("Conv", Convolution())
 ROWS.register("Linear", Product())
@@ -36,4 +37,4 @@ ROWS.register("SumTime", OverTime())
 ROWS.register("MaxPool", Pooled())
 ROWS.register("SpikingMaxPool", Grown())
 ROWS.register("Reshape", Rearranged())
-ROWS.register("Readout", OverTime())
+ROWS.register("Readout", Answer())

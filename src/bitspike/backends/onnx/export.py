@@ -19,8 +19,9 @@ __all__ = ["to_onnx"]
 def to_onnx(net: FrozenGraph) -> onnx.ModelProto:
     """The network as an ONNX model.
 
-    Its input is ``images``, uint8 ``[N, C, H, W]`` with any ``N``; its output ``logits``, int64 ``[N, K]``. Step ``t``
-    of the edge ``E`` is the value ``E.t{t}``, ``[N, *shape]``: integers where the edge has levels, float64 elsewhere.
+    Its input is ``images``, uint8 ``[N, *net.sample.array_shape]`` with any ``N``; its output ``logits``, int64
+    ``[N, K]`` or, of each step, ``[N, T, K]``. Step ``t`` of the edge ``E`` is the value ``E.t{t}``, ``[N, *shape]``:
+    integers where the edge has levels, float64 elsewhere.
 
     Args:
         net: the network.

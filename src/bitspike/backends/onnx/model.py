@@ -41,8 +41,10 @@ class Model:
 
     def finish(self) -> onnx.ModelProto:
         """The model, checked."""
-        helper, edges, nodes = self.onnx.helper, self.net.graph.edges, self.net.graph.nodes
-        images, logits = (["N", *edges[node.name].shape] for node in (nodes[0], nodes[-1]))
+        helper, edges = self.onnx.helper, self.net.graph.edges
+        readout = self.net.readout
+        steps = [edges[readout.name].T] if readout.over == "each" else []
+        images, logits = ["N", *self.net.sample.array_shape], ["N", *steps, *edges[readout.name].shape]
         graph = helper.make_graph(
             self.nodes,
             self.net.graph.name or "network",

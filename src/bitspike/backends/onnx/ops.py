@@ -30,9 +30,9 @@ __all__ = [
     "add",
     "affine",
     "convolution",
+    "levels",
     "linear",
     "max_pool",
-    "pixels",
     "readout",
     "release",
     "relu",
@@ -43,10 +43,12 @@ __all__ = [
 ]
 
 
-def pixels(model: Model, node: Input) -> None:
-    """Pixels as levels."""
-    assert node.edge.lo is not None  # a FrozenGraph's input has levels
-    model.emit(node, 0, "float64", "Add", model.cast("images", "float64"), model.number(node.edge.lo))
+def levels(model: Model, node: Input) -> None:
+    """Codes as levels; of a train each step is taken out of it."""
+    for t in model.steps(node):
+        step = np.array(t, dtype=np.int64)
+        codes = model.op("Gather", "images", model.tensor(f"step/{t}", step), axis=1) if node.edge.T > 1 else "images"
+        model.emit(node, t, "float64", "Add", model.cast(codes, "float64"), model.number(node.sample.lo))
 
 
 def release(model: Model, node: Release) -> None:
@@ -148,8 +150,20 @@ def sum_time(model: Model, node: SumTime) -> None:
 
 
 def readout(model: Model, node: Readout) -> None:
-    """The sum of all steps, which is the answer."""
-    model.cast(_total(model, node), "int64", "logits")
+    """The answer: the sum of all steps, the last, or each."""
+    (read,) = node.inputs
+    if node.over == "sum":
+        model.cast(_total(model, node), "int64", "logits")
+        return
+    every = range(model.net.graph.edges[read].T)
+    steps = [model.step(read, t, "float64") for t in (every if node.over == "each" else every[-1:])]
+    made = [model.emit(node, t, "float64", "Identity", step) for t, step in enumerate(steps)]
+    if node.over == "last":
+        model.cast(made[0], "int64", "logits")
+        return
+    second = model.tensor(f"{node.name}.second", np.array([1], dtype=np.int64))
+    rows = [model.op("Unsqueeze", model.cast(step, "int64"), second) for step in made]
+    model.op("Concat", *rows, output="logits", axis=1)
 
 
 def _total(model: Model, node: Readout | SumTime) -> str:

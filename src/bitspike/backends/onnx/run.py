@@ -22,7 +22,7 @@ IMAGES_AT_A_TIME, ELEMENTS_AT_A_TIME = 100, 2**22
 
 
 def compiled(net: FrozenGraph, threads: int | None = None) -> Callable[[Images], Int]:
-    """Images ``[N, C, H, W]`` to logits ``[N, K]``, by the model as it is used: optimized, with one output."""
+    """Images to logits, by the model as it is used: optimized, with one output."""
     session = _session(to_onnx(net), True, threads)
     widest = max(edge.size for edge in net.graph.edges.values())
     size = max(1, min(IMAGES_AT_A_TIME, ELEMENTS_AT_A_TIME // widest))

@@ -13,7 +13,7 @@ from bitspike.registry import Registry
 __all__ = ["WRITERS"]
 
 WRITERS: Registry[Callable[[Model, Any], None]] = Registry("op in ONNX")
-WRITERS.register("Input", ops.pixels)
+WRITERS.register("Input", ops.levels)
 WRITERS.register("Release", ops.release)
 WRITERS.register("Conv", ops.convolution)
 WRITERS.register("Linear", ops.linear)

@@ -6,8 +6,9 @@ the table of docs/ir-spec.md, which tools/ir_spec.py writes.
 """
 
 from bitspike.ir.ops.arithmetic import Add, Affine, Relu
+from bitspike.ir.ops.delay import Delay
 from bitspike.ir.ops.dynamics import DYNAMICS, AnyDynamics, Dynamics, Store
-from bitspike.ir.ops.ends import Input, Readout
+from bitspike.ir.ops.ends import Input, Over, Readout
 from bitspike.ir.ops.linear import Conv, Linear, Synapse
 from bitspike.ir.ops.neurons import Fire
 from bitspike.ir.ops.node import Int, Node
@@ -24,6 +25,7 @@ __all__ = [
     "Affine",
     "AnyDynamics",
     "Conv",
+    "Delay",
     "Dynamics",
     "Fire",
     "Input",
@@ -33,6 +35,7 @@ __all__ = [
     "MaxPool",
     "Node",
     "Operand",
+    "Over",
     "Pool",
     "Program",
     "Quantizer",
@@ -53,6 +56,7 @@ OPS = Registry[type[Node]]("op")
 """Every op by the name that it has in files and in docs/ir-spec.md."""
 for _kind in (
     Input,
+    Delay,
     Release,
     Conv,
     Linear,

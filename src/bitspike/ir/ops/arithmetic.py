@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -96,6 +96,11 @@ class Affine(Node):
         y = shift_right(x[0] * multiplier + half(self.shift), self.shift)
         y[: self.steps] += offset
         return y
+
+    def advance(self, tensors: Tensors, proven: Range, t: int, state: Any, *x: Int) -> tuple[Int, Any]:
+        there = self.steps is None or t < self.steps
+        given = tensors if there else {**tensors, "offset": np.zeros_like(tensors["offset"])}
+        return self.step(given, proven, *x), None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -129,6 +129,9 @@ class Fire(Node):
         (levels,) = self.program.run(x[0], self.T, self.program.level)
         return levels
 
+    def advance(self, tensors: Tensors, proven: Range, t: int, state: Any, *x: Int) -> tuple[Int, Any]:
+        return self.program.advance(x[0], state)
+
     def _allowed(self, check: Callable[[AnyDynamics], None]) -> None:
         """What its dynamics refuse is refused under the op's name."""
         try:

@@ -142,9 +142,22 @@ class Node:
             tensors: its own, each of the narrowest type that holds it.
             proven: its range, within which every sum on the way stays too.
             x: its inputs, ``[T, N, *shape]``, of a type that holds all that it has `met`; of an op that reads none, the
-                images, uint8 ``[N, C, H, W]``.
+                codes that come in, uint8 ``[N, ...]``.
 
         Returns:
             ``[T, N, *shape]``.
         """
         raise self.refuse(type(self).__name__, "has no meaning in integers")
+
+    def advance(self, tensors: Tensors, proven: Range, t: int, state: Any, *x: Int) -> tuple[Int, Any]:
+        """One step of `step`, for inputs that come one step at a time: its output, and what it carries to the next.
+
+        An op that does not say carries nothing: each of its steps is a `step` of its own.
+
+        Args:
+            tensors, proven: as of `step`.
+            t: which step it is, counted from 0.
+            state: what it carried from the step before, in whatever form; None at the first.
+            x: its inputs at that step, ``[1, N, *shape]``.
+        """
+        return self.step(tensors, proven, *x), None

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import reduce
 from math import prod
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -174,3 +174,8 @@ class SpikingMaxPool(Pool):
     def step(self, tensors: Tensors, proven: Range, *x: Int) -> Int:
         largest = self._largest(x[0].cumsum(0, dtype=x[0].dtype))
         return np.diff(largest, axis=0, prepend=0)
+
+    def advance(self, tensors: Tensors, proven: Range, t: int, state: Any, *x: Int) -> tuple[Int, Any]:
+        sent, was = (0, 0) if state is None else state
+        largest = self._largest(sent + x[0])
+        return largest - was, (sent + x[0], largest)

@@ -130,6 +130,13 @@ class Program:
                 state = {name: _value(values, source) for name, source in self.carried.items()}
         return wanted
 
+    def advance(self, current: Int, state: Mapping[str, Int] | None) -> tuple[Int, dict[str, Int]]:
+        """One step: the level that is sent, and the state of the next step; ``None`` is that before the first."""
+        fresh: dict[str, Any] = {name: current.dtype.type(value) for name, value in self.start.items()}
+        values = self.step(current, fresh if state is None else state)
+        level = np.broadcast_to(values[self.level], current.shape)  # one level for all, if all there is is a constant
+        return level, {name: _value(values, source) for name, source in self.carried.items()}
+
     def step(
         self, current: Int, state: Mapping[str, Int], instructions: Iterable[Instruction] | None = None
     ) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -71,6 +71,9 @@ class Release(Node):
         y[: self.steps] = x[0]
         return y
 
+    def advance(self, tensors: Tensors, proven: Range, t: int, state: Any, *x: Int) -> tuple[Int, Any]:
+        return x[0] if t < self.steps else np.zeros_like(x[0]), None
+
 
 @dataclass(frozen=True, kw_only=True)
 class StepSum(Node):
@@ -93,6 +96,11 @@ class StepSum(Node):
     def step(self, tensors: Tensors, proven: Range, *x: Int) -> Int:
         total: Int = x[0].sum(0, x[0].dtype, keepdims=True)
         return total
+
+    def advance(self, tensors: Tensors, proven: Range, t: int, state: Any, *x: Int) -> tuple[Int, Any]:
+        """The sum so far."""
+        so_far = x[0] if state is None else state + x[0]
+        return so_far, so_far
 
 
 @dataclass(frozen=True, kw_only=True)

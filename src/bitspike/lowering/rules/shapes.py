@@ -120,9 +120,12 @@ def _readout(m: MeanOverTime, at: Place) -> Node:
 def _freeze_readout(freezer: Freezer, node: Readout, value: Value) -> None:
     read = freezer.graph.input_edge(node)
     total = value.terms(freezer.edge(node).shape[0])
-    fraction = freezer.fraction(node, total.largest() * read.T, total)
+    added = read.T if node.over == "sum" else 1
     release = freezer.release  # of an image in parts, the logits of which add up over the steps to those of all of it
-    terms = read.T if release is None else release.steps / release.parts
+    if release is not None and node.over != "sum":
+        raise node.refuse(node.over, "an image that is released in parts has its answer from all steps; want the mean")
+    fraction = freezer.fraction(node, total.largest() * added, total)
+    terms = added if release is None else release.steps / release.parts
     freezer.emit(replace(node, scale=2.0**-fraction / terms), freezer.fixed_point(node.name, total, fraction))
 
 
