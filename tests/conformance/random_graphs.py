@@ -26,6 +26,7 @@ from bitspike.ir import (
     Linear,
     MaxPool,
     Node,
+    Over,
     Pool,
     Readout,
     Release,
@@ -65,33 +66,34 @@ TYPES = {
 """What each integer of C holds, in the order in which the export prefers them."""
 
 
-def random_graph(seed: int, loops: bool = False) -> FrozenGraph:
+def random_graph(seed: int, loops: bool = False, trains: bool = False) -> FrozenGraph:
     """A valid random network. The same for the same seed; samples that are refused are drawn again.
 
-    With ``loops`` it has neurons that read what was sent a step before, and no sum over time but the readout.
+    With ``loops`` it has neurons that read what was sent a step before, and no sum over time but the readout. With
+    ``trains`` its input mostly has steps, 1 to 3 axes and few levels, and its readout is any.
     """
     for attempt in range(100):
         try:
-            return sample(seed, attempt, loops)
+            return sample(seed, attempt, loops, trains)
         except UserError:
             continue
     raise AssertionError(f"seed {seed}: 100 samples in a row were refused")
 
 
-def sample(seed: int, attempt: int = 0, loops: bool = False) -> FrozenGraph:
+def sample(seed: int, attempt: int = 0, loops: bool = False, trains: bool = False) -> FrozenGraph:
     """One draw.
 
     Raises:
         UserError: it is no valid network.
     """
-    return _Sampler(np.random.default_rng([seed, attempt]), f"random {seed}", loops).sample()
+    return _Sampler(np.random.default_rng([seed, attempt]), f"random {seed}", loops, trains).sample()
 
 
 def images(net: FrozenGraph, seed: int = 0, count: int = 3) -> NDArray[np.uint8]:
-    """Random images for the network, then one all black and one all white."""
-    shape = (count, *net.graph.edges[net.graph.nodes[0].name].shape)
-    drawn = np.random.default_rng([seed, 99]).integers(0, 256, shape, dtype=np.uint8)
-    return np.concatenate([drawn, np.zeros_like(drawn[:1]), np.full_like(drawn[:1], 255)])
+    """Random images for the network, then one all black and one all white; of trains, codes all lowest and highest."""
+    shape, most = (count, *net.sample.array_shape), net.sample.hi - net.sample.lo
+    drawn = np.random.default_rng([seed, 99]).integers(0, most + 1, shape, dtype=np.uint8)
+    return np.concatenate([drawn, np.zeros_like(drawn[:1]), np.full_like(drawn[:1], most)])
 
 
 def family(
@@ -133,7 +135,8 @@ def differences(
     The logits go by the readout's name. An edge of another shape, and one of neurons that is missing, differs in all of
     its values.
     """
-    seen = {**edges, net.graph.nodes[-1].name: logits[None]}
+    answer = np.moveaxis(logits, 1, 0) if net.readout.over == "each" else logits[None]
+    seen = {**edges, net.readout.name: answer}
     found = {node.name: wanted[node.name].size for node in net.graph.neurons()}
     for name, values in seen.items():
         same_shape = values.shape == wanted[name].shape
@@ -147,8 +150,8 @@ class _Sampler:
     ``typical`` is a guess of the magnitude that values of an edge have, so that thresholds fall among them.
     """
 
-    def __init__(self, rng: np.random.Generator, name: str, loops: bool) -> None:
-        self.rng, self.name, self.loops = rng, name, loops
+    def __init__(self, rng: np.random.Generator, name: str, loops: bool, trains: bool) -> None:
+        self.rng, self.name, self.loops, self.trains = rng, name, loops, trains
         self.nodes: list[Node] = []
         self.tensors: dict[str, NDArray[np.int64]] = {}
         self.edges: dict[str, Edge] = {}
@@ -161,12 +164,21 @@ class _Sampler:
     def sample(self) -> FrozenGraph:
         shape = (self.integer(1, 4), self.integer(1, 9), self.integer(1, 9))
         lo = self.choice([0, -128, -128, self.integer(-300, 50)])
-        here = self.add(Input(name="image", inputs=(), edge=Edge(shape=shape, T=1, lo=lo, hi=lo + 255, scale=1.0)))
+        edge = Edge(shape=shape, T=1, lo=lo, hi=lo + 255, scale=1.0)
+        here = self.add(Input(name="image", inputs=(), edge=self.train(shape) if self.trains else edge))
         here = self.looped(here) if self.loops else here
-        for _ in range(self.integer(1, 3)):
+        for _ in range(self.integer(int(len(self.edges[here].shape) == 3), 3)):
             here = self.block(here)
-        self.add(Readout(name="logits", inputs=(self.head(here),)))
+        over: Over = self.choice(["sum", "last", "each"]) if self.trains else "sum"
+        self.add(Readout(name="logits", inputs=(self.head(here),), over=over))
         return FrozenGraph(Graph(self.name, tuple(self.nodes)), self.tensors)
+
+    def train(self, shape: tuple[int, ...]) -> Edge:
+        """Events, counts, signed levels or bytes, with the steps of the neurons or, rarely, none of its own."""
+        shape = shape[: self.choice([1, 2, 3, 3])]
+        lo, hi = self.choice([(0, 1), (-1, 1), (0, self.integer(2, 15)), (-self.integer(1, 99), self.integer(1, 99))])
+        lo, hi = (lo, lo + 255) if self.chance(0.1) else (lo, hi)
+        return Edge(shape=shape, T=1 if self.chance(0.1) else self.T, lo=lo, hi=hi, scale=1.0)
 
     # Parts of a network; each takes an edge and names another
 
@@ -241,6 +253,8 @@ class _Sampler:
     def held(self, x: str) -> str:
         """An edge of one step, joined with one of T steps."""
         x = "image" if self.edges[x].T > 1 else x
+        if self.edges[x].T > 1 or len(self.edges[x].shape) != 3:
+            return self.relay(x)
         current = self.conv(x)
         ways = self.integer(1, 3)
         once = current if ways == 1 else self.fire(current, steps=1) if ways == 2 else self.conv_like(x, current)
@@ -259,6 +273,8 @@ class _Sampler:
 
     def settling(self, x: str) -> str:
         """As a converted network computes: images for some steps, offsets for some, neurons that take spikes back."""
+        if self.edges["image"].T > 1 or len(self.edges["image"].shape) != 3:
+            return self.layer(x)
         train = self.add(
             Release(name=self.fresh("release"), inputs=("image",), T=self.T, steps=self.integer(1, self.T), parts=3)
         )

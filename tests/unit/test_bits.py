@@ -58,7 +58,7 @@ def test_bits_read_back_what_they_print(bits):
     assert bits.budget == bits.w * bits.s * bits.t
 
 
-@pytest.mark.parametrize("text", ["0/2/1", "2/2/0", "17/1/1", "1/17/1", "1/1/1025", "1/1/1/33", "1/1/1/0"])
+@pytest.mark.parametrize("text", ["0/2/1", "2/2/0", "17/1/1", "1/17/1", "1/1/4097", "1/1/1/33", "1/1/1/0"])
 def test_a_width_out_of_range_is_named(text):
     with pytest.raises(UserError, match=rf"^bits: got '{text}'; bits \w is \d+: .* whole numbers from 1 to \d+"):
         Bits.parse(text)

@@ -112,6 +112,10 @@ def test_aedat3_drops_invalid_events_and_room_that_is_not_used() -> None:
     assert same(read(AEDAT3_HEADER + one), SMALL)
     roomy = packet(polarity_words(rows, valid) + bytes([255] * 24), 1, 6, 4, room=9)
     assert same(read(AEDAT3_HEADER + roomy), SMALL)
+    late = Events((128, 128), made([(t + (3 << 31), x, y, p) for t, x, y, p in ROWS]))
+    untimed = struct.pack("<II", 0, 1 << 31)  # of an invalid event nothing is looked at
+    third = packet(polarity_words(rows, valid) + untimed, 1, 7, 4, overflow=3)
+    assert same(read(AEDAT3_HEADER + third), late)
     gone = packet(polarity_words(rows, [False] * 6), 1, 6, 0)
     assert len(read(AEDAT3_HEADER + gone)) == 0
     with pytest.raises(UserError, match=rf"byte {len(AEDAT3_HEADER) + 2 * 28 + 6 * 8 + 8}: got 'x=500'; want x from 0"):
