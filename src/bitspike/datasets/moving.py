@@ -218,7 +218,7 @@ def moving(base: Dataset, frames: FrameSettings | None, name: str = "") -> Datas
     Raises:
         UserError: ``base`` has no images of pixels, or too large ones.
     """
-    if not base.sample.is_image or base.sample.lo != -128 or base.sample.shape[0] not in (1, 3):
+    if not base.sample.is_image or base.sample.shape[0] not in (1, 3):
         raise UserError("moving images", base.name, "want a data set of images, grey or of three colours")
     name, frames = name or f"moving:{base.name}", frames or USUAL
     side = sensor_side(base.sample.shape)

@@ -1,6 +1,7 @@
 """Images in movement: their events are those of a pixel that is followed by hand, and give its contrast back."""
 
 import itertools
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bitspike.datasets import find_dataset, load_split
+from bitspike.datasets import check, find_dataset, load_split
 from bitspike.datasets.frames import FrameSettings, frames_of
 from bitspike.datasets.image_sets import IMAGE_SETS
 from bitspike.datasets.moving import (
@@ -109,6 +110,7 @@ def test_the_digits_in_movement(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         assert trains.shape == (360, 3, 2, 17, 17)
         assert np.array_equal(trains[7], frames_of(moving_events(still[7:8])[0], frames))
     assert len(list((tmp_path / "bitspike" / "data").iterdir())) == 1
+    assert check("moving:digits") == [replace(one, dataset="moving:digits") for one in check("digits")]
 
 
 def test_names() -> None:
@@ -121,12 +123,6 @@ def test_names() -> None:
         with pytest.raises(UserError):
             find_dataset(wrong)
     with pytest.raises(UserError, match="at most 42 pixels"):
-        moving(find_large(), None)
+        moving(replace(IMAGE_SETS[0], sample=Sample((1, 64, 64))), None)
     with pytest.raises(UserError, match="digits has no events"):
         find_dataset("digits", FrameSettings())
-
-
-def find_large():  # type: ignore[no-untyped-def]
-    from dataclasses import replace
-
-    return replace(IMAGE_SETS[0], sample=Sample((1, 64, 64)))
