@@ -69,7 +69,7 @@ def _event_row(chosen: EventSet, directory: Path) -> dict[str, Any]:
         except UserError as wrong:
             here, problem = {}, str(wrong)
             break
-        here[split] = os.path.commonpath([file.path.parent for file in files])
+        here[split] = os.path.commonpath({os.path.dirname(file.path) for file in files})
     return {
         "name": chosen.name,
         "image": "x".join(str(side) for side in chosen.sensor_size),
