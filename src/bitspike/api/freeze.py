@@ -115,4 +115,5 @@ def _compared(model: nn.Module, config: TrainConfig, net: FrozenGraph, shown: Im
         float_accuracy=evaluate(model, shown, readout=config.readout).percent,
         integer_accuracy=100 * float((predicted == shown.labels.numpy()).mean()),
         agreement=agreement(model, net, batches(shown.images, min(BATCH, at_once(shown.sample.T)))),
+        counted="steps" if shown.labels_per_step else "samples",
     )

@@ -57,16 +57,18 @@ class Comparison:
         split: which images.
         float_accuracy, integer_accuracy: percent.
         agreement: classes and spikes that are the same, layer by layer.
+        counted: what ``agreement.images`` counts: ``samples``, or ``steps``, where every step has a class.
     """
 
     split: str
     float_accuracy: float
     integer_accuracy: float
     agreement: Agreement
+    counted: str = "samples"
 
     def to_dict(self) -> dict[str, Any]:
         accuracies = {"float_accuracy": self.float_accuracy, "integer_accuracy": self.integer_accuracy}
-        return {"split": self.split, **accuracies, **self.agreement.to_dict()}
+        return {"split": self.split, "counted": self.counted, **accuracies, **self.agreement.to_dict()}
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from bitspike.datasets.moving import moving
 from bitspike.datasets.recorded import recorded
 from bitspike.datasets.sources import Arrays, Split
 from bitspike.datasets.spoken import SPOKEN_DIGITS
+from bitspike.datasets.summed import steps_and_name, summed
 from bitspike.errors import UserError, closest
 
 __all__ = ["DATASETS", "MADE", "Dataset", "find_dataset", "load_split", "where"]
@@ -67,8 +68,16 @@ def _moving(name: str, frames: FrameSettings | None) -> Dataset:
     return moving(find_dataset(name), frames)
 
 
-MADE: Mapping[str, Callable[[str, FrameSettings | None], Dataset]] = MappingProxyType({"moving": _moving})
-"""What makes a dataset of its name after the colon: ``moving:digits`` are the digits as a moving sensor sees them."""
+def _summed(rest: str, frames: FrameSettings | None) -> Dataset:
+    steps, name = steps_and_name(rest)
+    return summed(find_dataset(name, frames), steps)
+
+
+MADE: Mapping[str, Callable[[str, FrameSettings | None], Dataset]] = MappingProxyType(
+    {"moving": _moving, "summed": _summed}
+)
+"""What makes a dataset of its name after the colon: ``moving:digits`` are the digits as a moving sensor sees them,
+``summed:8:ecg`` the electrocardiograms in eight steps at a time."""
 
 _IMAGES = {dataset.name: dataset for dataset in IMAGE_SETS}
 

@@ -7,7 +7,7 @@ from importlib.resources import files
 
 __all__ = ["ROOMS", "about"]
 
-ROOMS = ("static", "adaptive", "qsnn", "spikezip", "multilevel")
+ROOMS = ("static", "trains", "adaptive", "qsnn", "spikezip", "multilevel")
 """The modules of recipes, in the order in which they are listed; ``__all__`` of each names its own."""
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import MappingProxyType
 
@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bitspike.datasets import Dataset
-from bitspike.datasets.sources import Found, Split, Stored
+from bitspike.datasets.sources import Arrays, Found, Split, Stored
 from bitspike.sample import Sample
 
 COUNTS: dict[Split, int] = {"train": 300, "test": 100}
@@ -40,6 +40,7 @@ class Toy:
     """Makes its arrays."""
 
     on_disk = False
+    kept_by = None
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -48,11 +49,11 @@ class Toy:
         def read() -> Iterator[Stored]:
             yield Stored(self.name, self.name, b"")
 
-        return Found(self.name, read)
+        return Found(self.name, read, ())
 
-    def parse(self, split: Split, files: Sequence[Stored]) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    def parse(self, split: Split, files: Iterable[Stored]) -> Iterator[Arrays]:
         make = bursts if self.name == "toy-bursts" else signs
-        return make(COUNTS[split], np.random.default_rng(split == "test"))
+        yield make(COUNTS[split], np.random.default_rng(split == "test"))
 
 
 def _toy(name: str, sample: Sample, labels_per_step: bool) -> Dataset:
