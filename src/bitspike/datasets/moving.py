@@ -201,7 +201,7 @@ class MovingSource:
     def parse(self, split: Split, files: Iterable[Stored]) -> Iterator[Arrays]:
         side = sensor_side(self.base.sample.shape)
         shape = self.frames.sample((side, side)).array_shape
-        for images, labels in parse_split(self.base, split, Found(self.base.name, lambda: iter(()), ()), files):
+        for images, labels in parse_split(self.base, split, None, files):
             for start in range(0, len(images), BATCH):
                 seen = moving_events(images[start : start + BATCH])
                 trains = [frames_of(events, self.frames) for events in seen]

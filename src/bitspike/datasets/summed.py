@@ -73,8 +73,7 @@ class SummedSource:
         return self.base.source.find(split, data_dir)
 
     def parse(self, split: Split, files: Iterable[Stored]) -> Iterator[Arrays]:
-        found = Found(self.base.name, lambda: iter(()), ())
-        for codes, labels in parse_split(self.base, split, found, files):
+        for codes, labels in parse_split(self.base, split, None, files):
             yield sum_of_steps(codes, self.steps, self.base.sample, self.sample), self._labels(labels)
 
     def _labels(self, labels: NDArray[np.uint8]) -> NDArray[np.uint8]:
