@@ -9,12 +9,20 @@ from pathlib import Path
 from bitspike.errors import UserError
 from bitspike.files import is_there
 
-__all__ = ["checked_file", "checked_name", "checked_place", "refuse_taken", "run_folder"]
+__all__ = ["cache_folder", "checked_file", "checked_name", "checked_place", "refuse_taken", "run_folder"]
 
 LONGEST_NAME = 255
 """Bytes of one name, in every common file system."""
 LONGEST_PATH = 3800
 """Bytes of a whole path: Linux takes 4095, and the files of a run come below it."""
+
+
+def cache_folder() -> Path:
+    """Where what can be made again is kept: in the user's folder for caches; of a user without a home, nowhere."""
+    home = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+    if home.startswith("~"):
+        home = os.devnull  # a relative path would be a folder called ~ right here
+    return Path(home, "bitspike")
 
 
 def checked_name(name: str) -> str:

@@ -25,10 +25,10 @@ from bitspike.ir import Edge, FrozenGraph, Graph, Input, Linear, Readout, Reshap
 TINY = ["channels=4,4,8", "train_size=256", "validation_size=100", "epochs=1"]
 FREEZE_KEYS = {
     "file", "bytes", "weights", "weight_bytes", "bytes_per_weight_byte", "widest_accumulator_bits",
-    "widest_membrane_bits", "split", "float_accuracy", "integer_accuracy", "images", "same_class", "layers",
+    "widest_membrane_bits", "split", "counted", "float_accuracy", "integer_accuracy", "images", "same_class", "layers",
 }  # fmt: skip
 LAYER_KEYS = {"name", "elements", "mismatches", "own", "farthest_own", "rate"}
-EVALUATE_KEYS = {"file", "dataset", "split", "engine", "correct", "total", "accuracy"}
+EVALUATE_KEYS = {"file", "dataset", "split", "engine", "counted", "correct", "total", "accuracy"}
 C_KEYS = {"files", "flash_bytes_counted", "flash_bytes_of_data", "ram_bytes_of_data"}
 LINKED_KEYS = {"cc", "flash_bytes_linked", "ram_bytes_linked"}
 Command = Callable[..., tuple[int, str, str]]
@@ -128,7 +128,7 @@ def test_freeze_without_images_compares_nothing(bitspike: Command, made: Made) -
     status, out, _ = bitspike("freeze", made.run, "-o", "net.bitspike", "--images", "0", "--json")
     assert status == 0
     assert json.loads(out).keys() == FREEZE_KEYS - {
-        "split", "float_accuracy", "integer_accuracy", "images", "same_class", "layers",
+        "split", "counted", "float_accuracy", "integer_accuracy", "images", "same_class", "layers",
     }  # fmt: skip
 
 
@@ -362,7 +362,12 @@ def test_images_of_another_shape_are_refused(
     )
     net = FrozenGraph(Graph("hand-made", nodes), {"head.weight": np.eye(10, size, dtype=np.int64)}, "digits")
     save(net, tmp_path / "net.bitspike")
-    refused(bitspike("evaluate", tmp_path / "net.bitspike", "--engine", engine), "images", "(1, 8, 8)", str(shape))
+    refused(
+        bitspike("evaluate", tmp_path / "net.bitspike", "--engine", engine),
+        "images",
+        "1x8x8",
+        "x".join(map(str, shape)),
+    )
 
 
 # Bad options

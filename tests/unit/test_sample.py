@@ -44,3 +44,11 @@ def test_a_tuple_is_the_shape_of_an_image() -> None:
     for shape in ((3, 8), (0, 3, 3), ()):
         with pytest.raises(UserError):
             as_sample(shape)  # type: ignore[arg-type]
+
+
+def test_counts_of_one_step_are_no_pixels() -> None:
+    """Whose codes are other levels, and whose darkest is not the lowest."""
+    counts = Sample((2, 4, 4), 1, 0, 255)
+    assert not counts.is_image
+    assert Sample((2, 4, 4)).is_image
+    assert [s.dark for s in (Sample((3, 4, 4)), counts, Sample((3,), 2, -1, 1), Sample((3,), 2, 1, 4))] == [0, 0, 1, 0]

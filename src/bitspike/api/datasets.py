@@ -2,29 +2,34 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 from bitspike.errors import UserError
 
 if TYPE_CHECKING:
     from bitspike.datasets import Dataset
+    from bitspike.datasets.event_sets import EventSet
 
-__all__ = ["datasets"]
+__all__ = ["datasets", "how_to_get"]
 
 
 def datasets(data_dir: Path | None = None) -> list[dict[str, Any]]:
     """Every data set that is known, with the place of each split that is here; ``problem`` says why it cannot be read.
 
+    Of a set of recordings of events, ``image`` is the sensor, and ``recordings`` says how many the whole set has.
+
     Raises:
         UserError: there is no such data directory.
     """
     from bitspike.datasets import DATASETS
+    from bitspike.datasets.event_sets import EVENT_SETS
     from bitspike.datasets.files import data_directory
 
-    data_directory(data_dir)  # refuses one that is not there
+    directory = data_directory(data_dir)  # refuses one that is not there
     rows = []
-    for dataset in DATASETS.values():
+    for dataset in (one for name, one in DATASETS.items() if name not in EVENT_SETS):
         places, problem = _places(dataset, data_dir)
         rows.append(
             {
@@ -39,7 +44,43 @@ def datasets(data_dir: Path | None = None) -> list[dict[str, Any]]:
                 "citation": dataset.citation,
             }
         )
-    return rows
+    return rows + [_event_row(chosen, directory) for chosen in EVENT_SETS.values()]
+
+
+def how_to_get(name: str) -> str:
+    """Where the files of a data set that is known come from, or of a folder of recordings."""
+    from bitspike.datasets import find_dataset
+
+    return find_dataset(name).how_to_get
+
+
+def _event_row(chosen: EventSet, directory: Path) -> dict[str, Any]:
+    """A set of recordings: ``train`` and ``test`` are ``None`` where it has no split of its own."""
+    from bitspike.datasets.sources import Split
+
+    here: dict[str, str] = {}
+    problem = ""
+    for split in get_args(Split):
+        try:
+            files = chosen.source.recordings(split, directory)
+        except FileNotFoundError:
+            continue
+        except UserError as wrong:
+            here, problem = {}, str(wrong)
+            break
+        here[split] = os.path.commonpath({os.path.dirname(file.path) for file in files})
+    return {
+        "name": chosen.name,
+        "image": "x".join(str(side) for side in chosen.sensor_size),
+        "classes": chosen.num_classes,
+        "train": chosen.full.get("train"),
+        "test": chosen.full.get("test"),
+        "here": here,
+        "problem": problem,
+        "how_to_get": chosen.how_to_get,
+        "citation": chosen.citation,
+        "recordings": chosen.total or sum(chosen.full.values()),
+    }
 
 
 def _places(dataset: Dataset, data_dir: Path | None) -> tuple[dict[str, str | None], str]:

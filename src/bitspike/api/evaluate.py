@@ -5,14 +5,18 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pydantic import ValidationError
+
 from bitspike.api.images import Split
 from bitspike.api.results import Evaluation
 from bitspike.api.run import Run
 from bitspike.api.sources import as_run, is_file, path_of
 from bitspike.errors import UserError
 from bitspike.files import at_home
+from bitspike.settings import first_mistake
 
 if TYPE_CHECKING:
+    from bitspike.datasets.frames import FrameSettings
     from bitspike.ir import FrozenGraph
 
 __all__ = ["evaluate"]
@@ -60,14 +64,34 @@ def _of_net(
     from bitspike import ir
     from bitspike.api.backends import chosen
     from bitspike.backends import able, engines
-    from bitspike.datasets import load_split
+    from bitspike.datasets import find_dataset, load_split
 
     runner = chosen("engine", engine, engines(), options)
     net = ir.load(at_home(source)) if isinstance(source, str | Path) else source
-    pixels, labels = load_split(net.dataset, "test", data_dir)
-    wanted = net.graph.edges[net.graph.nodes[0].name].shape
-    if pixels.shape[1:] != wanted:
-        where = source if isinstance(source, str | Path) else net.graph.name
-        raise UserError(f"images of {net.dataset}", pixels.shape[1:], f"the network in {where} is for {wanted}")
-    correct = int((able(runner, net).run(net, pixels).argmax(1) == labels).sum())
-    return Evaluation(net.dataset, "test", correct, len(labels), engine=engine)
+    frames = _frames_of(net)
+    dataset = find_dataset(net.dataset, frames)
+    where = source if isinstance(source, str | Path) else net.graph.name
+    same = (
+        net.sample.array_shape == dataset.sample.array_shape
+        if dataset.sample.is_image
+        else net.sample == dataset.sample
+    )
+    if not same:
+        raise UserError(f"images of {net.dataset}", str(dataset.sample), f"the network in {where} is for {net.sample}")
+    if dataset.labels_per_step != (net.readout.over == "each"):
+        labelled = "steps" if dataset.labels_per_step else "samples"
+        raise UserError(f"labels of {net.dataset}", f"of {labelled}", f"the network in {where} answers others")
+    codes, labels = load_split(net.dataset, "test", data_dir, frames)
+    correct = int((able(runner, net).run(net, codes).argmax(-1) == labels).sum())
+    counted = "steps" if dataset.labels_per_step else "samples"
+    return Evaluation(net.dataset, "test", correct, labels.size, engine=engine, counted=counted)
+
+
+def _frames_of(net: FrozenGraph) -> FrameSettings | None:
+    """How the network's file says that events become frames."""
+    from bitspike.datasets.frames import FrameSettings
+
+    try:
+        return None if net.frames is None else FrameSettings.model_validate(net.frames)
+    except ValidationError as wrong:
+        raise first_mistake(wrong, "graph frames") from wrong

@@ -12,13 +12,15 @@ from bitspike.api.run import Run
 from bitspike.api.sources import as_run, path_of
 from bitspike.errors import UserError
 from bitspike.places import checked_file
-from bitspike.sample import AnySample, Sample
+from bitspike.sample import AnySample
 
 if TYPE_CHECKING:
     from torch import nn
 
     from bitspike.data import ImageSet
     from bitspike.ir import FrozenGraph
+    from bitspike.layers import Answer
+    from bitspike.training import TrainConfig
 
 __all__ = ["freeze"]
 
@@ -33,6 +35,7 @@ def freeze(
     images: int = 0,
     split: Split = "validation",
     sample: AnySample | None = None,
+    readout: Answer = "mean",
     data_dir: str | Path | None = None,
 ) -> Frozen:
     """Turns a trained network into integers: batch norm, scales and thresholds become one multiplier and offset for
@@ -48,6 +51,7 @@ def freeze(
         images: of a run, on so many the integers are compared with the floats; 0 for none, and no data are read.
         split: which images.
         sample: what one input of a network of your own is, ``(C, H, W)`` of an image's shape; a run has its own.
+        readout: what such a network's logits are read as: ``mean`` over time, ``last``, ``each``; a run has its own.
         data_dir: where the data sets lie; see `bitspike.Run`.
 
     Raises:
@@ -57,36 +61,39 @@ def freeze(
     if output is not None:
         checked_file("--output", output)
     if not isinstance(source, Run | str | Path):
-        return _written(_of_module(source, sample, images), output)
+        return _written(_of_module(source, sample, readout, images), output)
     if sample is not None:
         raise UserError("sample", sample, "a run has its own; leave it out")
+    if readout != "mean":
+        raise UserError("readout", readout, "a run has its own; leave it out")
     run = as_run(source, data_dir)
     model, config = run.model(), run.config
-    net = _integers(model, config.model, _sample_of(config.dataset), config.dataset)
+    net = _of_run(model, config)
     shown = run.images(split, images) if images else None
     frozen = _written(net, output)
-    return frozen if shown is None else replace(frozen, comparison=_compared(model, net, shown, split))
+    return frozen if shown is None else replace(frozen, comparison=_compared(model, config, net, shown, split))
 
 
-def _of_module(model: nn.Module, sample: AnySample | None, images: int) -> FrozenGraph:
+def _of_module(model: nn.Module, sample: AnySample | None, readout: Answer, images: int) -> FrozenGraph:
     name = type(model).__name__
     if sample is None:
         raise UserError("sample", None, f"want what {name} sees: a Sample, or (C, H, W) of an image")
     if images:
         raise UserError("--images", images, f"only a run has images; see bitspike.lowering.agreement for {name}")
-    return _integers(model.eval(), name, sample, "")
-
-
-def _integers(model: nn.Module, name: str, sample: AnySample, dataset: str) -> FrozenGraph:
     from bitspike import lowering
 
-    return replace(lowering.freeze(model, sample, name), dataset=dataset)
+    return lowering.freeze(model.eval(), sample, name, readout)
 
 
-def _sample_of(dataset: str) -> Sample:
+def _of_run(model: nn.Module, config: TrainConfig) -> FrozenGraph:
+    """With where its inputs come from, so that the file finds them."""
+    from bitspike import lowering
     from bitspike.data import find_dataset
 
-    return find_dataset(dataset).sample
+    sample = find_dataset(config.dataset, config.frames).sample
+    frames = None if config.frames is None else config.frames.model_dump(mode="json")
+    net = lowering.freeze(model, sample, config.model, config.readout)
+    return replace(net, dataset=config.dataset, frames=frames)
 
 
 def _written(net: FrozenGraph, output: str | Path | None) -> Frozen:
@@ -96,16 +103,17 @@ def _written(net: FrozenGraph, output: str | Path | None) -> Frozen:
     return Frozen(net) if path is None else Frozen(net, path, ir.save(net, path))
 
 
-def _compared(model: nn.Module, net: FrozenGraph, shown: ImageSet, split: Split) -> Comparison:
+def _compared(model: nn.Module, config: TrainConfig, net: FrozenGraph, shown: ImageSet, split: Split) -> Comparison:
     from bitspike.backends import oracle
     from bitspike.lowering import agreement
     from bitspike.training import evaluate
-    from bitspike.training.evaluate import batches
+    from bitspike.training.evaluate import at_once, batches
 
-    predicted = oracle.logits(net, shown.images.numpy()).argmax(1)
+    predicted = oracle.logits(net, shown.images.numpy()).argmax(-1)
     return Comparison(
         split,
-        float_accuracy=evaluate(model, shown).percent,
+        float_accuracy=evaluate(model, shown, readout=config.readout).percent,
         integer_accuracy=100 * float((predicted == shown.labels.numpy()).mean()),
-        agreement=agreement(model, net, batches(shown.images, BATCH)),
+        agreement=agreement(model, net, batches(shown.images, min(BATCH, at_once(shown.sample.T)))),
+        counted="steps" if shown.labels_per_step else "samples",
     )

@@ -15,12 +15,13 @@ __all__ = ["Comparison", "Evaluation", "Exported", "Frozen"]
 
 @dataclass(frozen=True)
 class Evaluation:
-    """``correct`` of ``total`` images of a data set. ``print`` says it in a line.
+    """``correct`` of ``total`` samples of a data set, or steps. ``print`` says it in a line.
 
     Attributes:
         dataset, split: the images.
         bits: of a run in floats, ``w/s/t``. engine: what ran a frozen network. One of the two is ``None``.
         loss: mean cross-entropy, of a run.
+        counted: ``samples``, or ``steps`` where every step of one has a class, and each is right or wrong.
     """
 
     dataset: str
@@ -30,6 +31,7 @@ class Evaluation:
     bits: str | None = None
     engine: str | None = None
     loss: float | None = None
+    counted: str = "samples"
 
     @property
     def accuracy(self) -> float:
@@ -38,12 +40,13 @@ class Evaluation:
 
     def to_dict(self) -> dict[str, Any]:
         by = {"bits": self.bits} if self.engine is None else {"engine": self.engine}
-        counted = {"correct": self.correct, "total": self.total, "accuracy": self.accuracy}
+        counted = {"counted": self.counted, "correct": self.correct, "total": self.total, "accuracy": self.accuracy}
         loss = {} if self.loss is None else {"loss": self.loss}
         return {"dataset": self.dataset, "split": self.split, **by, **counted, **loss}
 
     def __str__(self) -> str:
-        return f"{self.dataset} {self.split}: {self.correct} of {self.total} right, {self.accuracy:.2f} %"
+        of = f"{self.total} steps" if self.counted == "steps" else self.total
+        return f"{self.dataset} {self.split}: {self.correct} of {of} right, {self.accuracy:.2f} %"
 
 
 @dataclass(frozen=True)
@@ -54,16 +57,18 @@ class Comparison:
         split: which images.
         float_accuracy, integer_accuracy: percent.
         agreement: classes and spikes that are the same, layer by layer.
+        counted: what ``agreement.images`` counts: ``samples``, or ``steps``, where every step has a class.
     """
 
     split: str
     float_accuracy: float
     integer_accuracy: float
     agreement: Agreement
+    counted: str = "samples"
 
     def to_dict(self) -> dict[str, Any]:
         accuracies = {"float_accuracy": self.float_accuracy, "integer_accuracy": self.integer_accuracy}
-        return {"split": self.split, **accuracies, **self.agreement.to_dict()}
+        return {"split": self.split, "counted": self.counted, **accuracies, **self.agreement.to_dict()}
 
 
 @dataclass(frozen=True)

@@ -83,7 +83,8 @@ class Run:
     def model(self) -> nn.Module:
         """The network with the weights of the last checkpoint, a new one at each call, on the CPU, in evaluation mode.
 
-        It takes images ``[N, C, H, W]``, pixels 0..255 (uint8 or float), and gives logits of every step ``[T, N, K]``.
+        It takes codes ``[N, *array_shape]`` of the data set's sample, of images the pixels ``[N, C, H, W]``, 0..255
+        (uint8 or float), and gives logits of every step ``[T, N, K]``.
 
         Raises:
             UserError: no checkpoint, or one that is broken or of another network.
@@ -137,8 +138,9 @@ class Run:
         from bitspike.api.results import Evaluation
 
         model, config = self.model(), self.config
-        seen = training.evaluate(model, self.images(split), precision=config.precision)
-        return Evaluation(config.dataset, split, seen.correct, seen.total, bits=str(config.bits), loss=seen.loss)
+        seen = training.evaluate(model, self.images(split), precision=config.precision, readout=config.readout)
+        of, bits = (config.dataset, split, seen.correct, seen.total), str(config.bits)
+        return Evaluation(*of, bits=bits, loss=seen.loss, counted=seen.counted)
 
     def cost(self, counting: str = "exact", *, batch: int = 1, energy: EnergyModel | str | None = None) -> CostReport:
         """What the network costs, layer by layer and in total; spikes, SOPs and NS-ACE once it is trained.

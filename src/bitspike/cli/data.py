@@ -50,10 +50,12 @@ def check_datasets(
 
     Exit status 2 if a file is damaged or not the official one, or if a data set that was named is missing.
     """
-    from bitspike.datasets import DATASETS, check, find_dataset
+    from bitspike.datasets import DATASETS
+    from bitspike.datasets.event_checks import check_any
+    from bitspike.datasets.event_sets import EVENT_SETS
 
-    chosen = [find_dataset(name).name for name in names or DATASETS]
-    results = [result for name in chosen for result in check(name, data_dir)]
+    known = list(dict.fromkeys([*DATASETS, *EVENT_SETS]))
+    results = [result for name in names or known for result in check_any(name, data_dir)]
     rows = [{**asdict(result), "ok": result.ok} for result in results]
     if as_json:
         print_json(rows)
@@ -68,11 +70,9 @@ def _print_checks(rows: list[dict[str, Any]]) -> None:
     from rich.console import Console
 
     from bitspike import reports
-    from bitspike.datasets import DATASETS
+    from bitspike.api.datasets import how_to_get
 
-    console = Console()
-    print_tables(reports.checks_table(rows))
-    lines = [f"{row['dataset']} {row['split']}: {row['problem']}" for row in rows if row["problem"]]
+    print_tables(*reports.checks_tables(rows))
     wrong = sorted({row["dataset"] for row in rows if not row["ok"]})
-    for line in [*lines, *(f"{name}: {DATASETS[name].how_to_get}." for name in wrong)]:
-        console.print(line, highlight=False, markup=False)
+    for line in [*reports.check_lines(rows), *(f"{name}: {how_to_get(name)}." for name in wrong)]:
+        Console().print(line, highlight=False, markup=False)

@@ -1,7 +1,8 @@
 """Sets of images in memory, augmentation, and reproducible batches. Their files are read in `bitspike.datasets`."""
 
-from bitspike.data.augment import Augment, Compose, Cutout, HorizontalFlip, RandomCrop, build_augment
+from bitspike.data.augment import Augment, Compose, Cutout, HorizontalFlip, RandomCrop
 from bitspike.data.autoaugment import AutoAugmentCIFAR10
+from bitspike.data.build import build_augment
 from bitspike.data.erasing import RandomErasing
 from bitspike.data.images import ImageSet, split_validation
 from bitspike.data.loader import EpochBatches, TrainingImages, as_is

@@ -7,24 +7,17 @@ or where a run was interrupted. To a train of images the same happens at every s
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import Protocol
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from bitspike.data.autoaugment import AutoAugmentCIFAR10
-from bitspike.data.erasing import RandomErasing
-from bitspike.data.mixing import Mixing
-from bitspike.data.randaugment import RandAugment
-from bitspike.data.shapes import pixels_of
 from bitspike.errors import UserError
 
-__all__ = ["Augment", "Compose", "Cutout", "HorizontalFlip", "RandomCrop", "build_augment"]
+__all__ = ["Augment", "Compose", "Cutout", "HorizontalFlip", "Mix", "RandomCrop", "drawn_for", "pixels_of"]
 
 
 class Augment(Protocol):
@@ -42,6 +35,27 @@ class Augment(Protocol):
 
     def __call__(self, images: Tensor, drawn: Mapping[str, Tensor]) -> Tensor:
         """New images ``uint8 [B, *shape]`` from ``images`` (the same shape) and their rows of ``drawn``."""
+
+
+class Mix(Protocol):
+    """What makes one sample of two."""
+
+    def draw(self, count: int, shape: tuple[int, ...], generator: torch.Generator) -> dict[str, Tensor]:
+        """As that of `Augment`; ``partner`` is the sample, of all ``count``, that each is mixed with."""
+
+    def __call__(self, images: Tensor, others: Tensor, drawn: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
+        """New images from ``images`` and their partners, and the share ``float32 [B]`` of each that is its own."""
+
+
+def pixels_of(name: str, shape: tuple[int, ...]) -> tuple[int, int]:
+    """Height and width of an image, or of a train of them; the augmentation ``name`` is for nothing else.
+
+    Raises:
+        UserError: samples of another shape.
+    """
+    if len(shape) not in (3, 4):
+        raise UserError(name, shape, "want images (C, H, W), or trains of them (T, C, H, W); leave it out of augment")
+    return shape[-2], shape[-1]
 
 
 @dataclass(frozen=True)
@@ -119,76 +133,28 @@ class Compose:
     """One augmentation after the other; none at all leaves images as they are.
 
     Args:
-        augments: of one image.
-        mixing: of two, both augmented; whoever fetches the images applies it (`bitspike.data.TrainingImages`).
+        augments: which; an image and its row of what was drawn decide what comes out.
+        mix: mixes what comes out of them, which `bitspike.data.TrainingImages` sees to: it has all samples.
     """
 
     augments: tuple[Augment, ...] = ()
-    mixing: Mixing | None = None
+    mix: Mix | None = None
 
     def draw(self, count: int, shape: tuple[int, ...], generator: torch.Generator) -> dict[str, Tensor]:
+        every = (*enumerate(self.augments), *((("mix", self.mix),) if self.mix else ()))
         return {
-            f"{number}.{name}": values
-            for number, augment in enumerate(self.augments)
+            f"{place}.{name}": values
+            for place, augment in every
             for name, values in augment.draw(count, shape, generator).items()
         }
 
     def __call__(self, images: Tensor, drawn: Mapping[str, Tensor]) -> Tensor:
         for number, augment in enumerate(self.augments):
-            start = f"{number}."
-            own = {name.removeprefix(start): v for name, v in drawn.items() if name.startswith(start)}
-            images = augment(images, own)
+            images = augment(images, drawn_for(str(number), drawn))
         return images
 
 
-_PLAIN: Mapping[str, Callable[[], Augment]] = MappingProxyType(
-    {"flip": HorizontalFlip, "autoaugment": AutoAugmentCIFAR10}
-)
-_NUMBERED: Mapping[str, Callable[..., Augment]] = MappingProxyType(
-    {
-        r"crop([0-9]{1,4})": lambda fill, padding: RandomCrop(int(padding), fill),
-        r"cutout([0-9]{1,4})": lambda fill, size: Cutout(int(size), fill),
-        r"rand-m([0-9]{1,2})-n([0-9]{1,2})": lambda _, m, n: RandAugment(int(m), int(n)),
-        r"erase([0-9.]{1,6})": lambda fill, part: RandomErasing(number("erase", part), fill),
-    }
-)
-_MIXING = r"(mixup|cutmix)([0-9.]{1,6})"
-
-
-def build_augment(names: Sequence[str], fill: int = 0) -> Compose:
-    """Augmentations by name, in order.
-
-    ``crop4`` (padding), ``flip``, ``cutout16`` (size), ``autoaugment``, ``rand-m9-n1`` (RandAugment's magnitude and
-    number), ``erase0.25`` (probability); and behind all of them ``mixup0.5`` and ``cutmix1`` (``alpha``).
-
-    Args:
-        names: which.
-        fill: the code of what ``crop``, ``cutout`` and ``erase`` bring in: black in an image, level 0 in a train.
-
-    Raises:
-        UserError: an unknown name, a number out of range, or a mixing that is named twice or not at the end.
-    """
-    mixing = [found for name in names if (found := re.fullmatch(_MIXING, name))]
-    alphas = {found[1]: number(found[1], found[2]) for found in mixing}
-    plain = names[: len(names) - len(mixing)]
-    if len(alphas) < len(mixing) or any(re.fullmatch(_MIXING, name) for name in plain):
-        raise UserError("augment", ",".join(names), "want mixup and cutmix once each, behind all others")
-    return Compose(tuple(_build(name, fill) for name in plain), Mixing(**alphas) if alphas else None)
-
-
-def _build(name: str, fill: int) -> Augment:
-    if name in _PLAIN:
-        return _PLAIN[name]()
-    for pattern, make in _NUMBERED.items():
-        if found := re.fullmatch(pattern, name):
-            return make(fill, *found.groups())
-    numbered = "crop4 or cutout16 (any size), rand-m9-n1, erase0.25, mixup0.5 or cutmix1"
-    raise UserError("augment", name, f"want {', '.join(_PLAIN)}, {numbered}")
-
-
-def number(name: str, text: str) -> float:
-    """The number behind a name, as ``0.5`` of ``mixup0.5``."""
-    try:
-        return float(text)
-    except ValueError:
-        raise UserError(name, text, "want a number behind it, as 0.5") from None
+def drawn_for(place: str, drawn: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """What a composition drew for the augmentation at ``place``: its number, or ``mix``."""
+    start = f"{place}."
+    return {name.removeprefix(start): values for name, values in drawn.items() if name.startswith(start)}

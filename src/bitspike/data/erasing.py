@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from bitspike.data.shapes import pixels_of
+from bitspike.data.augment import pixels_of
 from bitspike.errors import UserError
 
 __all__ = ["RandomErasing"]

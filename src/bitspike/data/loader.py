@@ -12,10 +12,10 @@ from typing import TypeVar
 
 import torch
 from torch import Tensor
-from torch.nn import functional
+from torch.nn import functional as F
 from torch.utils.data import Dataset, Sampler
 
-from bitspike.data.augment import Augment, Compose
+from bitspike.data.augment import Augment, Compose, drawn_for
 from bitspike.data.images import ImageSet
 from bitspike.data.randomness import seeded
 from bitspike.errors import UserError
@@ -73,7 +73,7 @@ class EpochBatches(Sampler[list[int]]):
 class TrainingImages(Dataset[tuple[Tensor, Tensor]]):
     """Samples ``uint8 [B, *array_shape]``, augmented as ``(seed, epoch)`` says, and labels ``int64 [B]`` or ``[B, T]``.
 
-    Where two images are mixed, labels are the shares of the classes, ``float [B, K]`` or ``[B, T, K]``.
+    Of samples that are mixed labels are soft: ``float32 [B, K]`` or ``[B, T, K]``.
 
     Random numbers are drawn on the processor, the same wherever the images lie; all else is done where they lie.
 
@@ -84,16 +84,13 @@ class TrainingImages(Dataset[tuple[Tensor, Tensor]]):
 
     def __init__(self, images: ImageSet, augment: Augment | None = None, seed: int = 0) -> None:
         self.images, self.seed = images, seed
-        self.augment = augment if isinstance(augment, Compose) else Compose((augment,) if augment else ())
+        self.augment: Augment = augment or Compose()
         self.set_epoch(0)
 
     def set_epoch(self, epoch: int) -> None:
         """Draws the augmentation of an epoch."""
         generator = seeded(self.seed, epoch, _AUGMENT)
-        shape = self.images.sample.array_shape
-        self.drawn = self.augment.draw(len(self.images), shape, generator)
-        mixing = self.augment.mixing
-        self.mixed = mixing.draw(len(self.images), shape, generator) if mixing else {}
+        self.drawn = self.augment.draw(len(self.images), self.images.sample.array_shape, generator)
 
     def __len__(self) -> int:
         return len(self.images)
@@ -103,22 +100,24 @@ class TrainingImages(Dataset[tuple[Tensor, Tensor]]):
         return images[0], labels[0]
 
     def __getitems__(self, indices: Sequence[int]) -> tuple[Tensor, Tensor]:
-        rows, device = torch.as_tensor(indices), self.images.images.device
-        images, labels = self._augmented(rows)
-        mixing = self.augment.mixing
-        if mixing is None:
+        rows = torch.as_tensor(indices)
+        images, drawn = self._augmented(rows)
+        labels = self.images.labels[rows.to(images.device)]
+        mix = self.augment.mix if isinstance(self.augment, Compose) else None
+        if mix is None:
             return images, labels
-        others, their_labels = self._augmented(self.mixed["other"][rows])
-        images, share = mixing(images, others, {name: values[rows].to(device) for name, values in self.mixed.items()})
-        own, their = (functional.one_hot(each, len(self.images.classes)) for each in (labels, their_labels))
-        each = share.view(-1, *(1,) * (own.ndim - 1))
-        return images, own * each + their * (1 - each)
+        own = drawn_for("mix", drawn)
+        others, _ = self._augmented(own["partner"].cpu())
+        images, share = mix(images, others, own)
+        share, classes = share.view(-1, *(1,) * labels.ndim), len(self.images.classes)
+        theirs = F.one_hot(self.images.labels[own["partner"]], classes)
+        return images, share * F.one_hot(labels, classes) + (1 - share) * theirs
 
-    def _augmented(self, rows: Tensor) -> tuple[Tensor, Tensor]:
+    def _augmented(self, rows: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        """The images at ``rows``, each as it becomes in this epoch, and what was drawn for them."""
         device = self.images.images.device
         drawn = {name: values[rows].to(device) for name, values in self.drawn.items()}
-        rows = rows.to(device)
-        return self.augment(self.images.images[rows], drawn), self.images.labels[rows]
+        return self.augment(self.images.images[rows.to(device)], drawn), drawn
 
 
 def as_is(batch: T) -> T:

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from bitspike.data.shapes import pixels_of
+from bitspike.data.augment import pixels_of
 from bitspike.errors import UserError
 
 __all__ = ["Mixing"]
@@ -40,7 +40,7 @@ class Mixing:
                 raise UserError(name, alpha, "want a number of 0 to 100")
 
     def draw(self, count: int, shape: tuple[int, ...], generator: torch.Generator) -> dict[str, Tensor]:
-        """``other``, the image that is mixed in; ``share`` of the first; ``cut``; and ``y``, ``x`` of its middle."""
+        """``partner``, the image that is mixed in; ``share`` of the first; ``cut``; and ``y``, ``x`` of its middle."""
         pixels_of("cutmix" if self.cutmix else "mixup", shape)
         cut = torch.rand(count, generator=generator) < (0.5 if self.mixup else 1.0) * bool(self.cutmix)
         numbers = np.random.default_rng(int(torch.randint(1 << 62, (), generator=generator)))  # torch seeds no Beta
@@ -49,7 +49,7 @@ class Mixing:
             for alpha in (self.mixup, self.cutmix)
         )
         return {
-            "other": torch.randint(count, (count,), generator=generator),
+            "partner": torch.randint(count, (count,), generator=generator),
             "share": torch.where(cut, kept, averaged).float(),
             "cut": cut,
             "y": torch.rand(count, generator=generator),

@@ -35,12 +35,12 @@ def load(name: str, data_dir: Path | None = None, frames: FrameSettings | None =
 
 
 def load_split(name: str, split: Split, data_dir: Path | None = None, frames: FrameSettings | None = None) -> ImageSet:
-    """One split of a dataset; see `load`. The images are contiguous, and may be written to."""
+    """One split of a dataset; see `load`. The images are contiguous, and may be written to; no file sees it."""
     dataset = datasets.find_dataset(name, frames)
     if isinstance(dataset.source, PictureSource):
         return _streamed(dataset, dataset.source, split, data_dir)
     images, labels = datasets.load_split(name, split, data_dir, frames)
-    writable = torch.from_numpy(np.require(images, requirements=["C", "W", "O"]))
+    writable = torch.from_numpy(np.require(images, requirements=["C", "W"]))
     return ImageSet(writable, torch.from_numpy(labels.astype(np.int64)), dataset.classes, dataset.sample)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -54,6 +54,7 @@ class CifarSource:
     label_files: tuple[str, ...]
     labels_key: str
     on_disk: bool = True
+    kept_by: None = None
 
     def find(self, split: Split, data_dir: Path) -> Found:
         homes = (data_dir / self.name, data_dir)
@@ -63,21 +64,22 @@ class CifarSource:
             for folder in (homes[0] / version.folder, homes[0], homes[1] / version.folder):
                 lacking = [file for file in files if not is_file(folder / file)]
                 if not lacking:
-                    return Found(str(folder), partial(self._read_files, folder, split, files))
+                    paths = tuple(folder / file for file in files)
+                    return Found(str(folder), partial(self._read_files, folder, split, files), paths)
                 if len(lacking) < len(files):
                     missing = missing or f"no {lacking[0]} in {folder}"
         for home in homes:
             if is_file(path := home / self.sheets[split]):
-                return Found(str(path), partial(self._read_sheets, path, split))
+                return Found(str(path), partial(self._read_sheets, path, split), (path,))
             for version in (self.binary, self.python):
                 if is_file(path := home / version.archive):
-                    return Found(str(path), partial(self._read_archive, path, split, version))
+                    return Found(str(path), partial(self._read_archive, path, split, version), (path,))
         kinds = [kind for v in (self.binary, self.python) for kind in (f"{v.folder}/", v.archive)]
         raise FileNotFoundError(missing or f"no {', '.join(kinds)} or {self.sheets[split]}")
 
-    def parse(self, split: Split, files: Sequence[Stored]) -> Arrays:
-        parts = [self._parse_file(file, self.images[split] // len(files)) for file in files]
-        return np.concatenate([images for images, _ in parts]), np.concatenate([labels for _, labels in parts])
+    def parse(self, split: Split, files: Iterable[Stored]) -> Iterator[Arrays]:
+        for file in files:
+            yield self._parse_file(file, self.images[split] // len(self.binary.files[split]))
 
     def _parse_file(self, file: Stored, count: int) -> Arrays:
         if file.name in self.python.files["train"] + self.python.files["test"]:

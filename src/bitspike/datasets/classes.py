@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["CIFAR10", "CIFAR100", "DIGITS", "FASHION_MNIST"]
+__all__ = ["CALTECH101", "CIFAR10", "CIFAR100", "DIGITS", "FASHION_MNIST", "GESTURES"]
 
 DIGITS = tuple("0123456789")
 
@@ -32,3 +32,32 @@ _CIFAR100 = """
     train trout tulip turtle wardrobe whale willow_tree wolf woman worm
 """
 CIFAR100 = tuple(_CIFAR100.split())
+
+GESTURES = (
+    "hand clapping",
+    "right hand wave",
+    "left hand wave",
+    "right arm clockwise",
+    "right arm counter clockwise",
+    "left arm clockwise",
+    "left arm counter clockwise",
+    "arm roll",
+    "air drums",
+    "air guitar",
+    "other gestures",
+)
+
+_CALTECH101 = """
+    BACKGROUND_Google Faces_easy Leopards Motorbikes accordion airplanes anchor ant barrel bass beaver
+    binocular bonsai brain brontosaurus buddha butterfly camera cannon car_side ceiling_fan cellphone
+    chair chandelier cougar_body cougar_face crab crayfish crocodile crocodile_head cup dalmatian
+    dollar_bill dolphin dragonfly electric_guitar elephant emu euphonium ewer ferry flamingo
+    flamingo_head garfield gerenuk gramophone grand_piano hawksbill headphone hedgehog helicopter ibis
+    inline_skate joshua_tree kangaroo ketch lamp laptop llama lobster lotus mandolin mayfly menorah
+    metronome minaret nautilus octopus okapi pagoda panda pigeon pizza platypus pyramid revolver rhino
+    rooster saxophone schooner scissors scorpion sea_horse snoopy soccer_ball stapler starfish
+    stegosaurus stop_sign strawberry sunflower tick trilobite umbrella watch water_lilly wheelchair
+    wild_cat windsor_chair wrench yin_yang
+"""
+CALTECH101 = tuple(_CALTECH101.split())
+"""Those of N-Caltech101, which leaves out ``Faces``; in the order of their names, as folders are read."""

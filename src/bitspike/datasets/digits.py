@@ -5,7 +5,7 @@ Source: E. Alpaydin, C. Kaynak, *Optical Recognition of Handwritten Digits*, UCI
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from importlib.util import find_spec
@@ -35,12 +35,14 @@ class DigitsSource:
 
     images: Mapping[Split, int]
     on_disk: bool = False
+    kept_by: None = None
 
     def find(self, split: Split, data_dir: Path) -> Found:
-        return Found(_PLACE, partial(self._read, split, _file()))
+        return Found(_PLACE, partial(self._read, split, file := _file()), (file,))
 
-    def parse(self, split: Split, files: Sequence[Stored]) -> Arrays:
-        return parse_records(files[0].content, self.images[split], 1, (1, 8, 8), files[0].path)
+    def parse(self, split: Split, files: Iterable[Stored]) -> Iterator[Arrays]:
+        (file,) = files
+        yield parse_records(file.content, self.images[split], 1, (1, 8, 8), file.path)
 
     def _read(self, split: Split, file: Path) -> Iterator[Stored]:
         rows = read_bytes(file, _LIMIT).decode().splitlines()

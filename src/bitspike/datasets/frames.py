@@ -1,6 +1,6 @@
-"""From events to frames: how often each pixel of a sensor spoke in each slice of a recording.
+"""Frames of events: how often each pixel of a sensor spoke in each slice of a recording.
 
-A recording is an array of `EVENT` in order of time. It is cut into slices, and of the first ones a frame each is
+A recording is cut into slices, and of the first ones a frame each is
 made: exact integer counts, one a pixel and channel, which are levels of a network's input.
 """
 
@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import Annotated, Any, Literal, Self
+from math import prod
+from typing import Annotated, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, ValidationError, model_validator
 
+from bitspike.datasets.events import Events
 from bitspike.errors import UserError
 from bitspike.registry import Registry
 from bitspike.sample import MOST_CODE, Sample
@@ -76,24 +78,19 @@ class FrameSettings(Strict):
         return Sample((channels, rows, columns), self.steps, -self.clip if self.polarity == "signed" else 0, self.clip)
 
 
-def frames_of(events: NDArray[Any], settings: FrameSettings, sensor_size: tuple[int, int]) -> NDArray[np.uint8]:
-    """The codes ``[T, C, H, W]`` of one recording: count less ``sample.lo``. (T is an axis here also where it is 1.)
-
-    Args:
-        events: of the dtype `EVENT`, in order of time.
-        sensor_size: ``(W, H)``.
+def frames_of(events: Events, settings: FrameSettings) -> NDArray[np.uint8]:
+    """The codes ``[T, C, H, W]`` of one recording, also where T is 1: counts less ``sample.lo``.
 
     Raises:
-        UserError: time runs backwards, or an event lies outside the sensor or has another polarity than 0 and 1.
+        UserError: the sensor is smaller than the frames are to be.
     """
-    sample = settings.sample(sensor_size)
+    sample = settings.sample(events.sensor_size)
     shape = (settings.steps, 2, *sample.shape[1:])
-    _check(events, sensor_size)
-    kept, step = _slices(events["t"], settings)
-    x, y, p = (events[name][:kept].astype(np.int64) for name in ("x", "y", "p"))
-    width, height = sensor_size
+    kept, step = _slices(events.events["t"], settings)
+    x, y, p = (events.events[name][:kept].astype(np.int64) for name in ("x", "y", "p"))
+    width, height = events.sensor_size
     place = ((step * 2 + p) * shape[2] + y * shape[2] // height) * shape[3] + x * shape[3] // width
-    counts = np.bincount(place, minlength=int(np.prod(shape))).reshape(shape)
+    counts = np.bincount(place, minlength=prod(shape)).reshape(shape)
     if settings.polarity == "one":
         counts = counts.sum(1, keepdims=True)
     elif settings.polarity == "signed":
@@ -113,17 +110,6 @@ def _slices(t: NDArray[np.int64], settings: FrameSettings) -> tuple[int, NDArray
         lasts = int(t[-1]) - int(t[0]) + 1
         ends = np.searchsorted(t, [int(t[0]) - (-int(i) * lasts // settings.slices) for i in borders])
     return int(ends[-1]), np.repeat(borders[:-1], np.diff(ends))
-
-
-def _check(events: NDArray[Any], sensor_size: tuple[int, int]) -> None:
-    if len(events) == 0:
-        return
-    width, height = sensor_size
-    if np.any(events["t"][1:] < events["t"][:-1]):
-        raise UserError("events", "times that run backwards", "want them in order of time")
-    for name, least in (("x", width), ("y", height), ("p", 2)):
-        if (most := int(events[name].max())) >= least:
-            raise UserError("events", f"{name} = {most}", f"want {name} below {least}")
 
 
 FRAMES: Registry[Callable[[int], FrameSettings]] = Registry("frames")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import struct
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -61,6 +61,7 @@ class IdxSource:
     folders: tuple[str, ...]
     sums: Mapping[str, str]
     on_disk: bool = True
+    kept_by: None = None
 
     def find(self, split: Split, data_dir: Path) -> Found:
         names = (f"{_PREFIX[split]}-images-idx3-ubyte", f"{_PREFIX[split]}-labels-idx1-ubyte")
@@ -71,7 +72,7 @@ class IdxSource:
             read = partial(_read, there)
             if len(there) == len(names):
                 if folder != "." or self._official(read):
-                    return Found(str(data_dir / folder), read)
+                    return Found(str(data_dir / folder), read, tuple(there.values()))
                 missing = f"no official {names[0]} in it (other datasets use that name too)"
             elif there or not missing:
                 lacking = next(name for name in names if name not in there)
@@ -84,12 +85,9 @@ class IdxSource:
         except UserError:  # damaged
             return False
 
-    def parse(self, split: Split, files: Sequence[Stored]) -> Arrays:
+    def parse(self, split: Split, files: Iterable[Stored]) -> Iterator[Arrays]:
         images, labels = files
-        return (
-            parse_idx(images.content, 3, images.path)[:, None],
-            parse_idx(labels.content, 1, labels.path),
-        )
+        yield parse_idx(images.content, 3, images.path)[:, None], parse_idx(labels.content, 1, labels.path)
 
 
 def _stored_as(folder: Path, name: str) -> Path | None:

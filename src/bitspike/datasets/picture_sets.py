@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
+from typing import get_args
 
 import numpy as np
 
+from bitspike.datasets.dataset import Dataset
 from bitspike.datasets.files import read_bytes
 from bitspike.datasets.pictures import SUFFIXES, Pictures
 from bitspike.datasets.sources import Arrays, Found, Split, Stored
 from bitspike.errors import UserError
 from bitspike.files import at_home, is_there
+from bitspike.sample import Sample
 
-__all__ = ["FOLDER", "PictureSource", "class_folders", "read_folder_name"]
+__all__ = ["FOLDER", "PICTURE_SETS", "PictureSource", "class_folders", "picture_folder"]
 
 Labelled = tuple[tuple[Path, int], ...]
 FOLDER = "folder:"
@@ -104,6 +107,7 @@ class PictureSource:
     test: Callable[[Path, Sequence[str]], Labelled] = in_class_folders
 
     on_disk = True
+    kept_by = None  # they are read when they are asked for, and not kept
 
     def pictures(self, split: Split, data_dir: Path) -> Pictures:
         """The pictures of a split.
@@ -126,10 +130,10 @@ class PictureSource:
         def read() -> Iterator[Stored]:
             raise UserError(str(place), "a set of pictures", "they are read one by one: bitspike.data.load")
 
-        return Found(str(place), read)
+        return Found(str(place), read, ())
 
-    def parse(self, split: Split, files: Sequence[Stored]) -> Arrays:
-        raise UserError("pictures", f"{len(files)} files", "they are read one by one: bitspike.data.load")
+    def parse(self, split: Split, files: Iterable[Stored]) -> Iterator[Arrays]:
+        raise UserError("pictures", split, "they are read one by one: bitspike.data.load")
 
     def _place(self, split: Split, data_dir: Path) -> Path:
         tried = [data_dir / folder / part for folder in self.folders for part in SPLITS[split]]
@@ -139,14 +143,15 @@ class PictureSource:
         raise FileNotFoundError(f"no folder {tried[0]}")
 
 
-def read_folder_name(name: str) -> tuple[PictureSource, tuple[str, ...]]:
-    """The source and the classes of ``folder:PATH@64`` or ``folder:PATH@48x64``, height and width.
+def picture_folder(rest: str) -> Dataset:
+    """The set that is called ``folder:PATH@64``, or ``folder:PATH@48x64`` of height and width, without ``folder:``.
 
     Raises:
         UserError: another text, or no such folder.
     """
-    found = re.fullmatch(r"folder:(.+)@([0-9]{1,4})(?:x([0-9]{1,4}))?", name)
-    if found is None or not int(found[2]) >= 1 or found[3] == "0":
+    name = FOLDER + rest
+    found = re.fullmatch(r"(.+)@([0-9]{1,4})(?:x([0-9]{1,4}))?", rest)
+    if found is None or int(found[2]) < 1 or found[3] == "0":
         raise UserError("dataset", name, "want folder:PATH@64, pictures of 64x64 pixels, or folder:PATH@48x64")
     home = at_home(found[1]).absolute()
     if not os.path.isdir(home / "train"):
@@ -155,4 +160,48 @@ def read_folder_name(name: str) -> tuple[PictureSource, tuple[str, ...]]:
     classes = class_folders(home / "train")
     if len(classes) < 2:
         raise UserError(str(home / "train"), f"{len(classes)} folders", "want one for each class, two at least")
-    return source, classes
+    return Dataset(
+        name=name,
+        sample=Sample((3, *source.size)),
+        images=MappingProxyType({split: len(source.pictures(split, Path())) for split in get_args(Split)}),
+        classes=classes,
+        how_to_get="It is a folder of your own",
+        citation="",
+        sums={},
+        source=source,
+    )
+
+
+_TERMS = "O. Russakovsky et al., ImageNet Large Scale Visual Recognition Challenge, IJCV 115, 2015; for research only"
+
+PICTURE_SETS = (
+    Dataset(
+        name="tiny-imagenet",
+        sample=Sample((3, 64, 64)),
+        images=MappingProxyType({"train": 100_000, "test": 10_000}),
+        classes=tuple(map(str, range(200))),
+        how_to_get=(
+            "Get http://cs231n.stanford.edu/tiny-imagenet-200.zip and unpack it in the data directory; its validation "
+            "pictures are the test split, as its test pictures have no labels"
+        ),
+        citation=_TERMS,
+        sums={},
+        source=PictureSource(
+            ("tiny-imagenet-200", "tiny-imagenet"), (64, 64), classes=200, test=tiny_imagenet_validation
+        ),
+    ),
+    Dataset(
+        name="imagenet",
+        sample=Sample((3, 224, 224)),
+        images=MappingProxyType({"train": 1_281_167, "test": 50_000}),
+        classes=tuple(map(str, range(1000))),
+        how_to_get=(
+            "Get ILSVRC2012 from https://image-net.org, unpack it in train/ and val/ of the folder imagenet/ in the "
+            "data directory, and sort the validation pictures into a folder for each class, as train/ has them"
+        ),
+        citation=_TERMS,
+        sums={},
+        source=PictureSource(("imagenet", "ILSVRC2012", "imagenet/ILSVRC2012"), (224, 224), 256, classes=1000),
+    ),
+)
+"""The sets of pictures that bitspike knows. Classes are called by their number, in the order of their folders."""

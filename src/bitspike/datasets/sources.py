@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +15,7 @@ __all__ = ["Arrays", "Found", "Shape", "Source", "Split", "Stored"]
 Split = Literal["train", "test"]
 
 Arrays = tuple[NDArray[np.uint8], NDArray[np.uint8]]
-"""Images ``[N, C, H, W]`` and labels ``[N]``."""
+"""Codes ``[N, *sample.array_shape]``, ``[N, C, H, W]`` of images; and labels ``[N]``, or ``[N, T]`` per step."""
 
 Shape = tuple[int, int, int]
 """``(C, H, W)``: channels, height, width of an image."""
@@ -35,13 +35,29 @@ class Stored:
     name: str
     content: bytes | memoryview
 
+    @property
+    def size(self) -> int:
+        """Bytes of it."""
+        return len(self.content)
+
 
 @dataclass(frozen=True)
 class Found:
-    """A split that is there: its folder or archive, and how to read its files one after the other."""
+    """A split that is there.
+
+    Args:
+        place: its folder or archive.
+        read: reads its files one after the other.
+        files: the files that it lies in.
+        count: how many samples it has, where another number than the official one will do.
+        told: what else decides the arrays: of a file with several samples, where they are and what they show.
+    """
 
     place: str
     read: Callable[[], Iterator[Stored]]
+    files: tuple[Path, ...]
+    count: int | None = None
+    told: str = ""
 
 
 class Source(Protocol):
@@ -51,6 +67,10 @@ class Source(Protocol):
     def on_disk(self) -> bool:
         """Whether a data directory is needed."""
 
+    @property
+    def kept_by(self) -> Mapping[str, Any] | None:
+        """What, beside the files, decides the arrays, if these are so dear that a cache keeps them; as JSON."""
+
     def find(self, split: Split, data_dir: Path) -> Found:
         """Looks for a split without reading more than it must.
 
@@ -58,8 +78,8 @@ class Source(Protocol):
             FileNotFoundError: says which file is missing, and where it was looked for.
         """
 
-    def parse(self, split: Split, files: Sequence[Stored]) -> Arrays:
-        """Turns the files of one split into arrays.
+    def parse(self, split: Split, files: Iterable[Stored]) -> Iterator[Arrays]:
+        """Turns the files of one split into arrays, some samples at a time. Files are read when they are needed.
 
         Raises:
             UserError: a file is malformed; the line names the file.

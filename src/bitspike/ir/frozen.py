@@ -30,6 +30,7 @@ class FrozenGraph:
             ``NAME.multiplier`` and ``NAME.offset`` for each affine (``[C]``). Kept read-only, each of NumPy's narrowest
             signed type that holds it: arithmetic on one widens it first.
         dataset: that the network was trained on, as `bitspike data list` calls it; empty where it is not known.
+        frames: how events of the dataset became frames, settings as JSON has them; ``None`` where it has no events.
 
     Attributes:
         ranges: range of every edge. totals: of what its first steps, however many, add up to. values: of everything
@@ -43,6 +44,7 @@ class FrozenGraph:
     graph: Graph
     tensors: Mapping[str, Int]
     dataset: str = ""
+    frames: Mapping[str, Any] | None = None
     ranges: Mapping[str, Range] = field(init=False, repr=False)
     totals: Mapping[str, Range] = field(init=False, repr=False)
     values: Mapping[str, Mapping[str, Range]] = field(init=False, repr=False)
@@ -54,6 +56,7 @@ class FrozenGraph:
         for name in sorted(wanted.keys() ^ self.tensors.keys()):
             raise UserError("tensor", name, "it is missing" if name in wanted else "no op of the graph has it")
         _check_graph(self.graph, self.dataset)
+        _check_frames(self.frames)
         own: dict[str, Int] = {}
         for name, shape in wanted.items():
             given = self.tensors[name]
@@ -138,6 +141,15 @@ def _check_graph(graph: Graph, dataset: str) -> None:
     logits = graph.edges[ends[1].name]
     if len(logits.shape) != 1:
         raise ends[1].refuse(logits.shape, "want logits of shape (K,)")
+
+
+def _check_frames(frames: Mapping[str, Any] | None) -> None:
+    """Whole numbers and words by name: what they mean is for those who read events to say."""
+    for name, value in (frames or {}).items():
+        parts = value if isinstance(value, list | tuple) else [value]
+        plain = all(part is None or isinstance(part, int | str) for part in parts) and str(value).isprintable()
+        if not (isinstance(name, str) and name.isidentifier() and plain):
+            raise UserError("graph frames", {name: value}, "want whole numbers and words by name")
 
 
 def _check_size(graph: Graph, node: Node) -> None:

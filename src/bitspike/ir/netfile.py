@@ -42,7 +42,8 @@ def to_bytes(net: FrozenGraph) -> bytes:
     """The content of the file: the same network gives the same bytes."""
     tensors = {name: _packed(net, name, values) for name, values in net.tensors.items()}
     nodes = [_to_dict(node) for node in net.graph.nodes]
-    graph = {"name": net.graph.name, "dataset": net.dataset, "nodes": nodes}
+    frames = {} if net.frames is None else {"frames": dict(net.frames)}
+    graph = {"name": net.graph.name, "dataset": net.dataset, **frames, "nodes": nodes}
     text = json.dumps(graph, separators=(",", ":"), allow_nan=False)
     _check_size(len(text), len(nodes))
     return _in_order(save_tensors(tensors, metadata={"format": FORMAT, "graph": text}))
@@ -69,19 +70,21 @@ def load(path: str | Path) -> FrozenGraph:
 def _from_parts(header: Mapping[str, str], tensors: Mapping[str, NDArray[Any]]) -> FrozenGraph:
     if header.get("format") != FORMAT:
         raise UserError("format", header.get("format"), f"this version reads {FORMAT}")
-    raw = _object(_parsed(header.get("graph", "")), "graph", ("name", "dataset", "nodes"))
+    raw = _object(_parsed(header.get("graph", "")), "graph", ("name", "dataset", "nodes"), ("frames",))
     if not isinstance(raw["nodes"], list):
         raise UserError("graph nodes", type(raw["nodes"]).__name__, "want a list of ops")
     _check_size(0, len(raw["nodes"]))
     for key in ("name", "dataset"):
         if not isinstance(raw[key], str):
             raise UserError(f"graph {key}", raw[key], "want text")
+    if not isinstance(raw.get("frames", {}), dict):
+        raise UserError("graph frames", raw["frames"], "want an object")
     graph = Graph(raw["name"], tuple(_to_node(index, node) for index, node in enumerate(raw["nodes"])))
     wanted = {n: (node, shape) for node in graph.nodes for n, shape in tensor_shapes(graph, node).items()}
     for name in sorted(wanted.keys() ^ tensors.keys()):
         raise UserError("tensor", name, "it is missing" if name in wanted else "no op of the graph has it")
     unpacked = {name: _unpacked(name, *wanted[name], tensors[name]) for name in wanted}
-    return FrozenGraph(graph, unpacked, raw["dataset"])
+    return FrozenGraph(graph, unpacked, raw["dataset"], raw.get("frames"))
 
 
 def _check_size(length: int, ops: int) -> None:
@@ -203,8 +206,8 @@ def _parsed(text: str) -> object:
         raise UserError("graph", text[:40], f"not JSON: {wrong}") from None
 
 
-def _object(raw: object, thing: str, keys: tuple[str, ...]) -> dict[str, Any]:
-    if not isinstance(raw, dict) or set(raw) != set(keys):
+def _object(raw: object, thing: str, keys: tuple[str, ...], more: tuple[str, ...] = ()) -> dict[str, Any]:
+    if not isinstance(raw, dict) or set(raw) - set(more) != set(keys):
         seen = sorted(raw) if isinstance(raw, dict) else type(raw).__name__
         raise UserError(thing, seen, f"want an object with {', '.join(keys)}")
     return raw

@@ -6,13 +6,14 @@ from bitspike.layers.events import EventEncoder, encoder_for
 from bitspike.layers.paths import PathBatchNorm1d, PathBatchNorm2d, per_path
 from bitspike.layers.pixels import Normalization
 from bitspike.layers.pool import SpikingMaxPool2d
-from bitspike.layers.readout import Readout, read_out
+from bitspike.layers.readout import Answer, read_out
 from bitspike.layers.recurrent import Recurrent
 from bitspike.layers.release import Release, ReleasedAffine
 from bitspike.layers.time import OverTime, SqueezeTime, mean_over_time, merge_time, split_time
 
 __all__ = [
     "Accumulate",
+    "Answer",
     "Difference",
     "Encoder",
     "EventEncoder",
@@ -20,7 +21,6 @@ __all__ = [
     "OverTime",
     "PathBatchNorm1d",
     "PathBatchNorm2d",
-    "Readout",
     "Recurrent",
     "Release",
     "ReleasedAffine",

@@ -8,13 +8,13 @@ from torch import Tensor
 
 from bitspike.layers.time import mean_over_time
 
-__all__ = ["Readout", "read_out"]
+__all__ = ["Answer", "read_out"]
 
-Readout = Literal["mean", "last", "each"]
+Answer = Literal["mean", "last", "each"]
 """The mean of all steps, the last step alone, or an answer at each."""
 
 
-def read_out(logits: Tensor, readout: Readout = "mean") -> Tensor:
+def read_out(logits: Tensor, readout: Answer = "mean") -> Tensor:
     """Logits of every step ``[T, N, K]`` to answers ``[N, K]``; to ``[N, T, K]`` where ``each`` step has one."""
     if readout == "each":
         return logits.transpose(0, 1)

@@ -16,9 +16,10 @@ from torch import nn
 from bitspike.errors import UserError
 from bitspike.frontend import check_hooks, evaluating
 from bitspike.ir import FrozenGraph, Graph, Node
+from bitspike.layers import Answer
 from bitspike.lowering.freezer import Freezer
 from bitspike.lowering.rules import rule_of
-from bitspike.lowering.structure import Answer, structure
+from bitspike.lowering.structure import structure
 from bitspike.lowering.values import Kind, Sum, Value
 from bitspike.sample import AnySample
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from types import MappingProxyType
-from typing import Literal
 
 from torch import nn
 
@@ -26,15 +25,14 @@ from bitspike.frontend import (
     unused,
 )
 from bitspike.ir import Add, Delay, Edge, Graph, Node, Over, Readout
-from bitspike.layers import Recurrent
+from bitspike.layers import Answer, Recurrent
 from bitspike.lowering.rules import Maker, Place, Reads, makers, rule_of
 from bitspike.sample import AnySample, Sample, as_sample
 
-__all__ = ["OVER", "Answer", "in_modules", "lower", "structure"]
+__all__ = ["OVER", "in_modules", "lower", "structure"]
 
 AXES = {1: Reads.MERGED.value, 2: Reads.STEPS.value}
 """What a tensor has before the shape of its edge, by how many axes it is."""
-Answer = Literal["mean", "last", "each"]
 OVER: Mapping[Answer, Over] = MappingProxyType({"mean": "sum", "last": "last", "each": "each"})
 """What a readout is called of real numbers, and of integers, which are added up for a mean."""
 TIME = {MergeTime: Reads.STEPS, SplitTime: Reads.MERGED}

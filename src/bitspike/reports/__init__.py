@@ -8,7 +8,7 @@ from bitspike.reports.conversion import (
     source_lines,
     source_warnings,
 )
-from bitspike.reports.datasets import checks_table, datasets_table
+from bitspike.reports.datasets import check_lines, checks_tables, datasets_table
 from bitspike.reports.energy import energy_table
 from bitspike.reports.pareto import budget_table, pareto_table, save_pareto
 from bitspike.reports.pictures import check_picture, save_picture
@@ -28,8 +28,9 @@ __all__ = [
     "agreement_table",
     "bench_tables",
     "budget_table",
+    "check_lines",
     "check_picture",
-    "checks_table",
+    "checks_tables",
     "conversion_figure",
     "conversion_lines",
     "conversion_table",

@@ -8,7 +8,7 @@ from typing import Any
 from rich.table import Column, Table
 from rich.text import Text
 
-__all__ = ["checks_table", "datasets_table"]
+__all__ = ["check_lines", "checks_tables", "datasets_table"]
 
 
 def datasets_table(rows: Sequence[Mapping[str, Any]], directory: str) -> Table:
@@ -21,12 +21,48 @@ def datasets_table(rows: Sequence[Mapping[str, Any]], directory: str) -> Table:
             if row["problem"]
             else {2: "yes", 1: f"{' '.join(row['here'])} only", 0: "no"}[len(row["here"])]
         )
-        table.add_row(row["name"], row["image"], *(f"{row[key]:,}" for key in ("classes", "train", "test")), here)
+        counts = [f"{row[key]:,}" if row[key] is not None else "" for key in ("classes", "train", "test")]
+        if row["train"] is None:
+            counts[1] = f"{row['recordings']:,} in all"
+        table.add_row(row["name"], row["image"] + " events" * ("recordings" in row), *counts, here)
     return table
 
 
-def checks_table(rows: Sequence[Mapping[str, Any]]) -> Table:
-    """A row for each file (`bitspike data check --json`)."""
+def checks_tables(rows: Sequence[Mapping[str, Any]]) -> list[Table]:
+    """A row for each file, and in a table of their own for each class of recordings (`bitspike data check --json`)."""
+    files = [row for row in rows if "checksum" in row]
+    recordings = [row for row in rows if row.get("classes")]
+    return [_files(files)] * bool(files) + [_recordings(recordings)] * bool(recordings)
+
+
+def check_lines(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """What the tables do not say: every problem, and that a set is not the whole one."""
+    lines = []
+    for row in rows:
+        of = f"{row['dataset']} {row['split']}"
+        problems = row["problems"] if "problems" in row else [row["problem"]]
+        lines += [f"{of}: {problem}" for problem in problems if problem]
+        count, full = sum(one["recordings"] for one in row.get("classes", ())), row.get("full")
+        if count and full is not None and count < full:
+            lines.append(f"{of}: {count:,} of {full:,} recordings, a subset")
+        elif count and full is None and row["total"] is not None:
+            lines.append(f"{of}: {count:,} recordings; the whole set has {row['total']:,} in both splits")
+    return lines
+
+
+def _recordings(rows: Sequence[Mapping[str, Any]]) -> Table:
+    numbers = (Column(name, no_wrap=True, justify="right") for name in ("recordings", "events"))
+    table = Table(*(Column(name, no_wrap=True) for name in ("data set", "split", "class")), *numbers)
+    for row in rows:
+        both = [sum(one[key] for one in row["classes"]) for key in ("recordings", "events")]
+        for one in (*row["classes"], {"name": "all", "recordings": both[0], "events": both[1]}):
+            counts = (f"{one[key]:,}" for key in ("recordings", "events"))
+            table.add_row(Text(row["dataset"]), row["split"], Text(one["name"]), *counts)
+        table.add_section()
+    return table
+
+
+def _files(rows: Sequence[Mapping[str, Any]]) -> Table:
     file = Column("file", overflow="fold", min_width=20)  # a path; it folds
     table = Table(*(Column(name, no_wrap=True) for name in ("data set", "split")), file)
     for name in ("bytes", "checksum"):

@@ -17,13 +17,20 @@ def agreement_table(result: Mapping[str, Any]) -> Table:
     """Spikes that differ between a float network and its integers, layer by layer (`bitspike freeze --json`)."""
     caption = "own: by this layer's rounding alone, the rest is handed down; farthest: an own one from its threshold"
     columns = ("levels", "differ", "rate", "own", "farthest, of v_threshold")
-    table = table_of(f"floats and integers, {result['images']} images", "neurons", *columns, caption=caption)
+    table = table_of(
+        f"floats and integers, {result['images']} {_counted(result)}", "neurons", *columns, caption=caption
+    )
     for layer in result["layers"]:
         rate = f"{layer['rate']:.1e}" if layer["mismatches"] else "0"
         farthest = f"{layer['farthest_own']:.1e}" if layer["own"] else "–"
         row = (si(layer["elements"]), str(layer["mismatches"]), rate, str(layer["own"]), farthest)
         table.add_row(escape(layer["name"]), *row)
     return table
+
+
+def _counted(result: Mapping[str, Any]) -> str:
+    """What was right or wrong: images, or the steps of trains."""
+    return "steps" if result.get("counted") == "steps" else "images"
 
 
 def footprint_table(result: Mapping[str, Any]) -> Table:
@@ -42,7 +49,8 @@ def frozen_lines(result: Mapping[str, Any]) -> Iterator[str]:
     """What a frozen network is, in lines (`bitspike freeze --json`)."""
     if "layers" in result:
         yield (
-            f"accuracy on {result['images']} {result['split']} images: {result['float_accuracy']:.2f} % in floats, "
+            f"accuracy on {result['images']} {result['split']} {_counted(result)}: "
+            f"{result['float_accuracy']:.2f} % in floats, "
             f"{result['integer_accuracy']:.2f} % in integers; the same class on {result['same_class']}"
         )
     widths = (result["widest_accumulator_bits"], result["widest_membrane_bits"])

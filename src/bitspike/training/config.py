@@ -10,7 +10,7 @@ from pydantic import BeforeValidator, Field, PlainSerializer, PositiveFloat, Ser
 from bitspike.bits import BitPlan, Bits
 from bitspike.datasets.frames import FrameSettings, read_frames
 from bitspike.errors import UserError
-from bitspike.layers import Readout
+from bitspike.layers import Answer
 from bitspike.neurons import MultiBitSettings, NeuronSettings
 from bitspike.quant import PerChannelLSQSettings, QuantizerSettings
 from bitspike.training.budget import BudgetConfig
@@ -135,7 +135,7 @@ class TrainConfig(Section):
     std: Channels = None
     augment: Annotated[tuple[str, ...], BeforeValidator(words)] = ()
     frames: Frames = None
-    readout: Readout = "mean"
+    readout: Answer = "mean"
     chunks: ChunksConfig | None = None
     train_size: int | None = Field(None, ge=1)
     validation_size: int = Field(ge=1)

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from bitspike.data import ImageSet
-from bitspike.layers import Readout, read_out
+from bitspike.layers import Answer, read_out
 from bitspike.training.precision import laid_out
 
 __all__ = ["Accuracy", "Counted", "at_once", "batches", "evaluate"]
@@ -53,7 +53,7 @@ def evaluate(
     *,
     batch_size: int | None = None,
     precision: str = "float32",
-    readout: Readout = "mean",
+    readout: Answer = "mean",
 ) -> Accuracy:
     """Runs ``model`` in evaluation mode, as it was trained; leaves it in the mode it had.
 

@@ -7,13 +7,13 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from bitspike.errors import UserError
-from bitspike.layers import Readout, read_out
+from bitspike.layers import Answer, read_out
 from bitspike.training.config import LossConfig
 
 __all__ = ["loss_of"]
 
 
-def loss_of(logits: Tensor, labels: Tensor, config: LossConfig, readout: Readout = "mean") -> Tensor:
+def loss_of(logits: Tensor, labels: Tensor, config: LossConfig, readout: Answer = "mean") -> Tensor:
     """The scalar loss, in float32.
 
     Args:

@@ -122,10 +122,13 @@ def graph_of(config: TrainConfig, model: nn.Module) -> Graph:
         UserError: what has no op, by its path in the model, or other logits than one for each class.
     """
     dataset = checked_dataset(config)
-    graph = lower(model, dataset.sample, config.model)
-    logits = graph.edges[graph.nodes[-1].name].shape
-    if logits != (dataset.num_classes,):
-        raise UserError("logits", logits, f"want {dataset.num_classes}, one for each class of {config.dataset}")
+    graph = lower(model, dataset.sample, config.model, config.readout)
+    answer = graph.edges[graph.nodes[-1].name]
+    if answer.shape != (dataset.num_classes,):
+        raise UserError("logits", answer.shape, f"want {dataset.num_classes}, one for each class of {config.dataset}")
+    if config.readout == "each" and answer.T != dataset.sample.T:
+        seen = f"of {answer.T} steps"
+        raise UserError("logits", seen, f"want {dataset.sample.T}, one for each step of {config.dataset}")
     return graph
 
 

@@ -101,7 +101,7 @@ def test_both_splits_are_evaluated(run: Run) -> None:
     assert seen.accuracy == run.result["validation_accuracy"]
     assert bitspike.evaluate(run, "validation") == bitspike.evaluate(run.folder, "validation") == seen
     assert str(seen) == f"digits validation: {seen.correct} of 100 right, {seen.accuracy:.2f} %"
-    assert list(seen.to_dict()) == ["dataset", "split", "bits", "correct", "total", "accuracy", "loss"]
+    assert list(seen.to_dict()) == ["dataset", "split", "bits", "counted", "correct", "total", "accuracy", "loss"]
 
 
 def test_the_graph_and_the_activity_cost_what_training_said(run: Run) -> None:

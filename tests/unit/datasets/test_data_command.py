@@ -25,7 +25,7 @@ def test_list_says_what_is_here_and_how_to_get_the_rest(tmp_path: Path) -> None:
     assert status == 0
     assert all(name in out for name in DATASETS)
     assert "https://www.cs.toronto.edu/~kriz/cifar.html" in out
-    assert "digits:" not in out
+    assert "\ndigits:" not in out
 
 
 def test_list_as_json(tmp_path: Path) -> None:
@@ -75,3 +75,14 @@ def test_mistakes_are_left_to_the_command() -> None:
         run("check", "digit")
     with pytest.raises(UserError, match="no such directory"):
         run("list", "--data-dir", "/nowhere/at/all")
+
+
+def test_what_is_made_from_another_set_is_checked_as_that_one(tmp_path: Path) -> None:
+    status, out = run("check", "moving:digits", "--data-dir", str(tmp_path), "--json")
+    assert status == 0
+    assert [(row["dataset"], row["checksum"]) for row in json.loads(out)] == [("moving:digits", "ok")] * 2
+    status, out = run("check", "moving:mnist", "--data-dir", str(tmp_path))
+    assert status == 2
+    assert "moving:mnist: Get the four IDX files" in " ".join(out.split())
+    with pytest.raises(UserError, match="moving:NAME"):
+        run("check", "nothing")

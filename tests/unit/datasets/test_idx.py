@@ -80,7 +80,7 @@ def test_files_are_found_in_every_place_and_form(tmp_path: Path, folder: str, su
     put(tmp_path / folder, suffix)
     found = SOURCE.find("train", tmp_path)
     assert found.place == str(tmp_path / folder)
-    images, labels = SOURCE.parse("train", list(found.read()))
+    ((images, labels),) = SOURCE.parse("train", found.read())
     np.testing.assert_array_equal(images, IMAGES[:, None])
     np.testing.assert_array_equal(labels, LABELS)
 

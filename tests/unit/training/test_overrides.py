@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import re
 from typing import Literal
 
 import pytest
 
 from bitspike import Bits, UserError
+from bitspike.datasets.frames import FrameSettings
 from bitspike.neurons import (
     NEURONS,
     AdaptiveSettings,
@@ -23,6 +25,7 @@ from bitspike.neurons import (
 from bitspike.quant import AdaptiveWeightsSettings, BinarySettings, PerChannelLSQSettings
 from bitspike.recipes import RECIPES, recipe
 from bitspike.training import override
+from bitspike.training.chunks import ChunksConfig
 from bitspike.training.methods import AnnealedSignSettings, SpikeRegulationSettings
 from bitspike.training.migrate import migrate
 from bitspike.training.overrides import edits_of, parse_config
@@ -376,3 +379,30 @@ def test_bits_are_a_text(value: str) -> None:
 )  # fmt: skip
 def test_a_number_is_what_it_says(edits: list[str], same: list[str]) -> None:
     assert override(recipe("digits-convnet"), edits) == override(recipe("digits-convnet"), same)
+
+
+def test_a_section_that_is_not_there_is_added_by_a_key_of_it_and_left_out_by_null() -> None:
+    config = recipe("digits-convnet")
+    edited = override(config, ["chunks.steps=50", "frames=paper-001@2", "frames.clip=7"])
+    assert edited.chunks == ChunksConfig(steps=50)
+    assert edited.frames == FrameSettings(slices=10, keep=2, clip=7)
+    assert override(config, edits_of(edited)) == edited
+    assert override(edited, ["chunks=null", "frames=null"]) == config
+    assert parse_config(json.loads(edited.model_dump_json())) == edited
+
+
+@pytest.mark.parametrize(
+    ("edit", "words"),
+    [
+        ("frames.slcies=3", "'frames.slcies'; did you mean 'frames.slices'"),
+        ("frames=paper-9@2", "frames: got 'paper-9'; did you mean"),
+        ("frames=paper-001", "frames: got 'paper-001'; want a name and the steps"),
+        ("frames.clip=true", "frames.clip: got True; want a value"),
+        ("chunks.steps=0", "chunks.steps: got 0"),
+        ("chunks.gradients=half", "chunks.gradients: got 'half'; input should be 'whole' or 'cut'"),
+        ("readout=first", "readout: got 'first'; input should be 'mean', 'last' or 'each'"),
+    ],
+)
+def test_what_does_not_fit_a_section_of_time_is_refused(edit: str, words: str) -> None:
+    with pytest.raises(UserError, match=words):
+        override(recipe("digits-convnet"), [edit])

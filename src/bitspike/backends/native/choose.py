@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import platform
 import time
 from collections.abc import Mapping, Sequence
@@ -19,6 +18,7 @@ from bitspike.errors import UserError
 from bitspike.files import write_json
 from bitspike.native import Level
 from bitspike.native.kernels import SLACK, aligned
+from bitspike.places import cache_folder
 
 __all__ = ["Chooser", "Chosen", "cache_file", "fastest", "processor"]
 
@@ -113,11 +113,8 @@ def _least(run: Any) -> float:
 
 
 def cache_file() -> Path:
-    """Where choices are remembered: in the user's folder for caches; of a user without a home, nowhere."""
-    home = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
-    if home.startswith("~"):
-        home = os.devnull  # a relative path would be a folder called ~ right here
-    return Path(home, "bitspike", "kernels.json")
+    """Where choices are remembered."""
+    return cache_folder() / "kernels.json"
 
 
 @cache
