@@ -7,6 +7,7 @@ import torch
 from bitspike.backends import backend, engines, oracle
 from bitspike.bits import BitPlan, Bits
 from bitspike.errors import UserError
+from bitspike.ir import FrozenGraph
 from bitspike.lowering import freeze
 from bitspike.lowering.agreement import Agreement, agreement
 from bitspike.models import build_model
@@ -77,9 +78,14 @@ def test_every_backend_computes_the_same_attention(kind):
     assert all(len(np.unique(product)) > 2 for product in met)  # attention does something
     logits = oracle.logits(net, images.numpy())
     assert len(np.unique(logits)) > 20
+    check_engines(net, images.numpy(), logits)
+
+
+def check_engines(net: FrozenGraph, images: np.ndarray, logits: np.ndarray) -> None:
+    """Every backend gives these logits."""
     for engine in engines():
         try:
-            found = backend(engine).run(net, images.numpy())
+            found = backend(engine).run(net, images)
         except UserError as refused:  # by name, where it has no integers so large
             assert (engine, "exact to 2^24" in str(refused)) == ("onnx", True), refused
         else:
@@ -94,6 +100,7 @@ def test_trains_of_events_are_frozen_as_they_were_trained(kind):
     seen = agreement(model, net, [trains])
     assert seen.same_class == 16
     assert own_mismatches(seen) < 1e-3
+    check_engines(net, trains.numpy(), oracle.logits(net, trains.numpy()))
 
 
 def test_a_planted_error_is_seen():
