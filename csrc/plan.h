@@ -36,6 +36,13 @@ struct bs_wide {
   const int64_t *start;                /* of each output channel, what its sum begins with */
 };
 
+/* Products of two edges: of each position the element of either, from its image's start, that the sum of channel 0 begins
+ * with; elements from channel to channel, and from term to term. The second edge is the op's `n`. */
+struct bs_matmul {
+  const int32_t *left, *right;
+  int32_t inner, left_channel, right_channel, left_step, right_step;
+};
+
 /* Sums of products of bytes, by a kernel of the table (kernels.h). */
 struct bs_sums {
   const bs_kernel *kernel;
@@ -76,7 +83,8 @@ enum bs_kind {
   BS_FILL, BS_COPY, BS_PLUS, BS_FROM, BS_TIMES, BS_SHIFT, BS_SCALE, BS_CLIP, /* with constants; SCALE: through 64 bits */
   BS_PICK_X, BS_PICK_Y, BS_PICK_XY,                      /* selections between constants and registers */
   BS_FIRE,                                               /* a, and the state b, to levels and the next state */
-  BS_KEEP                                                /* a held value for the first steps, then 0 */
+  BS_KEEP,                                               /* a held value for the first steps, then 0 */
+  BS_MATMUL                                              /* sums of products of the edges `edge` and `n` */
 };
 
 /* One vector instruction: registers `to`, `a`, `b`, `c`; constants `x`, `y`, `n`. */

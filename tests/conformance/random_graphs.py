@@ -13,10 +13,12 @@ from numpy.typing import NDArray
 from bitspike import BitPlan, Bits, UserError
 from bitspike.bits import signed_range, unsigned_range
 from bitspike.ir import (
+    Accumulate,
     Add,
     Affine,
     Conv,
     Delay,
+    Difference,
     Dynamics,
     Edge,
     Fire,
@@ -24,9 +26,11 @@ from bitspike.ir import (
     Graph,
     Input,
     Linear,
+    MatMul,
     MaxPool,
     Node,
     Over,
+    Permute,
     Pool,
     Readout,
     Release,
@@ -199,6 +203,9 @@ class _Sampler:
             self.relay: 0.5,
             self.settling: 1.5,
             self.other_rank: 0.5,
+            self.attention: 1.5,
+            self.tokens: 1,
+            self.so_far: 1,
             self.dead_end: 0.5,
             self.looped: 3 * self.loops,
         }
@@ -313,6 +320,41 @@ class _Sampler:
         shape = self.choice([(columns, channels * rows), (1, columns, channels, rows)])
         return self.reshape(self.fire(self.affine(self.reshape(x, shape))))
 
+    def attention(self, x: str) -> str:
+        """Products of spikes, or of whatever ``x`` is, with themselves and with what is held."""
+        query = self.fire(x) if self.chance(0.7) else x
+        key = self.fire(self.conv_of_one(x)) if self.chance(0.5) else query
+        scores = self.matmul(query, self.permute(key, (0, 2, 1)))
+        if self.chance(0.3):
+            scores = self.fire(scores)
+        value = query if self.chance(0.6) else self.fire(x, steps=1) if self.edges[x].T == 1 else key
+        mixed = self.matmul(scores, value) if self.chance(0.8) else scores
+        mixed = self.permute(mixed) if self.chance(0.4) else mixed
+        return self.fire(self.affine(mixed)) if self.chance(0.8) else mixed
+
+    def tokens(self, x: str) -> str:
+        """A plane of two axes: layers at each token, products of matrices."""
+        channels, rows, columns = self.edges[x].shape
+        flat = self.reshape(x, (channels, rows * columns))
+        made = self.fire(self.affine(self.linear(flat, self.integer(1, 5))))
+        if self.chance(0.6):
+            made = self.matmul(made, self.permute(made, (1, 0)))
+        if self.chance(0.6):
+            made = self.linear(made, self.integer(1, 5))
+        return self.reshape(self.fire(made) if self.chance(0.7) else made)
+
+    def so_far(self, x: str) -> str:
+        """Products of what trains have sent up to each step, as a converted network has them."""
+        x = self.settling(x) if self.chance(0.5) else x
+        total = self.add(Accumulate(name=self.fresh("so_far"), inputs=(x,)))
+        product = self.matmul(total, self.permute(total, (0, 2, 1))) if self.chance(0.7) else total
+        change = self.add(Difference(name=self.fresh("change"), inputs=(product,)))
+        return self.fire(self.affine(change) if self.chance(0.7) else change) if self.chance(0.8) else change
+
+    def conv_of_one(self, x: str) -> str:
+        """A conv that keeps the shape."""
+        return self.pointwise(x, self.edges[x].shape[0])
+
     def dead_end(self, x: str) -> str:
         """Something that nobody reads."""
         self.layer(x)
@@ -374,6 +416,13 @@ class _Sampler:
         return self.add(
             Linear(name=self.fresh("linear"), inputs=(x,), out_channels=size, weight_bits=self.weight_bits())
         )
+
+    def matmul(self, a: str, b: str) -> str:
+        return self.add(MatMul(name=self.fresh("matmul"), inputs=(a, b), inner=self.edges[a].shape[-1]))
+
+    def permute(self, x: str, axes: tuple[int, ...] | None = None) -> str:
+        order = self.rng.permutation(len(self.edges[x].shape)) if axes is None else axes
+        return self.add(Permute(name=self.fresh("permute"), inputs=(x,), axes=tuple(int(axis) for axis in order)))
 
     def affine(self, x: str, steps: int | None = None) -> str:
         shift = self.integer(1, 12) if self.chance(0.3) else 0
@@ -540,7 +589,9 @@ class _Sampler:
                 return seen[0] * float(np.abs(self.tensors[f"{node.name}.multiplier"]).mean()) * 1.5 / 2**node.shift
             case SumPool(kernel_size=kernel):
                 return seen[0] * prod(kernel)
-            case SumTime():
+            case MatMul(inner=inner):
+                return max(1.0, seen[0] * seen[1] * inner / 2)
+            case SumTime() | Accumulate():
                 return seen[0] * self.edges[node.inputs[0]].T
         return sum(seen)
 
@@ -606,6 +657,18 @@ def _features(net: FrozenGraph) -> Iterator[str]:
                 yield from _named(isinstance(sources[0], Fire) and not alone, "SumTime of spikes in memory")
                 yield from _named(current, "SumTime of a current")
                 yield from _named(edges[node.inputs[0]].T == 1, "SumTime of a held edge")
+            case MatMul():
+                yield from _named(len(edges[node.name].shape) == 2, "MatMul of two axes")
+                yield from _named(any(isinstance(n, MatMul) for n in sources), "MatMul of a product")
+                yield from _named(edges[node.inputs[0]].T != edges[node.inputs[1]].T, "MatMul of a held edge")
+                yield from _named(min(ranges[name].lo for name in node.inputs) < 0, "MatMul of signed levels")
+            case Accumulate() | Difference():
+                yield from _named(edges[node.name].T == 1, f"{type(node).__name__} of one step")
+                yield from _named(ranges[node.inputs[0]].lo < 0, f"{type(node).__name__} of both signs")
+            case Permute():
+                yield from _named(current, "Permute of a current")
+            case Linear():
+                yield from _named(len(edges[node.name].shape) > 1, "Linear of several places")
             case Relu():
                 yield from _named(len(readers[node.name]) > 1, "Relu in memory")
                 lo, hi = ranges[node.inputs[0]]
@@ -680,6 +743,10 @@ FEATURES = (
     ),
     *(f"T={steps}" for steps in range(1, 9)),
     *("soft reset", "hard reset", "negative v_reset", "v_init", "leak", "no memory", "rounds", "threshold 1"),
+    *("MatMul", "Permute", "MatMul of two axes", "MatMul of a product", "MatMul of a held edge"),
+    *("Accumulate", "Accumulate of one step", "Difference", "Difference of one step"),
+    *("Accumulate of both signs", "Difference of both signs"),
+    *("MatMul of signed levels", "Permute of a current", "Linear of several places"),
     *("Release", "Release that ends", "offset that ends", "tracer", "spikes taken back"),
     *("stored membrane", "stored membrane, soft reset", "membrane of 2 bits"),
     *("signed levels", "binary spikes", "no level 0", "one level", "held current"),

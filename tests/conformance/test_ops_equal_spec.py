@@ -27,10 +27,12 @@ from bitspike.bits import signed_range
 from bitspike.intmath import half
 from bitspike.ir import (
     OPS,
+    Accumulate,
     Add,
     Affine,
     Conv,
     Delay,
+    Difference,
     Dynamics,
     Edge,
     Fire,
@@ -38,8 +40,10 @@ from bitspike.ir import (
     Graph,
     Input,
     Linear,
+    MatMul,
     MaxPool,
     Node,
+    Permute,
     Pool,
     Readout,
     Release,
@@ -154,9 +158,12 @@ def conv(case: Case, x: Steps) -> Steps:
 
 
 def linear(case: Case, x: Steps) -> Steps:
-    w, inputs = case.tensor("weight"), len(x[0])
-    outputs = range(case.node.out_channels)
-    return [[sum(w[o * inputs + i] * step[i] for i in range(inputs)) for o in outputs] for step in x]
+    w, (inputs, *sides) = case.tensor("weight"), case.shapes[0]
+    places, outputs = prod(sides), range(case.node.out_channels)
+    return [
+        [sum(w[o * inputs + i] * step[i * places + p] for i in range(inputs)) for o in outputs for p in range(places)]
+        for step in x
+    ]
 
 
 def affine(case: Case, x: Steps) -> Steps:
@@ -268,6 +275,47 @@ def reshape(case: Case, x: Steps) -> Steps:
     return x
 
 
+def permute(case: Case, x: Steps) -> Steps:
+    shape, axes = case.shapes[0], case.node.axes
+    made = []
+    for step in x:
+        y = []
+        for p in product(*(range(shape[axis]) for axis in axes)):
+            q = [0] * len(shape)
+            for k, axis in enumerate(axes):
+                q[axis] = p[k]
+            place = 0
+            for index, side in zip(q, shape, strict=True):
+                place = place * side + index
+            y.append(step[place])
+        made.append(y)
+    return made
+
+
+def matmul(case: Case, x: Steps, y: Steps) -> Steps:
+    (*head, M, K), (*_, N) = case.shapes
+    made = []
+    for t in range(max(len(x), len(y))):
+        a, b = x[t if len(x) > 1 else 0], y[t if len(y) > 1 else 0]
+        made.append(
+            [
+                sum(a[(h * M + m) * K + k] * b[(h * K + k) * N + n] for k in range(K))
+                for h in range(prod(head))
+                for m in range(M)
+                for n in range(N)
+            ]
+        )
+    return made
+
+
+def accumulate(case: Case, x: Steps) -> Steps:
+    return [[sum(values) for values in zip(*x[: t + 1], strict=True)] for t in range(len(x))]
+
+
+def difference(case: Case, x: Steps) -> Steps:
+    return [[b - a for a, b in zip(*pair, strict=True)] for pair in pairwise([[0] * len(x[0]), *x])]
+
+
 def sum_over_steps(case: Case, x: Steps) -> Steps:
     return [[sum(values) for values in zip(*x, strict=True)]]
 
@@ -295,6 +343,10 @@ REFERENCES: dict[type[Node], Callable[..., Steps]] = {
     MaxPool: max_pool,
     SpikingMaxPool: spiking_max_pool,
     Reshape: reshape,
+    Permute: permute,
+    MatMul: matmul,
+    Accumulate: accumulate,
+    Difference: difference,
     Readout: readout,
 }
 
@@ -312,6 +364,7 @@ class Source:
     hi: int
     gain: int = 1
     flat: bool = False
+    to: tuple[int, ...] | None = None
 
     def nodes(self, shape: tuple[int, int, int]) -> list[Node]:
         plain = Dynamics(fraction_bits=0, leak_multiplier=1, leak_shift=0, v_reset=0)
@@ -319,7 +372,7 @@ class Source:
             Fire(name=f"{self.name}.fire", inputs=("image",), T=self.T, lo=self.lo, hi=self.hi, dynamics=plain),
             Affine(name=f"{self.name}.wide", inputs=(f"{self.name}.fire",), fraction_bits=0),
         ]
-        to = (prod(shape),) if self.flat else shape
+        to = self.to or ((prod(shape),) if self.flat else shape)
         return [*made, Reshape(name=self.name, inputs=(f"{self.name}.wide",), shape=to)]
 
     def tensors(self, shape: tuple[int, int, int]) -> dict[str, np.ndarray]:
@@ -415,8 +468,9 @@ def make_conv(draw: Draw) -> Around:
 
 def make_linear(draw: Draw) -> Around:
     shape, out, bits = draw(shapes), draw(st.integers(1, 4)), draw(st.integers(1, 8))
-    node = Linear(name="op", inputs=("x",), out_channels=out, weight_bits=bits)
-    return Around(shape, [source(draw, flat=True)], node, {"op.weight": codes(draw, bits, (out, prod(shape)))})
+    node, read = Linear(name="op", inputs=("x",), out_channels=out, weight_bits=bits), source(draw)
+    read.to = draw(st.sampled_from([(prod(shape),), (prod(shape),), shape, (shape[0], prod(shape[1:]))]))
+    return Around(shape, [read], node, {"op.weight": codes(draw, bits, (out, read.to[0]))})
 
 
 def make_affine(draw: Draw) -> Around:
@@ -494,6 +548,32 @@ def make_reshape(draw: Draw) -> Around:
     return Around(shape, [source(draw, flat=draw(st.booleans()))], Reshape(name="op", inputs=("x",), shape=to))
 
 
+def make_permute(draw: Draw) -> Around:
+    c, h, w = shape = draw(shapes)
+    read = source(draw)
+    read.to = draw(st.sampled_from([shape, (c, h * w), (c * h * w,)]))
+    axes = tuple(draw(st.permutations(range(len(read.to)))))
+    return Around(shape, [read], Permute(name="op", inputs=("x",), axes=axes))
+
+
+def make_matmul(draw: Draw) -> Around:
+    heads, rows, inner = shape = draw(shapes)
+    T, two = draw(steps), draw(st.booleans())
+    sources = [source(draw, name, draw(st.sampled_from([1, T]))) for name in ("x", "y")]
+    for read in sources:
+        read.gain = draw(st.sampled_from([1, 1, -3, 2**12]))
+    sources[0].to = (heads * rows, inner) if two else shape
+    sources[1].to = (inner, heads * rows) if two else (heads, inner, rows)
+    return Around(shape, sources, MatMul(name="op", inputs=("x", "y"), inner=inner))
+
+
+def make_over_time(kind: type[Node]) -> Callable[[Draw], Around]:
+    def make(draw: Draw) -> Around:
+        return Around(draw(shapes), [source(draw, flat=draw(st.booleans()))], kind(name="op", inputs=("x",)))
+
+    return make
+
+
 def make_relu(draw: Draw) -> Around:
     return Around(draw(shapes), [source(draw, flat=draw(st.booleans()))], Relu(name="op", inputs=("x",)))
 
@@ -529,6 +609,10 @@ CASES: dict[str, Callable[[Draw], Around]] = {
     "max_pool": make_pool(MaxPool),
     "spiking_max_pool": make_pool(SpikingMaxPool),
     "reshape": make_reshape,
+    "permute": make_permute,
+    "matmul": make_matmul,
+    "accumulate": make_over_time(Accumulate),
+    "difference": make_over_time(Difference),
     "readout": make_readout,
 }
 
@@ -593,6 +677,10 @@ def _grown(x: np.ndarray, before: np.ndarray | int) -> np.ndarray:
         pytest.param(SumTime, lambda x: x[:-1].sum(0, keepdims=True), id="sum_time: a step forgotten"),
         pytest.param(SumTime, lambda x: x[:1] * len(x), id="sum_time: the first step held"),
         pytest.param(SumTime, lambda x: x.max(0, keepdims=True), id="sum_time: the largest"),
+        pytest.param(Accumulate, lambda x: x, id="accumulate: the step alone"),
+        pytest.param(Accumulate, lambda x: x.cumsum(0) - x, id="accumulate: without the step itself"),
+        pytest.param(Difference, lambda x: np.diff(x, axis=0, prepend=x[:1]), id="difference: no first step"),
+        pytest.param(Difference, lambda x: -np.diff(x, axis=0, prepend=0), id="difference: the other way round"),
         pytest.param(SpikingMaxPool, lambda x: _tops(x), id="spiking_max_pool: the largest of each step"),
         pytest.param(SpikingMaxPool, lambda x: _tops(x.cumsum(0)), id="spiking_max_pool: the largest sum itself"),
         pytest.param(
@@ -609,6 +697,47 @@ def test_a_planted_error_of_an_op_without_options_is_found(
     assert differences(case) == 0
     monkeypatch.setattr(kind, "step", lambda node, tensors, proven, x: wrong(x))
     assert differences(case) > 0
+
+
+@pytest.mark.parametrize(
+    ("node", "wrong"),
+    [
+        (
+            MatMul(name="op", inputs=("x", "y"), inner=3),
+            lambda x, y: np.swapaxes(x @ y, -1, -2),
+        ),
+        (MatMul(name="op", inputs=("x", "y"), inner=3), lambda x, y: np.flip(x, 2) @ y),
+        (MatMul(name="op", inputs=("x", "y"), inner=3), lambda x, y: x[..., :-1] @ y[..., :-1, :]),
+        (
+            Permute(name="op", inputs=("x",), axes=(2, 0, 1)),
+            lambda x: x.transpose(0, 1, 3, 4, 2).reshape(3, 2, 3, 2, 2),
+        ),
+    ],
+)
+def test_a_planted_error_of_a_product_or_an_order_is_found(
+    monkeypatch: pytest.MonkeyPatch, node: Node, wrong: Callable[..., np.ndarray]
+) -> None:
+    sources = [Source("x", 3, -6, 6), Source("y", 3, -6, 6, to=(2, 3, 2))]
+    case = Around((2, 2, 3), sources[: node.arity], node).case(0)
+    assert differences(case) == 0
+    monkeypatch.setattr(type(node), "step", lambda node, tensors, proven, *x: wrong(*x))
+    assert differences(case) > 0
+
+
+@settings(max_examples=100)
+@given(data=st.data())
+def test_the_range_of_a_product_is_attained(data: st.DataObject) -> None:
+    """Where 0 is a level of one of both. Where it is of none, the range is that of the sum, which starts at 0."""
+    around = make_matmul(data.draw)
+    net = around.net()
+    (lo, hi), inner, ends = net.ranges["op"], around.node.inner, [net.ranges[name] for name in ("x", "y")]
+    products = {a * b: (a, b) for a in ends[0] for b in ends[1]}
+    assert (lo, hi) == (inner * min(*products, 0), inner * max(*products, 0))
+    for end, extreme in ((lo, min(products)), (hi, max(products))):
+        if extreme * inner == end:
+            shapes = [net.graph.edges[name].shape for name in ("x", "y")]
+            x = [np.full((1, 1, *shape), value) for shape, value in zip(shapes, products[extreme], strict=True)]
+            assert (oracle.step(net, around.node, np.zeros(0, dtype=np.uint8), *x) == end).all()
 
 
 @pytest.mark.parametrize(("over", "wrong"), [("sum", -1), ("last", 0), ("each", slice(None, None, -1))])

@@ -55,7 +55,7 @@ def cost(
     Args:
         source: a network of the registry, a run or its folder, a frozen network or its file, a graph, an ``nn.Module``,
             or ``package.module:function``, which makes one.
-        counting: what the count includes: ``exact``, ``paper-000`` or ``paper-001``.
+        counting: what the count includes: a key of `bitspike.costs.COUNTINGS`, such as ``paper-000``.
         bits: ``w/s/t`` or ``w/s/t/u`` of every layer; by default 16/1/4 of a network of the registry (of a train, its
             own steps), and a network of your own keeps its weights as they are.
         plan: bits of single layers, or the JSON file with them, in place of ``bits``.

@@ -146,7 +146,7 @@ class Run:
         """What the network costs, layer by layer and in total; spikes, SOPs and NS-ACE once it is trained.
 
         Args:
-            counting: what the count includes: ``exact``, ``paper-000`` or ``paper-001``.
+            counting: what the count includes: a key of `bitspike.costs.COUNTINGS`, such as ``paper-000``.
             batch: images at once, for the memory footprint.
             energy: a key of `bitspike.costs.ENERGIES`, or a model with constants of one's own.
 

@@ -55,7 +55,10 @@ Classes = Annotated[
     ),
 ]
 Channels = Annotated[str | None, typer.Option("--channels", help="Channels of each stage, for example 16,32,64.")]
-Counting = Annotated[str, typer.Option("--counting", help="What the count includes: exact, paper-000 or paper-001.")]
+Counting = Annotated[
+    str,
+    typer.Option("--counting", help="What the count includes: exact, paper-000 (or -without-attention), paper-001."),
+]
 Batch = Annotated[
     int, typer.Option("--batch", min=1, max=MOST_IMAGES, help="Images at once, for the memory footprint.")
 ]

@@ -11,7 +11,20 @@ from torch import nn
 
 from bitspike.conversion.linear import check_spikes_read, with_spikes_read
 from bitspike.errors import UserError
-from bitspike.frontend import Call, Sum, View, check_hooks, network, read, unused
+from bitspike.frontend import (
+    Call,
+    MatMul,
+    Permute,
+    Sum,
+    Times,
+    Transpose,
+    View,
+    check_hooks,
+    instead,
+    network,
+    read,
+    unused,
+)
 from bitspike.layers import Encoder, OverTime
 from bitspike.neurons import BaseNode
 from bitspike.quant import weight_quantizer
@@ -71,7 +84,9 @@ def _house(call: Call, neuron: Callable[[], nn.Module]) -> nn.Module:
     for kinds, make in HOUSE.items():
         if isinstance(call.module, kinds):
             return make(call, neuron)
-    raise UserError("layer", call.path, f"{type(call.module).__name__} cannot be converted; {WANTED}{call.place}")
+    name = type(call.module).__name__
+    wanted = instead(name).removeprefix("; ") or WANTED
+    raise UserError("layer", call.path, f"{name} cannot be converted; {wanted}{call.place}")
 
 
 def _over_time(call: Call, neuron: Callable[[], nn.Module]) -> nn.Module:
@@ -94,6 +109,12 @@ def _norm(call: Call, neuron: Callable[[], nn.Module]) -> nn.Module:
     return OverTime(module)
 
 
+def _view(call: Call, neuron: Callable[[], nn.Module]) -> nn.Module:
+    if isinstance(call.module, View) and not call.module.numbers:
+        raise UserError("view", call.path, f"want sizes that are numbers, or -1{call.place}")
+    return OverTime(call.module)
+
+
 def _flatten(call: Call, neuron: Callable[[], nn.Module]) -> nn.Module:
     module: Any = call.module
     if module.start_dim == 0:
@@ -103,10 +124,11 @@ def _flatten(call: Call, neuron: Callable[[], nn.Module]) -> nn.Module:
 
 HOUSE: dict[Any, Callable[[Call, Callable[[], nn.Module]], nn.Module]] = {
     nn.ReLU: lambda call, neuron: neuron(),
-    (nn.Conv2d, nn.Linear): _with_weights,
+    (nn.Conv1d, nn.Conv2d, nn.Linear): _with_weights,
     (nn.BatchNorm1d, nn.BatchNorm2d): _norm,
-    (nn.MaxPool2d, nn.AvgPool2d, nn.AdaptiveAvgPool2d, View): _over_time,
+    (nn.MaxPool2d, nn.AvgPool2d, nn.AdaptiveAvgPool2d, Permute, Transpose, nn.Unflatten): _over_time,
+    View: _view,
     nn.Flatten: _flatten,
-    Sum: lambda call, neuron: call.module,
+    (Sum, MatMul, Times): lambda call, neuron: call.module,
 }
 """What each plain layer becomes."""

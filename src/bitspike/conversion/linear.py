@@ -22,13 +22,14 @@ from torch.nn.utils import parametrize
 
 from bitspike.conversion.kernels import Kernel, composed
 from bitspike.errors import UserError
-from bitspike.frontend import Call, Calls, Sum, View, folded
+from bitspike.frontend import Call, Calls, MatMul, Permute, Sum, Times, Transpose, View, folded
 
 __all__ = ["check_spikes_read", "with_spikes_read"]
 
 NORMS = (nn.BatchNorm1d, nn.BatchNorm2d)
-SYNAPSES = (nn.Conv2d, nn.Linear)
+SYNAPSES = (nn.Conv1d, nn.Conv2d, nn.Linear)
 SHAPES = (nn.Flatten, View)
+ATTENTION = (MatMul, Permute, Times, Transpose, nn.Unflatten)
 MEANS = (nn.AvgPool2d, nn.AdaptiveAvgPool2d)
 
 
@@ -104,7 +105,10 @@ class _Network:
                 chain = [part for part in chain if part not in norms]
                 return self._row([*chain, replace(call, module=module)], first)
         elif first in self.sole and _is_plain_synapse(first.module):
-            one = _one_layer([part.module for part in (first, *chain, call)])
+            tokens = isinstance(call.module, nn.Linear) and _axes(first) != 2
+            normed = any(isinstance(part.module, NORMS) for part in chain)
+            parts = [part.module for part in (first, *chain, call)]
+            one = None if tokens and normed else _one_layer(parts)  # its channels are not features, of tokens
             if one is not None:
                 self._drop([first, *chain])
                 call = replace(call, module=one, inputs=first.inputs)
@@ -134,7 +138,8 @@ class _Network:
 
 
 def _is_plain_synapse(module: nn.Module) -> bool:
-    return isinstance(module, SYNAPSES) and not parametrize.is_parametrized(module)
+    """Whether it may become one layer with another; a 1-D convolution stays what it is."""
+    return isinstance(module, (nn.Conv2d, nn.Linear)) and not parametrize.is_parametrized(module)
 
 
 def _keeps_order(norm: Call) -> bool:
@@ -142,8 +147,27 @@ def _keeps_order(norm: Call) -> bool:
     return bool((folded(norm.module, torch.float64, norm.path)[0] >= 0).all())  # type: ignore[arg-type]
 
 
+def _axes(call: Call) -> int:
+    """How many axes a tensor of a plain network has, the batch included; 0 where it is not certain."""
+    module: Any = call.module
+    if not call.inputs:
+        return 4
+    read = _axes(call.inputs[0])
+    match module:
+        case View():
+            return module.kept + len(module.shape)
+        case nn.Flatten():
+            first, last = (axis + read if axis < 0 else axis for axis in (module.start_dim, module.end_dim))
+            return read and read - last + first
+        case nn.Unflatten():
+            return read and read - 1 + len(module.unflattened_size)
+    return read
+
+
 def _reading(layer: nn.Module, norm: Call, between: list[Call]) -> nn.Module | None:
     """The layer with a batch norm of spikes in it; what is ``between`` takes means of channels or flattens them."""
+    if isinstance(layer, nn.Linear) and not between and _axes(norm) != 2:
+        return None  # of tokens: the channels of the norm are not the features of the layer
     kernel = Kernel.of(layer)
     gain, offset = folded(norm.module, torch.float64, norm.path)  # type: ignore[arg-type]
     shapes: list[Any] = [part.module for part in between if isinstance(part.module, SHAPES)]
@@ -190,7 +214,7 @@ def _is_spikes(call: Call) -> bool:
     """Whether a layer with weights can read it: images, what a ReLU sends, their sums, pools and shapes."""
     if isinstance(call.module, nn.ReLU) or not call.inputs:
         return True
-    through = isinstance(call.module, (Sum, nn.MaxPool2d, *MEANS, *SHAPES))
+    through = isinstance(call.module, (Sum, nn.MaxPool2d, *MEANS, *SHAPES, *ATTENTION))
     return through and all(_is_spikes(before) for before in call.inputs)
 
 
@@ -202,10 +226,11 @@ def check_spikes_read(calls: Calls) -> None:
     """
     for call in calls[1:]:
         module: Any = call.module
-        needs = isinstance(module, (nn.MaxPool2d, *SYNAPSES)) or _pads(module)
-        if not needs or _is_spikes(call.inputs[0]):
+        needs = isinstance(module, (nn.MaxPool2d, MatMul, *SYNAPSES)) or _pads(module)
+        currents = [before for before in call.inputs if not _is_spikes(before)]
+        if not needs or not currents:
             continue
-        source = next(part for part in _back(call.inputs[0]) if isinstance(part.module, (*SYNAPSES, *NORMS)))
+        source = next(part for part in _back(currents[0]) if isinstance(part.module, (*SYNAPSES, *NORMS)))
         seen = f"{type(module).__name__} reads what {source.path} makes, with no ReLU between"
         cannot = f", and the two are not one layer; want a ReLU before it{call.place}"
         if isinstance(source.module, NORMS) and isinstance(module, SYNAPSES):

@@ -5,17 +5,18 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from bitspike.errors import UserError, closest
-from bitspike.frontend import Call, Known, folded, overridden, read, unused
+from bitspike.frontend import Call, Known, MatMul, View, folded, network, overridden, read, unused
 from bitspike.ir import Graph
-from bitspike.layers import Encoder, OverTime, Release, ReleasedAffine, SpikingMaxPool2d
+from bitspike.layers import Encoder, OverTime, Release, ReleasedAffine, SpikingMatMul, SpikingMaxPool2d
 from bitspike.lowering import check_freezable, rule_of, structure
 from bitspike.neurons import BaseNode, QReLU, STBIFNode
 from bitspike.quant import MaxScaled, synapses, weight_quantizer
@@ -76,6 +77,7 @@ def to_snn(qann: nn.Module, T: int, method: str = "spikezip") -> nn.Module:
         raise UserError("model", type(qann).__name__, "want a network of q-relu neurons (neuron.kind=q-relu)")
     n = max(neuron.levels for neuron in neurons.values())
     release = Release(T, n, None if how.ends else T)
+    snn = _with_spiking_products(snn)
     made: dict[str, nn.Module] = {}
     for call in read(snn, whole=(OverTime,)):
         make = next((make for kind, make in SPIKING.items() if isinstance(call.module, kind)), None)
@@ -84,6 +86,27 @@ def to_snn(qann: nn.Module, T: int, method: str = "spikezip") -> nn.Module:
     for name, module in made.items():
         snn.set_submodule(name, module)
     return snn
+
+
+def _with_spiking_products(qann: nn.Module) -> nn.Module:
+    """The network with products of what trains have sent up to each step in the place of products of activations."""
+    calls = read(qann, whole=(OverTime,))
+    if not any(isinstance(call.module, MatMul) for call in calls):
+        return qann
+    made: dict[Call, Call] = {}
+    for call in calls:
+        module: Any = call.module
+        if isinstance(module, MatMul):
+            if any(len(before.lead) != 2 for before in call.inputs):
+                wanted = (
+                    f"wants trains, [T, N, ...]: it is a product of steps that are merged into the batch{call.place}"
+                )
+                raise UserError(f"matmul {call.path}", "[T*N, ...]", wanted)
+            module = SpikingMatMul()
+        if isinstance(module, View) and not module.numbers:
+            raise UserError("view", call.path, f"want sizes that are numbers, or -1{call.place}")
+        made[call] = replace(call, module=module, inputs=tuple(made[before] for before in call.inputs))
+    return network([*made.values()], made[calls.answer], training=False)
 
 
 @dataclass(frozen=True)
@@ -148,7 +171,8 @@ def _over_time(call: Call, to: _Target) -> nn.Module:
         made[name] = layer
         bias = getattr(layer, "bias", None)
         if isinstance(bias, Tensor):
-            made[unused(f"{name}_bias", children)] = ReleasedAffine(torch.ones_like(bias), bias, to.release)
+            last = isinstance(layer, nn.Linear)
+            made[unused(f"{name}_bias", children)] = ReleasedAffine(torch.ones_like(bias), bias, to.release, last)
             layer.register_parameter("bias", None)
     if not parts:
         return OverTime(made)
@@ -205,10 +229,9 @@ def check_convertible(qann: nn.Module, sample: AnySample) -> Graph:
         elif isinstance(made_from[node.name], nn.MaxPool2d):
             if made_from[node.name] not in max_pools:
                 raise node.refuse(type(made_from[node.name]).__name__, f"cannot be converted; want {DIRECTLY}")
-        elif not rule_of(node).linear:
-            raise node.refuse(
-                type(node).__name__, "cannot be converted: only linear maps and max pools may lie between Q-ReLUs"
-            )
+        elif not rule_of(node).linear and not isinstance(made_from[node.name], MatMul):
+            wanted = "cannot be converted: only linear maps, products and max pools may lie between Q-ReLUs"
+            raise node.refuse(type(node).__name__, wanted)
     check_freezable(graph)
     return graph
 

@@ -29,6 +29,9 @@ def entropy(*counts: int) -> float:
 class SynapseActivity:
     """Input of one layer with weights, summed over the images and all steps.
 
+    Of a product of two activations an element is a pair that is multiplied, and an event one both of which are not 0:
+    a synaptic operation, which adds the one as often as the level of the other says (`MatMul.gate`).
+
     Attributes:
         elements: input elements that were presented.
         events: how many were not zero; a graded or negative spike is one event.
@@ -110,11 +113,14 @@ class Activity:
         """
         sizes = {node.name: graph.input_edge(node) for node in graph.synapses()}
         sizes |= {node.name: graph.edges[node.name] for node in graph.neurons()}
+        elements = {name: edge.T * edge.size for name, edge in sizes.items()}
+        for product in graph.products():
+            elements[product.name] = graph.edges[product.name].T * product.macs(*graph.read(product))
         measured: dict[str, SynapseActivity | NeuronActivity] = {**self.synapses, **self.neurons}
-        if missing := sizes.keys() ^ measured.keys():
+        if missing := elements.keys() ^ measured.keys():
             raise UserError("activity of layer", min(missing), "the activity is of another network")
-        for name, edge in sizes.items():
-            expected = self.images * edge.T * edge.size
+        for name, each in elements.items():
+            expected = self.images * each
             if measured[name].elements != expected:
                 seen = f"{measured[name].elements} elements"
                 raise UserError(f"activity of layer {name}", seen, f"want {expected}; it is of another network")

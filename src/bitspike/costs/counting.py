@@ -101,27 +101,62 @@ class Paper:
         return 0
 
 
+def _products(graph: Graph) -> frozenset[str]:
+    """Products of two activations, which have no weights."""
+    return frozenset(node.name for node in graph.products())
+
+
 def _first_conv(graph: Graph) -> frozenset[str]:
     """The first layer with weights, if it is a convolution of the images."""
     first = next(graph.synapses(), None)
     images = {node.name for node in graph.inputs()}
-    if first is None or first.fully_connected or first.inputs[0] not in images:
+    if first is None or first.fully_connected(graph.input_edge(first)) or first.inputs[0] not in images:
         return frozenset()
     return frozenset({first.name})
 
 
-def _first_conv_if_narrow(graph: Graph) -> frozenset[str]:
-    return frozenset(name for name in _first_conv(graph) if graph.edges[name].shape[0] < WIDE_STEM)
+def _first_conv_and_products(graph: Graph) -> frozenset[str]:
+    return _first_conv(graph) | _products(graph)
+
+
+def _without_attention(graph: Graph) -> frozenset[str]:
+    """Also the layers that a product reads, and that read one, with no other layer between: q, k, v and proj."""
+    products = _products(graph)
+    layers = products | {node.name for node in graph.synapses()}
+    near: dict[str, frozenset[str]] = {}
+    left_out = set(_first_conv_and_products(graph))
+    for node in graph.nodes:
+        read = frozenset[str]().union(*(near[name] for name in node.inputs))
+        if node.name in products:
+            left_out |= read
+        elif node.name in layers and read & products:
+            left_out.add(node.name)
+        near[node.name] = frozenset({node.name}) if node.name in layers else read
+    return frozenset(left_out)
+
+
+def _narrow_first_conv_and_products(graph: Graph) -> frozenset[str]:
+    narrow = frozenset(name for name in _first_conv(graph) if graph.edges[name].shape[0] < WIDE_STEM)
+    return narrow | _products(graph)
 
 
 COUNTINGS = Registry[Counting]("counting")
 for _rule in (
     Exact(),
-    Paper("paper-000", "Bit Budget paper: weights only, without the first convolution", _first_conv),
+    Paper(
+        "paper-000",
+        "Bit Budget paper: weights only, no first convolution, no attention products",
+        _first_conv_and_products,
+    ),
+    Paper(
+        "paper-000-without-attention",
+        "Bit Budget paper, its Spikformers of one or two steps: no q, k, v, proj either",
+        _without_attention,
+    ),
     Paper(
         "paper-001",
         "adaptive bit allocation: weights only; no first convolution, but ResNet19 and ResNet20 keep it",
-        _first_conv_if_narrow,
+        _narrow_first_conv_and_products,
     ),
 ):
     COUNTINGS.register(_rule.name, _rule)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from bitspike.costs.activity import Activity
 from bitspike.costs.paths import Stream, depths, streams
-from bitspike.ir import Fire, Graph, Synapse
+from bitspike.ir import Fire, Graph, MatMul, Synapse
 
 __all__ = ["PARTS", "Layer", "LayerEnergy", "Load", "layers", "loads", "summed"]
 
@@ -43,12 +43,16 @@ class LayerEnergy:
 class Layer:
     """The shape of one layer. Neurons behind a sum of spikes are one too: a 1x1 tap of weight 1 that is not stored.
 
+    A product of two activations is one whose input is its gate (`bitspike.ir.MatMul.gate`): the other activation
+    stands in the place of the weights, and is ``written`` there at each step.
+
     Attributes:
         name: of the op. linear: fully connected.
         inputs, outputs: elements of one step. channels: output channels.
         weights: entries. macs: multiply-accumulates of one step, padding counted. biased: own bias, or batch norm's.
         taps: ``k^2``. spread: ``ceil(k / stride)^2``, most outputs of one channel that an input feeds.
         fan: output channels that an input feeds.
+        written: entries in the place of weights that are written at each step.
     """
 
     name: str
@@ -62,6 +66,7 @@ class Layer:
     taps: int = 1
     spread: int = 1
     fan: int = 1
+    written: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,11 +94,13 @@ class Load:
 
 
 def layers(graph: Graph) -> tuple[Layer, ...]:
-    """Every layer with weights, in order."""
+    """Every layer with weights and every product of activations, in order."""
     synapses = {node.name: node for node in graph.synapses()}
     others = (node for node in graph.nodes if node.name not in synapses and node.constants(*graph.read(node)))
     normed = {source for node in others for source in node.inputs}
-    return tuple(_layer(graph, node, node.bias or name in normed) for name, node in synapses.items())
+    found = {name: _layer(graph, node, node.bias or name in normed) for name, node in synapses.items()}
+    found |= {node.name: _product(graph, node, node.name in normed) for node in graph.products()}
+    return tuple(found[node.name] for node in graph.nodes if node.name in found)
 
 
 def loads(graph: Graph, activity: Activity) -> tuple[Load, ...]:
@@ -112,9 +119,14 @@ def loads(graph: Graph, activity: Activity) -> tuple[Load, ...]:
         if sources:
             sent[sources[0]] += activity.neurons[name].spikes / activity.images
     found = {}
-    for node in graph.synapses():
+    for node in graph.nodes:
+        if not isinstance(node, Synapse | MatMul):
+            continue
         T = max([graph.edges[node.name].T, *(fire.T for fire in fires[node.name])])
-        stream = flowing.get(node.inputs[0])
+        gate = node.inputs[_gate(graph, node)]
+        stream = flowing.get(gate)
+        if stream is not None and isinstance(node, MatMul):  # what is held is read at each step
+            stream = stream.repeated(graph.edges[node.name].T // graph.edges[gate].T)
         found[node.name] = _load(graph, node, shape[node.name], T, sent[node.name], stream, activity)
     for name, neuron in neurons.items():
         if not fed[name]:
@@ -128,11 +140,33 @@ def summed(found: Iterable[LayerEnergy], name: str = "total") -> LayerEnergy:
     return LayerEnergy(name=name, **{part: _sum(getattr(layer, part) for layer in found) for part in PARTS})
 
 
+def _gate(graph: Graph, node: Synapse | MatMul) -> int:
+    """Which of its inputs has the events that it counts."""
+    return node.gate(*graph.read(node)) if isinstance(node, MatMul) else 0
+
+
+def _product(graph: Graph, node: MatMul, biased: bool) -> Layer:
+    edges, out = graph.read(node), graph.edges[node.name]
+    gate = node.gate(*edges)
+    fan = node.fan(*edges)
+    return Layer(
+        name=node.name,
+        inputs=edges[gate].size,
+        outputs=out.size,
+        channels=fan,
+        weights=edges[1 - gate].size,
+        macs=node.macs(*edges),
+        biased=biased,
+        fan=fan,
+        written=edges[1 - gate].size,
+    )
+
+
 def _layer(graph: Graph, node: Synapse, biased: bool) -> Layer:
     edge, out = graph.input_edge(node), graph.edges[node.name]
     return Layer(
         name=node.name,
-        linear=node.fully_connected,
+        linear=node.fully_connected(edge),
         inputs=edge.size,
         outputs=out.size,
         channels=node.out_channels,
@@ -146,7 +180,13 @@ def _layer(graph: Graph, node: Synapse, biased: bool) -> Layer:
 
 
 def _load(
-    graph: Graph, node: Synapse, layer: Layer, T: int, sent: float, stream: Stream | None, activity: Activity
+    graph: Graph,
+    node: Synapse | MatMul,
+    layer: Layer,
+    T: int,
+    sent: float,
+    stream: Stream | None,
+    activity: Activity,
 ) -> Load:
     seen = activity.synapses[node.name]
     events, levels, mean = seen.events / activity.images, None, None
@@ -154,11 +194,14 @@ def _load(
         levels = stream.highest
         merged, events = events, stream.events if stream.events is not None else events
         if seen.additions is not None:  # as many levels in all, whether the events of two paths are merged or not
-            mean = seen.additions / seen.sops * merged / events if seen.sops and events else 1.0
+            mean = 1.0
+            if seen.sops and events:
+                each = seen.additions / seen.sops
+                mean = each if isinstance(node, MatMul) else each * merged / events
     return Load(
         layer=layer,
         T=T,
-        steps=graph.input_edge(node).T,
+        steps=max(edge.T for edge in graph.read(node)),
         events=events,
         sent=sent,
         share=seen.events / seen.elements,
@@ -190,7 +233,8 @@ def _barrier(graph: Graph, node: Fire, stream: Stream | None, activity: Activity
 def _fed(graph: Graph) -> dict[str, list[str]]:
     """By layer of neurons, the layers with weights whose currents it sums, the one behind most others first."""
     depth, neurons = depths(graph), {node.name for node in graph.neurons()}
-    feeding = {node.name: frozenset({node.name}) for node in graph.synapses()}
+    layers = (*graph.synapses(), *graph.products())
+    feeding = {node.name: frozenset({node.name}) for node in layers}
     found = {}
     for node in graph.nodes:
         if node.name in feeding:

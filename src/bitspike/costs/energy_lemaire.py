@@ -116,7 +116,10 @@ class Lemaire:
         )
 
     def ann_conv(self, layer: Layer) -> LayerEnergy:
-        """A convolution reads an input and a weight for each multiply-accumulate, and writes each output once."""
+        """A convolution reads an input and a weight for each multiply-accumulate, and writes each output once.
+
+        So does a product of two activations, the second of which is written before it is read [D].
+        """
         memories, op = self.memories, self.arithmetic
         reads = layer.macs * memories.access("activations", layer.inputs)
         writes = layer.outputs * memories.access("activations", layer.outputs)
@@ -124,7 +127,7 @@ class Lemaire:
         return _nj(
             layer.name,
             in_out=reads + writes,
-            weights=layer.macs * memories.access("weights", layer.weights),
+            weights=(layer.macs + layer.written) * memories.access("weights", layer.weights),
             bias=biased * memories.access("biases", layer.channels),
             synaptic=layer.macs * op.mac + biased * op.add,
             addressing=(layer.inputs + layer.outputs + layer.channels * layer.taps) * op.add,
@@ -178,7 +181,9 @@ class Lemaire:
         return _nj(
             layer.name,
             potentials=2 * (potentials + updates) * memories.access("potentials", layer.outputs),
-            weights=weights * memories.access("weights", layer.weights) if layer.weights else 0.0,
+            weights=(weights + load.T * layer.written) * memories.access("weights", layer.weights)
+            if layer.weights
+            else 0.0,
             bias=biased * memories.access("biases", layer.channels),
             in_out=(load.events + load.sent) * memories.access("fifo", memories.fifo),
             synaptic=operations + (biased + load.sent) * op.add + leaks,

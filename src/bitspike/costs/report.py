@@ -15,20 +15,23 @@ from bitspike.costs.counting import Counting, biases, counting, norm_constants
 from bitspike.costs.energy import EnergyModel, EnergyReport, energy
 from bitspike.costs.memory import Footprint, footprints
 from bitspike.costs.paths import Paths, paths
-from bitspike.ir import Graph, Synapse
+from bitspike.ir import Graph, MatMul, Synapse
 
 __all__ = ["CostReport", "LayerCost", "NeuronCost", "Total", "cost"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class LayerCost:
-    """One layer with weights. The fields from ``firing_rate`` on are ``None`` without measured activity.
+    """One layer with weights, or one product of two activations.
+
+    The fields from ``firing_rate`` on are ``None`` without measured activity.
 
     Attributes:
         macs: ``n``, multiply-accumulates of one image at one step.
-        w, s, t: weight bits, bits of an input element, steps.
+        w, s, t: weight bits, bits of an input element, steps. Of a product of two activations, which has no weights,
+            ``s`` and ``w`` are the bits of its first input and of its second.
         s_ace: ``n*w*s*t``; 0 where the convention leaves the layer out, as ``counted`` tells.
-        firing_rate: share of input elements that are not zero.
+        firing_rate: share of input elements that are not zero; of a product, of the pairs both of which are not.
         sops: synaptic operations. additions: unit additions, ``|level|`` for each.
         ns_ace: bit operations that spikes set off.
         weight_entropy: bits that a weight carries, of its ``w``; ``None`` for floats too.
@@ -140,7 +143,11 @@ def cost(
     if activity is not None:
         activity.check(graph)
     left_out = rule.left_out(graph)
-    layers = tuple(_layer(graph, node, rule, node.name not in left_out, activity) for node in graph.synapses())
+    layers = tuple(
+        _layer(graph, node, rule, node.name not in left_out, activity)
+        for node in graph.nodes
+        if isinstance(node, Synapse | MatMul)
+    )
     neurons = tuple(_neuron(graph, node.name, activity) for node in graph.neurons())
     return CostReport(
         model=graph.name,
@@ -157,10 +164,14 @@ def cost(
     )
 
 
-def _layer(graph: Graph, node: Synapse, rule: Counting, counted: bool, activity: Activity | None) -> LayerCost:
-    edge = graph.input_edge(node)
-    macs, w = node.macs(edge), node.weight_bits
-    s, t = rule.widths(graph, node)
+def _layer(graph: Graph, node: Synapse | MatMul, rule: Counting, counted: bool, activity: Activity | None) -> LayerCost:
+    edges = graph.read(node)
+    if isinstance(node, MatMul):
+        weights, macs = 0, node.macs(*edges)
+        s, w, t = *(edge.bits for edge in edges), graph.edges[node.name].T
+    else:
+        weights, macs, w = node.weight_count(*edges), node.macs(*edges), node.weight_bits
+        s, t = rule.widths(graph, node)
     measured: dict[str, float | None] = {}
     if activity is not None:
         a = activity.synapses[node.name]
@@ -177,7 +188,7 @@ def _layer(graph: Graph, node: Synapse, rule: Counting, counted: bool, activity:
         name=node.name,
         op=node.op,
         counted=counted,
-        weights=node.weight_count(edge),
+        weights=weights,
         macs=macs,
         w=w,
         s=s,
@@ -223,7 +234,9 @@ def _total(graph: Graph, layers: tuple[LayerCost, ...], neurons: tuple[NeuronCos
         additions=_sum(layer.additions for layer in counted),
         ns_ace=_sum(layer.ns_ace for layer in counted),
         spikes=_sum(neuron.spikes for neuron in neurons),
-        weight_entropy=_mean((layer.weight_entropy, layer.weights) for layer in layers if layer.w == 1),
+        weight_entropy=_mean(
+            (layer.weight_entropy, layer.weights) for layer in layers if layer.w == 1 and layer.weights
+        ),
         spike_entropy=_mean((neuron.entropy, neuron.neurons) for neuron in neurons),
     )
 

@@ -3,8 +3,11 @@
 from bitspike.data.augment import Augment, Compose, Cutout, HorizontalFlip, RandomCrop
 from bitspike.data.autoaugment import AutoAugmentCIFAR10
 from bitspike.data.build import build_augment
+from bitspike.data.erasing import RandomErasing
 from bitspike.data.images import ImageSet, split_validation
 from bitspike.data.loader import EpochBatches, TrainingImages, as_is
+from bitspike.data.mixing import Mixing
+from bitspike.data.randaugment import RandAugment
 from bitspike.data.stored import load, load_split
 from bitspike.datasets import DATASETS, Dataset, FileCheck, check, find_dataset, where
 
@@ -19,7 +22,10 @@ __all__ = [
     "FileCheck",
     "HorizontalFlip",
     "ImageSet",
+    "Mixing",
+    "RandAugment",
     "RandomCrop",
+    "RandomErasing",
     "TrainingImages",
     "as_is",
     "build_augment",

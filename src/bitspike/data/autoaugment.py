@@ -16,9 +16,10 @@ from torch import Tensor
 from bitspike.data import pixelops
 from bitspike.errors import UserError
 
-__all__ = ["OPERATIONS", "POLICY", "AutoAugmentCIFAR10", "Operation"]
+__all__ = ["LEVELS", "OPERATIONS", "POLICY", "AutoAugmentCIFAR10", "Operation"]
 
-_LEVELS = 9.0  # the paper's magnitudes are 0..9; its ranges are divided evenly
+LEVELS = 9.0
+"""The highest magnitude of the paper, 0..9; its ranges are divided evenly."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ class Operation:
 
     def amount(self, magnitude: Tensor, sign: Tensor, width: int) -> Tensor:
         """``float64 [B]`` from magnitudes 0..9 and signs -1 or 1."""
-        change = magnitude.double() / _LEVELS * (self.end - self.start)
+        change = magnitude.double() / LEVELS * (self.end - self.start)
         amount = self.start + (change * sign if self.signed else change)
         amount = (amount + 0.5).floor() if self.whole else amount
         return amount * width if self.of_width else amount

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from bitspike.data.streamed import StreamedImages
 from bitspike.datasets.split import stratified_indices
 from bitspike.errors import UserError
 from bitspike.sample import MOST_CODE, Sample
@@ -20,7 +22,8 @@ class ImageSet:
     """Samples, their labels, and the names of the classes.
 
     Args:
-        images: codes ``uint8 [N, *sample.array_shape]``: ``[N, C, H, W]`` of images, with 0..255.
+        images: codes ``uint8 [N, *sample.array_shape]``: ``[N, C, H, W]`` of images, with 0..255; or pictures that are
+            read when they are asked for.
         labels: ``int64 [N]``, or ``[N, T]``, a class at every step.
         classes: their names.
         sample: what one input is; where it is left out, an image of pixels.
@@ -29,7 +32,7 @@ class ImageSet:
         UserError: shapes or types are not these, a code is above the sample's, or a label names no class.
     """
 
-    images: Tensor
+    images: Tensor  # or StreamedImages, which does what is asked of one here
     labels: Tensor
     classes: tuple[str, ...]
     sample: Sample = None  # type: ignore[assignment]  # an image of the images' shape
@@ -37,7 +40,7 @@ class ImageSet:
     def __post_init__(self) -> None:
         images, labels, top = self.images, self.labels, len(self.classes) - 1
         for thing, given in (("images", images), ("labels", labels)):
-            if not isinstance(given, Tensor):
+            if not isinstance(given, Tensor | StreamedImages):
                 raise UserError(thing, f"{type(given).__module__}.{type(given).__name__}", "want a torch.Tensor")
         if self.sample is None:
             if images.ndim != 4 or images.dtype != torch.uint8:
@@ -74,7 +77,9 @@ class ImageSet:
 
     def select(self, indices: Tensor) -> ImageSet:
         """The samples at ``indices`` (``int64 [M]``), in that order."""
-        return replace(self, images=self.images[indices], labels=self.labels[indices])
+        held: Any = self.images
+        taken: Any = held.part(indices.tolist()) if isinstance(held, StreamedImages) else held[indices]
+        return replace(self, images=taken, labels=self.labels[indices])
 
 
 def split_validation(train: ImageSet, size: int, seed: int = 0) -> tuple[ImageSet, ImageSet]:

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 
 from bitspike import datasets
 from bitspike.data.images import ImageSet
+from bitspike.data.streamed import StreamedImages
+from bitspike.datasets.files import data_directory
 from bitspike.datasets.frames import FrameSettings
+from bitspike.datasets.picture_sets import PictureSource
 from bitspike.datasets.sources import Split
+from bitspike.errors import UserError
 
 __all__ = ["load", "load_split"]
 
@@ -32,6 +37,20 @@ def load(name: str, data_dir: Path | None = None, frames: FrameSettings | None =
 def load_split(name: str, split: Split, data_dir: Path | None = None, frames: FrameSettings | None = None) -> ImageSet:
     """One split of a dataset; see `load`. The images are contiguous, and may be written to; no file sees it."""
     dataset = datasets.find_dataset(name, frames)
+    if isinstance(dataset.source, PictureSource):
+        return _streamed(dataset, dataset.source, split, data_dir)
     images, labels = datasets.load_split(name, split, data_dir, frames)
     writable = torch.from_numpy(np.require(images, requirements=["C", "W"]))
     return ImageSet(writable, torch.from_numpy(labels.astype(np.int64)), dataset.classes, dataset.sample)
+
+
+def _streamed(dataset: datasets.Dataset, source: PictureSource, split: Split, data_dir: Path | None) -> ImageSet:
+    """Pictures that are read when they are asked for."""
+    directory = data_directory(data_dir)
+    try:
+        pictures = source.pictures(split, directory)
+    except FileNotFoundError as missing:
+        wanted = f"there is {missing}. {dataset.how_to_get}"
+        raise UserError(f"{dataset.name} {split} split", str(directory), wanted) from missing
+    images: Any = StreamedImages(pictures)
+    return ImageSet(images, torch.from_numpy(pictures.labels), dataset.classes, dataset.sample)

@@ -13,6 +13,7 @@ from bitspike.datasets.event_sets import EVENT_SETS, find_event_set
 from bitspike.datasets.frames import FrameSettings
 from bitspike.datasets.image_sets import IMAGE_SETS
 from bitspike.datasets.moving import moving
+from bitspike.datasets.picture_sets import PICTURE_SETS, picture_folder
 from bitspike.datasets.recorded import recorded
 from bitspike.datasets.sources import Arrays, Split
 from bitspike.datasets.spoken import SPOKEN_DIGITS
@@ -73,13 +74,18 @@ def _summed(rest: str, frames: FrameSettings | None) -> Dataset:
     return summed(find_dataset(name, frames), steps)
 
 
+def _folder(rest: str, frames: FrameSettings | None) -> Dataset:
+    found = picture_folder(rest)
+    return found if frames is None else found.with_frames(frames)
+
+
 MADE: Mapping[str, Callable[[str, FrameSettings | None], Dataset]] = MappingProxyType(
-    {"moving": _moving, "summed": _summed}
+    {"moving": _moving, "summed": _summed, "folder": _folder}
 )
 """What makes a dataset of its name after the colon: ``moving:digits`` are the digits as a moving sensor sees them,
-``summed:8:ecg`` the electrocardiograms in eight steps at a time."""
+``summed:8:ecg`` the electrocardiograms in eight steps at a time, ``folder:PATH@64`` pictures in class folders."""
 
-_IMAGES = {dataset.name: dataset for dataset in IMAGE_SETS}
+_IMAGES = {dataset.name: dataset for dataset in (*IMAGE_SETS, *PICTURE_SETS)}
 
 DATASETS: Mapping[str, Dataset] = MappingProxyType(
     _IMAGES

@@ -10,6 +10,8 @@ from typing import Literal, get_args
 from bitspike.datasets.checksums import md5
 from bitspike.datasets.dataset import Dataset, find_split, parse_split
 from bitspike.datasets.files import data_directory
+from bitspike.datasets.picture_sets import PictureSource
+from bitspike.datasets.pictures import read_picture
 from bitspike.datasets.registry import find_dataset
 from bitspike.datasets.sources import Split, Stored
 from bitspike.errors import UserError
@@ -67,6 +69,8 @@ def _check_split(dataset: Dataset, split: Split, data_dir: Path | None) -> list[
     except UserError as wrong:
         directory = str(data_directory(data_dir))
         return [FileCheck(dataset.name, split, directory, True, 0, "unknown", str(wrong))]
+    if isinstance(dataset.source, PictureSource):
+        return _check_pictures(dataset, dataset.source, split, data_dir, found.place)
     results: list[FileCheck] = []
 
     def read() -> Iterator[Stored]:
@@ -84,6 +88,26 @@ def _check_split(dataset: Dataset, split: Split, data_dir: Path | None) -> list[
     except UserError as wrong:
         results.append(FileCheck(dataset.name, split, found.place, True, 0, "unknown", str(wrong)))
     return results
+
+
+def _check_pictures(
+    dataset: Dataset, source: PictureSource, split: Split, data_dir: Path | None, place: str
+) -> list[FileCheck]:
+    """Reads them one by one: an entry for each that cannot be used, and one for the folder."""
+    try:
+        pictures = source.pictures(split, data_directory(data_dir))
+    except (UserError, FileNotFoundError) as wrong:
+        return [FileCheck(dataset.name, split, place, True, 0, "unknown", str(wrong))]
+    results, size = [], 0
+    for file in pictures.files:
+        try:
+            read_picture(file, pictures.size, pictures.scaled)
+            size += file.stat().st_size
+        except (UserError, OSError) as wrong:
+            results.append(FileCheck(dataset.name, split, str(file), True, 0, "unknown", str(wrong)))
+    want = dataset.images[split]
+    problem = "" if len(pictures) == want else f"{len(pictures):,} pictures, want {want:,}"
+    return [*results, FileCheck(dataset.name, split, place, True, size, "unknown", problem)]
 
 
 def _check_file(dataset: Dataset, split: Split, file: Stored) -> FileCheck:

@@ -3,6 +3,7 @@
 from bitspike.frontend.batch_norm import folded
 from bitspike.frontend.build import network
 from bitspike.frontend.calls import Call, Calls, needed, unused
+from bitspike.frontend.instead import instead
 from bitspike.frontend.overridden import check_hooks, class_of, overridden
 from bitspike.frontend.read import read
 from bitspike.frontend.trace import evaluating
@@ -11,10 +12,14 @@ from bitspike.frontend.vocabulary import (
     WORDS,
     Images,
     Known,
+    MatMul,
     MeanOverTime,
     MergeTime,
+    Permute,
     SplitTime,
     Sum,
+    Times,
+    Transpose,
     View,
     Word,
 )
@@ -26,16 +31,21 @@ __all__ = [
     "Calls",
     "Images",
     "Known",
+    "MatMul",
     "MeanOverTime",
     "MergeTime",
+    "Permute",
     "SplitTime",
     "Sum",
+    "Times",
+    "Transpose",
     "View",
     "Word",
     "check_hooks",
     "class_of",
     "evaluating",
     "folded",
+    "instead",
     "needed",
     "network",
     "overridden",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import operator
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from itertools import chain
 from typing import Any
 
@@ -14,6 +15,7 @@ from torch import nn
 from bitspike.errors import UserError
 from bitspike.frontend.calls import Call, Calls, unused
 from bitspike.frontend.inplace import Names
+from bitspike.frontend.instead import instead
 from bitspike.frontend.overridden import Layers, check_hooks, class_of
 from bitspike.frontend.sizes import Shape, Size, view
 from bitspike.frontend.trace import inside, parent, trace
@@ -24,6 +26,8 @@ from bitspike.neurons import BaseNode
 __all__ = ["read"]
 
 VIEWS = ("view", "reshape", torch.reshape)
+SWAPPED = (operator.mul,)
+"""What may have its tensor second: ``0.5 * x``."""
 
 
 def read(model: nn.Module, whole: tuple[type[nn.Module], ...] = ()) -> Calls:
@@ -76,6 +80,8 @@ class _Reader:
         path = inside(str(node.target))
         module = self.modules[path]
         what = self.layers.known(module)
+        if what is None and isinstance(module, nn.MultiheadAttention):  # what it makes is no one tensor
+            raise UserError("layer", path, f"MultiheadAttention has no op in the graph{instead('MultiheadAttention')}")
         again = what.again if what else type(module).__module__.startswith("torch.nn") and not _holds(module)
         if path in self.taken and not again:
             raise UserError("layer", path, "called a second time; each layer runs once, so make another one")
@@ -92,8 +98,12 @@ class _Reader:
             return
         written = _label(node)
         if node.target not in self.words:
-            raise UserError("operator", written, f"has no op in the graph{self._place(node)}")
+            raise UserError("operator", written, f"has no op in the graph{self._place(node)}{instead(written)}")
         name, word = self.words[node.target]
+        if node.target in SWAPPED and not isinstance(node.args[0], torch.fx.Node):
+            node.args = node.args[::-1]
+        if word.spread and not node.kwargs and len(node.args) > 1 and not isinstance(node.args[1], tuple | list):
+            node.args = (node.args[0], node.args[1:])
         plain = not node.kwargs and len(node.args) == len(word.reads)
         arguments = dict(zip(word.reads, node.args, strict=True)) if plain else _arguments(node, word.make)
         module = self._made(node, word, arguments)
@@ -156,6 +166,11 @@ class _Reader:
         if not isinstance(source, torch.fx.Node):
             return None
         shape = self.sizes.get(source)
+        if isinstance(shape, Size) and rest and type(rest[0]) is int and rest[0] > 0 and shape.plain:
+            if node.target is operator.floordiv:
+                return replace(shape, by=rest[0])
+            if node.target is operator.mul:
+                return replace(shape, times=rest[0])
         index = next((axis for axis in (*rest, *node.kwargs.values()) if isinstance(axis, int)), None)
         if isinstance(shape, Shape) and node.target is operator.getitem and index is not None:
             return Size(shape.of, index)

@@ -16,10 +16,23 @@ __all__ = ["Shape", "Size", "view"]
 
 @dataclass(frozen=True)
 class Size:
-    """The size of one axis of what a call made; ``index`` counts from the front."""
+    """The size of one axis of what a call made, times a number or divided by one; ``index`` is below 0 from the end."""
 
     of: Call
     index: int
+    times: int = 1
+    by: int = 1
+
+    @property
+    def plain(self) -> bool:
+        """Whether it is the size itself."""
+        return self.times == self.by == 1
+
+    def found(self, shape: Sequence[int]) -> int:
+        """The number, where what the call made has that shape behind its leading axes; 0 where there is no such one."""
+        axis = self.index - len(self.of.lead) if self.index >= 0 else self.index + len(shape)
+        whole = shape[axis] * self.times if 0 <= axis < len(shape) else 0
+        return 0 if whole % self.by else whole // self.by
 
 
 @dataclass(frozen=True)
@@ -39,20 +52,34 @@ def view(x: Call, sizes: Sequence[Any]) -> nn.Module | None:
     if len(sizes) == 1 and isinstance(sizes[0], Shape):
         return nn.Identity() if sizes[0].of is x else None
     kept = 0
+    steps: tuple[Call, ...] = ()
+    if sizes and _is_steps(sizes[0], x):
+        kept, steps = 1, (sizes[0].of,)
     while kept < len(sizes) and _is_axis(sizes[kept], kept, x):
         kept += 1
     if kept == 0 and len(x.lead) == 1 and len(sizes) > 1 and sizes[0] == -1:
         kept = 1  # what is left is the batch, as long as the rest has the elements of an image, which is checked
     rest = sizes[kept:]
-    if kept < len(x.lead) or not rest or not all(type(size) is int for size in rest):
+    if kept < len(x.lead) or not rest or not all(type(size) is int or _behind_the_batch(size) for size in rest):
         return None
-    if sizes[0] == -1 and -1 in rest:
+    if sizes[0] == -1 and (-1 in rest or any(isinstance(size, Size) for size in rest)):
         return None
-    return nn.Flatten(kept) if tuple(rest) == (-1,) else View(kept, rest)
+    return nn.Flatten(kept) if tuple(rest) == (-1,) and not steps else View(kept, rest, steps)
 
 
 def _is_axis(size: Any, index: int, x: Call) -> bool:
     """Whether a size is certain to be that of the axis ``index`` of ``x``."""
-    if not isinstance(size, Size) or size.index != index:
+    if not isinstance(size, Size) or size.index != index or not size.plain:
         return False
-    return size.of is x or (index < len(x.lead) and x.lead[: index + 1] == size.of.lead[: index + 1])
+    return size.of is x or (index < min(len(x.lead), len(size.of.lead)) and x.lead[index] == size.of.lead[index])
+
+
+def _is_steps(size: Any, x: Call) -> bool:
+    """Whether a size is that of the time axis of other neurons than those of ``x``: as many, as long as both agree."""
+    plain = isinstance(size, Size) and size.index == 0 and size.plain
+    return plain and len(x.lead) == len(size.of.lead) == 2 and x.lead[0] != size.of.lead[0]
+
+
+def _behind_the_batch(size: Any) -> bool:
+    """Whether it is the size of an axis of one step, so that its number is known where shapes are."""
+    return isinstance(size, Size) and (size.index < 0 or size.index >= len(size.of.lead))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from math import inf
 from typing import Any
 
 import torch
@@ -12,6 +13,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from bitspike.layers import (
+    Accumulate,
+    Difference,
     Encoder,
     EventEncoder,
     PathBatchNorm1d,
@@ -28,7 +31,22 @@ from bitspike.layers import (
 from bitspike.neurons import BaseNode
 from bitspike.registry import Registry
 
-__all__ = ["KNOWN", "WORDS", "Images", "Known", "MeanOverTime", "MergeTime", "SplitTime", "Sum", "View", "Word"]
+__all__ = [
+    "KNOWN",
+    "WORDS",
+    "Images",
+    "Known",
+    "MatMul",
+    "MeanOverTime",
+    "MergeTime",
+    "Permute",
+    "SplitTime",
+    "Sum",
+    "Times",
+    "Transpose",
+    "View",
+    "Word",
+]
 
 
 class Images(nn.Module):
@@ -50,15 +68,66 @@ class View(nn.Module):
 
     Args:
         kept: leading axes that stay as they are.
-        shape: of the rest; -1 is what is left.
+        shape: of the rest; -1 is what is left. A size that the forward asked for (`bitspike.frontend.sizes.Size`) is a
+            number once shapes are known, and nothing can be computed before.
+        steps: calls whose steps the forward took to be as many as those of ``x``, which is to be checked.
     """
 
-    def __init__(self, kept: int, shape: Sequence[int]) -> None:
+    def __init__(self, kept: int, shape: Sequence[Any], steps: Sequence[Any] = ()) -> None:
         super().__init__()
-        self.kept, self.shape = kept, tuple(shape)
+        self.kept, self.shape, self.steps = kept, tuple(shape), tuple(steps)
+
+    @property
+    def numbers(self) -> bool:
+        """Whether all sizes are numbers."""
+        return all(isinstance(size, int) for size in self.shape) and not self.steps
 
     def forward(self, x: Tensor) -> Tensor:
         return x.reshape(*x.shape[: self.kept], *self.shape)
+
+
+class MatMul(nn.Module):
+    """``a @ b``."""
+
+    def forward(self, a: Tensor, b: Tensor) -> Tensor:
+        return a @ b
+
+
+class Permute(nn.Module):
+    """``x.permute(axes)``.
+
+    Args:
+        axes: all of them, the batch included.
+    """
+
+    def __init__(self, axes: Sequence[int]) -> None:
+        super().__init__()
+        self.axes = tuple(axes)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.permute(self.axes)
+
+
+class Transpose(nn.Module):
+    """``x.transpose(first, second)``."""
+
+    def __init__(self, first: int, second: int) -> None:
+        super().__init__()
+        self.first, self.second = first, second
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.transpose(self.first, self.second)
+
+
+class Times(nn.Module):
+    """``factor * x``, by a number."""
+
+    def __init__(self, factor: float) -> None:
+        super().__init__()
+        self.factor = factor
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * self.factor
 
 
 class Contiguous(nn.Module):
@@ -115,6 +184,7 @@ KNOWN = Registry[Known]("known layer")
 _WEIGHTS = ("weight", "bias")
 _STATISTICS = (*_WEIGHTS, "running_mean", "running_var")
 for _known in (
+    Known(nn.Conv1d, ("forward", "_conv_forward", *_WEIGHTS)),
     Known(nn.Conv2d, ("forward", "_conv_forward", *_WEIGHTS)),
     Known(nn.Linear, ("forward", *_WEIGHTS)),
     Known(nn.BatchNorm1d, ("forward", *_STATISTICS)),
@@ -127,6 +197,8 @@ for _known in (
     Known(ReleasedAffine),
     Known(Recurrent, ("forward", "step", "initial_state")),
     Known(BaseNode, ()),  # a neuron is read whole whatever it overrides; it is asked for its dynamics
+    Known(Accumulate, again=True, through=True),
+    Known(Difference, again=True, through=True),
     Known(SqueezeTime, again=True, through=True),
     Known(SpikingMaxPool2d, again=True, through=True),
     Known(nn.ReLU, again=True, through=True),
@@ -134,6 +206,9 @@ for _known in (
     Known(nn.AvgPool2d, again=True, through=True),
     Known(nn.AdaptiveAvgPool2d, again=True, through=True),
     Known(nn.Flatten, again=True, through=True, shares=True),
+    Known(nn.Unflatten, again=True, through=True, shares=True),
+    Known(Permute, shares=True),
+    Known(Transpose, shares=True),
     *(
         Known(kind, again=True, through=True, passes=True)
         for kind in (nn.Identity, nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropout)
@@ -156,6 +231,7 @@ class Word:
         functions, methods: by which it is called.
         writes: those of them that write their result into what they read first.
         reads: names of the arguments that are tensors.
+        spread: whether the second argument may be given as several, one after the other.
     """
 
     make: Callable[..., nn.Module]
@@ -163,6 +239,7 @@ class Word:
     methods: tuple[str, ...] = ()
     writes: tuple[Any, ...] = ()
     reads: tuple[str, ...] = ("input",)
+    spread: bool = False
 
 
 _SUM, _MERGE, _SPLIT = Sum(), MergeTime(), SplitTime()  # they hold nothing, and a network has many
@@ -218,6 +295,38 @@ def _flatten(input: Any, start_dim: int = 0, end_dim: int = -1) -> nn.Module:  #
     return nn.Flatten(start_dim, end_dim)
 
 
+def _unflatten(input: Any, dim: int, sizes: Sequence[int]) -> nn.Module:  # noqa: A002
+    if not all(isinstance(size, int) for size in sizes):
+        raise ValueError("want sizes that are numbers")
+    return nn.Unflatten(dim, tuple(sizes))
+
+
+def _permute(input: Any, dims: Sequence[int]) -> nn.Module:  # noqa: A002
+    if not all(isinstance(axis, int) for axis in dims):
+        raise ValueError("want axes that are numbers")
+    return Permute(dims)
+
+
+def _transpose(input: Any, dim0: int, dim1: int) -> nn.Module:  # noqa: A002
+    return Transpose(dim0, dim1)
+
+
+def _times(input: Any, other: float) -> nn.Module:  # noqa: A002
+    if isinstance(other, bool) or not isinstance(other, int | float) or not 0 < other < inf:
+        raise ValueError("want a factor that is a number above 0")
+    return Times(float(other))
+
+
+def _over(input: Any, other: float) -> nn.Module:  # noqa: A002
+    if isinstance(other, bool) or not isinstance(other, int | float) or not 0 < other < inf:
+        raise ValueError("want a divisor that is a number above 0")
+    return Times(1 / other)
+
+
+def _matmul(input: Any, other: Any) -> nn.Module:  # noqa: A002
+    return MatMul()
+
+
 def _dropout(input: Any, p: float = 0.5, training: bool = True, inplace: bool = False) -> nn.Module:  # noqa: A002
     if training and p:
         raise ValueError("it is on in evaluation, too; want training=self.training")
@@ -244,6 +353,12 @@ for _name, _word in {
     "adaptive_avg_pool2d": Word(_global_pool, (F.adaptive_avg_pool2d,)),
     "mean": Word(_mean, (torch.mean,), ("mean",)),
     "flatten": Word(_flatten, (torch.flatten,), ("flatten",)),
+    "unflatten": Word(_unflatten, (torch.unflatten,), ("unflatten",)),
+    "permute": Word(_permute, (torch.permute,), ("permute",), spread=True),
+    "transpose": Word(_transpose, (torch.transpose, torch.swapaxes), ("transpose", "swapaxes")),
+    "matmul": Word(_matmul, (operator.matmul, torch.matmul), ("matmul",), reads=("input", "other")),
+    "mul": Word(_times, (operator.mul, torch.mul), ("mul",)),
+    "div": Word(_over, (operator.truediv, torch.div), ("div",)),
     "dropout": Word(_dropout, (F.dropout, F.dropout1d, F.dropout2d, F.dropout3d, F.alpha_dropout)),
     "contiguous": Word(_contiguous, (), ("contiguous",)),
     "merge_time": Word(lambda x: _MERGE, (merge_time,), reads=("x",)),

@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from bitspike.errors import UserError
 from bitspike.ir.edge import Edge
-from bitspike.ir.ops import Delay, Fire, Input, Int, Node, Readout, Synapse
+from bitspike.ir.ops import Delay, Fire, Input, Int, MatMul, Node, Readout, Synapse
 from bitspike.ir.ranges import Tensors
 
 __all__ = ["Graph"]
@@ -80,6 +80,10 @@ class Graph:
     def synapses(self) -> Iterator[Synapse]:
         """Ops with weights, in order."""
         return self.of(Synapse)
+
+    def products(self) -> Iterator[MatMul]:
+        """Products of two activations, in order."""
+        return self.of(MatMul)
 
     def neurons(self) -> Iterator[Fire]:
         """Layers of neurons, in order."""

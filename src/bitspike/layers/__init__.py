@@ -1,5 +1,6 @@
 """Layers between the neurons: encoders, synapses over merged time, means over time, spiking max pools."""
 
+from bitspike.layers.attention import Accumulate, Difference, SpikingMatMul
 from bitspike.layers.encoder import Encoder
 from bitspike.layers.events import EventEncoder, encoder_for
 from bitspike.layers.paths import PathBatchNorm1d, PathBatchNorm2d, per_path
@@ -11,7 +12,9 @@ from bitspike.layers.release import Release, ReleasedAffine
 from bitspike.layers.time import OverTime, SqueezeTime, mean_over_time, merge_time, split_time
 
 __all__ = [
+    "Accumulate",
     "Answer",
+    "Difference",
     "Encoder",
     "EventEncoder",
     "Normalization",
@@ -21,6 +24,7 @@ __all__ = [
     "Recurrent",
     "Release",
     "ReleasedAffine",
+    "SpikingMatMul",
     "SpikingMaxPool2d",
     "SqueezeTime",
     "encoder_for",

@@ -44,19 +44,21 @@ class ReleasedAffine(nn.Module):
     Args:
         gain, offset: ``[C]``.
         release: when, as of the images.
+        last: whether the channels are the last axis, as what an ``nn.Linear`` makes of tokens, and not the first.
     """
 
     gain: Tensor
     offset: Tensor
 
-    def __init__(self, gain: Tensor, offset: Tensor, release: Release) -> None:
+    def __init__(self, gain: Tensor, offset: Tensor, release: Release, last: bool = False) -> None:
         super().__init__()
+        self.last = last
         self.T, self.parts, self.steps = release.T, release.parts, release.steps
         self.register_buffer("gain", gain.detach().clone())
         self.register_buffer("offset", offset.detach().clone())
 
     def forward(self, merged: Tensor) -> Tensor:
-        per_channel = (-1, *(1 for _ in merged.shape[2:]))
+        per_channel = (-1,) if self.last else (-1, *(1 for _ in merged.shape[2:]))
         y = (merged * self.gain.view(per_channel)).unflatten(0, (self.T, -1))
         y[: self.steps] += (self.offset / self.parts).view(per_channel)
         return merge_time(y)

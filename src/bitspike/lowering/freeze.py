@@ -20,7 +20,7 @@ from bitspike.layers import Answer
 from bitspike.lowering.freezer import Freezer
 from bitspike.lowering.rules import rule_of
 from bitspike.lowering.structure import structure
-from bitspike.lowering.values import Kind, Value
+from bitspike.lowering.values import Kind, Sum, Value
 from bitspike.sample import AnySample
 
 __all__ = ["check_freezable", "freeze"]
@@ -54,6 +54,8 @@ def freeze(model: nn.Module, sample: AnySample, name: str = "network", readout: 
         for node in graph.nodes:
             inputs = [values[before] for before in node.inputs]
             _check(graph, node, [value.kind for value in inputs])
+            if not rules[node.name].any_order:
+                inputs = [freezer.laid(node, value) if isinstance(value, Sum) else value for value in inputs]
             made = rules[node.name].freeze(freezer, node, *inputs)  # type: ignore[misc]
             if made is not None:
                 values[node.name] = made

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from bitspike.intmath import round_half_up
-from bitspike.ir import Add, Affine, Edge, Graph, Node, Release
+from bitspike.ir import Add, Affine, Edge, Graph, Node, Permute, Release
 from bitspike.lowering.fixed_point import MOST_RELEASED_BITS, WIDE_WORD, fraction_bits, multiplier_shift
 from bitspike.lowering.values import Sum
 
@@ -32,6 +32,8 @@ class Freezer:
         self.release: Release | None = None
         self.nodes: list[Node] = []
         self.tensors: dict[str, NDArray[np.int64]] = {}
+        self._permuted: dict[tuple[str, tuple[int, ...]], str] = {}
+        self._orders: dict[str, tuple[str, tuple[int, ...]]] = {}
 
     def edge(self, node: Node) -> Edge:
         """The output edge of a node of the structural graph."""
@@ -40,6 +42,8 @@ class Freezer:
     def emit(self, node: Node, *inputs: str) -> None:
         """Writes a frozen op that reads ``inputs``."""
         self.nodes.append(replace(node, inputs=inputs))
+        if isinstance(node, Permute):
+            self._orders[node.name] = inputs[0], node.axes
 
     def fraction(self, node: Node, largest: float, total: Sum, sent: int = 0) -> int:
         """Bits after the point that a magnitude of ``largest`` leaves.
@@ -66,4 +70,36 @@ class Freezer:
                 self.emit(Add(name=f"{reader}.sum{index}", inputs=()), joined, name)
                 name = f"{reader}.sum{index}"
             joined = name
-        return joined
+        return self.permuted(joined, total.order) if total.order else joined
+
+    def permuted(self, source: str, axes: tuple[int, ...]) -> str:
+        """An edge with its axes in another order: the name of the op, which is emitted once for all who read it so."""
+        if (undone := self._orders.get(source)) and tuple(undone[1][axis] for axis in axes) == tuple(range(len(axes))):
+            return undone[0]  # they were in that order before
+        if (source, axes) not in self._permuted:
+            name = f"{source}.axes{''.join(map(str, axes))}"
+            self.emit(Permute(name=name, inputs=(), axes=axes), source)
+            self._permuted[source, axes] = name
+        return self._permuted[source, axes]
+
+    def laid(self, node: Node, total: Sum, order: tuple[int, ...] = ()) -> Sum:
+        """The same sum with its terms in another ``order``, for the op ``node`` that reads it.
+
+        Raises:
+            UserError: its channels have factors of their own, and would not be the first axis of the terms.
+        """
+        if total.order == order:
+            return total
+        axes = total.order or tuple(range(len(order)))
+        wanted = order or tuple(range(len(axes)))
+        moved = tuple(axes[wanted.index(axis)] for axis in range(len(wanted)))
+        if moved[0] != 0 and not total.uniform:
+            channels = f"a current whose channels are axis {axes.index(0)} of {len(axes)}"
+            raise node.refuse(channels, "wants them to be the first: transpose it, or put a neuron before it")
+        parts = tuple((self.permuted(name, moved), alpha, reach) for name, alpha, reach in total.parts)
+        if moved[0] == 0:
+            return replace(total, parts=parts, order=order)
+        edge = self.graph.edges[node.inputs[0]].shape
+        channels_there = edge[wanted.index(0)]
+        parts = tuple((name, np.full(channels_there, alpha[0]), reach) for name, alpha, reach in parts)
+        return Sum(parts, np.full(channels_there, total.beta[0]), order)

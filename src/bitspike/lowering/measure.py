@@ -13,7 +13,9 @@ from torch import Tensor, nn
 from bitspike.costs import Activity, NeuronActivity, SynapseActivity, WeightCodes, entropy
 from bitspike.errors import UserError
 from bitspike.ir import Edge, Graph
+from bitspike.lowering.structure import in_modules
 from bitspike.quant import weight_quantizer
+from bitspike.sample import Sample
 
 __all__ = ["measure"]
 
@@ -32,14 +34,18 @@ def measure(model: nn.Module, graph: Graph, batches: Iterable[Tensor], source: s
         UserError: no images.
     """
     meter = _Meter(graph)
-    modules = dict(model.named_modules())
+    modules, runs = dict(model.named_modules()), model
     hooks = [modules[n.name].register_forward_hook(meter.synapse(n.name)) for n in graph.synapses()]
     hooks += [modules[n.name].register_forward_hook(meter.neuron(n.name)) for n in graph.neurons()]
+    if any(graph.products()):  # which are functions of the model's forward: there is a module for each in its calls
+        read = next(graph.inputs()).edge  # whose levels, of normalised images, are no codes
+        runs, made = in_modules(model, Sample(read.shape, read.T))
+        hooks += [made[n.name].register_forward_hook(meter.product(n.name)) for n in graph.products()]
     was_training, images = model.training, 0
     try:
         model.eval()
         for batch in batches:
-            model(batch)
+            runs(batch)
             images += len(batch)
     finally:
         for hook in hooks:
@@ -88,6 +94,26 @@ class _Meter:
 
         return hook
 
+    def product(self, name: str) -> Any:
+        node: Any = self.graph[name]
+        edges = self.graph.read(node)
+        gate = node.gate(*edges)
+        counts = self.counts[name] = Counter()
+
+        def hook(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+            seen = [_levels(x, edge) for x, edge in zip(inputs, edges, strict=True)]
+            active = [(x if levels is None else levels) != 0 for x, levels in zip(inputs, seen, strict=True)]
+            events = _pairs(*active)
+            counts["elements"] += output.numel() * node.inner
+            counts["events"] += events
+            counts["sops"] += events
+            if (levels := seen[gate]) is not None:
+                of_the_gate: list[Tensor] = list(active)
+                of_the_gate[gate] = levels
+                counts["additions"] += _pairs(*of_the_gate)
+
+        return hook
+
     def neuron(self, name: str) -> Any:
         edge = self.graph.edges[name]
         counts = self.counts[name] = Counter()
@@ -102,12 +128,21 @@ class _Meter:
 
     def activity(self, images: int, source: str) -> Activity:
         synapses = {}
-        for node in self.graph.synapses():
-            edge, c = self.graph.input_edge(node), self.counts[node.name]
+        gates = {node.name: self.graph.input_edge(node) for node in self.graph.synapses()}
+        for product in self.graph.products():
+            edges = self.graph.read(product)
+            gates[product.name] = edges[product.gate(*edges)]
+        for name, edge in gates.items():
+            c = self.counts[name]
             additions = c["additions"] if edge.scale is not None else None
-            synapses[node.name] = SynapseActivity(c["elements"], c["events"], c["sops"], additions)
+            synapses[name] = SynapseActivity(c["elements"], c["events"], c["sops"], additions)
         neurons = {n.name: NeuronActivity(**self.counts[n.name]) for n in self.graph.neurons()}
         return Activity(images=images, source=source, synapses=synapses, neurons=neurons)
+
+
+def _pairs(a: Tensor, b: Tensor) -> int:
+    """The sum of all products of a matrix product, exactly: of each inner element what both have of it."""
+    return int((a.to(torch.int64).sum(-2) * b.to(torch.int64).sum(-1)).sum())
 
 
 def _levels(x: Tensor, edge: Edge) -> Tensor | None:

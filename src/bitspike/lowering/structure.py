@@ -9,13 +9,27 @@ from types import MappingProxyType
 from torch import nn
 
 from bitspike.errors import UserError
-from bitspike.frontend import Call, Images, MeanOverTime, MergeTime, SplitTime, class_of, needed, read, unused
+from bitspike.frontend import (
+    Call,
+    Calls,
+    Images,
+    MeanOverTime,
+    MergeTime,
+    SplitTime,
+    View,
+    class_of,
+    instead,
+    needed,
+    network,
+    read,
+    unused,
+)
 from bitspike.ir import Add, Delay, Edge, Graph, Node, Over, Readout
 from bitspike.layers import Answer, Recurrent
 from bitspike.lowering.rules import Maker, Place, Reads, makers, rule_of
 from bitspike.sample import AnySample, Sample, as_sample
 
-__all__ = ["OVER", "lower", "structure"]
+__all__ = ["OVER", "in_modules", "lower", "structure"]
 
 AXES = {1: Reads.MERGED.value, 2: Reads.STEPS.value}
 """What a tensor has before the shape of its edge, by how many axes it is."""
@@ -47,6 +61,18 @@ def structure(
     model: nn.Module, sample: AnySample, name: str = "network", readout: Answer = "mean"
 ) -> tuple[Graph, dict[str, nn.Module]]:
     """`lower`, and by the name of each op the module that it comes from."""
+    calls, builder = _built(model, sample)
+    builder.end(calls.answer, readout)
+    return Graph(name, tuple(builder.nodes)), builder.modules
+
+
+def in_modules(model: nn.Module, sample: AnySample) -> tuple[nn.Module, dict[str, nn.Module]]:
+    """The network with a module for each function of its forward, and what each op comes from, by the op's name."""
+    calls, builder = _built(model, sample)
+    return network(calls, calls.answer, training=False), builder.modules
+
+
+def _built(model: nn.Module, sample: AnySample) -> tuple[Calls, _Builder]:
     there = makers()
     calls = needed(read(model, whole=tuple(there)))
     builder = _Builder(
@@ -54,8 +80,7 @@ def structure(
     )
     for call in calls:
         builder.visit(call)
-    builder.end(calls.answer, readout)
-    return Graph(name, tuple(builder.nodes)), builder.modules
+    return calls, builder
 
 
 class _Builder:
@@ -96,9 +121,24 @@ class _Builder:
                 _check_not_the_end(call, before)
             inputs = tuple(self._op(before) for before in call.inputs)
             _check_time(call, maker.reads, maker.kind, maker.instead)
-            axes = max(len(before.lead) for before in call.inputs)
-            place = Place(call.path, inputs, tuple(self.edges[name] for name in inputs), axes)
+            axes = [len(before.lead) for before in call.inputs]
+            if isinstance(call.module, View):
+                self._settle(call.module, call)
+            alike = min(axes) == max(axes)
+            place = Place(call.path, inputs, tuple(self.edges[name] for name in inputs), max(axes), alike)
         self.ops[call] = self._add(maker.make(call.module, place), call.module)
+
+    def _settle(self, view: View, call: Call) -> None:
+        """Makes numbers of the sizes that the forward asked for, and checks what it took for granted."""
+        steps = self.edges[self.ops[call.inputs[0]]].T
+        for other in view.steps:
+            if self.ops.get(other) is None or steps != self.edges[self.ops[other]].T:
+                wanted = f"want the {steps} steps of what it reads{call.place}"
+                raise UserError(f"{call.written} {call.path}", f"the steps of {other.path}", wanted)
+        shapes = {call: self.edges[name].shape for call, name in self.ops.items()}
+        view.shape = tuple(
+            size if isinstance(size, int) else size.found(shapes.get(size.of, self.images.shape)) for size in view.shape
+        )
 
     def _loop(self, call: Call, layer: Recurrent) -> None:
         """Neurons that read themselves: a delay of what they send, the feedback, and the sum with what comes in."""
@@ -151,7 +191,8 @@ class _Builder:
         for kind in type(call.module).__mro__:
             if kind in self.makers:
                 return self.makers[kind]
-        raise UserError("layer", call.path or "the model", f"{class_of(call.module).__name__} has no op in the graph")
+        name = class_of(call.module).__name__
+        raise UserError("layer", call.path or "the model", f"{name} has no op in the graph{instead(name)}")
 
     def _add(self, node: Node, module: nn.Module) -> str:
         self.edges[node.name] = node.infer(*(self.edges[i] for i in node.inputs))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum
 
 import numpy as np
@@ -47,10 +47,15 @@ class Integers:
 
 @dataclass(frozen=True)
 class Sum:
-    """``sum_i alpha_i * integer_i + beta``, per channel; each term names its integer edge and its reach."""
+    """``sum_i alpha_i * integer_i + beta``, per channel; each term names its integer edge and its reach.
+
+    The channels are the first axis of the terms. Axis ``k`` of what the sum stands for is axis ``order[k]`` of the
+    terms; where nothing is given, they lie as it does.
+    """
 
     parts: tuple[tuple[str, Channels, int], ...]
     beta: Channels
+    order: tuple[int, ...] = ()
 
     kind = Kind.SUM
 
@@ -58,7 +63,18 @@ class Sum:
         return self
 
     def scaled(self, gain: Channels, offset: Channels) -> Sum:
-        return Sum(tuple((n, alpha * gain, reach) for n, alpha, reach in self.parts), self.beta * gain + offset)
+        parts = tuple((n, alpha * gain, reach) for n, alpha, reach in self.parts)
+        return replace(self, parts=parts, beta=self.beta * gain + offset)
+
+    def permuted(self, axes: tuple[int, ...]) -> Sum:
+        """The same sum with its axes in another order; the terms stay as they lie."""
+        order = tuple(self.order[axis] for axis in axes) if self.order else axes
+        return replace(self, order=() if order == tuple(sorted(order)) else order)
+
+    @property
+    def uniform(self) -> bool:
+        """Whether its channels have one factor and one offset."""
+        return all((numbers == numbers[0]).all() for numbers in (self.beta, *(alpha for _, alpha, _ in self.parts)))
 
     def largest(self) -> float:
         """Bound of its magnitude."""

@@ -6,6 +6,7 @@ from bitspike.models.morph import MaxPools, morph
 from bitspike.models.own import own_network
 from bitspike.models.registry import MODELS, apply_plan, apply_weight_bits, build_model
 from bitspike.models.resnet import ResNet
+from bitspike.models.spikformer import Spikformer
 from bitspike.models.vgg import VGG
 
 __all__ = [
@@ -18,6 +19,7 @@ __all__ = [
     "SEWBasicBlock",
     "SEWBottleneck",
     "SparseBasicBlock",
+    "Spikformer",
     "SpikingBasicBlock",
     "apply_plan",
     "apply_weight_bits",

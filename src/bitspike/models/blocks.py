@@ -20,6 +20,7 @@ __all__ = [
     "Block",
     "MSBasicBlock",
     "NeuronFactory",
+    "Residual",
     "SEWBasicBlock",
     "SEWBottleneck",
     "SparseBasicBlock",
@@ -34,15 +35,26 @@ NeuronFactory = Callable[[], nn.Module]
 """Makes one fresh neuron layer."""
 
 
-def conv_bn(in_channels: int, out_channels: int, kernel_size: int = 3, stride: int = 1) -> OverTime:
-    """Convolution (same padding, no bias) and batch norm: ``[T, N, C, H, W]`` to currents."""
-    conv = nn.Conv2d(in_channels, out_channels, kernel_size, stride, kernel_size // 2, bias=False)
+def conv_bn(in_channels: int, out_channels: int, kernel_size: int = 3, stride: int = 1, bias: bool = False) -> OverTime:
+    """Convolution (same padding) and batch norm: ``[T, N, C, H, W]`` to currents.
+
+    A ``bias`` changes nothing that the batch norm does not; Spikformer has some, and its parameters are counted.
+    """
+    conv = nn.Conv2d(in_channels, out_channels, kernel_size, stride, kernel_size // 2, bias=bias)
     return OverTime(conv, nn.BatchNorm2d(out_channels))
 
 
-def head(features: int, num_classes: int) -> OverTime:
+def head(features: int, num_classes: int, bias: bool = False) -> OverTime:
     """Global average pooling and the classifier: spikes to logits per step ``[T, N, K]``."""
-    return OverTime(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(features, num_classes, bias=False))
+    return OverTime(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(features, num_classes, bias=bias))
+
+
+class Residual(nn.Sequential):
+    """Its modules one after the other, and what they make of ``x`` is added to ``x``."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        added: Tensor = x + super().forward(x)
+        return added
 
 
 class Block(nn.Module):

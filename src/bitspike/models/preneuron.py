@@ -7,22 +7,16 @@ into spikes of its own bits and steps. The families differ in where the shortcut
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
 
 from torch import Tensor, nn
 
 from bitspike.layers import OverTime, encoder_for
 from bitspike.models.blocks import conv_bn, map_of
+from bitspike.models.placement import EncodingNeuronFactory
 from bitspike.models.resnet import IMAGENET_SIDE, block_shapes
 from bitspike.sample import Sample
 
 __all__ = ["PreNeuronBlock", "PreNeuronResNet", "PreNeuronSEWBlock"]
-
-
-class EncodingNeuronFactory(Protocol):
-    """Makes one fresh neuron layer, and the one that turns the image into spikes."""
-
-    def __call__(self, *, encodes_image: bool = False) -> nn.Module: ...
 
 
 class PreNeuronBlock(nn.Module):

@@ -24,8 +24,11 @@ from bitspike.models.blocks import (
     SpikingBasicBlock,
 )
 from bitspike.models.mlp import MLP
+from bitspike.models.placement import AfterSynapses, BeforeSynapses
 from bitspike.models.preneuron import PreNeuronBlock, PreNeuronResNet, PreNeuronSEWBlock
 from bitspike.models.resnet import ResNet
+from bitspike.models.sew_dvs import SEWDVSNet
+from bitspike.models.spikformer import Spikformer, SpikingSelfAttention
 from bitspike.models.vgg import VGG
 from bitspike.neurons import (
     AdaptiveSettings,
@@ -78,6 +81,19 @@ def _mlp(about: str, channels: tuple[int, ...], norm: bool, recurrent: bool = Fa
     return Architecture(about, channels, lambda sample, k, neuron, c: MLP(sample, k, neuron, c, norm, recurrent))
 
 
+def _spikformer(depth: int, dim: int, heads: int, pools: int, *, ahead: bool = False) -> Architecture:
+    """The name of one says ``depth-dim``."""
+    where = "neurons before the synapses (001)" if ahead else "attention of spikes (000, 001)"
+    placement = BeforeSynapses if ahead else AfterSynapses
+
+    def make(sample: Sample, k: int, neuron: Any, c: Sequence[int]) -> nn.Module:
+        return Spikformer(sample, k, neuron, c, depth, heads, pools, placement)
+
+    channels = (dim // 8, dim // 4, dim // 2, dim)
+    neuron = AdaptiveSettings(tau=1.0, squeeze=True) if ahead else MultiBitSettings()
+    return Architecture(f"{depth} blocks of {dim}, {heads} heads, {where}", channels, make, neuron)
+
+
 _VGGSNN = (64, 128, 256, 512, 512)
 
 MODELS: Mapping[str, Architecture] = MappingProxyType(
@@ -109,6 +125,21 @@ MODELS: Mapping[str, Architecture] = MappingProxyType(
         "pre-resnet20": _preneuron("the same, wide (001)", PreNeuronBlock, (128, 256, 512), (3, 3, 3)),
         "pre-sew-resnet34": _preneuron("the same (001)", PreNeuronSEWBlock, (64, 128, 256, 512), (3, 4, 6, 3)),
         "sew-resnet50": _resnet("spike-element-wise (000)", SEWBottleneck, (64, 128, 256, 512), (3, 4, 6, 3)),
+        "sew-resnet-dvs": Architecture("7B-Net of DVS128 Gesture (SEW)", (32,) * 7, SEWDVSNet),
+        "sew-resnet-dvs-wide": Architecture("Wide-7B-Net of CIFAR10-DVS (SEW)", (64,) * 4 + (128,) * 3, SEWDVSNet),
+        "spikformer-2-64": _spikformer(2, 64, 4, pools=2),
+        "spikformer-2-256-dvs": _spikformer(2, 256, 16, pools=4),
+        "spikformer-4-256": _spikformer(4, 256, 8, pools=2),
+        "spikformer-4-384": _spikformer(4, 384, 12, pools=2),
+        "spikformer-6-512": _spikformer(6, 512, 8, pools=4),
+        "spikformer-8-384": _spikformer(8, 384, 12, pools=4),
+        "spikformer-8-512": _spikformer(8, 512, 8, pools=4),
+        "spikformer-8-768": _spikformer(8, 768, 12, pools=4),
+        "spikformer-10-512": _spikformer(10, 512, 8, pools=4),
+        "pre-spikformer-2-64": _spikformer(2, 64, 4, pools=2, ahead=True),
+        "pre-spikformer-2-256-dvs": _spikformer(2, 256, 16, pools=4, ahead=True),
+        "pre-spikformer-4-384": _spikformer(4, 384, 12, pools=2, ahead=True),
+        "pre-spikformer-8-512": _spikformer(8, 512, 8, pools=4, ahead=True),
     }
 )
 
@@ -181,6 +212,9 @@ def apply_plan(model: nn.Module, plan: BitPlan, settings: NeuronSettings, quanti
                 if isinstance(made.integrate, TiedIntegrate):
                     behind_spikes(node)
             model.set_submodule(name, node)
+    for module in model.modules():
+        if isinstance(module, SpikingSelfAttention):
+            module.agree()
     return _quantize(model, plan, quantizer)
 
 

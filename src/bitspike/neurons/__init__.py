@@ -1,6 +1,6 @@
 """Spiking neurons: currents to spikes, composed of integrate, fire, reset and store; `NEURONS` has them by name."""
 
-from bitspike.neurons.adaptive import AdaptiveIFNode, AdaptiveSettings
+from bitspike.neurons.adaptive import AdaptiveIFNode, AdaptiveSettings, share_bits
 from bitspike.neurons.binary import (
     IFNode,
     IFSettings,
@@ -87,5 +87,6 @@ __all__ = [
     "make_node",
     "neuron_settings",
     "quantize_membrane",
+    "share_bits",
     "surrogate",
 ]

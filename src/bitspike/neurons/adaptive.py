@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
 import torch
@@ -17,7 +18,7 @@ from bitspike.neurons.registry import NEURONS, SpikingSettings
 from bitspike.neurons.staircase import Staircase
 from bitspike.quant.adaptive import LearnedQuantizer, learned_integer
 
-__all__ = ["AdaptiveIFNode", "AdaptiveSettings"]
+__all__ = ["AdaptiveIFNode", "AdaptiveSettings", "share_bits"]
 
 
 class AdaptiveIFNode(BaseNode):
@@ -112,6 +113,14 @@ class AdaptiveIFNode(BaseNode):
             UserError: the steps have thresholds of their own, or no training has set the one of all.
         """
         return super().dynamics()
+
+
+def share_bits(nodes: Sequence[AdaptiveIFNode]) -> None:
+    """Makes ``nodes`` learn one number of bits and one of steps, those of the first; thresholds stay their own."""
+    for node in nodes[1:]:
+        node.learned_T = nodes[0].learned_T
+        for quantizer, shared in zip(node.quantizers, nodes[0].quantizers, strict=True):
+            quantizer.learned_bits = shared.learned_bits
 
 
 class AdaptiveSettings(SpikingSettings):

@@ -7,7 +7,9 @@ from importlib.resources import files
 
 __all__ = ["ROOMS", "about"]
 
-ROOMS = ("static", "trains", "adaptive", "qsnn", "spikezip", "multilevel")
+ROOMS = (
+    "static", "trains", "adaptive", "qsnn", "spikezip", "multilevel", "transformers", "events", "imagenet",
+)  # fmt: skip
 """The modules of recipes, in the order in which they are listed; ``__all__`` of each names its own."""
 
 

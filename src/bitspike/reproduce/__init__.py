@@ -12,6 +12,9 @@ __all__ = ["TABLES", "Row", "reproduce"]
 TABLES: Mapping[str, Callable[[], tuple[Row, ...]]] = MappingProxyType(
     {
         "000/table1": paper_000.table1,
+        "000/table2": paper_000.table2,
+        "000/table3": paper_000.table3,
+        "000/table4": paper_000.table4,
         "001/table1": paper_001.table1,
         "001/table2": paper_001.table2,
         "002/table2": paper_002.table2,

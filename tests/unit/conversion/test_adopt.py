@@ -138,7 +138,7 @@ class Calls(nn.Module):
         (within(nn.LeakyReLU()), "0.odd"),
         (within(nn.ConvTranspose2d(3, 3, 1)), "0.odd"),
         (Calls(lambda m, x: torch.sigmoid(m.conv(x))), "sigmoid"),
-        (Calls(lambda m, x: m.conv(x) * 2), "mul"),
+        (Calls(lambda m, x: m.conv(x) * m.conv(x)), "conv"),
         (Calls(lambda m, x: m.conv(x) + 2), "add"),
         (Calls(lambda m, x: m.conv(m.conv(x))), "conv"),
         (Calls(lambda m, x: m.conv(x) + m.weight), "weight"),

@@ -177,7 +177,7 @@ class Applied(nn.Module):
     ("function", "named"),
     [
         (lambda x: x * x, "mul"),
-        (lambda x: x @ x.transpose(-1, -2), "transpose"),
+        (lambda x: x @ x.transpose(-1, -2), "matmul"),
         (lambda x: torch.matmul(x, x), "matmul"),
         (lambda x: x.softmax(-1), "softmax"),
         (lambda x: F.gelu(x), "gelu"),

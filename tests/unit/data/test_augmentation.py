@@ -8,15 +8,26 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from bitspike.data import AutoAugmentCIFAR10, Compose, Cutout, HorizontalFlip, RandomCrop, build_augment
+from bitspike.data import (
+    AutoAugmentCIFAR10,
+    Compose,
+    Cutout,
+    HorizontalFlip,
+    Mixing,
+    RandAugment,
+    RandomCrop,
+    RandomErasing,
+    build_augment,
+)
 from bitspike.data.augment import Augment
 from bitspike.data.autoaugment import OPERATIONS, POLICY
+from bitspike.data.randaugment import DRAWN
 from bitspike.data.randomness import seeded
 from bitspike.errors import UserError
 
 SHAPE = (3, 8, 8)
 IMAGES = torch.randint(256, (64, *SHAPE), generator=seeded(0)).to(torch.uint8)
-ALL = (RandomCrop(2), HorizontalFlip(), Cutout(3, fill=7), AutoAugmentCIFAR10())
+ALL = (RandomCrop(2), HorizontalFlip(), Cutout(3, fill=7), AutoAugmentCIFAR10(), RandAugment(9, 2), RandomErasing(0.5))
 EVERY = (*ALL, Compose(ALL), Compose(()))
 
 
@@ -136,7 +147,81 @@ def test_each_sub_policy_does_its_two_steps_as_often_as_it_says() -> None:
         assert torch.equal(out[i : i + 1], image)
 
 
-@pytest.mark.parametrize("augment", [RandomCrop(2), HorizontalFlip(), Cutout(3, fill=7)], ids=repr)
+def test_randaugment_draws_all_its_operations_evenly_at_one_magnitude() -> None:
+    augment = RandAugment(10, 1)
+    drawn = augment.draw(14_000, SHAPE, seeded(0))
+    counts = torch.bincount(drawn["kind"].flatten(), minlength=14)
+    assert len(counts) == 14
+    assert (counts - 1000).abs().max() < 150
+    strongest = OPERATIONS["posterize"]
+    alone = rows(drawn, drawn["kind"][:, 0] == DRAWN.index("posterize"))
+    images = IMAGES[:1].expand(len(alone["kind"]), -1, -1, -1)
+    by_hand = strongest.apply(images, torch.full((len(images),), strongest.end, dtype=torch.float64), 0)
+    assert torch.equal(augment(images, alone), by_hand)
+
+
+@given(st.floats(0.02, 1 / 3), st.floats(-1.2, 1.2), st.floats(0, 0.999), st.floats(0, 0.999))
+def test_a_rectangle_is_erased_and_the_rest_is_left(area: float, log_aspect: float, y: float, x: float) -> None:
+    image, aspect = torch.full((1, 3, 24, 20), 77, dtype=torch.uint8), torch.tensor([log_aspect]).exp()
+    drawn = {"erased": torch.tensor([True]), "area": torch.tensor([area]), "aspect": aspect}
+    drawn |= {"y": torch.tensor([y]), "x": torch.tensor([x])}
+    (out,) = RandomErasing(fill=9)(image, drawn)
+    erased = out[0] == 9
+    filled_rows, columns = erased.any(1).nonzero().flatten(), erased.any(0).nonzero().flatten()
+    height, width = (int(found[-1] - found[0]) + 1 for found in (filled_rows, columns))
+    assert int(erased.sum()) == height * width
+    assert (out == torch.where(erased, 9, 77)).all()
+    assert abs(height - min(24, float((area * 480 * aspect).sqrt()))) <= 0.501
+    assert abs(width - min(20, float((area * 480 / aspect).sqrt()))) <= 0.501
+    assert torch.equal(RandomErasing()(image, drawn | {"erased": torch.tensor([False])}), image)
+
+
+def test_mixup_is_the_mean_and_cutmix_a_rectangle() -> None:
+    images, others = torch.full((2, 3, 10, 10), 100, dtype=torch.uint8), torch.full((2, 3, 10, 10), 200)
+    drawn = {"cut": torch.tensor([False, True]), "share": torch.tensor([0.75, 0.75])}
+    drawn |= {"y": torch.full((2,), 0.5), "x": torch.full((2,), 0.5)}
+    mixed, share = Mixing(0.5, 1.0)(images, others.to(torch.uint8), drawn)
+    assert (mixed[0] == 125).all()
+    assert (mixed[1] == 200).sum() == 3 * 25
+    assert torch.equal(mixed[1, :, 3:8, 3:8], others[1, :, 3:8, 3:8].to(torch.uint8))
+    assert share.tolist() == [0.75, 0.75]
+
+
+def test_mixing_draws_what_it_says() -> None:
+    both = Mixing(0.5, 1.0).draw(20_000, SHAPE, seeded(0))
+    assert 0.48 < both["cut"].double().mean() < 0.52
+    assert not Mixing(mixup=0.5).draw(100, SHAPE, seeded(0))["cut"].any()
+    assert Mixing(cutmix=1.0).draw(100, SHAPE, seeded(0))["cut"].all()
+    mixup = both["share"][~both["cut"]].double()
+    assert abs(float(mixup.var()) - 1 / 8) < 0.01  # of Beta(a, a): 1/(4 (2a + 1))
+    assert int(both["partner"].min()) >= 0
+    assert len(both["partner"].unique()) > 12_000
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        (["mixup0.5", "flip"], "once and last"),
+        (["mixup0.5", "mixup0.8"], "once and last"),
+        (["rand-m11-n1"], "want a magnitude of 0 to 10"),
+        (["rand-m9-n0"], "1 to 14 operations"),
+        (["erase1.5"], "want a probability"),
+        (["erase..5"], "want a number behind it"),
+        (["cutmix1.1.1"], "want a number behind it"),
+    ],
+)
+def test_a_wrong_number_is_refused(names: list[str], message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        build_augment(names)
+
+
+def test_all_names_are_built_in_order() -> None:
+    made = build_augment(["crop4", "flip", "rand-m9-n1", "erase0.25", "mixup0.8", "cutmix1"])
+    assert made.augments == (RandomCrop(4), HorizontalFlip(), RandAugment(9, 1), RandomErasing(0.25))
+    assert made.mix == Mixing(0.8, 1.0)
+
+
+@pytest.mark.parametrize("augment", [RandomCrop(2), HorizontalFlip(), Cutout(3, fill=7), RandomErasing(0.5)], ids=repr)
 def test_the_same_happens_at_every_step_of_a_train(augment: Augment) -> None:
     trains = torch.randint(256, (16, 5, 2, 6, 7), generator=seeded(0)).to(torch.uint8)
     drawn = augment.draw(len(trains), tuple(trains.shape[1:]), seeded(1))
@@ -145,12 +230,26 @@ def test_the_same_happens_at_every_step_of_a_train(augment: Augment) -> None:
     assert not torch.equal(augment(trains, drawn), by_step.flip(1))  # the comparison can fail
 
 
-@pytest.mark.parametrize("name", ["crop4", "flip", "cutout16", "autoaugment"])
+@pytest.mark.parametrize("name", ["crop4", "flip", "cutout16", "autoaugment", "erase1"])
 def test_what_augments_images_refuses_numbers_without_pixels(name: str) -> None:
     with pytest.raises(UserError, match=rf"{name.rstrip('0123456789')}: got '?\(5, 4\)"):
         build_augment([name]).draw(3, (5, 4), seeded(0))
 
 
 def test_what_comes_from_outside_is_level_0() -> None:
-    crop, cut = build_augment(["crop1", "cutout2"], fill=3).augments
-    assert (crop, cut) == (RandomCrop(1, fill=3), Cutout(2, fill=3))
+    made = build_augment(["crop1", "cutout2", "erase0.5"], fill=3).augments
+    assert made == (RandomCrop(1, fill=3), Cutout(2, fill=3), RandomErasing(0.5, fill=3))
+
+
+def test_trains_are_mixed_alike_at_every_step() -> None:
+    trains = torch.randint(256, (8, 5, 2, 6, 7), generator=seeded(0)).to(torch.uint8)
+    mixing = Mixing(0.5, 1.0)
+    drawn = mixing.draw(8, (5, 2, 6, 7), seeded(1))
+    others = trains[drawn["partner"]]
+    mixed, share = mixing(trains, others, drawn)
+    for t in range(5):
+        at_t, same = mixing(trains[:, t], others[:, t], drawn)
+        assert torch.equal(mixed[:, t], at_t)
+        assert torch.equal(share, same)
+    with pytest.raises(UserError, match="cutmix: got "):
+        mixing.draw(8, (5, 4), seeded(0))

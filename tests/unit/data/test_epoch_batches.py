@@ -96,3 +96,18 @@ def test_in_a_loader() -> None:
         assert torch.equal(x, images.__getitems__(batch)[0])
         assert torch.equal(y, SET.labels[batch])
         assert torch.equal(x[0], images[batch[0]][0])
+
+
+def test_mixed_images_and_labels_are_the_same_however_a_batch_is_divided() -> None:
+    images = TrainingImages(SET, build_augment(["flip", "erase0.5", "mixup0.5", "cutmix1"]), 5)
+    images.set_epoch(3)
+    whole, labels = images.__getitems__(range(COUNT))
+    assert labels.shape == (COUNT, 10)
+    assert torch.allclose(labels.sum(1), torch.ones(COUNT))
+    assert (labels.gather(1, SET.labels[:, None]) < 1).any()
+    for index in (0, 7, 49):
+        x, y = images[index]
+        assert torch.equal(x, whole[index])
+        assert torch.equal(y, labels[index])
+    images.set_epoch(4)
+    assert not torch.equal(images.__getitems__(range(COUNT))[0], whole)

@@ -17,11 +17,13 @@ from bitspike.intmath import round_half_up
 
 
 def test_the_plan_of_every_dataset() -> None:
-    assert list(DATASETS)[:5] == ["digits", "mnist", "fashion-mnist", "cifar10", "cifar100"]
+    images = ["digits", "mnist", "fashion-mnist", "cifar10", "cifar100", "tiny-imagenet", "imagenet"]
+    classes = {"cifar100": 100, "ecg": 6, "tiny-imagenet": 200, "imagenet": 1000}
+    assert list(DATASETS)[:7] == images
     for name, dataset in DATASETS.items():
         assert dataset.name == name
-        assert len(set(dataset.classes)) == dataset.num_classes == {"cifar100": 100, "ecg": 6}.get(name, 10)
-        assert dataset.sample.is_image == (name in list(DATASETS)[:5])
+        assert len(set(dataset.classes)) == dataset.num_classes == classes.get(name, 10)
+        assert dataset.sample.is_image == (name in images)
         assert dataset.how_to_get
         assert dataset.citation
     with pytest.raises(TypeError):

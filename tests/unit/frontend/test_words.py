@@ -66,7 +66,7 @@ NOT_FLAT = [
     lambda x: x.view(-1, x.size(1)),
     lambda x: x.view(x.size(0) * 2, -1),
     lambda x: x.view(256, -1),
-    lambda x: x.view(x.size(0), -1, x.size(1)),
+    lambda x: x.view(x.size(0), -1, x.size(0)),
     lambda x: x.view(torch.float64),
     lambda x: x.view(x.size(-4), -1),
     lambda x: torch.flatten(x),

@@ -28,10 +28,12 @@ from bitspike.bits import signed_range
 from bitspike.errors import UserError
 from bitspike.ir import (
     OPS,
+    Accumulate,
     Add,
     Affine,
     Conv,
     Delay,
+    Difference,
     Dynamics,
     Edge,
     Fire,
@@ -39,8 +41,10 @@ from bitspike.ir import (
     Graph,
     Input,
     Linear,
+    MatMul,
     MaxPool,
     Node,
+    Permute,
     Readout,
     Release,
     Relu,
@@ -163,6 +167,26 @@ def settling_net() -> FrozenGraph:
     return filled(Graph("settling", nodes))
 
 
+def attending_net() -> FrozenGraph:
+    """Products of spikes, and axes in another order."""
+    first, (*_, head, logits, answer) = NODES[:4], NODES
+    nodes = (
+        *first,
+        Permute(name="turned", inputs=("neuron1",), axes=(0, 2, 1)),
+        MatMul(name="map", inputs=("neuron1", "turned"), inner=6),
+        MatMul(name="mixed", inputs=("map", "neuron1"), inner=6),
+        Accumulate(name="so far", inputs=("mixed",)),
+        Difference(name="change", inputs=("so far",)),
+        Affine(name="mixed.current", inputs=("change",), fraction_bits=6),
+        Fire(name="neuron2", inputs=("mixed.current",), T=2, lo=-1, hi=1, scale=1.0, dynamics=SOFT),
+        Reshape(name="flat", inputs=("neuron2",), shape=(144,)),
+        head,
+        logits,
+        answer,
+    )
+    return filled(Graph("attending", nodes))
+
+
 def looped_net() -> FrozenGraph:
     """Neurons that read what they sent a step before."""
     nodes = (
@@ -249,9 +273,11 @@ def test_every_op_comes_back(tmp_path: Path) -> None:
     assert np.ptp(oracle.logits(net, shown)) > 0
 
 
-@pytest.mark.parametrize("net", [squeezed_net(), settling_net(), looped_net()], ids=lambda net: net.graph.name)
+@pytest.mark.parametrize(
+    "net", [squeezed_net(), settling_net(), attending_net(), looped_net()], ids=lambda net: net.graph.name
+)
 def test_the_other_ops_come_back(tmp_path: Path, net: FrozenGraph) -> None:
-    nets = (squeezed_net(), settling_net(), looped_net(), every_op())
+    nets = (squeezed_net(), settling_net(), attending_net(), looped_net(), every_op())
     assert {type(node) for other in nets for node in other.graph.nodes} == set(OPS.values())
     save(net, tmp_path / "net.bitspike")
     found = load(tmp_path / "net.bitspike")
@@ -633,7 +659,7 @@ def test_a_value_out_of_range_is_named(
     [
         ("lineer", "graph nodes[12].op: got 'lineer'; did you mean 'linear'?"),
         ("Linear", "did you mean 'linear'?"),
-        ("", "known: add, "),
+        ("", "known: accumulate, add, "),
         (None, "graph nodes[12].op: got None"),
         (["linear"], "graph nodes[12].op"),
         (True, "graph nodes[12].op"),

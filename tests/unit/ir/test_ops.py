@@ -15,13 +15,17 @@ from bitspike.ir import (
     Fire,
     Input,
     Linear,
+    MatMul,
     MaxPool,
+    Permute,
     Readout,
     Relu,
     Reshape,
     SpikingMaxPool,
     SumPool,
     SumTime,
+    Times,
+    TokenLinear,
 )
 from bitspike.ir.ops import Node
 
@@ -30,6 +34,7 @@ signed = Edge(shape=(4, 6, 8), T=3, lo=-1, hi=1, scale=0.5)
 currents = Edge(shape=(4, 6, 8), T=3)
 flat = Edge(shape=(5,), T=3, lo=0, hi=1, scale=1.0)
 one = {"name": "op", "inputs": ("x",)}
+two = {"name": "op", "inputs": ("x", "y")}
 conv = {**one, "out_channels": 6, "weight_bits": 4, "kernel_size": (3, 3)}
 pool = {**one, "kernel_size": (2, 2), "stride": (2, 2)}
 sides = st.tuples(st.integers(1, 9), st.integers(1, 9))
@@ -43,6 +48,17 @@ small = st.tuples(st.integers(1, 3), st.integers(1, 3))
         (Conv(**conv), [spikes], Edge(shape=(6, 4, 6), T=3)),
         (Conv(**conv, padding=(1, 0), stride=(2, 1), groups=2), [spikes], Edge(shape=(6, 3, 6), T=3)),
         (Linear(**one, out_channels=7, weight_bits=1), [flat], Edge(shape=(7,), T=3)),
+        (Linear(**one, out_channels=7, weight_bits=1), [spikes], Edge(shape=(7, 6, 8), T=3)),
+        (TokenLinear(**one, out_channels=7, weight_bits=1), [spikes], Edge(shape=(4, 6, 7), T=3)),
+        (
+            MatMul(**two, inner=8),
+            [spikes, Edge(shape=(4, 8, 2), T=1, lo=-2, hi=1, scale=0.25)],
+            Edge(shape=(4, 6, 2), T=3, lo=-48, hi=24, scale=0.125),
+        ),
+        (MatMul(**two, inner=8), [spikes, Edge(shape=(4, 8, 2), T=3)], Edge(shape=(4, 6, 2), T=3)),
+        (Permute(**one, axes=(2, 0, 1)), [signed], Edge(shape=(8, 4, 6), T=3, lo=-1, hi=1, scale=0.5)),
+        (Times(**one, factor=0.125), [signed], Edge(shape=(4, 6, 8), T=3, lo=-1, hi=1, scale=0.0625)),
+        (Times(**one, factor=0.125), [currents], currents),
         (Affine(**one), [spikes], currents),
         (Relu(**one), [spikes], currents),
         (Fire(**one, T=3, lo=0, hi=7, scale=0.25), [currents], Edge(shape=(4, 6, 8), T=3, lo=0, hi=7, scale=0.25)),
@@ -85,7 +101,12 @@ def test_sums_of_different_steps_are_not_on_one_grid():
         (Conv(**conv, groups=3), [spikes], "conv op: got 4; .* divide into 3 groups"),
         (Conv(**{**conv, "kernel_size": (3, 9)}), [spikes], r"conv op: .* 3x9 window is larger .* padded by \(0, 0\)"),
         (Conv(**conv, dilation=(3, 1)), [spikes], "conv op: .* 7x3 window is larger"),
-        (Linear(**one, out_channels=7, weight_bits=1), [spikes], "linear op: .* wants a flat input"),
+        (MatMul(**two, inner=6), [spikes, Edge(shape=(4, 8, 6), T=3)], r"matmul op: .* wants \(\.\., M, 6\)"),
+        (MatMul(**two, inner=8), [spikes, Edge(shape=(3, 8, 6), T=3)], "matmul op: .* of as many heads"),
+        (MatMul(**two, inner=8), [spikes, Edge(shape=(4, 8, 6), T=2)], "matmul op: .* of one T"),
+        (MatMul(**two, inner=8), [spikes, Edge(shape=(8, 6), T=3)], "matmul op: .* of one T"),
+        (MatMul(**two, inner=5), [flat, flat], "matmul op: .* of one T"),
+        (Permute(**one, axes=(1, 0)), [spikes], "permute op: .* wants the 3 axes"),
         (Fire(**one, T=2, lo=0, hi=1), [currents], "fire op: got '3 steps'; wants T=2"),
         (Add(name="op", inputs=("x", "y")), [spikes, flat], "add op: .* one shape and T"),
         (Add(name="op", inputs=("x", "y")), [spikes, Edge(shape=(4, 6, 8), T=2)], "add op: .* one shape and T"),

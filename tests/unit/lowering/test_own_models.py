@@ -148,13 +148,29 @@ def test_same_and_valid_padding_are_numbers(kernel, dilation):
 @pytest.mark.parametrize(
     ("run", "says"),
     [
-        (lambda m, x: torch.matmul(x, x), "operator: got 'matmul'; has no op in the graph (in the forward of stage)"),
-        (lambda m, x: x @ x, "operator: got 'matmul'; has no op"),
+        (
+            lambda m, x: torch.matmul(x, x.flatten(2)),
+            "matmul stage.matmul: ~ as many axes, two or three behind the batch",
+        ),
+        (lambda m, x: x.flatten(1) @ x.flatten(1), "matmul stage.matmul: ~ as many axes, two or three behind"),
+        (
+            lambda m, x: x.transpose(0, 1),
+            "transpose stage.transpose: got (0, 1); it reads [N, ...]; want the first 1 left",
+        ),
+        (lambda m, x: x.permute(1, 0, 2, 3), "permute stage.permute: got (1, 0, 2, 3); it reads [N, ...]"),
+        (lambda m, x: x.softmax(-1), "operator: got 'softmax'; has no op ~ want products without softmax"),
+        (
+            lambda m, x: torch.einsum("nchw,nchw->nc", x, x),
+            "operator: got 'einsum'; ~ want transpose or permute, and a @ b",
+        ),
+        (lambda m, x: F.layer_norm(x, (8,)), "operator: got 'layer_norm'; has no op ~ want an nn.BatchNorm1d"),
+        (lambda m, x: F.scaled_dot_product_attention(x, x, x), "operator: ~ want products without softmax"),
+        (lambda m, x: x * -2, "operator: got 'mul with other'; want a factor that is a number above 0"),
         (lambda m, x: F.interpolate(x, scale_factor=2), "operator: got 'interpolate'; has no op"),
         (lambda m, x: x.amax((2, 3)), "operator: got 'amax'; has no op in the graph (in the forward of stage)"),
         (lambda m, x: x.mean(1), "operator: got 'mean with dim'; want the mean over rows and columns: dim=(2, 3)"),
         (lambda m, x: x.mean(), "operator: got 'mean'; want the mean over rows and columns: dim=(2, 3)"),
-        (lambda m, x: x * 2, "operator: got 'mul'; has no op"),
+        (lambda m, x: x * x, "operator: got 'mul'; wants options that are numbers"),
         (lambda m, x: x.view(-1), "operator: got 'view'; is not certain to keep the batch ~ write torch.flatten(x, 1)"),
         (lambda m, x: x.reshape(x.shape[1], -1), "operator: got 'reshape'; is not certain ~ write torch.flatten(x, 1)"),
         (lambda m, x: m.up(x), "layer: got 'stage.up'; ConvTranspose2d has no op"),

@@ -6,7 +6,7 @@ from torch import nn
 
 from bitspike.bits import BitPlan, Bits
 from bitspike.errors import UserError
-from bitspike.layers import Encoder
+from bitspike.layers import Encoder, EventEncoder
 from bitspike.lowering import lower
 from bitspike.models import MODELS, apply_weight_bits, build_model
 from bitspike.neurons import BaseNode, IFNode, LIFNode, MultiBitLIFNode, SpikingNode, neuron_settings, quantize_membrane
@@ -29,6 +29,8 @@ SMALL = {  # image side and channels: the smallest that the network's pooling le
     **dict.fromkeys(["sparse-resnet18", "sparse-resnet18-without-ste"], (8, (2, 2, 2, 2))),
     **dict.fromkeys(["pre-resnet8-thin", "pre-resnet20-thin", "pre-resnet20"], (8, (4, 4, 4))),
     **dict.fromkeys(["pre-resnet18", "pre-sew-resnet34"], (8, (2, 2, 2, 2))),
+    **dict.fromkeys(["sew-resnet-dvs", "sew-resnet-dvs-wide"], (8, (2, 2, 4))),
+    **{name: (16, (2, 2, 2, 48)) for name in MODELS if "spikformer" in name},  # heads divide the last
 }
 ADAPTIVE = neuron_settings(kind="adaptive", tau=1.0, squeeze=True)
 
@@ -125,7 +127,7 @@ def test_resnet19_is_as_large_as_the_paper_counts():
 
 @pytest.mark.parametrize("name", MODELS)
 def test_every_model_runs_on_the_meta_device(name):
-    side = 32 if name == "vgg16" else 16
+    side = {"vgg16": 32, "sew-resnet-dvs": 128, "sew-resnet-dvs-wide": 128}.get(name, 16)
     with torch.device("meta"):
         logits = on_meta(name, side, 10, "2/2/3")(torch.empty(2, 3, side, side))
     assert logits.is_meta
@@ -321,6 +323,35 @@ def test_blocks_join_where_their_family_joins(name, levels):
     model = small(name, "16/1/4", neuron=neuron_settings(kind="if", v_threshold=0.25))
     spikes = torch.randint(0, 2, (4, 2, SMALL[name][1][0], 8, 8), generator=torch.Generator().manual_seed(0)).float()
     assert set(model.blocks[0](spikes).unique().tolist()) == levels
+
+
+@pytest.mark.parametrize(
+    ("name", "sample", "features"),
+    [
+        ("vggsnn", Sample((2, 48, 48), T=10, lo=0, hi=15), 512 * 3 * 3),
+        ("vggsnn", Sample((2, 128, 128), T=10, lo=0, hi=15), 512 * 8 * 8),
+        ("sew-resnet-dvs", Sample((2, 128, 128), T=16, lo=0, hi=15), 32),
+        ("sew-resnet-dvs-wide", Sample((2, 128, 128), T=16, lo=0, hi=15), 128),
+        ("spikformer-2-256-dvs", Sample((2, 128, 128), T=16, lo=0, hi=15), 256),
+        ("sparse-resnet18", Sample((2, 128, 128), T=1, lo=0, hi=255), 512),
+    ],
+)
+def test_networks_read_trains_of_events(name, sample, features):
+    with torch.device("meta"):
+        model = build_model(name, BitPlan(Bits(1, 1, sample.T)), sample=sample, num_classes=11)
+        logits = model.eval()(torch.empty(3, *sample.array_shape))
+    assert logits.shape == (sample.T, 3, 11)
+    assert [m for m in model.modules() if isinstance(m, nn.Linear)][-1].in_features == features
+    assert isinstance(model.encoder, EventEncoder) == (not sample.is_image)
+
+
+def test_7b_net_is_the_papers_network():
+    """c32k3s1-BN-PLIF-{SEW Block-MPk2s2}*7-FC11 on 128 x 128, in which a block has two 3x3 convolutions."""
+    with torch.device("meta"):
+        model = build_model("sew-resnet-dvs", BitPlan(Bits(16, 1, 16)), sample=(2, 128, 128), num_classes=11)
+    assert count(model) == 9 * 2 * 32 + 7 * 2 * 9 * 32 * 32 + 32 * 11
+    with pytest.raises(UserError, match="want at least 128 pixels a side, or fewer channels"):
+        build_model("sew-resnet-dvs", BitPlan(Bits(16, 1, 16)), sample=(2, 48, 48), num_classes=11)
 
 
 @pytest.mark.parametrize("name", ["mlp", "mlp-plain", "recurrent"])

@@ -6,6 +6,7 @@ from functools import cache
 
 import pytest
 
+from bitspike import cost
 from bitspike.errors import UserError
 from bitspike.reproduce import TABLES, Row
 from bitspike.reproduce import reproduce as recompute
@@ -56,6 +57,10 @@ def by_hand(row):
     held = weights + 2 * 4 * counts["channels"]
     paper = held + int(batch) * max(counts["neurons"]) * membrane_bits / 8
     return paper, held + int(batch) * (sum(counts["neurons"]) * membrane_bits / 8 + WAITING[network])
+
+
+def rows_of(table, unit):
+    return {row.row: row for row in reproduce(table) if row.unit == unit}
 
 
 def disagreeing(rows):
@@ -152,7 +157,7 @@ def test_what_agrees_in_paper_001():
 
 
 def test_sew_resnet34_of_paper_000():
-    rows = {row.row: row for row in reproduce("000/table1")}
+    rows = rows_of("000/table1", "G bit operations")
     ratios = [row.ratio for name, row in rows.items() if "34" in name and "8/8" not in name]
     assert ratios == [pytest.approx(1.0425, abs=5e-4)] * 6
     assert rows["SEW-ResNet-34 16/1/4"].published == 217.72
@@ -162,3 +167,42 @@ def test_sew_resnet34_of_paper_000():
 def test_an_unknown_table_is_named():
     with pytest.raises(UserError, match=r"table: got '002/tabel2'; did you mean '002/table2'\?"):
         recompute("002/tabel2")
+
+
+def test_spikformer_of_paper_000_on_cifar_is_within_half_a_percent():
+    rows = rows_of("000/table2", "G bit operations")
+    assert len(rows) == 13
+    for row in rows.values():
+        few = row.row.rsplit("/", 1)[1] in ("1", "2")
+        assert row.counting == ("paper-000-without-attention" if few else "paper-000")
+        assert row.ratio == pytest.approx(1, abs=0.005), row.row
+        assert row.true > row.ours
+        wrong = "paper-000" if few else "paper-000-without-attention"
+        other = cost("spikformer-4-384", bits=row.row.split()[1], counting=wrong)
+        assert abs(other.total.s_ace / 1e9 / row.published - 1) > 0.15, row.row  # by the other rule
+    params = rows_of("000/table2", "M parameters of 16 bits")
+    assert [name for name, row in params.items() if not row.agrees] == ["Spikformer-4-256 1/2/2"]
+
+
+def test_spikformer_of_paper_000_on_imagenet():
+    """The ratios that its own numbers leave: they follow no one count."""
+    spikformer = {name: row for name, row in rows_of("000/table1", "G bit operations").items() if "Spik" in name[:5]}
+    del spikformer["Spiking-ResNet-34 16/1/6"]
+    assert len(spikformer) == 12
+    for name, row in spikformer.items():
+        assert 0.96 < row.ratio < (1.013 if name == "Spikformer-8-512 16/1/4" else 0.995), name
+    params = rows_of("000/table1", "M parameters of 16 bits")
+    assert len(params) == 21
+    assert all(abs(row.ours - row.published) < 0.01 for row in params.values())
+    ns_ace = rows_of("000/table1", "G bit operations set off by spikes")
+    assert len(ns_ace) == 18
+    assert all(row.ratio == pytest.approx(1, abs=0.004) for row in ns_ace.values())
+    assert all("however" not in row.note for name, row in ns_ace.items() if "16/1/4" not in name)
+
+
+def test_bit_budgets_and_differences_of_paper_000():
+    budgets = [*rows_of("000/table1", "bits").values(), *rows_of("000/table4", "bits").values()]
+    assert len(budgets) == 21 + 11
+    assert {row.row: row.ours for row in budgets if not row.agrees} == {"CIFAR-10 8/2/3": 48}
+    assert disagreeing(reproduce("000/table3")) == []
+    assert len(reproduce("000/table3")) == 12

@@ -10,7 +10,20 @@ from typing import TYPE_CHECKING, TypeVar
 from bitspike.backends.c.memory import CType, number_type
 from bitspike.backends.c.text import memory_order, number
 from bitspike.backends.c.writer import Writer
-from bitspike.ir import Delay, Input, MaxPool, Node, Readout, Release, Reshape, SpikingMaxPool, SumPool, SumTime
+from bitspike.ir import (
+    Accumulate,
+    Delay,
+    Difference,
+    Input,
+    MaxPool,
+    Node,
+    Readout,
+    Release,
+    Reshape,
+    SpikingMaxPool,
+    SumPool,
+    SumTime,
+)
 from bitspike.ir.ranges import Range
 
 if TYPE_CHECKING:
@@ -19,6 +32,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Answer",
+    "Growth",
     "GrowthOfWindow",
     "LargestOfWindow",
     "Levels",
@@ -26,6 +40,7 @@ __all__ = [
     "Rearranged",
     "Remembered",
     "SumOfWindow",
+    "SumSoFar",
     "Train",
 ]
 
@@ -76,6 +91,52 @@ class Remembered(Writer[Delay]):
         kind = code.plan.buffers[root.name].stored.type.name
         with code.text.loop("i", code.plan.graph.edges[root.name].size):
             code.text.line(f"{code.plan.symbols[root.name]}[i] = ({kind}){code.plan.symbols[root.of]}[i];")
+
+
+class SumSoFar(Writer[Accumulate]):
+    """The steps of each element, added up one after the other."""
+
+    stored = True
+    gathers = True
+
+    def layer(self, code: Code, root: Accumulate) -> None:
+        source, target = (code.plan.symbols[name] for name in (root.inputs[0], root.name))
+        size, stored = code.plan.graph.edges[root.name].size, code.plan.buffers[root.name].stored.type.name
+        if code.plan.keeps(root):
+            sums = code.state(root, "sums", code.plan.net.ranges[root.name].including(0))
+            with code.text.loop("i", size):
+                code.keep(sums, "i", f"{sums}[i] + {source}[i]")
+                code.text.line(f"{target}[i] = ({stored}){sums}[i];")
+            return
+        with code.text.loop("i", size):
+            code.text.line(f"{code.plan.kind(root).name} so_far = 0;")
+            with code.text.loop("t", code.plan.graph.edges[root.name].T):
+                code.text.line(f"so_far += {source}[t * {size} + i];")
+                code.text.line(f"{target}[t * {size} + i] = ({stored})so_far;")
+
+
+class Growth(Writer[Difference]):
+    """What each step has more than the one before it."""
+
+    stored = True
+    gathers = True
+
+    def kind(self, plan: Plan, node: Difference) -> CType:
+        return number_type(plan.net.ranges[node.name].including(*plan.net.ranges[node.inputs[0]]))
+
+    def layer(self, code: Code, root: Difference) -> None:
+        source, target = (code.plan.symbols[name] for name in (root.inputs[0], root.name))
+        edge, stored = code.plan.graph.edges[root.name], code.plan.buffers[root.name].stored.type.name
+        kind, size = code.plan.kind(root).name, edge.size
+        if code.plan.keeps(root):
+            was = code.state(root, "was", code.plan.net.ranges[root.inputs[0]].including(0))
+            with code.text.loop("i", size):
+                code.text.line(f"{target}[i] = ({stored})(({kind}){source}[i] - {was}[i]);")
+                code.keep(was, "i", f"{source}[i]")
+            return
+        with code.text.loop("i", edge.T * size):
+            before = f" - (i < {size} ? 0 : {source}[i - {size}])" if edge.T > 1 else ""
+            code.text.line(f"{target}[i] = ({stored})(({kind}){source}[i]{before});")
 
 
 class Rearranged(Writer[Reshape]):

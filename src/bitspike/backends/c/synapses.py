@@ -70,6 +70,38 @@ class _Synapses(Writer[Op], Generic[Op]):
         """The windows of a block as the sums read them: C of the first element, and how far one is from the next."""
         raise NotImplementedError
 
+    def gathered_bytes(self, plan: Plan, node: Op) -> int:
+        """Bytes of a window of levels as they are stored."""
+        return self.width(plan, node) * plan.buffers[node.inputs[0]].stored.type.bytes
+
+    def gathered_windows(self, code: Code, node: Op) -> tuple[str, int]:
+        """`windows` that are gathered into an array, one after the other."""
+        stored, width = _stored(code, node), self.width(code.plan, node)
+        many = 1 if self.planes(code.plan, node) else self.places(code, node)
+        return code.constants.array(f"windows{code.plan.slots[node.name]}_{short(stored)}", stored, width * many), width
+
+    def gather_window(self, code: Code, node: Op, at: str, shape: str) -> None:
+        """Writes what gathers a window.
+
+        Args:
+            at: row and column of its first element. shape: taps, steps from tap to tap, and groups; both as C.
+        """
+        (source,) = node.inputs
+        plan, edge, stored = code.plan, code.plan.graph.edges[source], _stored(code, node)
+        channels, *sides = edge.shape
+        name, window = f"{plan.name}_window_{short(stored)}", self.windows(code, node)[0]
+        code.constants.kernel(f"BITSPIKE_WINDOW({name}, {stored.name})")
+        steps, width = plan.graph.edges[node.name].T, self.width(plan, node)
+        with code.text.steps(steps):
+            place = "i" if steps == 1 else f"(i * {steps} + t)"
+            packed = self.planes(plan, node) > 0
+            into = window if packed else f"{window} + {place} * {width}"
+            x = plan.symbols[source] + ("" if steps == 1 else f" + t * {edge.size}")
+            rows, columns = prod(sides[:-1]), sides[-1]
+            code.text.line(f"{name}({x}, {rows}, {columns}, {channels}, {at}, {shape}, {into});")
+            if packed:
+                self.pack(code, node, window, place)
+
     def pack(self, code: Code, node: Op, window: str, place: str) -> None:
         """Writes the bit planes of a window at place (and step) ``place`` of the block."""
         plan, planes, stored = code.plan, self.planes(code.plan, node), _stored(code, node)
@@ -177,53 +209,42 @@ class Convolution(_Synapses[Conv]):
         return node.groups
 
     def gathered(self, plan: Plan, node: Conv) -> int:
-        return self.width(plan, node) * plan.buffers[node.inputs[0]].stored.type.bytes
+        return self.gathered_bytes(plan, node)
 
     def gather(self, code: Code, node: Conv) -> None:
-        (source,) = node.inputs
-        plan, edge, stored, width = (
-            code.plan,
-            code.plan.graph.edges[source],
-            _stored(code, node),
-            self.width(code.plan, node),
-        )
-        channels, rows, columns = edge.shape
-        name, window = f"{plan.name}_window_{short(stored)}", self.windows(code, node)[0]
-        code.constants.kernel(f"BITSPIKE_WINDOW({name}, {stored.name})")
-        steps = plan.graph.edges[node.name].T
-        with code.text.steps(steps):
-            place = "i" if steps == 1 else f"(i * {steps} + t)"
-            packed = self.planes(plan, node) > 0
-            into = window if packed else f"{window} + {place} * {width}"
-            x = plan.symbols[source] + ("" if steps == 1 else f" + t * {edge.size}")
-            at = f"row * {node.stride[0]} - {node.padding[0]}, column * {node.stride[1]} - {node.padding[1]}"
-            shape = ", ".join(map(str, (*node.kernel_size, *node.dilation, node.groups)))
-            code.text.line(f"{name}({x}, {rows}, {columns}, {channels}, {at}, {shape}, {into});")
-            if packed:
-                self.pack(code, node, window, place)
+        at = f"row * {node.stride[0]} - {node.padding[0]}, column * {node.stride[1]} - {node.padding[1]}"
+        shape = ", ".join(map(str, (*node.kernel_size, *node.dilation, node.groups)))
+        self.gather_window(code, node, at, shape)
 
     def windows(self, code: Code, node: Conv) -> tuple[str, int]:
-        stored, width = _stored(code, node), self.width(code.plan, node)
-        many = 1 if self.planes(code.plan, node) else self.places(code, node)
-        return code.constants.array(f"windows{code.plan.slots[node.name]}_{short(stored)}", stored, width * many), width
+        return self.gathered_windows(code, node)
 
 
 class Product(_Synapses[Linear]):
-    """Sums over all elements of an edge, which is its own window."""
+    """Sums over all channels, at each place. An edge of one place is its own window."""
 
     def gathered(self, plan: Plan, node: Linear) -> int:
-        return 0
+        return 0 if _flat(plan, node) else self.gathered_bytes(plan, node)
 
     def gather(self, code: Code, node: Linear) -> None:
-        if self.planes(code.plan, node):
+        if not _flat(code.plan, node):
+            self.gather_window(code, node, "row, column", "1, 1, 1, 1, 1")
+        elif self.planes(code.plan, node):
             steps = code.plan.graph.edges[node.name].T
             x, apart = self.windows(code, node)
             with code.text.steps(steps):
                 self.pack(code, node, x if steps == 1 else f"{x} + t * {apart}", "0" if steps == 1 else "t")
 
     def windows(self, code: Code, node: Linear) -> tuple[str, int]:
+        if not _flat(code.plan, node):
+            return self.gathered_windows(code, node)
         (source,) = node.inputs
         return code.plan.symbols[source], code.plan.graph.edges[source].size
+
+
+def _flat(plan: Plan, node: Linear) -> bool:
+    """Whether it reads an edge of one place."""
+    return len(plan.graph.input_edge(node).shape) == 1
 
 
 def _words(taps: int) -> int:

@@ -8,6 +8,7 @@ from bitspike.backends.c.elements import ADDED, POSITIVE, FixedPoint
 from bitspike.backends.c.fire import Neurons
 from bitspike.backends.c.layers import (
     Answer,
+    Growth,
     GrowthOfWindow,
     LargestOfWindow,
     Levels,
@@ -15,8 +16,10 @@ from bitspike.backends.c.layers import (
     Rearranged,
     Remembered,
     SumOfWindow,
+    SumSoFar,
     Train,
 )
+from bitspike.backends.c.products import ProductOfEdges, Turned
 from bitspike.backends.c.synapses import Convolution, Product
 from bitspike.backends.c.writer import Writer
 from bitspike.registry import Registry
@@ -38,4 +41,8 @@ WRITERS.register("SumTime", OverTime())
 WRITERS.register("MaxPool", LargestOfWindow())
 WRITERS.register("SpikingMaxPool", GrowthOfWindow())
 WRITERS.register("Reshape", Rearranged())
+WRITERS.register("Permute", Turned())
+WRITERS.register("MatMul", ProductOfEdges())
+WRITERS.register("Accumulate", SumSoFar())
+WRITERS.register("Difference", Growth())
 WRITERS.register("Readout", Answer())

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import product
-from math import prod
 from typing import Any, TypeVar
 
 import numpy as np
@@ -14,10 +13,39 @@ from bitspike.backends.native.code import Code
 from bitspike.backends.native.row import Row
 from bitspike.backends.native.structs import Affine, Kind, Type, Window
 from bitspike.intmath import half
-from bitspike.ir import Add, Graph, Input, MaxPool, Readout, Release, Relu, Reshape, SpikingMaxPool, SumPool, SumTime
+from bitspike.ir import (
+    Accumulate,
+    Add,
+    Difference,
+    Graph,
+    Input,
+    MaxPool,
+    Node,
+    Readout,
+    Release,
+    Relu,
+    Reshape,
+    SpikingMaxPool,
+    SumPool,
+    SumTime,
+)
 from bitspike.ir import Affine as FixedPoint
 
-__all__ = ["Added", "Answer", "Grown", "Levels", "Multiplied", "OverTime", "Pooled", "Positive", "Rearranged", "Train"]
+__all__ = [
+    "Added",
+    "Answer",
+    "Grown",
+    "Growth",
+    "Levels",
+    "Multiplied",
+    "OverTime",
+    "Pooled",
+    "Positive",
+    "Rearranged",
+    "SoFar",
+    "Train",
+    "gathered",
+]
 
 
 class Levels(Row[Input]):
@@ -97,6 +125,30 @@ class OverTime(Row[Ending]):
             return x
         total = code.state(0)
         return code.emit(Kind.ADD, to=total, a=total, b=x)
+
+
+class SoFar(Row[Accumulate]):
+    """The sum of the steps up to each."""
+
+    def write(self, code: Code, node: Accumulate) -> int:
+        x = code.value(node.inputs[0])
+        if code.net.graph.edges[node.name].T == 1:
+            return x
+        so_far = code.state(0)
+        return code.emit(Kind.ADD, to=so_far, a=so_far, b=x)
+
+
+class Growth(Row[Difference]):
+    """What each step has more than the one before it."""
+
+    def write(self, code: Code, node: Difference) -> int:
+        x = code.value(node.inputs[0])
+        if code.net.graph.edges[node.name].T == 1:
+            return x
+        before = code.state(0)
+        grown = code.emit(Kind.SUB, a=x, b=before)
+        code.emit(Kind.COPY, to=before, a=x)
+        return grown
 
 
 class Answer(OverTime[Readout]):
@@ -184,7 +236,7 @@ class Rearranged(Row[Reshape]):
     """The same elements at other places; where each position keeps its own there is nothing to do."""
 
     def gathers(self, graph: Graph, node: Reshape) -> bool:
-        return prod(graph.input_edge(node).shape[1:]) != 1 or prod(graph.edges[node.name].shape[1:]) != 1
+        return graph.input_edge(node).shape[0] != graph.edges[node.name].shape[0]
 
     def write(self, code: Code, node: Reshape) -> int:
         if not self.gathers(code.net.graph, node):
@@ -193,5 +245,10 @@ class Rearranged(Row[Reshape]):
         rows, columns = source.sides
         c, r, k = np.meshgrid(np.arange(source.channels), np.arange(rows), np.arange(columns), indexing="ij")
         places = source.first + r * source.row + k * source.channels + c  # in the order of the file: channels first
-        table = np.ascontiguousarray(places.reshape(shape[0], -1).T.astype(np.int32))
-        return code.emit(Kind.GATHER, edge=node.inputs[0], data=table)
+        return gathered(code, node, places.reshape(shape[0], -1))
+
+
+def gathered(code: Code, node: Node, places: NDArray[Any]) -> int:
+    """Moves elements of an edge: of each element ``[channels, positions]`` of the op's, where it lies in its image."""
+    table = np.ascontiguousarray(places.T.astype(np.int32))
+    return code.emit(Kind.GATHER, edge=node.inputs[0], data=table)

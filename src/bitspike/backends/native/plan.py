@@ -212,7 +212,9 @@ class _Packer:
             return self._sums(code, struct, arrays)
         own = type(struct).from_buffer_copy(struct)
         for name, values in arrays.items():
-            if not isinstance(own, structs.Wide):  # of each channel, as far as a register has room for channels
+            if not isinstance(
+                own, structs.Wide | structs.MatMul
+            ):  # of each channel, as far as a register has room for channels
                 narrow = code.type == Type.I32 or isinstance(own, structs.Thresholds)
                 wide = np.zeros((*values.shape[:-1], width), dtype=np.int32 if narrow else np.int64)
                 wide[..., : values.shape[-1]] = values

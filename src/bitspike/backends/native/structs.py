@@ -16,6 +16,7 @@ __all__ = [
     "Edge",
     "Fire",
     "Kind",
+    "MatMul",
     "Op",
     "Plan",
     "Stage",
@@ -73,6 +74,7 @@ class Kind(IntEnum):
     PICK_XY = 27
     FIRE = 28
     KEEP = 29
+    MATMUL = 30
 
 
 def _ints(names: str, kind: type = c_int32) -> list[tuple[str, type]]:
@@ -96,6 +98,10 @@ class Wide(Structure):
 
 class Sums(Structure):
     _fields_ = [*_ints("kernel layer packed bases", c_void_p), *_ints("prepared cell", c_int64)]
+
+
+class MatMul(Structure):
+    _fields_ = [*_ints("left right", c_void_p), *_ints("inner left_channel right_channel left_step right_step")]
 
 
 class Affine(Structure):

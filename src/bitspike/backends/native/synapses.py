@@ -117,16 +117,19 @@ class Convolution(Synapses):
 
 
 class Product(Synapses):
-    """One window that is all of the input; where that is an image made flat, the image is read."""
+    """A window at each place. One that is all of the input, an image made flat, reads the image."""
 
     def reads(self, graph: Graph, node: Linear) -> tuple[str, ...]:  # type: ignore[override]
         before = graph[node.inputs[0]]
-        if isinstance(before, Reshape) and len(graph.input_edge(before).shape) == 3:
+        flat = len(graph.edges[node.name].shape) == 1
+        if flat and isinstance(before, Reshape) and len(graph.input_edge(before).shape) == 3:
             return before.inputs
         return node.inputs
 
     def windows(self, code: Code, node: Linear) -> Windows:  # type: ignore[override]
         (name,) = self.reads(code.net.graph, node)
         source, weight = code.stored[name], code.net.integers(f"{node.name}.weight")
+        if len(code.net.graph.edges[node.name].shape) > 1:
+            return Windows(source, weight[:, None, None], source.sides)
         shape = (len(weight), source.channels, *source.sides)
         return Windows(source, np.moveaxis(weight.reshape(shape), 1, 3), (1, 1))

@@ -8,15 +8,18 @@ from bitspike.backends.native.elements import (
     Added,
     Answer,
     Grown,
+    Growth,
     Levels,
     Multiplied,
     OverTime,
     Pooled,
     Positive,
     Rearranged,
+    SoFar,
     Train,
 )
 from bitspike.backends.native.fire import Neurons
+from bitspike.backends.native.products import ProductOfEdges, Turned
 from bitspike.backends.native.row import Row
 from bitspike.backends.native.synapses import Convolution, Product
 from bitspike.registry import Registry
@@ -37,4 +40,8 @@ ROWS.register("SumTime", OverTime())
 ROWS.register("MaxPool", Pooled())
 ROWS.register("SpikingMaxPool", Grown())
 ROWS.register("Reshape", Rearranged())
+ROWS.register("Permute", Turned())
+ROWS.register("MatMul", ProductOfEdges())
+ROWS.register("Accumulate", SoFar())
+ROWS.register("Difference", Growth())
 ROWS.register("Readout", Answer())

@@ -9,13 +9,17 @@ import numpy as np
 from bitspike.backends.onnx.model import FLOAT32, FLOAT64, Model, check, narrowest
 from bitspike.intmath import half
 from bitspike.ir import (
+    Accumulate,
     Add,
     Affine,
     Conv,
     Delay,
+    Difference,
     Input,
     Linear,
+    MatMul,
     MaxPool,
+    Permute,
     Pool,
     Readout,
     Release,
@@ -28,13 +32,17 @@ from bitspike.ir import (
 )  # fmt: skip
 
 __all__ = [
+    "accumulate",
     "add",
     "affine",
     "convolution",
     "delay",
+    "difference",
     "levels",
     "linear",
+    "matmul",
     "max_pool",
+    "permute",
     "readout",
     "release",
     "relu",
@@ -70,15 +78,22 @@ def release(model: Model, node: Release) -> None:
 
 def convolution(model: Model, node: Conv) -> None:
     """A convolution that reads levels and weights as quantized tensors."""
+    _convolution(model, node, group=node.groups, dilations=node.dilation, **_window(node))
+
+
+def _convolution(model: Model, node: Synapse, **how: Any) -> None:
     weight = model.float32(_codes(model, node), True)
     levels = model.dtypes[node.inputs[0]] != "float64"
     for t in model.steps(node):
         x = model.float32(model.step(node.inputs[0], t), levels)
-        model.emit(node, t, "float32", "Conv", x, weight, group=node.groups, dilations=node.dilation, **_window(node))
+        model.emit(node, t, "float32", "Conv", x, weight, **how)
 
 
 def linear(model: Model, node: Linear) -> None:
-    """A matrix product in floats."""
+    """A matrix product in floats; of several places a convolution of one tap."""
+    if sides := len(model.net.graph.edges[node.name].shape) - 1:
+        _convolution(model, node, kernel_shape=(1,) * sides)
+        return
     weight = model.float32(_codes(model, node), False)
     for t in model.steps(node):
         x = model.float32(model.step(node.inputs[0], t), False)
@@ -154,6 +169,44 @@ def reshape(model: Model, node: Reshape) -> None:
         model.emit(node, t, model.dtypes[node.inputs[0]], "Reshape", x, shape)
 
 
+def permute(model: Model, node: Permute) -> None:
+    """The axes in another order."""
+    perm = (0, *(axis + 1 for axis in node.axes))  # 0: N
+    for t in model.steps(node):
+        x = model.step(node.inputs[0], t)
+        model.emit(node, t, model.dtypes[node.inputs[0]], "Transpose", x, perm=perm)
+
+
+def matmul(model: Model, node: MatMul) -> None:
+    """A matrix product in floats that hold every partial sum."""
+    largest = node.inner * model.reach(node.inputs[0]) * model.reach(node.inputs[1])
+    check(node, largest, FLOAT64)
+    dtype = "float32" if max(largest, *(model.reach(name) for name in node.inputs)) <= FLOAT32 else "float64"
+    for t in model.steps(node):
+        x, y = (model.step(name, t, dtype) for name in node.inputs)
+        model.emit(node, t, dtype, "MatMul", x, y)
+
+
+def accumulate(model: Model, node: Accumulate) -> None:
+    """The steps added up one after the other."""
+    check(node, model.reach(node.name), FLOAT64)
+    so_far = ""
+    for t in model.steps(node):
+        x = model.step(node.inputs[0], t, "float64")
+        so_far = model.op("Add", so_far, x) if so_far else model.op("Identity", x)
+        model.emit(node, t, "float64", "Identity", so_far)
+
+
+def difference(model: Model, node: Difference) -> None:
+    """Each step minus the one before it."""
+    check(node, model.reach(node.name), FLOAT64)
+    before = model.number(0)
+    for t in model.steps(node):
+        x = model.step(node.inputs[0], t, "float64")
+        model.emit(node, t, "float64", "Sub", x, before)
+        before = x
+
+
 def sum_time(model: Model, node: SumTime) -> None:
     """The sum of all steps."""
     _total(model, node)
@@ -187,6 +240,8 @@ def _codes(model: Model, node: Synapse) -> str:
     codes = model.net.integers(f"{node.name}.weight")
     each = np.abs(codes.astype(np.int64)).reshape(len(codes), -1).sum(1)
     check(node, int(each.max()) * model.reach(node.inputs[0]), FLOAT32)  # bounds every partial sum, in any order
+    if isinstance(node, Linear):  # of several places a convolution
+        codes = codes.reshape(*codes.shape, *(1 for _ in model.net.graph.edges[node.name].shape[1:]))
     return model.tensor(f"{node.name}.weight", codes.astype(narrowest(codes.min(), codes.max())))
 
 

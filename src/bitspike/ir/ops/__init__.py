@@ -9,33 +9,38 @@ from bitspike.ir.ops.arithmetic import Add, Affine, Relu
 from bitspike.ir.ops.delay import Delay
 from bitspike.ir.ops.dynamics import DYNAMICS, AnyDynamics, Dynamics, Store
 from bitspike.ir.ops.ends import Input, Over, Readout
-from bitspike.ir.ops.linear import Conv, Linear, Synapse
+from bitspike.ir.ops.linear import Conv, Linear, Synapse, TokenLinear
 from bitspike.ir.ops.neurons import Fire
 from bitspike.ir.ops.node import Int, Node
 from bitspike.ir.ops.pooling import MaxPool, Pool, SpikingMaxPool, SumPool
+from bitspike.ir.ops.product import MatMul
 from bitspike.ir.ops.program import Instruction, Operand, Program, Quantizer, Step, Term
-from bitspike.ir.ops.shape import Reshape
-from bitspike.ir.ops.time import Release, SumTime
+from bitspike.ir.ops.shape import Permute, Reshape, Times
+from bitspike.ir.ops.time import Accumulate, Difference, Release, SumTime
 from bitspike.registry import Registry
 
 __all__ = [
     "DYNAMICS",
     "OPS",
+    "Accumulate",
     "Add",
     "Affine",
     "AnyDynamics",
     "Conv",
     "Delay",
+    "Difference",
     "Dynamics",
     "Fire",
     "Input",
     "Instruction",
     "Int",
     "Linear",
+    "MatMul",
     "MaxPool",
     "Node",
     "Operand",
     "Over",
+    "Permute",
     "Pool",
     "Program",
     "Quantizer",
@@ -50,10 +55,12 @@ __all__ = [
     "SumTime",
     "Synapse",
     "Term",
+    "Times",
+    "TokenLinear",
 ]
 
 OPS = Registry[type[Node]]("op")
-"""Every op by the name that it has in files and in docs/ir-spec.md."""
+"""Every op of a frozen graph by the name that it has in files and in docs/ir-spec.md."""
 for _kind in (
     Input,
     Delay,
@@ -66,9 +73,13 @@ for _kind in (
     Add,
     SumPool,
     SumTime,
+    Accumulate,
+    Difference,
     MaxPool,
     SpikingMaxPool,
     Reshape,
+    Permute,
+    MatMul,
     Readout,
 ):
     OPS.register(_kind.op, _kind)

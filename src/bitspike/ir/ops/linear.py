@@ -17,7 +17,7 @@ from bitspike.ir.ops.window import Pair, channels_last, check_window, padded_siz
 from bitspike.ir.packing import pack_codes, unpack_codes
 from bitspike.ir.ranges import Bounds, Int, Range, Tensors
 
-__all__ = ["Conv", "Linear", "Synapse"]
+__all__ = ["Conv", "Linear", "Synapse", "TokenLinear", "exact_type"]
 
 EXACT_32, EXACT = 24, 53
 """Float32 and float64 hold every signed integer of so many bits: products of such accumulators may go through BLAS."""
@@ -37,9 +37,6 @@ class Synapse(Node):
         weight_bits: ``b_w``, bits of one weight.
         bias: whether it adds one number to each output channel; never when frozen, an ``affine`` does it.
     """
-
-    fully_connected: ClassVar[bool] = False
-    """Whether every output element reads every input element."""
 
     out_channels: int
     weight_bits: int
@@ -82,6 +79,10 @@ class Synapse(Node):
     def fan(self) -> int:
         """Output channels that one input element feeds."""
         return self.out_channels
+
+    def fully_connected(self, edge: Edge) -> bool:
+        """Whether every output element reads every input element."""
+        return len(edge.shape) == 1
 
     def constants(self, *edges: Edge) -> int:
         return self.out_channels if self.bias else 0
@@ -194,7 +195,7 @@ class Conv(Synapse):
 
     def step(self, tensors: Tensors, proven: Range, *x: Int) -> Int:
         T, N = x[0].shape[:2]
-        image = channels_last(x[0], self.padding, 0, _exact(proven))
+        image = channels_last(x[0], self.padding, 0, exact_type(proven))
         weight, made = np.moveaxis(tensors["weight"], 1, -1).astype(image.dtype, order="C"), []
         places = self._places(Edge(shape=x[0].shape[2:], T=T))
         for part, w in zip(np.split(image, self.groups, axis=4), np.split(weight, self.groups), strict=True):
@@ -207,32 +208,48 @@ class Conv(Synapse):
 
 @dataclass(frozen=True, kw_only=True)
 class Linear(Synapse):
-    """Fully connected layer; its input is flat.
+    """Fully connected layer of the first axis, at each place of the others by itself.
 
-    Equation: ``y[o] = sum_i w[o,i] * x[i]``.
+    Equation: ``y[o,p] = sum_i w[o,i] * x[i,p]``, where ``p`` is the place on the other axes; a flat input has one.
     """
 
     op: ClassVar[str] = "linear"
-    fully_connected: ClassVar[bool] = True
 
     def infer(self, *edges: Edge) -> Edge:
         (edge,) = edges
-        if len(edge.shape) != 1:
-            raise self.refuse(edge.shape, "wants a flat input; reshape it first")
-        return edge.unquantized((self.out_channels,))
+        return edge.unquantized((self.out_channels, *edge.shape[1:]))
 
     def weight_shape(self, edge: Edge) -> tuple[int, ...]:
-        return (self.out_channels, edge.size)
+        return (self.out_channels, edge.shape[0])
 
     def macs(self, edge: Edge) -> int:
-        return self.weight_count(edge)
+        return self.out_channels * edge.size
 
     def fan_out(self, edge: Edge) -> NDArray[np.int64]:
         return np.full(1, self.out_channels, dtype=np.int64)
 
     def step(self, tensors: Tensors, proven: Range, *x: Int) -> Int:
-        exact = _exact(proven)
-        return (x[0].astype(exact) @ tensors["weight"].T.astype(exact)).astype(x[0].dtype)
+        exact = exact_type(proven)
+        inputs = np.moveaxis(x[0], 2, -1).astype(exact)
+        return np.moveaxis((inputs @ tensors["weight"].T.astype(exact)).astype(x[0].dtype), -1, 2)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TokenLinear(Linear):
+    """Fully connected layer of the last axis, at each token by itself, as ``nn.Linear`` is of several axes.
+
+    In structural graphs alone: frozen, it is a `Linear` between two `Permute`.
+    """
+
+    def infer(self, *edges: Edge) -> Edge:
+        (edge,) = edges
+        return edge.unquantized((*edge.shape[:-1], self.out_channels))
+
+    def weight_shape(self, edge: Edge) -> tuple[int, ...]:
+        return (self.out_channels, edge.shape[-1])
+
+    def range(self, tensors: Tensors, *x: Bounds) -> Range:
+        raise self.refuse(type(self).__name__, "has no meaning in integers")
 
 
 def _accumulator(weight: Int, x: Range) -> Range:
@@ -243,7 +260,7 @@ def _accumulator(weight: Int, x: Range) -> Range:
     return Range((up * lo + down * hi).min(), (up * hi + down * lo).max())
 
 
-def _exact(proven: Range) -> type[np.generic]:
+def exact_type(proven: Range) -> type[np.generic]:
     """What holds every integer of an accumulator, and so every partial sum; BLAS if it may be floats."""
     bits = proven.signed_bits
     return np.float32 if bits <= EXACT_32 else np.float64 if bits <= EXACT else np.int64

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -14,7 +14,7 @@ from bitspike.ir.ops.node import Node
 from bitspike.ir.ranges import Bounds, Int, Range, Tensors
 from bitspike.ir.stream import Stream
 
-__all__ = ["Release", "StepSum", "SumTime"]
+__all__ = ["Accumulate", "Difference", "Release", "StepSum", "SumTime"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,3 +121,83 @@ class SumTime(StepSum):
 
     def stream(self, edges: Sequence[Edge], spikes: Sequence[Stream], seen: float | None) -> Stream:
         return Stream(seen, self.infer(*edges).highest, None)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Accumulate(Node):
+    """The running sum over time: what a train has sent so far. An input of one step is its own sum.
+
+    Equation: ``y[t] = x[0] + ... + x[t]``, from 0 for each image.
+
+    Units: the input's.
+
+    Range: what the first steps of the input, however many, add up to.
+    """
+
+    op: ClassVar[str] = "accumulate"
+
+    def infer(self, *edges: Edge) -> Edge:
+        (edge,) = edges
+        if edge.bounds is None:
+            return edge
+        lo, hi = edge.bounds.total
+        return replace(edge, lo=lo, hi=hi)
+
+    def carried(self, *edges: Edge) -> Edge | None:
+        made = self.infer(*edges)
+        return None if made.T == 1 else replace(made, T=1)
+
+    def range(self, tensors: Tensors, *x: Bounds) -> Range:
+        return x[0].total
+
+    def met(self, tensors: Tensors, proven: Range, *x: Bounds) -> Range:
+        return proven.joined(x[0].each)
+
+    def step(self, tensors: Tensors, proven: Range, *x: Int) -> Int:
+        so_far: Int = x[0].cumsum(0, dtype=x[0].dtype)
+        return so_far
+
+    def advance(self, tensors: Tensors, proven: Range, t: int, state: Any, *x: Int) -> tuple[Int, Any]:
+        so_far = x[0] if state is None else state + x[0]
+        return so_far, so_far
+
+
+@dataclass(frozen=True, kw_only=True)
+class Difference(Node):
+    """What each step has more than the one before it: the steps add up to the last of the input's.
+
+    Equation: ``y[t] = x[t] - x[t-1]``, where ``x[-1] = 0``.
+
+    Units: the input's.
+
+    Range: the input's, and the distance between its ends, of either sign; in all the input's.
+    """
+
+    op: ClassVar[str] = "difference"
+
+    def infer(self, *edges: Edge) -> Edge:
+        (edge,) = edges
+        if edge.bounds is None:
+            return edge
+        lo, hi = self.range({}, edge.bounds)
+        return replace(edge, lo=lo, hi=hi)
+
+    def carried(self, *edges: Edge) -> Edge | None:
+        (edge,) = edges
+        return None if edge.T == 1 else replace(edge, T=1)
+
+    def range(self, tensors: Tensors, *x: Bounds) -> Range:
+        lo, hi = x[0].each
+        return Range(lo, hi) if x[0].T == 1 else Range(min(lo, lo - hi), max(hi, hi - lo))
+
+    def total(self, tensors: Tensors, *x: Bounds) -> Range:
+        return x[0].each
+
+    def met(self, tensors: Tensors, proven: Range, *x: Bounds) -> Range:
+        return proven.joined(x[0].each)
+
+    def step(self, tensors: Tensors, proven: Range, *x: Int) -> Int:
+        return np.diff(x[0], axis=0, prepend=0).astype(x[0].dtype, copy=False)
+
+    def advance(self, tensors: Tensors, proven: Range, t: int, state: Any, *x: Int) -> tuple[Int, Any]:
+        return x[0] if state is None else x[0] - state, x[0]

@@ -51,7 +51,9 @@ def passes_terms(terms: Callable[[Freezer, Any], int] = lambda freezer, node: 1)
 def joins_terms(freezer: Freezer, node: Any, *values: Value) -> Value:
     """The op adds what it reads: the terms of all are the terms of its edge, and nothing is emitted yet."""
     channels = freezer.edge(node).shape[0]
-    first, *others = (value.terms(channels) for value in values)
+    terms = [value.terms(channels) for value in values]
+    order = next((one.order for one in terms if not one.uniform), terms[0].order)
+    first, *others = (freezer.laid(node, one, order) for one in terms)
     for other in others:
-        first = Sum(first.parts + other.parts, first.beta + other.beta)
+        first = replace(first, parts=first.parts + other.parts, beta=first.beta + other.beta)
     return first

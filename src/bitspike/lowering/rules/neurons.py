@@ -157,6 +157,9 @@ RULES.register(
         {BaseNode: Maker(_neuron, Reads.STEPS, _IMAGES_FIRST, "neuron")},
         _freeze_fire,
         sends=Kind.SPIKES,
+        any_order=True,
     ),
 )
-RULES.register("relu", Rule(Relu, {nn.ReLU: Maker(_relu, Reads.EITHER)}, _freeze_relu, sends=Kind.CURRENT))
+RULES.register(
+    "relu", Rule(Relu, {nn.ReLU: Maker(_relu, Reads.EITHER)}, _freeze_relu, sends=Kind.CURRENT, any_order=True)
+)

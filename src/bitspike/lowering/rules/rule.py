@@ -36,12 +36,14 @@ class Place:
         inputs: the ops that it reads.
         edges: what these send.
         axes: how many axes a tensor has before the shape of the edge: 1 in ``[N, ...]``, 2 in ``[T, N, ...]``.
+        alike: whether all that it reads has as many.
     """
 
     name: str
     inputs: tuple[str, ...]
     edges: tuple[Edge, ...]
     axes: int
+    alike: bool = True
 
     @property
     def edge(self) -> Edge:
@@ -81,6 +83,7 @@ class Rule:
         sends: what its edge is once frozen; ``None`` for the furthest of what it reads.
         linear: whether it commutes with sums over time: what it makes of a train adds up to what it makes of the sum.
         ends: whether it is the network's answer.
+        any_order: whether it reads a sum whose terms lie in another order than the sum (`Sum.order`).
         announce: is called before any op is frozen, where the op says something of all of them.
     """
 
@@ -91,6 +94,7 @@ class Rule:
     sends: Kind | None = None
     linear: bool = False
     ends: bool = False
+    any_order: bool = False
     announce: Callable[[Freezer, Any], None] | None = None
 
     def furthest(self, node: Node, edge: Edge) -> Kind:

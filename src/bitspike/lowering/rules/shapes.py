@@ -72,11 +72,27 @@ def _flatten(m: nn.Flatten, at: Place) -> Node:
     return Reshape(name=at.name, inputs=at.inputs, shape=flat)
 
 
+def _unflatten(m: nn.Unflatten, at: Place) -> Node:
+    dim, shape = m.dim, at.edge.shape
+    axis = dim + len(shape) if isinstance(dim, int) and dim < 0 else dim - at.axes if isinstance(dim, int) else -1
+    if not 0 <= axis < len(shape):
+        raise at.refuse("unflatten", dim, _left_alone(at))
+    sizes = _sizes(tuple(m.unflattened_size), shape[axis])
+    return Reshape(name=at.name, inputs=at.inputs, shape=(*shape[:axis], *sizes, *shape[axis + 1 :]))
+
+
 def _view(m: View, at: Place) -> Node:
-    left = math.prod(at.edge.shape) // max(math.prod(side for side in m.shape if side != -1), 1)
-    if m.kept != at.axes:
+    more = m.kept - at.axes  # axes of the shape that stay too
+    if not 0 <= more <= len(at.edge.shape):
         raise at.refuse("view", m.shape, _left_alone(at))
-    return Reshape(name=at.name, inputs=at.inputs, shape=tuple(left if side == -1 else side for side in m.shape))
+    kept, rest = at.edge.shape[:more], at.edge.shape[more:]
+    return Reshape(name=at.name, inputs=at.inputs, shape=(*kept, *_sizes(m.shape, math.prod(rest))))
+
+
+def _sizes(shape: tuple[int, ...], elements: int) -> tuple[int, ...]:
+    """``shape`` of so many elements, with what is left for -1."""
+    left = elements // max(math.prod(side for side in shape if side != -1), 1)
+    return tuple(left if side == -1 else side for side in shape)
 
 
 def _left_alone(at: Place) -> str:
@@ -149,7 +165,7 @@ def _steps(freezer: Freezer, node: SumTime) -> int:
 
 _TIME_BEHIND = "put it behind neurons, outside of an OverTime"
 for _name, _rule in {
-    "add": Rule(Add, {SumOf: Maker(_add, Reads.EITHER)}, _freeze_add, linear=True),
+    "add": Rule(Add, {SumOf: Maker(_add, Reads.EITHER)}, _freeze_add, linear=True, any_order=True),
     "sum_pool": Rule(
         SumPool,
         {nn.AvgPool2d: Maker(_avg_pool), nn.AdaptiveAvgPool2d: Maker(_global_pool)},
@@ -170,7 +186,11 @@ for _name, _rule in {
     ),
     "reshape": Rule(
         Reshape,
-        {nn.Flatten: Maker(_flatten, Reads.EITHER), View: Maker(_view, Reads.EITHER)},
+        {
+            nn.Flatten: Maker(_flatten, Reads.EITHER),
+            View: Maker(_view, Reads.EITHER),
+            nn.Unflatten: Maker(_unflatten, Reads.EITHER),
+        },
         passes_terms(),
         reads=_reshaped,
         linear=True,

@@ -12,7 +12,7 @@ from torch import nn
 
 from bitspike.bits import FULL_PRECISION
 from bitspike.frontend import folded
-from bitspike.ir import Affine, Conv, Linear, Node, Synapse
+from bitspike.ir import Affine, Conv, Linear, Node, Synapse, TokenLinear
 from bitspike.layers import ReleasedAffine
 from bitspike.lowering.freezer import Freezer
 from bitspike.lowering.rules.rule import RULES, Maker, Place, Reads, Rule
@@ -54,10 +54,28 @@ def _conv(m: Any, at: Place) -> Node:
 def _linear(m: Any, at: Place) -> Node:
     if m.in_features != at.edge.shape[-1]:
         raise at.refuse("linear", f"{at.edge.shape[-1]} features", f"wants {m.in_features}")
-    return Linear(
+    kind = Linear if len(at.edge.shape) == 1 else TokenLinear
+    return kind(
         name=at.name,
         inputs=at.inputs,
         out_channels=m.out_features,
+        bias=m.bias is not None,
+        weight_bits=weight_bits(m),
+    )
+
+
+def _conv_of_tokens(m: Any, at: Place) -> Node:
+    """A 1-D convolution of one tap is a linear layer of the channels, at each token."""
+    plain = m.kernel_size == (1,) and m.stride == (1,) and m.groups == 1 and m.padding in (0, (0,), "same", "valid")
+    if not plain or len(at.edge.shape) != 2:
+        seen = f"kernel_size={m.kernel_size}, stride={m.stride}, groups={m.groups} of {at.edge.shape}"
+        raise at.refuse("conv", seen, "wants kernel_size=1 and stride=1, without groups or padding, of (C, L)")
+    if m.in_channels != at.edge.shape[0]:
+        raise at.refuse("conv", f"{at.edge.shape[0]} channels", f"wants {m.in_channels}")
+    return Linear(
+        name=at.name,
+        inputs=at.inputs,
+        out_channels=m.out_channels,
         bias=m.bias is not None,
         weight_bits=weight_bits(m),
     )
@@ -77,6 +95,7 @@ def _freeze_synapse(freezer: Freezer, node: Synapse, x: Integers) -> Sum:
         raise node.refuse(str(attached.original.dtype), "cannot be frozen; want float32 weights: model.float()")
     weight = attached.original.double()
     codes = quantizer.codes(attached.original).to(torch.int64).numpy(force=True)
+    codes = codes.reshape(node.weight_shape(freezer.graph.input_edge(node)))  # a 1-D convolution has an axis of one tap
     step = quantizer.step_size(weight.float()).double().flatten().expand(node.out_channels).numpy(force=True)
     _check_codes(node, layer, codes, step)
     freezer.tensors[f"{node.name}.weight"] = codes
@@ -88,10 +107,20 @@ def _freeze_synapse(freezer: Freezer, node: Synapse, x: Integers) -> Sum:
     return Sum(((node.name, step * x.scale, reach),), bias)
 
 
+def _freeze_token_linear(freezer: Freezer, node: TokenLinear, x: Integers) -> Sum:
+    """The features go first, as the channels of all else are, and the terms stay so."""
+    last = len(freezer.edge(node).shape) - 1
+    first = replace(x, name=freezer.permuted(x.name, (last, *range(last))))
+    made = _freeze_synapse(freezer, node, first)
+    fields = {field: getattr(node, field) for field in ("name", "out_channels", "weight_bits")}
+    freezer.nodes[-1] = Linear(inputs=(first.name,), **fields)
+    return made.permuted((*range(1, last + 1), 0))
+
+
 def _check_codes(node: Synapse, layer: Any, codes: NDArray[np.int64], step: Channels) -> None:
     """That the weight with which the layer computes is what its quantizer says, whatever a class of it overrides."""
     said = codes * step.reshape(-1, *(1 for _ in codes.shape[1:]))
-    apart = np.abs(layer.weight.double().numpy(force=True) - said).max(initial=0)
+    apart = np.abs(layer.weight.double().numpy(force=True).reshape(said.shape) - said).max(initial=0)
     if not apart <= ROUNDING * np.abs(said).max(initial=0):
         kind = type(weight_quantizer(layer)).__name__
         wanted = "the weight that it makes is not its codes times its step size, which are frozen; want all three alike"
@@ -105,11 +134,22 @@ def _norm(m: Any, at: Place) -> Node:
 
 
 def _released_affine(m: ReleasedAffine, at: Place) -> Node:
+    channels = at.edge.shape[-1 if m.last else 0]
+    if len(m.gain) != channels:
+        raise at.refuse("released affine", f"{channels} channels", f"wants {len(m.gain)}")
     return Affine(name=at.name, inputs=at.inputs, steps=m.steps)
 
 
 def _freeze_affine(freezer: Freezer, node: Affine, value: Value) -> Sum:
     gain, offset = _gain_and_offset(freezer, node)
+    last = getattr(freezer.modules[node.name], "last", False) and len(freezer.edge(node).shape) > 1
+    if isinstance(value, Sum):
+        channels = value.order.index(0) if value.order else 0
+        if last and channels == len(value.order) - 1:
+            return value.scaled(gain, offset)
+        value = freezer.laid(node, value)
+    if last:
+        raise node.refuse("an offset of the last axis", "wants it right behind the nn.Linear whose bias it is")
     return value.terms(freezer.edge(node).shape[0]).scaled(gain, offset)
 
 
@@ -128,8 +168,16 @@ def _gain_and_offset(freezer: Freezer, node: Affine) -> tuple[Channels, Channels
 RULES.register("conv", Rule(Conv, {nn.Conv2d: Maker(_conv)}, _freeze_synapse, Kind.SPIKES, Kind.SUM, linear=True))
 RULES.register(
     "linear",
-    Rule(Linear, {nn.Linear: Maker(_linear, Reads.EITHER)}, _freeze_synapse, Kind.SPIKES, Kind.SUM, linear=True),
+    Rule(
+        Linear,
+        {nn.Linear: Maker(_linear, Reads.EITHER), nn.Conv1d: Maker(_conv_of_tokens)},
+        _freeze_synapse,
+        Kind.SPIKES,
+        Kind.SUM,
+        linear=True,
+    ),
 )
+RULES.register("token_linear", Rule(TokenLinear, {}, _freeze_token_linear, Kind.SPIKES, Kind.SUM, linear=True))
 RULES.register(
     "affine",
     Rule(
@@ -138,5 +186,6 @@ RULES.register(
         _freeze_affine,
         sends=Kind.SUM,
         linear=True,
+        any_order=True,
     ),
 )

@@ -111,6 +111,9 @@ class LearnedBits(Method[LearnedBitsSettings]):
     def start(self, training: Training) -> None:
         model, graph, config = training.model, training.graph, training.config
         self.folder, self.bits, self.mixed = training.folder, config.bits, bool(config.layers)
+        if self.settings.budget is not None and (product := next(graph.products(), None)):
+            why = "the bits of both its activations decide what it costs, and no budget counts that"
+            raise UserError("methods.learned-bits.budget", f"product {product.name}", f"{why}; want a target")
         weights, neurons = adaptive_weights(model), adaptive_neurons(model)
         sizes = {node.name: node.weight_count(graph.input_edge(node)) for node in graph.synapses()}
         self.weights = {name: (weights[name], sizes[name]) for name in weights}
@@ -120,9 +123,9 @@ class LearnedBits(Method[LearnedBitsSettings]):
         self._check_target(config)
 
     def parameter_groups(self, model: nn.Module) -> list[ParameterGroup]:
-        """The time steps."""
-        steps = [node.learned_T for node in adaptive_neurons(model).values()]
-        return [ParameterGroup(steps, self.settings.time_steps_lr)]
+        """The time steps, those that neurons share once."""
+        steps = dict.fromkeys(node.learned_T for node in adaptive_neurons(model).values())
+        return [ParameterGroup(list(steps), self.settings.time_steps_lr)]
 
     def loss(self, inner: Objective) -> Objective:
         def penalised(model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
