@@ -16,7 +16,7 @@ __all__ = ["FULL_PRECISION", "BitPlan", "Bits", "alphabet_width", "signed_range"
 FULL_PRECISION = 16
 """A weight this wide is a float, counted as 16 bits: the papers' convention (000, Table 1 caption)."""
 
-_LIMITS = {"w": 16, "s": 16, "t": 1024, "u": 32}
+_LIMITS = {"w": 16, "s": 16, "t": 4096, "u": 32}
 _NAMES = {"w": "weight bits", "s": "spike bits", "t": "time steps", "u": "membrane bits"}
 
 

@@ -93,7 +93,8 @@ class Case:
         for n in range(len(self.images)):
             inputs = [[[int(value) for value in step[n].flatten()] for step in x] for x in self.x]
             if isinstance(self.node, Input):
-                inputs = [[[int(value) for value in self.images[n].flatten()]]]
+                rows = self.images[n].reshape(self.net.sample.T, -1)  # of a train, step after step
+                inputs = [[[int(value) for value in row] for row in rows]]
             each_image.append(reference(self, *inputs))
         return [list(step) for step in zip(*each_image, strict=True)]
 
@@ -271,6 +272,10 @@ def sum_over_steps(case: Case, x: Steps) -> Steps:
     return [[sum(values) for values in zip(*x, strict=True)]]
 
 
+def readout(case: Case, x: Steps) -> Steps:
+    return {"sum": sum_over_steps(case, x), "last": [x[len(x) - 1]], "each": x}[case.node.over]
+
+
 def delay(case: Case, x: Steps) -> Steps:
     return [[0 for _ in x[0]], *x[:-1]]
 
@@ -290,7 +295,7 @@ REFERENCES: dict[type[Node], Callable[..., Steps]] = {
     MaxPool: max_pool,
     SpikingMaxPool: spiking_max_pool,
     Reshape: reshape,
-    Readout: sum_over_steps,
+    Readout: readout,
 }
 
 
@@ -363,8 +368,9 @@ class Around:
             edge, (lo, hi) = net.graph.edges[name], net.ranges[name]
             values = [value(lo, hi) for _ in range(edge.T * of * edge.size)]
             x.append(np.array(values, dtype=np.int64).reshape(edge.T, of, *edge.shape))
-        pixels = [rng.choice([0, 255, rng.randint(0, 255)]) for _ in range(of * prod(self.shape))]
-        return Case(self.node, net, np.array(pixels, dtype=np.uint8).reshape(of, *self.shape), x)
+        sample, most = net.sample, net.sample.hi - net.sample.lo
+        codes = [rng.choice([0, most, rng.randint(0, most)]) for _ in range(of * sample.size)]
+        return Case(self.node, net, np.array(codes, dtype=np.uint8).reshape(of, *sample.array_shape), x)
 
 
 few, pair = st.integers(1, 3), st.tuples(st.integers(1, 3), st.integers(1, 3))
@@ -391,8 +397,9 @@ def codes(draw: Draw, bits: int, shape: tuple[int, ...]) -> np.ndarray:
 
 
 def make_input(draw: Draw) -> Around:
-    shape, lo = draw(shapes), draw(st.sampled_from([-128, 0, -255, 7, -(2**40)]))
-    return Around(shape, [], Input(name="op", inputs=(), edge=Edge(shape=shape, T=1, lo=lo, hi=lo + 255)))
+    shape, lo = draw(shapes), draw(st.sampled_from([-128, 0, -1, -255, 7, -(2**40)]))
+    edge = Edge(shape=shape[: draw(few)], T=draw(steps), lo=lo, hi=lo + draw(st.sampled_from([1, 2, 15, 255])))
+    return Around(shape, [], Input(name="op", inputs=(), edge=edge))
 
 
 def make_conv(draw: Draw) -> Around:
@@ -496,7 +503,8 @@ def make_sum_time(draw: Draw) -> Around:
 
 
 def make_readout(draw: Draw) -> Around:
-    return Around(draw(shapes), [source(draw, flat=True)], Readout(name="op", inputs=("x",)))
+    over = draw(st.sampled_from(["sum", "last", "each"]))
+    return Around(draw(shapes), [source(draw, flat=True)], Readout(name="op", inputs=("x",), over=over))
 
 
 def make_delay(draw: Draw) -> Around:
@@ -600,6 +608,24 @@ def test_a_planted_error_of_an_op_without_options_is_found(
     case = Around((2, 3, 3), [Source("x", 3, -6, 6)], kind(name="op", inputs=("x",), **options)).case(0)
     assert differences(case) == 0
     monkeypatch.setattr(kind, "step", lambda node, tensors, proven, x: wrong(x))
+    assert differences(case) > 0
+
+
+@pytest.mark.parametrize(("over", "wrong"), [("sum", -1), ("last", 0), ("each", slice(None, None, -1))])
+def test_a_readout_of_other_steps_is_found(monkeypatch: pytest.MonkeyPatch, over: str, wrong: int | slice) -> None:
+    node = Readout(name="op", inputs=("x",), over=over)
+    case = Around((2, 1, 1), [Source("x", 3, -6, 6, flat=True)], node).case(0)
+    assert differences(case) == 0
+    monkeypatch.setattr(Readout, "step", lambda node, tensors, proven, x: np.atleast_3d(x[wrong]).reshape(-1, 2, 2))
+    assert differences(case) > 0
+
+
+def test_a_train_of_steps_in_another_order_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    edge = Edge(shape=(2, 3), T=4, lo=-1, hi=1)
+    case = Around((2, 3, 1), [], Input(name="op", inputs=(), edge=edge)).case(0)
+    assert differences(case) == 0
+    right = Input.step
+    monkeypatch.setattr(Input, "step", lambda node, tensors, proven, x: right(node, tensors, proven, x)[::-1])
     assert differences(case) > 0
 
 

@@ -142,6 +142,15 @@ def test_defaults(cost):
     assert small["layers"][-1]["weights"] == 5 * 7
 
 
+def test_a_train_is_counted_at_each_of_its_steps(cost):
+    first = {}
+    for levels in ((), ("--levels", "0..15"), ("--levels", "-1..1")):
+        layers = result(cost("convnet", "--input", "5@2x9x8", *levels, "--json"))["layers"]
+        first[levels[1:]] = (layers[0]["s"], layers[0]["t"], layers[0]["s_ace"] // layers[0]["macs"])
+        assert {layer["t"] for layer in layers} == {5}
+    assert first == {(): (1, 5, 80), ("0..15",): (4, 5, 320), ("-1..1",): (2, 5, 160)}
+
+
 def test_a_plan(cost, here):
     plan = {"default": "2/2/1", "layers": {"features.0.0": {"w": 8}, "features.4": {"s": 4}}}
     (here / "bits.json").write_text(json.dumps(plan))
@@ -225,6 +234,11 @@ def test_a_network_of_ones_own(cost, here):
         ("x" * 300, ["model: got", "known: convnet"]),
         ("convnet --input 3x32", ["input: got '3x32'", "channels x height x width"]),
         ("convnet --input 0x32x32", ["--input: got '0x32x32'"]),
+        ("convnet --input 0@3x32x32", ["--input: got '0@3x32x32'"]),
+        ("convnet --input 4@2x8x8 --levels 0-3", ["--levels: got '0-3'", "0..15"]),
+        ("convnet --input 4@2x8x8 --levels 0..256", ["sample levels: got (0, 256)", "at most 255 apart"]),
+        ("convnet --levels 0..3", ["--levels: got '0..3'", "they are of --input"]),
+        ("convnet --input 4@2x8x8 --bits 2/2/2", ["fire features.1: got '4 steps'", "wants T=2"]),
         ("convnet --input 3x4x4", ["image: got '4x4'", "at least 8 pixels"]),
         ("convnet --bits 0/2/1", ["bits: got '0/2/1'", "bits w is 0", "from 1 to 16"]),
         ("convnet --bits 2/2/x", ["bits: got '2/2/x'", "for example 2/2/1"]),

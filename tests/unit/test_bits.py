@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from bitspike.bits import BitPlan, Bits, alphabet_width, signed_range, unsigned_range
 from bitspike.errors import UserError
 
-tops = {"w": 16, "s": 16, "t": 1024, "u": 32}
+tops = {"w": 16, "s": 16, "t": 4096, "u": 32}
 widths = {key: st.integers(1, top) for key, top in tops.items()}
 any_bits = st.builds(Bits, widths["w"], widths["s"], widths["t"], st.none() | widths["u"])
 any_layer = st.fixed_dictionaries({}, optional=widths)
@@ -58,7 +58,7 @@ def test_bits_read_back_what_they_print(bits):
     assert bits.budget == bits.w * bits.s * bits.t
 
 
-@pytest.mark.parametrize("text", ["0/2/1", "2/2/0", "17/1/1", "1/17/1", "1/1/1025", "1/1/1/33", "1/1/1/0"])
+@pytest.mark.parametrize("text", ["0/2/1", "2/2/0", "17/1/1", "1/17/1", "1/1/4097", "1/1/1/33", "1/1/1/0"])
 def test_a_width_out_of_range_is_named(text):
     with pytest.raises(UserError, match=rf"^bits: got '{text}'; bits \w is \d+: .* whole numbers from 1 to \d+"):
         Bits.parse(text)

@@ -107,8 +107,8 @@ def _engines(net: FrozenGraph, threads: int) -> dict[str, Callable[[Any], Any]]:
 def _images(net: FrozenGraph, count: int) -> Any:
     import numpy as np
 
-    shape = (count, *net.graph.edges[net.graph.nodes[0].name].shape)
-    return np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
+    shape, codes = (count, *net.sample.array_shape), net.sample.hi - net.sample.lo + 1
+    return np.random.default_rng(0).integers(0, codes, shape, dtype=np.uint8)
 
 
 def _speeds(net: FrozenGraph, engines: dict[str, Callable[[Any], Any]], batch: int, threads: int) -> list[Speed]:

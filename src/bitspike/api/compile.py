@@ -34,7 +34,8 @@ def compile(  # noqa: A001
         options: of the engine, as ``threads``.
 
     Returns:
-        A function of images, uint8 ``[N, C, H, W]``, that gives logits, int64 ``[N, K]``: those of the oracle.
+        A function of images, uint8 ``[N, C, H, W]``, or of trains, ``[N, T, ...]``, that gives logits, int64 ``[N, K]``
+        or, of each step, ``[N, T, K]``: those of the oracle.
 
     Raises:
         UserError: no such file, a broken one, an unknown engine, or an option that is for another.

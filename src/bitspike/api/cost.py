@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from copy import deepcopy
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -55,8 +56,8 @@ def cost(
         source: a network of the registry, a run or its folder, a frozen network or its file, a graph, an ``nn.Module``,
             or ``package.module:function``, which makes one.
         counting: what the count includes: ``exact``, ``paper-000`` or ``paper-001``.
-        bits: ``w/s/t`` or ``w/s/t/u`` of every layer; by default 16/1/4 of a network of the registry, and a network of
-            your own keeps its weights as they are.
+        bits: ``w/s/t`` or ``w/s/t/u`` of every layer; by default 16/1/4 of a network of the registry (of a train, its
+            own steps), and a network of your own keeps its weights as they are.
         plan: bits of single layers, or the JSON file with them, in place of ``bits``.
         sample: what one input is; ``(C, H, W)`` is an image's shape; by default (3, 32, 32).
         classes: of a network of the registry; by default 10, or 1000 for images above 64 pixels.
@@ -88,7 +89,7 @@ def cost(
     if isinstance(found, FrozenGraph | Graph):
         graph = found if isinstance(found, Graph) else found.graph
     elif isinstance(found, str) and not is_import_path(found):
-        graph = _of_registry(found, _plan(bits, plan), of, classes, channels)
+        graph = _of_registry(found, _plan(bits, plan, of.T), of, classes, channels)
     else:
         _refuse(made, label)
         graph = _of_own(found, None if bits is plan is None else _plan(bits, plan), of)
@@ -132,9 +133,11 @@ def _refuse(arguments: dict[str, Any], label: str) -> None:
             raise UserError(argument, seen, f"{label} has its own; leave the option out")
 
 
-def _plan(bits: Bits | str | None, plan: BitPlan | str | Path | None) -> BitPlan:
+def _plan(bits: Bits | str | None, plan: BitPlan | str | Path | None, T: int = 1) -> BitPlan:
     if plan is not None:
         return plan if isinstance(plan, BitPlan) else BitPlan.load(at_home(plan))
+    if bits is None and T > 1:  # neurons have the steps of the train that they read
+        return BitPlan(replace(Bits.parse(DEFAULT_BITS), t=T))
     return BitPlan(bits if isinstance(bits, Bits) else Bits.parse(DEFAULT_BITS if bits is None else bits))
 
 

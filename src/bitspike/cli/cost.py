@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 import bitspike
 from bitspike.cli import cost_options as options
 from bitspike.cli.collector import without_collector
-from bitspike.cli.options import Json, given, numbers, parsed_sample, print_json
+from bitspike.cli.inputs import input_of
+from bitspike.cli.options import Json, given, numbers, print_json
 from bitspike.cli.tables import print_tables
 from bitspike.errors import UserError
 
@@ -22,6 +23,7 @@ def cost(
     bits: options.Bits = None,
     plan: options.Plan = None,
     image: options.Image = None,
+    levels: options.Levels = None,
     classes: options.Classes = None,
     channels: options.Channels = None,
     counting: options.Counting = "exact",
@@ -46,7 +48,7 @@ def cost(
             counting=counting,
             bits=bits,
             plan=plan,
-            sample=parsed_sample(image) if image is not None else None,
+            sample=input_of(image, levels),
             classes=classes,
             channels=numbers(channels) if channels is not None else None,
             batch=batch,

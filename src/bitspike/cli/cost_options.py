@@ -18,6 +18,7 @@ __all__ = [
     "Fifo",
     "Image",
     "Leak",
+    "Levels",
     "MemoryWidth",
     "Model",
     "Plan",
@@ -35,12 +36,17 @@ Model = Annotated[
 ]
 Bits = Annotated[
     str | None,
-    typer.Option("--bits", help="Weight/spike/steps, or .../membrane, of every layer. Default: 16/1/4."),
+    typer.Option(
+        "--bits", help="Weight/spike/steps, or .../membrane, of every layer. Default: 16/1/4, or 16/1/T of a train."
+    ),
 ]
 Plan = Annotated[Path | None, typer.Option("--plan", help="JSON file with the bits of single layers.")]
 Image = Annotated[
     str | None,
     typer.Option("--input", metavar="[T@]CxHxW", help="Shape of an image, or train. Default: 3x32x32."),
+]
+Levels = Annotated[
+    str | None, typer.Option("--levels", metavar="LO..HI", help="Levels of the --input. Default: 0..1 of a train.")
 ]
 Classes = Annotated[
     int | None,

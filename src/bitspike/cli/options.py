@@ -5,14 +5,12 @@ from __future__ import annotations
 import json
 import re
 import sys
-from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from bitspike.errors import UserError
-from bitspike.sample import Sample
 
 __all__ = [
     "CCompiler",
@@ -23,7 +21,6 @@ __all__ = [
     "amount",
     "given",
     "numbers",
-    "parsed_sample",
     "print_json",
 ]
 
@@ -50,16 +47,6 @@ def print_json(value: Any) -> None:
 def given(**options: Any) -> dict[str, Any]:
     """Those that were given."""
     return {name: value for name, value in options.items() if value is not None}
-
-
-def parsed_sample(text: str) -> Sample:
-    """``3x32x32`` is an image; ``16@2x48x48`` and all else a train of events, of levels 0 and 1."""
-    try:
-        given = Sample.parse(text)
-    except UserError as wrong:
-        wanted = "want channels x height x width, for example 3x32x32, or steps before it, 16@2x48x48"
-        raise UserError("--input", text, wanted) from wrong
-    return given if given.is_image else replace(given, lo=0, hi=1)
 
 
 def numbers(text: str, option: str = "--channels") -> tuple[int, ...]:

@@ -19,7 +19,7 @@ from bitspike.layers import Encoder, OverTime, Release, ReleasedAffine, SpikingM
 from bitspike.lowering import check_freezable, rule_of, structure
 from bitspike.neurons import BaseNode, QReLU, STBIFNode
 from bitspike.quant import MaxScaled, synapses, weight_quantizer
-from bitspike.sample import AnySample
+from bitspike.sample import AnySample, as_sample
 
 __all__ = ["METHODS", "Method", "check_convertible", "float_weights", "settling_bound", "to_snn"]
 
@@ -189,8 +189,10 @@ def check_convertible(qann: nn.Module, sample: AnySample) -> Graph:
 
     Raises:
         UserError: something in it is not linear, and no Q-ReLU or max pool; or a synapse or a pool reads no spikes,
-            which could not be frozen; it is named with its path. Or it has no Q-ReLU.
+            which could not be frozen; it is named with its path. Or it has no Q-ReLU, or reads no images.
     """
+    if not as_sample(sample).is_image:
+        raise UserError("input", str(as_sample(sample)), "want 8-bit images: a conversion releases one in parts")
     graph, made_from = structure(qann, sample)
     modules, max_pools = dict(qann.named_modules()), _max_pools(qann)
     neurons = {node.name for node in graph.neurons()}

@@ -133,6 +133,9 @@ class _Builder:
         if readout not in OVER:
             raise UserError("readout", readout, f"want {', '.join(OVER)}")
         op = self._op(answer)
+        if readout == "each" and (self.edges[op].T == 1 or self.images.T not in (1, self.edges[op].T)):
+            seen = f"logits of {self.edges[op].T} steps behind an input of {self.images.T}"
+            raise UserError("readout each", seen, "want an answer at each step of the input; neurons send their mean")
         if not rule_of(self.nodes[-1]).ends:  # it is the answer's, since nothing but what the answer needs is here
             name = unused("readout", self.edges, self.paths)
             self._add(Readout(name=name, inputs=(op,), over=OVER[readout]), answer.module)

@@ -164,7 +164,7 @@ def loop(folder: Path, count: int, seed: int) -> None:
 
 @cache
 def whole_files() -> tuple[bytes, ...]:
-    """Four networks: every op, the same with a stored membrane, and two that were a model."""
+    """Five networks: every op, the same with a stored membrane, two that were a model, and one of trains that was."""
     import torch
     from test_netfile import every_op, stored_net
 
@@ -172,6 +172,7 @@ def whole_files() -> tuple[bytes, ...]:
     from bitspike.lowering import freeze
     from bitspike.models import build_model
     from bitspike.neurons import neuron_settings
+    from bitspike.sample import Sample
 
     torch.manual_seed(0)
     found = [to_bytes(every_op()), to_bytes(stored_net())]
@@ -180,6 +181,9 @@ def whole_files() -> tuple[bytes, ...]:
         neuron = neuron_settings(v_reset=v_reset)
         model = build_model(name, BitPlan(bits), sample=(1, 8, 8), num_classes=3, neuron=neuron, channels=channels)
         found.append(to_bytes(freeze(model.eval(), (1, 8, 8), name)))
+    train, plan = Sample((2, 8, 8), 3, -1, 2), BitPlan(Bits(3, 2, 3))
+    model = build_model("convnet", plan, sample=train, num_classes=3, channels=(2, 2, 3))
+    found.append(to_bytes(freeze(model.eval(), train, "train", "each")))
     return tuple(found)
 
 

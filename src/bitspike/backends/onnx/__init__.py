@@ -4,7 +4,7 @@ Everything is computed in floats that hold every integer which can occur, so no 
 sum does not matter. What could leave that range is refused. The runtime must sum products as they are: a convolution by
 Winograd's or a Fourier transform, or in TF32 or bfloat16, does round. onnxruntime on a CPU does none of these unasked.
 
-- Levels are int8, uint8 or int32. Where ``T > 1`` time is unrolled: one tensor for each step.
+- Levels are int8, uint8 or int32. Where ``T > 1`` time is unrolled: one tensor for each step, up to `MOST_OPS` ops.
 - Synapses and sums over windows run in float32 (integers up to 2^24).
 - Affines, sums and neurons run in float64 (integers up to 2^53): a shift is a product with a power of two, which is
   exact, and Floor, which goes toward minus infinity as the shift does.

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from bitspike.errors import UserError
 from bitspike.intmath import half
 from bitspike.ir import FrozenGraph, Node
 
@@ -19,6 +20,8 @@ __all__ = ["FLOAT32", "FLOAT64", "Model", "check", "narrowest"]
 
 OPSET, IR_VERSION = 17, 8
 """Old enough for most runtimes; nothing newer is needed."""
+MOST_OPS = 1 << 16
+"""Time is unrolled; onnxruntime takes a minute to load so many."""
 FLOAT32, FLOAT64 = 2**24, 2**53
 """Each holds every integer up to here."""
 
@@ -91,7 +94,15 @@ class Model:
         return made
 
     def op(self, kind: str, *inputs: str, output: str = "", **attributes: Any) -> str:
-        """An op of ONNX: the name of its output."""
+        """An op of ONNX: the name of its output.
+
+        Raises:
+            UserError: there are too many.
+        """
+        if len(self.nodes) == MOST_OPS:
+            steps = max(edge.T for edge in self.net.graph.edges.values())
+            wanted = "each is written out; want fewer steps, or another backend"
+            raise UserError("onnx", f"{steps} steps, above {MOST_OPS:,} ops", wanted)
         output = output or f"{kind}/{len(self.nodes)}"
         self.nodes.append(self.onnx.helper.make_node(kind, inputs, [output], name=output, **attributes))
         return output
