@@ -147,7 +147,7 @@ def _kept(how: Any, into: list[Tensor]) -> Any:
 
 
 @pytest.mark.parametrize("name", MODELS)
-@pytest.mark.parametrize("seed", (0, 1, 4))
+@pytest.mark.parametrize("seed", [0, 1, 4])
 def test_steps_are_all_steps_at_once(name: str, seed: int) -> None:
     model = exact(MODELS[name](), seed)
     assert not apart(model, sequences(model, seed=seed))
