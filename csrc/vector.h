@@ -115,8 +115,12 @@ static void NAMED(gather)(const struct bs_here *here, const struct bs_op *op) {
   for (int32_t i = 0; i < here->count; i++) {
     const int64_t n = (here->first + i) / stage->positions, q = (here->first + i) % stage->positions;
     const int64_t image = (edge->steps == 1 ? 0 : here->t) * edge->step + n * edge->image;
-    for (int32_t c = 0; c < stage->channels; c++)
-      x[(int64_t)i * stage->width + c] = (NUMBER)level_at(edge, start, image + from[q * stage->channels + c]);
+    const int32_t *restrict place = from + q * stage->channels;
+    NUMBER *restrict to = x + (int64_t)i * stage->width;
+    if (edge->type == BS_U8)
+      for (int32_t c = 0; c < stage->channels; c++) to[c] = (NUMBER)start[image + place[c]] + (NUMBER)edge->lo;
+    else
+      for (int32_t c = 0; c < stage->channels; c++) to[c] = (NUMBER)level_at(edge, start, image + place[c]);
   }
 }
 
@@ -134,10 +138,13 @@ static void NAMED(matmul)(const struct bs_here *here, const struct bs_op *op) {
     int64_t b = (right->steps == 1 ? 0 : here->t) * right->step + n * right->image + by->right[q];
     NUMBER *restrict sum = NAMED(reg)(here, op->to) + (int64_t)i * stage->width;
     for (int32_t c = 0; c < channels; c++) sum[c] = 0;
-#define TERMS(p, q)                                                                                      \
-  for (int32_t k = 0; k < by->inner; k++, a += by->left_step, b += by->right_step)                       \
-    for (int32_t c = 0; c < channels; c++)                                                               \
-      sum[c] += ((NUMBER)(p)[a + c * a_channel] + a_lo) * ((NUMBER)(q)[b + c * b_channel] + b_lo);
+#define EACH_TERM(p, q, a_apart, b_apart)                                                  \
+  for (int32_t k = 0; k < by->inner; k++, a += by->left_step, b += by->right_step)         \
+    for (int32_t c = 0; c < channels; c++)                                                 \
+      sum[c] += ((NUMBER)(p)[a + c * a_apart] + a_lo) * ((NUMBER)(q)[b + c * b_apart] + b_lo);
+#define TERMS(p, q)                                                                        \
+  if (a_channel == 1 && b_channel == 1) { EACH_TERM(p, q, 1, 1) }                          \
+  else { EACH_TERM(p, q, a_channel, b_channel) }
 #define OF_RIGHT(p)                                          \
   if (right->type == BS_U8) { TERMS(p, y) }                  \
   else if (right->type == BS_I32) { TERMS(p, (const int32_t *)y) } \
@@ -147,6 +154,7 @@ static void NAMED(matmul)(const struct bs_here *here, const struct bs_op *op) {
     else { OF_RIGHT((const int64_t *)x) }
 #undef OF_RIGHT
 #undef TERMS
+#undef EACH_TERM
   }
 }
 

@@ -6,6 +6,7 @@ import shutil
 import subprocess
 from collections.abc import Callable
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,7 @@ import bitspike
 from bitspike import UserError
 from bitspike.backends import backend, c, oracle
 from bitspike.backends.c import build
-from bitspike.ir import FrozenGraph, Stepper, save
+from bitspike.ir import Affine, Delay, Edge, FrozenGraph, Graph, Input, Readout, Stepper, save
 from bitspike.ir.steps import codes_of_steps
 
 WARNINGS = ("-Wall", "-Wextra", "-pedantic", "-Wconversion", "-Wsign-conversion", "-Wshadow", "-Werror")
@@ -173,6 +174,28 @@ def test_the_door_and_the_command_export_steps(tmp_path: Path) -> None:
     )
     assert refused.returncode == 2
     assert "--streaming: got True; it is for --to c" in refused.stderr
+
+
+def test_a_delay_of_a_delay_is_two_steps_late() -> None:
+    """The earlier one takes what the later one sent before that is written anew."""
+    edge = Edge(shape=(2,), T=5, lo=-128, hi=127)
+    train = Edge(shape=(2,), T=5, lo=-128, hi=127, scale=1.0)
+    one = np.ones(2, np.int64)
+    nodes = (
+        Input(name="codes", inputs=(), edge=train),
+        Delay(name="older", inputs=(), of="old", edge=edge),
+        Delay(name="old", inputs=(), of="now", edge=edge),
+        Affine(name="now", inputs=("codes",), fraction_bits=0),
+        Readout(name="logits", inputs=("older",), over="each"),
+    )
+    net = FrozenGraph(Graph("late", nodes), {"now.multiplier": one, "now.offset": 0 * one})
+    codes = np.random.default_rng(0).integers(0, 256, (4, 5, 2), dtype=np.uint8)
+    wanted = np.zeros((4, 5, 2), np.int64)
+    wanted[:, 2:] = codes[:, :3].astype(np.int64) - 128
+    assert np.array_equal(oracle.logits(net, codes), wanted)
+    assert np.array_equal(c.logits(net, codes, ["gcc"], *SANITIZED), wanted)
+    if find_spec("onnxruntime"):
+        assert np.array_equal(backend("onnx", threads=1).run(net, codes), wanted)
 
 
 def test_a_network_that_cannot_stream_is_refused_by_name() -> None:

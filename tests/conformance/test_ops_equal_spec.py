@@ -645,6 +645,48 @@ def test_the_oracle_is_the_equation_and_stays_in_range(op: str, data: st.DataObj
                 assert max(potentials) <= hi
 
 
+def one_by_one(case: Case) -> np.ndarray:
+    """All steps of the op by its ``advance``; of one that answers after the last, its last answer."""
+    net, node, made, state = case.net, case.node, [], None
+    tensors, proven, word = net.graph.tensors_of(node, net.tensors), net.ranges["op"], net.words["op"]
+    edges = [net.graph.edges[name] for name in ("op", *node.inputs)]
+    for t in range(max(edge.T for edge in edges)):
+        x = [edge.astype(word)[min(t, len(edge) - 1)][None] for edge in case.x]
+        codes = case.images[:, t] if isinstance(node, Input) else case.images
+        y, state = node.advance(tensors, proven, t, state, *(x if node.arity else [codes]))
+        state = x[0] if isinstance(node, Delay) else state
+        made.append(y)
+    return np.concatenate(made[-1:] if edges[0].T == 1 else made)
+
+
+@pytest.mark.parametrize("op", OPS)
+@settings(max_examples=100)
+@given(data=st.data())
+def test_one_step_after_another_is_all_steps(op: str, data: st.DataObject) -> None:
+    """An op that looks along time, and has no ``advance`` that says so, fails here."""
+    case = CASES[op](data.draw).case(data.draw(seeds))
+    T = max(case.net.graph.edges[name].T for name in ("op", *case.node.inputs))
+    waits = case.node.adds_steps and not isinstance(case.node, Readout)
+    if T > 1 and not waits:
+        assert np.array_equal(one_by_one(case), case.found())
+
+
+@pytest.mark.parametrize("kind", [Fire, SpikingMaxPool, Affine, Release, Delay])
+def test_an_op_that_forgets_its_steps_is_found(kind: type[Node], monkeypatch: pytest.MonkeyPatch) -> None:
+    right, wrong = kind.advance, []
+    monkeypatch.setattr(kind, "advance", lambda self, a, b, t, state, *x: right(self, a, b, 0, None, *x))
+
+    @settings(max_examples=200, database=None, derandomize=True)
+    @given(data=st.data())
+    def look(data: st.DataObject) -> None:
+        case = CASES[kind.op](data.draw).case(data.draw(seeds))
+        if case.net.graph.edges["op"].T > 1:
+            wrong.append(not np.array_equal(one_by_one(case), case.found()))
+
+    look()
+    assert any(wrong)
+
+
 @pytest.mark.parametrize("width", range(48, 63))
 def test_a_product_is_exact_on_either_side_of_what_a_float_holds(width: int) -> None:
     weight = np.array([[1, 1, -1], [1, -1, 0]])

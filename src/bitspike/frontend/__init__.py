@@ -6,6 +6,7 @@ from bitspike.frontend.calls import Call, Calls, needed, unused
 from bitspike.frontend.instead import instead
 from bitspike.frontend.overridden import check_hooks, class_of, overridden
 from bitspike.frontend.read import read
+from bitspike.frontend.steps import ModelStepper
 from bitspike.frontend.trace import evaluating
 from bitspike.frontend.vocabulary import (
     KNOWN,
@@ -34,6 +35,7 @@ __all__ = [
     "MatMul",
     "MeanOverTime",
     "MergeTime",
+    "ModelStepper",
     "Permute",
     "SplitTime",
     "Sum",

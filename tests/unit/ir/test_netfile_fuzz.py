@@ -67,7 +67,7 @@ def work(net: FrozenGraph) -> int:
         elif isinstance(node, Pool):
             window = prod(node.kernel_size)
         if isinstance(node, Conv | Pool):
-            channels, *sides = net.graph.input_edge(node).shape
+            channels, *sides = net.graph.input_edge(node).plane
             total += channels * prod(side + 2 * pad for side, pad in zip(sides, node.padding, strict=True)) * edge.T
         total += edge.size * edge.T * window
     return total
@@ -164,9 +164,9 @@ def loop(folder: Path, count: int, seed: int) -> None:
 
 @cache
 def whole_files() -> tuple[bytes, ...]:
-    """Five networks: every op, the same with a stored membrane, two that were a model, and one of trains that was."""
+    """Every op, the same with a stored membrane, one with a loop; three that were a model, one of them of trains."""
     import torch
-    from test_netfile import every_op, stored_net
+    from test_netfile import every_op, looped_net, stored_net
 
     from bitspike import BitPlan, Bits
     from bitspike.lowering import freeze
@@ -175,7 +175,7 @@ def whole_files() -> tuple[bytes, ...]:
     from bitspike.sample import Sample
 
     torch.manual_seed(0)
-    found = [to_bytes(every_op()), to_bytes(stored_net())]
+    found = [to_bytes(every_op()), to_bytes(stored_net()), to_bytes(looped_net())]
     for name, bits, v_reset in (("convnet", Bits(3, 2, 3), None), ("sew-resnet18", Bits(1, 1, 2), 0.0)):
         channels = (2, 2, 3) if name == "convnet" else (2, 2, 2, 2)
         neuron = neuron_settings(v_reset=v_reset)
