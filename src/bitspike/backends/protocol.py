@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
+from numbers import Integral
 from typing import Any, ClassVar, TypeVar
 
 import numpy as np
@@ -14,11 +15,12 @@ from bitspike.errors import UserError
 from bitspike.ir import FrozenGraph, Node
 from bitspike.registry import Registry
 
-__all__ = ["Backend", "Export", "Images", "Int", "checked", "writer_of"]
+__all__ = ["Backend", "Export", "Images", "Int", "check_threads", "checked", "writer_of"]
 
 Images = NDArray[np.uint8]
 Int = NDArray[np.int64]
 Row = TypeVar("Row")
+MOST_THREADS = 256
 
 
 @dataclass(frozen=True)
@@ -105,6 +107,17 @@ def checked(net: FrozenGraph, images: Images) -> Images:
     if images.dtype != np.uint8 or images.ndim != 4 or images.shape[1:] != shape:
         raise UserError("images", (images.dtype.name, images.shape), f"want uint8 [N, {shape}]")
     return images
+
+
+def check_threads(threads: object) -> None:
+    """Refuses what is no number of threads; ``None`` stands for as many as there may be.
+
+    Raises:
+        UserError: it is none, or too many.
+    """
+    whole = isinstance(threads, Integral) and not isinstance(threads, bool)
+    if threads is not None and not (whole and 1 <= threads <= MOST_THREADS):  # type: ignore[operator]
+        raise UserError("threads", threads, f"want 1 to {MOST_THREADS}")
 
 
 def writer_of(table: Registry[Row], backend: str, node: Node) -> Row:

@@ -6,10 +6,12 @@ import copy
 import gc
 import json
 import os
+import pickle
 import signal
 import threading
 import time
 import weakref
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -289,17 +291,18 @@ def test_a_process_that_was_forked_while_a_thread_ran_the_network_runs_it_too() 
 
 
 @needs_library
-def test_a_copy_outlives_what_it_was_copied_of() -> None:
+@pytest.mark.parametrize("copied_by", [copy.copy, copy.deepcopy, lambda run: pickle.loads(pickle.dumps(run))])
+def test_a_copy_outlives_what_it_was_copied_of(copied_by: Callable[[Compiled], Compiled]) -> None:
     net = network(PLAIN)
     run = Compiled(net, 1)
-    copied = copy.copy(run)
+    copied = copied_by(run)
     assert copied._runtime != run._runtime
     del run
     gc.collect()
     assert np.array_equal(copied(shown(net)), oracle.logits(net, shown(net)))
 
 
-@pytest.mark.parametrize("threads", [2.5, "2"])
+@pytest.mark.parametrize("threads", [2.5, "2", True, 0])
 def test_threads_that_are_no_whole_number_are_refused(threads: Any) -> None:
     with pytest.raises(UserError, match=r"^threads"):
         Native(threads)
