@@ -26,6 +26,11 @@ class Pixels(Row[Input]):
     def gathers(self, graph: Graph, node: Input) -> bool:
         return True
 
+    def store(self, code: Code, node: Input) -> bool:
+        assert node.edge.lo is not None
+        code.emit(Kind.PIXEL_CODES, to=-1, edge=node.name, x=node.edge.lo - code.stored[node.name].lo)
+        return True
+
     def write(self, code: Code, node: Input) -> int:
         return code.emit(Kind.PIXELS, x=node.edge.lo)
 
