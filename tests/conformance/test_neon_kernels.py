@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 
 import pytest
+from library import ROOT, built
 
-ROOT = Path(__file__).parents[2]
 CC, QEMU, SYSTEM = "aarch64-linux-gnu-gcc", "qemu-aarch64-static", "/usr/aarch64-linux-gnu"
 KERNELS = {"dot_neon", "dot_dotprod", "bits_neon", "bits_scalar", "events_scalar"}
 
@@ -19,20 +18,9 @@ pytestmark = pytest.mark.arm
 @pytest.fixture(scope="module")
 def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Built with all warnings as errors."""
-    for command in (CC, QEMU):
-        if shutil.which(command) is None:
-            pytest.skip(f"no {command}")
-    spec = spec_from_file_location("hatch_build", ROOT / "hatch_build.py")
-    assert spec is not None
-    assert spec.loader is not None
-    hatch_build = module_from_spec(spec)
-    spec.loader.exec_module(hatch_build)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("CC", CC)
-        folder = tmp_path_factory.mktemp("aarch64")
-        made = hatch_build.build(folder, "-Wall", "-Wextra", "-Werror", machine="aarch64")
-    assert made is not None
-    return Path(made)
+    if shutil.which(QEMU) is None:
+        pytest.skip(f"no {QEMU}")
+    return built(tmp_path_factory.mktemp("aarch64"), CC, "aarch64")
 
 
 def ran(library: Path, cpu: str, *flags: str) -> subprocess.CompletedProcess[str]:
