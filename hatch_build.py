@@ -51,11 +51,12 @@ X86_64 = {
     ],
 }
 X86_64["amx"] = [*X86_64["avx512"], "-mamx-tile", "-mamx-int8"]
+ARM64 = {"neon": [], "dotprod": ["-march=armv8.2-a+dotprod"]}
 LEVELS = {
     "x86_64": X86_64,
     "AMD64": X86_64,
-    "aarch64": {"neon": []},
-    "arm64": {"neon": []},
+    "aarch64": ARM64,
+    "arm64": ARM64,
 }
 
 
@@ -65,12 +66,13 @@ def digest() -> str:
     return hashlib.sha256(b"".join(file.name.encode() + file.read_bytes() for file in files)).hexdigest()
 
 
-def build(folder: Path, *flags_too: str) -> Path | None:
+def build(folder: Path, *flags_too: str, machine: str | None = None) -> Path | None:
     """The library in ``folder``; ``None``, and a line that says why, where it cannot be built.
 
     Args:
         folder: where it goes.
         flags_too: what the compiler is told beside `FLAGS`.
+        machine: that it is for, where ``$CC`` compiles for another than this one.
     """
     compiler = shlex.split(os.environ.get("CC", "")) or next(
         ([c] for c in ("cc", "gcc", "clang") if shutil.which(c)), []
@@ -78,7 +80,7 @@ def build(folder: Path, *flags_too: str) -> Path | None:
     if not compiler:
         return _told("no C compiler: networks run by NumPy and torch, slower and as exact")
     flags, all_levels = (
-        LEVELS.get(platform.machine(), {}),
+        LEVELS.get(machine or platform.machine(), {}),
         {level for kind in LEVELS.values() for level in kind},
     )
 

@@ -67,11 +67,11 @@ def native_loops(node: LIFNode, x: Tensor, grad: Tensor) -> Contender:
     spikes, grad_x = torch.zeros_like(x), torch.zeros_like(x)
 
     def forward() -> None:
-        fused_op.forward(x, None, *described, spikes)
+        fused_op.forward(x, *described, spikes)
 
     def both() -> None:
         forward()
-        fused_op.backward(x, None, *described, grad, grad_x)
+        fused_op.backward(x, *described, grad, grad_x)
 
     return {"forward": forward, "forward_backward": both}
 

@@ -60,11 +60,28 @@ static int64_t wide_sum(const struct bs_here *here, const struct bs_op *op, int3
 }
 #undef TAPS
 
-/* Elements from an image's first position to the one that a window sees at a row and a column. */
-static int64_t tap_of(const struct bs_edge *edge, const struct bs_window *w, int32_t row, int32_t column) {
-  if (edge->columns == w->columns) return row * edge->row + (int64_t)column * edge->channels;
-  const int64_t at = (int64_t)row * w->columns + column;
+/* Elements from an image's first position to that of a row and a column of an image that is so many columns wide. */
+static int64_t element_of(const struct bs_edge *edge, int32_t columns, int32_t row, int32_t column) {
+  if (edge->columns == columns) return row * edge->row + (int64_t)column * edge->channels;
+  const int64_t at = (int64_t)row * columns + column;
   return at / edge->columns * edge->row + at % edge->columns * edge->channels;
+}
+
+static int64_t tap_of(const struct bs_edge *edge, const struct bs_window *w, int32_t row, int32_t column) {
+  return element_of(edge, w->columns, row, column);
+}
+
+enum { AT_ONCE = 16 }; /* bytes: as few as the channels of small networks */
+
+static inline uint8_t larger(uint8_t a, uint8_t b) { return a > b ? a : b; }
+
+/* The largest of four, which is the commonest window, whole vectors of them as far as there are. */
+static void max_of_four(const uint8_t *restrict a, const uint8_t *restrict b, const uint8_t *restrict c,
+                        const uint8_t *restrict d, int32_t n, uint8_t plus, uint8_t *restrict to) {
+  int32_t k = 0;
+  for (; k + AT_ONCE <= n; k += AT_ONCE)
+    for (int32_t i = k; i < k + AT_ONCE; i++) to[i] = (uint8_t)(larger(larger(a[i], b[i]), larger(c[i], d[i])) + plus);
+  for (; k < n; k++) to[k] = (uint8_t)(larger(larger(a[k], b[k]), larger(c[k], d[k])) + plus);
 }
 
 /* The largest bytes of each window, stored as bytes at once. */
@@ -73,23 +90,48 @@ static void max_codes(const struct bs_here *here, const struct bs_op *op) {
   const struct bs_window *w = op->data;
   const int32_t positions = here->stage->positions, channels = from->channels, t = from->steps == 1 ? 0 : here->t;
   int64_t n = here->first / positions;
-  int32_t q = (int32_t)(here->first % positions);
+  int32_t q = (int32_t)(here->first % positions), row = q / w->columns_out, column = q % w->columns_out;
   for (int32_t i = 0; i < here->count; i++) {
-    const int32_t top = q / w->columns_out * w->down - w->top, left = q % w->columns_out * w->right - w->left;
+    const int32_t top = row * w->down - w->top, left = column * w->right - w->left;
     const uint8_t *image = here->arena + from->place + t * from->step + n * from->image + from->first;
     uint8_t *restrict to = here->arena + into->place + t * into->step + n * into->image + into->first +
-                           q / into->columns * into->row + q % into->columns * channels;
-    memset(to, 0, (size_t)channels);
-    for (int32_t r = top < 0 ? 0 : top; r < top + w->high && r < w->rows; r++)
-      for (int32_t c = left < 0 ? 0 : left; c < left + w->wide && c < w->columns; c++) {
-        const uint8_t *restrict x = image + tap_of(from, w, r, c);
-        for (int32_t k = 0; k < channels; k++) to[k] = x[k] > to[k] ? x[k] : to[k];
-      }
-    if (op->x)
-      for (int32_t k = 0; k < channels; k++) to[k] = (uint8_t)(to[k] + op->x);
-    if (++q == positions) {
-      q = 0;
-      n++;
+                           element_of(into, w->columns_out, row, column);
+    const int inside = top >= 0 && left >= 0 && top + w->high <= w->rows && left + w->wide <= w->columns;
+    if (inside && w->high == 2 && w->wide == 2) {
+      const uint8_t *first = image + tap_of(from, w, top, left), *second = image + tap_of(from, w, top, left + 1);
+      const int64_t down = tap_of(from, w, top + 1, left) - tap_of(from, w, top, left);
+      max_of_four(first, second, first + down, second + down, channels, (uint8_t)op->x, to);
+    } else {
+      memset(to, 0, (size_t)channels);
+      for (int32_t r = top < 0 ? 0 : top; r < top + w->high && r < w->rows; r++)
+        for (int32_t c = left < 0 ? 0 : left; c < left + w->wide && c < w->columns; c++) {
+          const uint8_t *restrict x = image + tap_of(from, w, r, c);
+          for (int32_t k = 0; k < channels; k++) to[k] = larger(x[k], to[k]);
+        }
+      for (int32_t k = 0; op->x && k < channels; k++) to[k] = (uint8_t)(to[k] + op->x);
+    }
+    if (++column == w->columns_out) column = 0, row++;
+    if (++q == positions) q = row = column = 0, n++;
+  }
+}
+
+/* Pixels, one plane of an image after the other, as bytes that lie channel by channel. */
+static void pixel_codes(const struct bs_here *here, const struct bs_op *op) {
+  const struct bs_edge *into = here->plan->edge + op->edge;
+  const int32_t positions = here->stage->positions, channels = into->channels;
+  const uint8_t plus = (uint8_t)op->x;
+  for (int32_t at = 0, run; at < here->count; at += run) {
+    const int64_t n = (here->first + at) / positions, q = (here->first + at) % positions, column = q % into->columns;
+    const int64_t left = into->columns - column;
+    run = left < here->count - at ? (int32_t)left : here->count - at;
+    const uint8_t *image = here->images + n * here->plan->image + q;
+    uint8_t *restrict to = here->arena + into->place + n * into->image + into->first + q / into->columns * into->row +
+                           column * channels;
+    for (int32_t c = 0; c < channels; c++, image += positions) {
+      if (channels == 1)
+        for (int32_t i = 0; i < run; i++) to[i] = (uint8_t)(image[i] + plus);
+      else
+        for (int32_t i = 0; i < run; i++) to[i * channels + c] = (uint8_t)(image[i] + plus);
     }
   }
 }

@@ -18,6 +18,12 @@ enum { ROWS_AT_ONCE = 4 };
 
 typedef int32_t bs_lanes __attribute__((vector_size(4 * LANES)));
 typedef uint8_t bs_bytes __attribute__((vector_size(LANES)));
+typedef float bs_floats __attribute__((vector_size(4 * LANES)));
+
+static inline bs_lanes clipped(bs_lanes x, int32_t most) {
+  const bs_lanes top = (bs_lanes){0} + most, above = x & (x > 0), over = above > top;
+  return (above & ~over) | (top & over);
+}
 
 #define EACH_OF_ROWS(DO) DO(0) DO(1) DO(2) DO(3)
 #define BEGIN_ROW(p)                                                    \
@@ -28,15 +34,24 @@ typedef uint8_t bs_bytes __attribute__((vector_size(LANES)));
   }
 #define PASS_ROW(p) \
   if (rows > p) level##p -= x##p >= least;
+#define LINE_ROW(p)                                                     \
+  if (rows > p)                                                         \
+    level##p += clipped(__builtin_convertvector(__builtin_convertvector(x##p, bs_floats) * slope + offset, bs_lanes), by->count);
 #define LEVELS_OF(rows, lo)                                             \
   const bs_lanes start = (bs_lanes){0} + (int32_t)(lo);                 \
-  bs_lanes turned, least;                                               \
-  memcpy(&turned, by->turned + k, sizeof turned);                       \
+  bs_lanes turned = {0}, least;                                         \
+  if (!by->slope) memcpy(&turned, by->turned + k, sizeof turned);       \
   EACH_OF_ROWS(BEGIN_ROW)                                               \
-  for (int32_t j = 0; j < by->count; j++) {                             \
-    memcpy(&least, by->threshold + (int64_t)j * width + k, sizeof least); \
-    EACH_OF_ROWS(PASS_ROW)                                              \
-  }
+  if (by->slope) {                                                      \
+    bs_floats slope, offset;                                            \
+    memcpy(&slope, by->slope + k, sizeof slope);                        \
+    memcpy(&offset, by->offset + k, sizeof offset);                     \
+    EACH_OF_ROWS(LINE_ROW)                                              \
+  } else                                                                \
+    for (int32_t j = 0; j < by->count; j++) {                           \
+      memcpy(&least, by->threshold + (int64_t)j * width + k, sizeof least); \
+      EACH_OF_ROWS(PASS_ROW)                                            \
+    }
 
 #define STORE_LEVELS(p) \
   if (rows > p) memcpy(to + (int64_t)p * width, &level##p, sizeof level##p);
@@ -92,6 +107,7 @@ static void codes_of_rows(const int32_t *a, int32_t count, const struct bs_thres
 #undef STORE_CODES
 #undef STORE_LEVELS
 #undef LEVELS_OF
+#undef LINE_ROW
 #undef PASS_ROW
 #undef BEGIN_ROW
 #undef EACH_OF_ROWS

@@ -5,6 +5,7 @@
 
 #include <pthread.h>
 #include <stdlib.h>
+#include <string.h>
 #if defined(__linux__)
 #include <sys/mman.h>
 #endif
@@ -14,7 +15,8 @@ enum { MOST_THREADS = 256, CACHE = 1 << 18, LEAST_WORK = 1 << 16 };
 struct work {
   struct bs_block shared;
   bs_neuron_pass *pass;
-  double *grad_rates; /* a block each */
+  double *sums; /* of all blocks */
+  int32_t *most; /* a block each */
   int64_t first, last;
   int width;
 };
@@ -51,11 +53,17 @@ static struct bs_neuron prepared(const struct bs_neuron *given, const float *rat
   n.fire = n.lo == 0 && n.hi == 1 && n.shift == 0 ? BS_BINARY
            : divides_exactly(n.threshold)         ? BS_GRADED
                                                   : BS_GRADED_BY_DIVISION;
+  if (n.learns) n.fire = n.rounds ? BS_NEAREST : BS_GRADED_BY_DIVISION;
   return n;
 }
 
+/* Sums of a block that backward gives. */
+static int sums_of(const struct bs_neuron *neuron) {
+  return neuron->learns ? BS_LEARNED * neuron->steps : neuron->learns_rate;
+}
+
 static int64_t vectors(const struct bs_neuron *neuron) {
-  return (int64_t)neuron->steps * (neuron->learns_rate ? 2 : 1) + BS_NEURON_VECTORS;
+  return (int64_t)neuron->steps * (1 + neuron->learns_rate + neuron->store) + BS_NEURON_VECTORS;
 }
 
 static int block_width(const struct bs_neuron *neuron) {
@@ -70,7 +78,8 @@ static void *run_part(void *given) {
   for (int64_t index = w->first; index < w->last; index++) {
     block.at = index * w->width;
     block.size = block.count - block.at < w->width ? (int)(block.count - block.at) : w->width;
-    block.grad_rate = w->grad_rates + index;
+    block.sums = w->sums + index * sums_of(block.neuron);
+    block.most = w->most + index;
     w->pass(&block);
   }
   return NULL;
@@ -97,27 +106,62 @@ static int threads_for(int threads, int64_t work, int64_t blocks) {
   return threads < most ? (threads > 1 ? threads : 1) : (most > 1 ? (int)most : 1);
 }
 
-static int run(bs_neuron_pass *pass, int threads, struct bs_block shared, double *grad_rate) {
-  const int width = block_width(shared.neuron), steps = shared.neuron->steps;
-  const int64_t blocks = (shared.count + width - 1) / width;
-  const size_t scratch = (size_t)width * (size_t)vectors(shared.neuron);
-  struct work parts[MOST_THREADS];
-  const int count = threads_for(threads, shared.count * steps, blocks);
-  float *memory = aligned_alloc(64, (size_t)count * scratch * sizeof *memory); /* width is a multiple of 64 */
-  double *grad_rates = calloc((size_t)blocks + 1, sizeof *grad_rates), sum = 0;
-  if (memory && grad_rates) {
-    for (int i = 0; i < count; i++) {
-      parts[i] = (struct work){shared, pass, grad_rates, blocks * i / count, blocks * (i + 1) / count, width};
-      parts[i].shared.scratch = memory + (size_t)i * scratch;
-    }
+/* Memory that a call has besides its tensors. */
+struct memory {
+  float *scratch, *carried;
+  int32_t *most;
+  double *sums;
+};
+
+/* All steps of all blocks at once, or one step after the other where something is found of a whole layer. */
+static void run_steps(struct work *parts, int count, int64_t blocks, const struct memory *memory) {
+  const struct bs_block *shared = &parts[0].shared;
+  const int steps = shared->neuron->steps;
+  if (!shared->carried) {
     run_parts(parts, count);
-    for (int64_t i = 0; i < blocks; i++) sum += grad_rates[i];
-    *grad_rate = sum;
+    return;
   }
-  const int done = memory && grad_rates ? 0 : -1;
-  free(memory);
-  free(grad_rates);
-  return done;
+  for (int t = 0; t < steps; t++) {
+    for (int i = 0; i < count; i++) parts[i].shared.from = t, parts[i].shared.until = t + 1;
+    run_parts(parts, count);
+    int32_t most = 0;
+    for (int64_t i = 0; i < blocks; i++) most = memory->most[i] > most ? memory->most[i] : most;
+    if (t + 1 < steps) memcpy(shared->tensors.peaks + t, &most, sizeof most);
+  }
+}
+
+static int run(bs_neuron_pass *pass, int threads, struct bs_block shared, double *sums) {
+  const struct bs_neuron *neuron = shared.neuron;
+  const int width = block_width(neuron), each = sums_of(neuron), finds = shared.spikes && neuron->finds;
+  const int64_t blocks = (shared.count + width - 1) / width;
+  const size_t scratch = (size_t)width * (size_t)vectors(neuron), all = (size_t)blocks + 1;
+  struct work parts[MOST_THREADS];
+  const int count = threads_for(threads, shared.count * neuron->steps, blocks);
+  const struct memory memory = {
+      .scratch = aligned_alloc(64, (size_t)count * scratch * sizeof(float)), /* width is a multiple of 64 */
+      .carried = finds ? aligned_alloc(64, all * (size_t)width * sizeof(float)) : NULL,
+      .most = calloc(all, sizeof(int32_t)),
+      .sums = calloc(all * (size_t)(each + 1), sizeof(double)),
+  };
+  const int done = memory.scratch && memory.most && memory.sums && (memory.carried || !finds);
+  if (done) {
+    shared.carried = memory.carried, shared.from = 0, shared.until = neuron->steps;
+    for (int i = 0; i < count; i++) {
+      const int64_t first = blocks * i / count, last = blocks * (i + 1) / count;
+      parts[i] = (struct work){shared, pass, memory.sums, memory.most, first, last, width};
+      parts[i].shared.scratch = memory.scratch + (size_t)i * scratch;
+    }
+    run_steps(parts, count, blocks, &memory);
+    for (int k = 0; sums && k < each; k++) {
+      sums[k] = 0;
+      for (int64_t i = 0; i < blocks; i++) sums[k] += memory.sums[i * each + k];
+    }
+  }
+  free(memory.scratch);
+  free(memory.carried);
+  free(memory.most);
+  free(memory.sums);
+  return done ? 0 : -1;
 }
 
 static bs_neuron_pass *at_level(int level, bs_neuron_pass *scalar, bs_neuron_pass *avx2, bs_neuron_pass *avx512) {
@@ -130,20 +174,21 @@ static bs_neuron_pass *at_level(int level, bs_neuron_pass *scalar, bs_neuron_pas
 #define AT_LEVEL(level, name) at_level(level, name##_scalar, name##_scalar, name##_scalar)
 #endif
 
-int bs_neurons_forward(int level, int threads, const struct bs_neuron *neuron, const float *rate, const float *current,
-                       float *spikes, int64_t count) {
-  double unused;
-  const struct bs_neuron ready = prepared(neuron, rate);
-  const struct bs_block shared = {.neuron = &ready, .current = current, .spikes = spikes, .count = count};
+int bs_neurons_forward(int level, int threads, const struct bs_neuron *neuron, const struct bs_tensors *tensors,
+                       const float *current, float *spikes, int64_t count) {
+  struct bs_neuron ready = prepared(neuron, tensors->rate);
+  const struct bs_block shared = {
+      .neuron = &ready, .tensors = *tensors, .current = current, .spikes = spikes, .count = count};
   in_huge_pages(spikes, count * neuron->steps * (int64_t)sizeof *spikes);
-  return run(AT_LEVEL(level, bs_neurons_forward), threads, shared, &unused);
+  return run(AT_LEVEL(level, bs_neurons_forward), threads, shared, NULL);
 }
 
-int bs_neurons_backward(int level, int threads, const struct bs_neuron *neuron, const float *rate, const float *current,
-                        const float *grad_spikes, float *grad_current, double *grad_rate, int64_t count) {
-  const struct bs_neuron ready = prepared(neuron, rate);
-  const struct bs_block shared = {.neuron = &ready, .current = current, .grad_spikes = grad_spikes,
+int bs_neurons_backward(int level, int threads, const struct bs_neuron *neuron, const struct bs_tensors *tensors,
+                        const float *current, const float *grad_spikes, float *grad_current, double *sums,
+                        int64_t count) {
+  const struct bs_neuron ready = prepared(neuron, tensors->rate);
+  const struct bs_block shared = {.neuron = &ready, .tensors = *tensors, .current = current, .grad_spikes = grad_spikes,
                                   .grad_current = grad_current, .count = count};
   in_huge_pages(grad_current, count * (neuron->held ? 1 : neuron->steps) * (int64_t)sizeof *grad_current);
-  return run(AT_LEVEL(level, bs_neurons_backward), threads, shared, grad_rate);
+  return run(AT_LEVEL(level, bs_neurons_backward), threads, shared, sums);
 }

@@ -3,7 +3,10 @@
  * What a step computes is data, `struct bs_neuron`, which bitspike.neurons.fused makes of a composed neuron: a kind of
  * charge, fire, reset and surrogate each, in the order of float operations that torch has there. So spikes equal torch's
  * to the last bit, and gradients do up to the exponential of a sigmoid. Backward reads the current alone: it computes the
- * potentials of a block of neurons anew, in scratch that stays in the cache. */
+ * potentials of a block of neurons anew, in scratch that stays in the cache.
+ *
+ * Potentials that are stored in a few bits are quantized by the largest of their step, of the whole layer. Where that is
+ * to be found, forward takes all neurons through a step before the next; backward is given what was found. */
 #ifndef BITSPIKE_NEURONS_H
 #define BITSPIKE_NEURONS_H
 
@@ -17,7 +20,8 @@ enum bs_charge {
   BS_LEAK,             /* v - (v - v_rest)/factor + x */
   BS_LEAK_DECAYS,      /* v + (x - (v - v_rest))/factor */
   BS_RATE,             /* v - (v - v_rest) factor + x */
-  BS_RATE_DECAYS       /* v + (x - (v - v_rest)) factor */
+  BS_RATE_DECAYS,      /* v + (x - (v - v_rest)) factor */
+  BS_ADD_TIED          /* BS_ADD, put on a tie of the levels where it is within `margin` levels of one */
 };
 
 /* How a level is made of u; which one is found when a call begins. */
@@ -25,6 +29,7 @@ enum bs_fire {
   BS_BINARY,             /* u >= threshold */
   BS_GRADED,             /* clip(floor(u per_threshold + shift), lo, hi), where that product is exact */
   BS_GRADED_BY_DIVISION, /* the same of u/threshold */
+  BS_NEAREST,            /* clip(round(u/threshold), lo, hi), halves up, where floor(.. + 1/2) would round first */
   BS_FIRES
 };
 
@@ -42,7 +47,8 @@ enum bs_surrogate {
   BS_STRAIGHT_THROUGH, /* a, b: bottom and top, c: slope */
   BS_PASS_THROUGH,     /* c: slope */
   BS_MICRO_STEPS,      /* a: alpha, c: 1/threshold */
-  BS_MICRO_STEPS_SUMMED
+  BS_MICRO_STEPS_SUMMED,
+  BS_INSIDE            /* 1 where lo <= u/threshold <= hi; c: 1 */
 };
 
 struct bs_neuron {
@@ -51,23 +57,43 @@ struct bs_neuron {
   int32_t charge, reset, surrogate;
   int32_t detach_reset;
   int32_t contracts; /* torch rounds a + factor b once on this processor */
+  int32_t store;     /* what is carried is quantized to `top` levels on either side of 0 */
+  int32_t finds;     /* by the largest of a step, which forward finds */
+  int32_t learns;    /* each step has an alphabet that is learned (struct bs_tensors) */
+  int32_t rounds, both_signs; /* of these alphabets */
   float factor, v_rest;
   float threshold, lo, hi, shift, scale;
   float per_spike, v_init, v_reset;
   float nearest_shift; /* shift + 1/2: the step nearest to a potential */
   float nearest;       /* of an alphabet of two levels, the threshold */
   float a, b, c;
+  float margin;        /* in levels */
+  float top, limit;    /* levels of what is stored, and the most that the largest counts as */
   int32_t fire, learns_rate; /* found when a call begins, from here on */
   float per_threshold;
 };
 
+/* What of a neuron is a tensor; NULL where it has none of it. */
+struct bs_tensors {
+  const float *rate;    /* the factor */
+  const float *learned; /* [steps][3]: the threshold, which is the value of a level too; bits; the number of steps */
+  float *peaks;         /* [steps - 1]: the largest potential that is stored after a step; written where it is found */
+};
+
+/* Columns of `learned`. */
+enum { BS_LEARNED = 3 };
+
 /* What one thread works on: `count` neurons in all, of which a block begins at `at` and has `size`. */
 struct bs_block {
   const struct bs_neuron *neuron;
+  struct bs_tensors tensors;
   const float *current, *grad_spikes;
   float *spikes, *grad_current;
-  double *grad_rate; /* of this block */
+  double *sums;       /* of this block: the gradient of the rate, or of what is learned */
   float *scratch;
+  float *carried;     /* potentials of all neurons between two steps, where these are run one by one, else NULL */
+  int32_t *most;      /* of this block: the largest size of a potential that is stored after a step, as its bits */
+  int from, until;    /* steps */
   int64_t count, at;
   int size;
 };
@@ -82,12 +108,12 @@ bs_neuron_pass bs_neurons_forward_avx2, bs_neurons_backward_avx2;
 bs_neuron_pass bs_neurons_forward_avx512, bs_neurons_backward_avx512;
 
 /* Spikes [steps][count] of a current [steps or 1][count]; 0, or -1 where there is no memory. */
-BS_API int bs_neurons_forward(int level, int threads, const struct bs_neuron *neuron, const float *rate,
+BS_API int bs_neurons_forward(int level, int threads, const struct bs_neuron *neuron, const struct bs_tensors *tensors,
                               const float *current, float *spikes, int64_t count);
 
-/* The gradient of the current, shaped like it, and of the factor where it is a tensor. */
-BS_API int bs_neurons_backward(int level, int threads, const struct bs_neuron *neuron, const float *rate,
-                               const float *current, const float *grad_spikes, float *grad_current, double *grad_rate,
+/* The gradient of the current, shaped like it; and, where it is a tensor, of the rate, or of `learned`, in `sums`. */
+BS_API int bs_neurons_backward(int level, int threads, const struct bs_neuron *neuron, const struct bs_tensors *tensors,
+                               const float *current, const float *grad_spikes, float *grad_current, double *sums,
                                int64_t count);
 
 #endif

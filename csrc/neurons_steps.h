@@ -4,6 +4,7 @@
  * the compiler vectorizes it: a block is loaded, computed and stored in one go, as memory is what takes the time. */
 #include "neurons.h"
 
+#include <float.h>
 #include <math.h>
 #include <string.h>
 
@@ -20,9 +21,20 @@ typedef float *restrict out;
 /* a + factor b; with a factor of 1, or one of a power of two, both are the same. */
 INLINE float scale_add(int once, float factor, float a, float b) { return once ? fmaf(b, factor, a) : a + factor * b; }
 
-INLINE float charged(int charge, int once, float factor, float rest, float v, float x) {
+/* What rounding has moved off a tie of the levels is put back on it. */
+INLINE float tied(const struct bs_neuron *n, float u) {
+  const float levels = u / n->threshold + n->shift, nearest = rintf(levels);
+  const float exact = (nearest - n->shift) * n->threshold;
+  const int low = n->threshold != 1 && exact / n->threshold + n->shift < nearest; /* rounded to less than fires */
+  const float tie = low ? exact + fabsf(exact) * FLT_EPSILON : exact;
+  return u + (fabsf(levels - nearest) <= n->margin ? tie - u : 0.0f);
+}
+
+INLINE float charged(int charge, int once, const struct bs_neuron *n, float v, float x) {
+  const float factor = n->factor, rest = n->v_rest;
   switch (charge) {
     case BS_ADD: return scale_add(once, factor, v, x);
+    case BS_ADD_TIED: return tied(n, scale_add(once, factor, v, x));
     case BS_KEEP: return scale_add(once, factor, x, v);
     case BS_LEAK: return v - (v - rest) / factor + x;
     case BS_LEAK_DECAYS: return v + (x - (v - rest)) / factor;
@@ -33,7 +45,9 @@ INLINE float charged(int charge, int once, float factor, float rest, float v, fl
 
 INLINE float level_of(int fire, const struct bs_neuron *n, float u) {
   if (fire == BS_BINARY) return u >= n->threshold ? 1.0f : 0.0f;
-  const float whole = floorf((fire == BS_GRADED ? u * n->per_threshold : u / n->threshold) + n->shift);
+  const float by = fire == BS_GRADED ? u * n->per_threshold : u / n->threshold;
+  const float below = floorf(fire == BS_NEAREST ? by : by + n->shift);
+  const float whole = fire == BS_NEAREST && by - below >= 0.5f ? below + 1 : below;
   const float above = whole < n->lo ? n->lo : whole;
   return above > n->hi ? n->hi : above;
 }
@@ -52,10 +66,10 @@ INLINE float left_of(int soft, int once, int fire, const struct bs_neuron *n, fl
  * potentials before the reset where backward asks for `all`. */
 INLINE void row(int charge, int fire, int soft, int once, int all, const struct bs_neuron *n, out v, in x, out kept,
                 int m) {
-  const float factor = n->factor, rest = n->v_rest, scale = n->scale;
+  const float scale = n->scale;
   const struct bs_neuron own = *n;
   EACH {
-    const float potential = charged(charge, once, factor, rest, v[i], x[i]), level = level_of(fire, &own, potential);
+    const float potential = charged(charge, once, &own, v[i], x[i]), level = level_of(fire, &own, potential);
     const float spike = level * scale;
     kept[i] = all ? potential : spike;
     v[i] = left_of(soft, once, fire, &own, potential, level, spike);
@@ -74,7 +88,50 @@ static void any_row(const struct bs_neuron *n, int all, out v, in x, out kept, i
   const int charge = n->charge == BS_KEEP_DETACHED ? BS_KEEP : n->charge;
   switch (((charge * BS_FIRES + n->fire) * 2 + (n->reset == BS_SOFT)) * 2 + (n->contracts != 0)) {
     ROWS(BS_ADD) ROWS(BS_KEEP) ROWS(BS_LEAK) ROWS(BS_LEAK_DECAYS) ROWS(BS_RATE) ROWS(BS_RATE_DECAYS)
+    ROWS(BS_ADD_TIED)
+    ROW(BS_KEEP, BS_NEAREST, 1, 0) ROW(BS_KEEP, BS_NEAREST, 1, 1) /* what learns its alphabet has no other */
   }
+}
+
+/* The neuron of step `t`: where alphabets are learned, with its own. */
+static struct bs_neuron at_step(const struct bs_block *k, int t) {
+  struct bs_neuron n = *k->neuron;
+  if (n.learns) {
+    const float *learned = k->tensors.learned + BS_LEARNED * t;
+    const int bits = (int)learned[1] - n.both_signs;
+    n.threshold = n.scale = learned[0];
+    n.hi = bits > 0 ? (float)((1 << bits) - 1) : 1;
+    n.lo = n.both_signs ? -n.hi : 0;
+  }
+  return n;
+}
+
+/* What the largest potential of a step counts as: not 0, so that there are levels. */
+static float peak_after(const struct bs_block *k, int t) {
+  const float found = k->tensors.peaks[t], most = found > k->neuron->limit ? k->neuron->limit : found;
+  return most < FLT_MIN * 65536 ? FLT_MIN * 65536 : most;
+}
+
+/* Potentials as they are stored. */
+static void stored(float peak, float top, out v, int m) {
+  const float whole = peak / top, step = whole < FLT_MIN ? FLT_MIN : whole;
+  EACH {
+    const float by = v[i] / step, below = floorf(by), nearest = by - below >= 0.5f ? below + 1 : below;
+    const float above = nearest < -top ? -top : nearest;
+    v[i] = (above > top ? top : above) * step;
+  }
+}
+
+/* The largest size of a float, as its bits: they are in the order of sizes, and a NaN is above them all. */
+static int32_t largest_size(in of, int m) {
+  int32_t most = 0;
+  EACH {
+    int32_t bits;
+    memcpy(&bits, of + i, sizeof bits);
+    bits &= INT32_MAX;
+    most = bits > most ? bits : most;
+  }
+  return most;
 }
 
 /* Asks for the lines of a block that the next step reads, while this one computes. */
@@ -85,221 +142,16 @@ static void soon(const float *from, int m) {
 void NEURONS(forward)(const struct bs_block *k) {
   const struct bs_neuron *n = k->neuron;
   const int m = k->size;
-  float *v = k->scratch;
-  EACH v[i] = n->v_init;
-  for (int t = 0; t < n->steps; t++) {
+  float *v = k->carried ? k->carried + k->at : k->scratch;
+  if (k->from == 0) EACH v[i] = n->v_init;
+  for (int t = k->from; t < k->until; t++) {
+    const struct bs_neuron own = at_step(k, t);
     const float *x = k->current + (n->held ? 0 : t * k->count) + k->at;
-    if (!n->held && t + 1 < n->steps) soon(x + k->count, m);
-    any_row(n, 0, v, x, k->spikes + t * k->count + k->at, m);
+    if (!n->held && t + 1 < k->until) soon(x + k->count, m);
+    if (n->store && t > 0) stored(peak_after(k, t - 1), n->top, v, m);
+    any_row(&own, 0, v, x, k->spikes + t * k->count + k->at, m);
   }
+  if (k->carried) *k->most = largest_size(v, m);
 }
 
-/* exp of a number below 88, by a polynomial on [-ln 2/2, ln 2/2]; below -87 as at -87. */
-INLINE float exponential(float z) {
-  const float bounded = z < -87.0f ? -87.0f : z, magic = 12582912.0f; /* 1.5 * 2^23 rounds to a whole number */
-  const float shifted = bounded * 1.44269504f + magic, whole = shifted - magic;
-  const float r = (bounded - whole * 0.693359375f) - whole * -2.12194440e-4f;
-  float p = 1.0f / 720;
-  p = p * r + 1.0f / 120;
-  p = p * r + 1.0f / 24;
-  p = p * r + 1.0f / 6;
-  p = p * r + 0.5f;
-  p = p * r + 1.0f;
-  p = p * r + 1.0f;
-  uint32_t bits;
-  memcpy(&bits, &shifted, sizeof bits);
-  bits = (bits << 23) + 0x3f800000u; /* the low bits of `shifted` are the exponent */
-  float power;
-  memcpy(&power, &bits, sizeof power);
-  return p * power;
-}
-
-/* alpha s (1 - s), s = sigmoid(alpha x), as alpha e/(1 + e)^2 of e = exp(-|alpha x|), which does not cancel. */
-INLINE float bump(float alpha, float x) {
-  const float e = exponential(-fabsf(alpha * x)), sum = 1 + e;
-  return alpha * (e / (sum * sum));
-}
-
-static float largest(in of, int m) { /* and at least 0 */
-  float lanes[16] = {0}, most = 0;
-  int i = 0;
-  for (; i + 16 <= m; i += 16) {
-    for (int lane = 0; lane < 16; lane++) lanes[lane] = of[i + lane] > lanes[lane] ? of[i + lane] : lanes[lane];
-  }
-  for (; i < m; i++) most = of[i] > most ? of[i] : most;
-  for (int lane = 0; lane < 16; lane++) most = lanes[lane] > most ? lanes[lane] : most;
-  return most;
-}
-
-static void micro_steps(const struct bs_neuron *n, in u, out slope, out level, out left, int m) {
-  const float alpha = n->a, threshold = n->threshold;
-  const int summed = n->surrogate == BS_MICRO_STEPS_SUMMED;
-  switch (n->fire) {
-    case BS_BINARY: EACH level[i] = level_of(BS_BINARY, n, u[i]); break;
-    case BS_GRADED: EACH level[i] = level_of(BS_GRADED, n, u[i]); break;
-    default: EACH level[i] = level_of(BS_GRADED_BY_DIVISION, n, u[i]);
-  }
-  const float highest = largest(level, m);
-  EACH left[i] = summed ? 0.0f : 1.0f;
-  for (int t = 0; t < (int)n->hi; t++) {
-    if ((float)t <= highest) { /* beyond it, micro-steps see what the last one left */
-      EACH {
-        const float taken = level[i] < (float)t ? level[i] : (float)t;
-        slope[i] = bump(alpha, u[i] - threshold * (taken + 1));
-      }
-    }
-    if (summed) {
-      EACH left[i] += slope[i];
-    } else {
-      EACH left[i] *= 1 - threshold * slope[i];
-    }
-  }
-  if (summed) {
-    memcpy(slope, left, sizeof(float) * (size_t)m);
-  } else {
-    EACH slope[i] = (1 - left[i]) * n->c;
-  }
-}
-
-static void distance(const struct bs_neuron *n, in u, out x, int m) { /* from the nearest step, where a bump stands */
-  const float lowest = n->lo + 1, hi = n->hi, by = n->threshold, shift = n->shift;
-  if (n->hi - n->lo == 1) {
-    EACH x[i] = u[i] - n->nearest;
-    return;
-  }
-  EACH {
-    const float whole = floorf(u[i] / by + n->nearest_shift), above = whole < lowest ? lowest : whole;
-    x[i] = u[i] - ((above > hi ? hi : above) - shift) * by;
-  }
-}
-
-static void smooth(const struct bs_neuron *n, out x, int m) { /* the bump at a distance, in its place */
-  const float a = n->a, b = n->b;
-  switch (n->surrogate) {
-    case BS_ATAN:
-      if (n->contracts) {
-        EACH x[i] = 1 / fmaf(b * x[i], x[i], a);
-      } else {
-        EACH x[i] = 1 / (a + b * x[i] * x[i]);
-      }
-      break;
-    case BS_SIGMOID: EACH x[i] = bump(a, x[i]); break;
-    case BS_TRIANGLE:
-      EACH {
-        const float height = a - fabsf(x[i]);
-        x[i] = (height < 0 ? 0.0f : height) * b;
-      }
-      break;
-    default: EACH x[i] = fabsf(x[i]) < a ? b : 0.0f; /* BS_RECTANGLE */
-  }
-}
-
-/* What a surrogate multiplies the gradient of a spike by, but for `after`, one number for all. */
-static void slopes(const struct bs_neuron *n, in u, out slope, float *spare, int m) {
-  const float a = n->a, b = n->b;
-  switch (n->surrogate) {
-    case BS_STRAIGHT_THROUGH: EACH slope[i] = u[i] >= a && u[i] <= b ? 1.0f : 0.0f; break;
-    case BS_PASS_THROUGH: EACH slope[i] = 1; break;
-    case BS_MICRO_STEPS:
-    case BS_MICRO_STEPS_SUMMED: micro_steps(n, u, slope, spare, spare + m, m); break;
-    default: distance(n, u, slope, m), smooth(n, slope, m);
-  }
-}
-
-/* One step back: of the gradients of spikes and of what is left, those of the current and of what was carried; and of
- * the potentials, where there is a `gu`. `reset` is BS_FIRES for the soft one, else how the neuron fires; of the hard ones
- * only that of a spike of one bit is learned through. */
-INLINE void row_back(int charge, int reset, int learns, const struct bs_neuron *n, in u, in slope, in grad, out gv,
-                     out gu, out gx, int m) {
-  const struct bs_neuron own = *n;
-  const float factor = n->factor, v_reset = n->v_reset, per_scale = 1 / n->scale, per_spike = n->per_spike;
-  const float after = n->surrogate == BS_STRAIGHT_THROUGH || n->surrogate == BS_PASS_THROUGH ? n->c : n->scale;
-  EACH {
-    float sent = grad[i], stays = gv[i];
-    if (reset == BS_FIRES) {
-      if (learns) sent += -gv[i] * per_spike;
-    } else {
-      if (learns) sent = (sent + gv[i] * v_reset * per_scale) - gv[i] * u[i] * per_scale;
-      stays = gv[i] * (1 - fired_of(reset, level_of(reset, &own, u[i])));
-    }
-    const float reached = slope[i] * sent * after + stays;
-    const float taken = charge == BS_LEAK || charge == BS_LEAK_DECAYS ? reached / factor : reached * factor;
-    if (gu) gu[i] = reached;
-    gx[i] = charge == BS_KEEP || charge == BS_KEEP_DETACHED || charge == BS_LEAK || charge == BS_RATE ? reached : taken;
-    gv[i] = charge == BS_ADD             ? reached
-            : charge == BS_KEEP          ? taken
-            : charge == BS_KEEP_DETACHED ? 0
-                                         : reached - taken;
-  }
-}
-
-#define BACK(charge, reset, learns) \
-  case ((charge) * (BS_FIRES + 1) + (reset)) * 2 + (learns): \
-    row_back(charge, reset, learns, n, u, slope, grad, gv, gu, gx, m); \
-    return;
-#define BACKS(charge) \
-  BACK(charge, BS_FIRES, 0) BACK(charge, BS_FIRES, 1) BACK(charge, BS_BINARY, 0) BACK(charge, BS_BINARY, 1) \
-  BACK(charge, BS_GRADED, 0) BACK(charge, BS_GRADED_BY_DIVISION, 0)
-
-static void any_row_back(const struct bs_neuron *n, in u, in slope, in grad, out gv, out gu, out gx, int m) {
-  const int reset = n->reset == BS_SOFT ? BS_FIRES : n->fire;
-  const int learns = !n->detach_reset && (reset == BS_FIRES || reset == BS_BINARY);
-  switch ((n->charge * (BS_FIRES + 1) + reset) * 2 + learns) {
-    BACKS(BS_ADD) BACKS(BS_KEEP) BACKS(BS_KEEP_DETACHED) BACKS(BS_LEAK) BACKS(BS_LEAK_DECAYS) BACKS(BS_RATE)
-    BACKS(BS_RATE_DECAYS)
-  }
-}
-
-INLINE double learned(int decays, float rest, float gu, float v, float x) {
-  const float over = v - rest;
-  return (double)gu * (double)(decays ? x - over : -over);
-}
-
-/* The sum over a block in double, lane by lane of sixteen and these in order: the same at every instruction set. */
-static double rate_gradient(const struct bs_block *k, in gu, in v, in x) {
-  const float rest = k->neuron->v_rest;
-  const int decays = k->neuron->charge == BS_RATE_DECAYS, m = k->size;
-  double lanes[16] = {0}, sum = 0;
-  int i = 0;
-  for (; i + 16 <= m; i += 16) {
-    for (int lane = 0; lane < 16; lane++) {
-      lanes[lane] += learned(decays, rest, gu[i + lane], v[i + lane], x[i + lane]);
-    }
-  }
-  for (; i < m; i++) sum += learned(decays, rest, gu[i], v[i], x[i]);
-  for (int lane = 0; lane < 16; lane++) sum += lanes[lane];
-  return sum;
-}
-
-/* Potentials of all steps, [steps][size], and those carried into each, where the rate is learned. */
-static void potentials(const struct bs_block *k, out u, float *carried, out v) {
-  const struct bs_neuron *n = k->neuron;
-  const int m = k->size;
-  EACH v[i] = n->v_init;
-  for (int t = 0; t < n->steps; t++) {
-    const float *x = k->current + (n->held ? 0 : t * k->count) + k->at;
-    if (!n->held && t + 1 < n->steps) soon(x + k->count, m);
-    if (n->learns_rate) memcpy(carried + t * m, v, sizeof(float) * (size_t)m);
-    any_row(n, 1, v, x, u + t * m, m);
-  }
-}
-
-void NEURONS(backward)(const struct bs_block *k) {
-  const struct bs_neuron *n = k->neuron;
-  const int m = k->size;
-  float *gv = k->scratch, *gu = gv + m, *gx = gu + m, *slope = gx + m, *spare = slope + m;
-  float *all = k->scratch + BS_NEURON_VECTORS * m, *carried = all + n->steps * m;
-  potentials(k, all, carried, gv);
-  EACH gv[i] = 0;
-  for (int t = n->steps - 1; t >= 0; t--) {
-    const float *u = all + t * m, *grad = k->grad_spikes + t * k->count + k->at;
-    const float *x = k->current + (n->held ? 0 : t * k->count) + k->at;
-    float *gradient = k->grad_current + (n->held ? 0 : t * k->count) + k->at;
-    if (t > 0) soon(grad - k->count, m);
-    slopes(n, u, slope, spare, m);
-    any_row_back(n, u, slope, grad, gv, n->learns_rate ? gu : NULL, n->held ? gx : gradient, m);
-    if (n->held && t + 1 == n->steps) memcpy(gradient, gx, sizeof(float) * (size_t)m);
-    if (n->held && t + 1 < n->steps) EACH gradient[i] += gx[i];
-    if (n->learns_rate) *k->grad_rate += rate_gradient(k, gu, carried + t * m, x);
-  }
-}
+#include "neurons_back.h"

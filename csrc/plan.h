@@ -62,9 +62,11 @@ struct bs_affine {
 };
 
 /* Levels by thresholds: `lo`, and 1 for each of `count` thresholds [count][width] that `x ^ turned` reaches; `turned` is
- * -1 in channels whose levels fall where x grows, else 0. */
+ * -1 in channels whose levels fall where x grows, else 0. Where there is a `slope`, `lo + clip(trunc(slope x + offset), 0,
+ * count)` in floats, product and sum rounded each, is the same level for every x that there may be. */
 struct bs_thresholds {
   const int32_t *turned, *threshold;
+  const float *slope, *offset; /* [width] each, or NULL */
   int32_t count, lo;
 };
 
@@ -79,6 +81,7 @@ enum bs_kind {
   BS_LOAD, BS_STORE, BS_PIXELS, BS_SUMS, BS_WIDE, BS_SUM_POOL, BS_MAX_POOL, BS_GATHER, /* whole blocks, of edges */
   BS_AFFINE, BS_PRODUCT, BS_THRESHOLDS, BS_CODES, /* channel by channel; PRODUCT: through 64 bits; CODES: stored */
   BS_MAX_CODES,                                          /* a pool from bytes to bytes of the edge `n`, plus `x` */
+  BS_PIXEL_CODES,                                        /* the images as bytes, plus `x` */
   BS_ADD, BS_SUB, BS_MUL, BS_SELECT,                     /* registers with registers */
   BS_FILL, BS_COPY, BS_PLUS, BS_FROM, BS_TIMES, BS_SHIFT, BS_SCALE, BS_CLIP, /* with constants; SCALE: through 64 bits */
   BS_PICK_X, BS_PICK_Y, BS_PICK_XY,                      /* selections between constants and registers */

@@ -342,6 +342,7 @@ static void NAMED(run_op)(const struct bs_here *here, const struct bs_op *op) {
     case BS_CODES: NAMED(codes)(here, op); return;
     case BS_FIRE: NAMED(fire)(here, op); return;
     case BS_MAX_CODES: max_codes(here, op); return;
+    case BS_PIXEL_CODES: pixel_codes(here, op); return;
     default: NAMED(plain)(here, op);
   }
 }

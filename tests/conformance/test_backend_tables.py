@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from library import sanitizes
 from numpy.typing import NDArray
 from random_graphs import differences, images
 
@@ -182,8 +183,8 @@ def test_the_own_ops_do_something(name: str) -> None:
 @pytest.mark.parametrize("cc", ["gcc", "clang"])
 @pytest.mark.usefixtures("rows")
 def test_own_ops_in_c_are_the_oracles(cc: str, flags: tuple[str, ...]) -> None:
-    if shutil.which(cc) is None:
-        pytest.skip(f"no {cc}")
+    if shutil.which(cc) is None or (flags == SANITIZED and not sanitizes(cc)):
+        pytest.skip(f"no {cc} for {flags}")
     net = network()
     shown = images(net, count=20)
     logits, edges = c.traced(net, shown, [cc], *flags)

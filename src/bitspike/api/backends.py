@@ -23,7 +23,7 @@ def chosen(verb: str, name: str, known: Sequence[str], options: Mapping[str, Any
         UserError: it is none of these, or an option is for another.
     """
     if name not in known:
-        raise UserError(f"--{verb}", name, closest(name, known))
+        raise UserError(f"--{verb}", name, closest(str(name), known))
     for option, value in options.items():
         others = [other for other in having(option) if other in known]
         if value is not None and name not in others:

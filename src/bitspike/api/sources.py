@@ -54,14 +54,16 @@ def as_net(source: FrozenGraph | Run | str | Path) -> FrozenGraph:
     """The integers themselves, those of a run, or those in a file.
 
     Raises:
-        UserError: no such file, a broken one, the folder of a run, or a run that cannot be frozen.
+        UserError: none of these, no such file, a broken one, the folder of a run, or a run that cannot be frozen.
     """
     from bitspike import ir
 
     if isinstance(source, Run):
         return source.freeze()
-    if not isinstance(source, str | Path):
+    if isinstance(source, ir.FrozenGraph):
         return source
+    if not isinstance(source, str | Path):
+        raise UserError("network", type(source).__name__, "want a frozen network, its file, or a run")
     if is_run(source):
         raise UserError("network", str(source), "it is a run; want the file that `bitspike freeze` makes of it")
     return ir.load(at_home(source))

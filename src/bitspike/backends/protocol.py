@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
+from numbers import Integral
 from typing import Any, ClassVar, TypeVar
 
 import numpy as np
@@ -14,11 +15,12 @@ from bitspike.errors import UserError
 from bitspike.ir import FrozenGraph, Node
 from bitspike.registry import Registry
 
-__all__ = ["Backend", "Export", "Images", "Int", "checked", "writer_of"]
+__all__ = ["Backend", "Export", "Images", "Int", "check_threads", "checked", "writer_of"]
 
 Images = NDArray[np.uint8]
 Int = NDArray[np.int64]
 Row = TypeVar("Row")
+MOST_THREADS = 256
 
 
 @dataclass(frozen=True)
@@ -104,6 +106,17 @@ def checked(net: FrozenGraph, images: Images) -> Images:
         UserError: they are not uint8, or of another shape, or a code is beyond the highest level.
     """
     return next(net.graph.inputs()).codes(images)
+
+
+def check_threads(threads: object) -> None:
+    """Refuses what is no number of threads; ``None`` stands for as many as there may be.
+
+    Raises:
+        UserError: it is none, or too many.
+    """
+    whole = isinstance(threads, Integral) and not isinstance(threads, bool)
+    if threads is not None and not (whole and 1 <= threads <= MOST_THREADS):  # type: ignore[operator]
+        raise UserError("threads", threads, f"want 1 to {MOST_THREADS}")
 
 
 def writer_of(table: Registry[Row], backend: str, node: Node) -> Row:

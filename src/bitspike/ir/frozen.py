@@ -82,6 +82,9 @@ class FrozenGraph:
         object.__setattr__(self, "membranes", MappingProxyType(membranes))
         object.__setattr__(self, "words", MappingProxyType({name: found.dtype for name, found in met.items()}))
 
+    def __reduce__(self) -> Any:  # what is read-only is no part of a copy, and is proven of it again
+        return type(self), (self.graph, dict(self.tensors), self.dataset)
+
     def integers(self, name: str) -> Int:
         """A tensor in int64, to compute with: ``tensors`` has it as narrow as its values are."""
         return self.tensors[name].astype(np.int64)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from bitspike.errors import UserError
 from bitspike.ir.edge import Edge
@@ -54,6 +54,9 @@ class Graph:
                 node.check_loop(earlier, edges)
             earlier[node.name] = edges[node.name]
         object.__setattr__(self, "edges", MappingProxyType(edges))
+
+    def __reduce__(self) -> Any:  # its edges are inferred, not copied
+        return type(self), (self.name, self.nodes)
 
     def __getitem__(self, name: str) -> Node:
         for node in self.nodes:

@@ -10,9 +10,10 @@ from bitspike.neurons.binary import (
     ParametricLIFSettings,
 )
 from bitspike.neurons.dynamics import NeuronDynamics, NotDescribedError, describe
+from bitspike.neurons.integrate import TiedIntegrate
 from bitspike.neurons.membrane import quantize_membrane
 from bitspike.neurons.multibit import MultiBitLIFNode, MultiBitSettings
-from bitspike.neurons.multilevel import MultiLevelIFNode, MultiLevelSettings, TiedIntegrate, barrier, behind_spikes
+from bitspike.neurons.multilevel import MultiLevelIFNode, MultiLevelSettings, barrier, behind_spikes
 from bitspike.neurons.node import BaseNode, SpikingNode, State
 from bitspike.neurons.qrelu import QReLU, QReLUSettings
 from bitspike.neurons.quantized import QuantLIFNode, QuantLIFSettings

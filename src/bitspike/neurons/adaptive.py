@@ -12,8 +12,10 @@ from torch import Tensor, nn
 from bitspike.bits import FULL_PRECISION, Bits
 from bitspike.errors import UserError
 from bitspike.neurons.dynamics import NeuronDynamics
+from bitspike.neurons.fused import Fires
+from bitspike.neurons.fused_alphabets import of_quantizers
 from bitspike.neurons.integrate import DetachedIntegrate
-from bitspike.neurons.node import BaseNode
+from bitspike.neurons.node import ComposedNode
 from bitspike.neurons.registry import NEURONS, SpikingSettings
 from bitspike.neurons.staircase import Staircase
 from bitspike.quant.adaptive import LearnedQuantizer, learned_integer
@@ -21,7 +23,7 @@ from bitspike.quant.adaptive import LearnedQuantizer, learned_integer
 __all__ = ["AdaptiveIFNode", "AdaptiveSettings", "share_bits"]
 
 
-class AdaptiveIFNode(BaseNode):
+class AdaptiveIFNode(ComposedNode):
     """Paper 001, Eqs. 9 to 15, with ``V``, ``b`` and ``T`` learned::
 
         u[t] = (u[t-1] - s[t-1])/tau + x[t]          the residual is detached; u[1] = x[1]
@@ -98,6 +100,9 @@ class AdaptiveIFNode(BaseNode):
             return spikes
         # A factor of 1 that carries the gradient of a mean over T steps to T.
         return spikes * (self.T / learned_integer(self.learned_T, 1, self.most_T))
+
+    def described_fire(self) -> Fires | None:
+        return of_quantizers([self._quantizer(t) for t in range(self.T)], self.learned_T, self.most_T)
 
     def _quantizer(self, t: int) -> LearnedQuantizer:
         quantizer: LearnedQuantizer = self.quantizers[min(t, len(self.quantizers) - 1)]  # type: ignore[assignment]

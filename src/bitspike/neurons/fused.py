@@ -8,23 +8,26 @@ to the last bit. The library reads a description of the parts, as data (``csrc/n
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from enum import IntEnum
 from functools import cache
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import torch
 from torch import Tensor, nn
+from torch.autograd import forward_ad
 from torch.nn.modules import module as modules
 
 from bitspike import native
-from bitspike.neurons.fused_op import KINDS, NUMBERS, run
+from bitspike.errors import UserError
+from bitspike.neurons.fused_op import KINDS, NUMBERS, Tensors, run
 from bitspike.neurons.integrate import (
     DetachedIntegrate,
     Integrate,
     LeakyIntegrate,
     ParametricLeakyIntegrate,
     RetainIntegrate,
+    TiedIntegrate,
 )
 from bitspike.neurons.staircase import Staircase
 from bitspike.neurons.surrogate import (
@@ -37,8 +40,20 @@ from bitspike.neurons.surrogate import (
     Surrogate,
     Triangle,
 )
+from bitspike.quant import MembraneQuantizer
 
-__all__ = ["Composed", "described", "steps"]
+__all__ = [
+    "Bump",
+    "Composed",
+    "Described",
+    "Fires",
+    "Reset",
+    "described",
+    "of_staircase",
+    "refuse_forward_mode",
+    "steps",
+    "untouched",
+]
 
 
 class Charge(IntEnum):
@@ -51,6 +66,7 @@ class Charge(IntEnum):
     leak_decays = 4
     rate = 5
     rate_decays = 6
+    add_tied = 7
 
 
 class Reset(IntEnum):
@@ -72,14 +88,29 @@ class Bump(IntEnum):
     pass_through = 5
     micro_steps = 6
     micro_steps_summed = 7
+    inside = 8
+
+
+Numbers = dict[str, float]
+
+
+class Fires(NamedTuple):
+    """How a neuron fires and what is learned through it: parts of `KINDS` and `NUMBERS`.
+
+    Attributes:
+        learned: of each step the threshold, bits and number of steps ``[T, 3]``, where they are learned.
+    """
+
+    kinds: Mapping[str, int]
+    numbers: Mapping[str, float]
+    learned: Tensor | None = None
 
 
 class Composed(Protocol):
-    """The parts of a `bitspike.neurons.SpikingNode` whose methods are its own."""
+    """The parts of a `bitspike.neurons.node.ComposedNode` whose methods are its own."""
 
     integrate: nn.Module
     store: nn.Module
-    surrogate_function: Surrogate
     v_reset: float | None
     detach_reset: bool
 
@@ -89,11 +120,25 @@ class Composed(Protocol):
     def staircase(self) -> Staircase: ...
     @property
     def v_init(self) -> float: ...
+    def described_fire(self) -> Fires | None: ...
 
 
-Numbers = dict[str, float]
+class Described(NamedTuple):
+    """A neuron as the op takes it.
+
+    Attributes:
+        kinds, numbers: as `KINDS` and `NUMBERS`.
+        tensors: the rate of the charge; what is learned of alphabets; the peaks of what is stored.
+    """
+
+    kinds: list[int]
+    numbers: list[float]
+    tensors: Tensors
+
+
 CHARGES: dict[type[nn.Module], Callable[[Any], tuple[Charge, Numbers]]] = {
     Integrate: lambda part: (Charge.add, {"factor": part.gain}),
+    TiedIntegrate: lambda part: (Charge.add_tied, {"factor": part.gain, "margin": part.margin(torch.float32)}),
     RetainIntegrate: lambda part: (Charge.keep, {"factor": part.retention}),
     DetachedIntegrate: lambda part: (Charge.keep_detached, {"factor": part.retention}),
     LeakyIntegrate: lambda part: (
@@ -135,6 +180,10 @@ SURROGATES: dict[type[Surrogate], tuple[tuple[str, ...], Callable[[Any, Staircas
 """What each surrogate is to the library, behind the names of all that it has."""
 
 
+METHODS = {"forward", "margin", "_to_tie", "track", "frozen_peak", "_prepare", "start", "fit"}
+"""Of parts, which somebody may replace on an object."""
+
+
 def steps(node: Composed, current: Tensor) -> Tensor | None:
     """Spikes ``[T, N, ...]`` of a current ``[T or 1, N, ...]``; ``None`` where torch has to run the steps."""
     if not _takes(current):
@@ -142,11 +191,28 @@ def steps(node: Composed, current: Tensor) -> Tensor | None:
     data = described(node)
     if data is None:
         return None
-    rate = node.integrate.w.sigmoid() if isinstance(node.integrate, ParametricLeakyIntegrate) else None
-    if rate is not None and not (rate.dtype == torch.float32 and rate.device.type == "cpu"):
+    finds = bool(data.kinds[KINDS.index("finds")])
+    if finds and not current.numel():  # there is no largest potential
         return None
-    kinds, numbers = data
-    return run(current, rate, kinds, numbers)
+    spikes, peaks = run(current, *data)
+    if finds:
+        for peak in peaks.unbind():
+            node.store.track(peak)  # type: ignore[operator]
+    return spikes
+
+
+def refuse_forward_mode(name: str, *tensors: Tensor | None) -> None:
+    """Refuses currents and parameters with a tangent, for a neuron of that name.
+
+    Raises:
+        UserError: spikes have the gradients of surrogates, which go backward alone.
+    """
+    if forward_ad._current_level < 0:
+        return
+    if any(one is not None and forward_ad.unpack_dual(one).tangent is not None for one in tensors):
+        raise UserError(
+            "forward-mode derivative", name, "its surrogate gradient goes backward alone; want reverse mode"
+        )
 
 
 def _takes(current: Tensor) -> bool:
@@ -158,51 +224,92 @@ def _takes(current: Tensor) -> bool:
     return not (torch.compiler.is_exporting() or torch.jit.is_tracing())
 
 
-def described(node: Composed) -> tuple[list[int], list[float]] | None:
-    """The neuron as `KINDS` and `NUMBERS`; ``None`` where a part is none that the library knows."""
-    stairs, gradient = node.staircase, node.surrogate_function
-    charge, bump = CHARGES.get(type(node.integrate)), SURROGATES.get(type(gradient))
-    if charge is None or bump is None or type(node.store) is not nn.Identity or type(stairs) is not Staircase:
+def described(node: Composed) -> Described | None:
+    """The neuron as the op takes it; ``None`` where a part is none that the library knows."""
+    charge, contracts = CHARGES.get(type(node.integrate)), _contracts()
+    if charge is None or contracts is None or modules._has_any_global_hook():
         return None
-    if not (_untouched(node.integrate) and _untouched(node.store)) or modules._has_any_global_hook():
+    if not (untouched(node.integrate) and untouched(node.store)):
         return None
-    fields, of_gradient = bump
-    if set(vars(gradient)) != set(fields) or "level" in vars(stairs):
+    fires, stored = node.described_fire(), _stored(node)
+    if fires is None or stored is None or not _same_ties(node):
         return None
-    contracts = _contracts()
-    if contracts is None:
+    charge_kind, charge_numbers = charge(node.integrate)
+    store_kinds, store_numbers, peaks = stored
+    rate = node.integrate.w.sigmoid() if isinstance(node.integrate, ParametricLeakyIntegrate) else None
+    tensors = Tensors(rate, fires.learned, peaks)
+    if not all(one is None or (one.dtype == torch.float32 and one.device.type == "cpu") for one in tensors):
         return None
-    (charge_kind, charge_numbers), (bump_kind, bump_numbers) = charge(node.integrate), of_gradient(gradient, stairs)
-    graded = Reset.hard if (stairs.lo, stairs.hi) == (0, 1) else Reset.hard_graded
     kinds = {
         "steps": node.T,
         "charge": charge_kind,
-        "reset": Reset.soft if node.v_reset is None else graded,
-        "surrogate": bump_kind,
+        "reset": Reset.soft if node.v_reset is None else _hard(node.staircase),
         "detach_reset": node.detach_reset,
         "contracts": contracts,
+        **store_kinds,
+        **fires.kinds,
     }
     numbers = {
+        "v_init": node.v_init,
+        "v_reset": node.v_reset or 0.0,
+        **charge_numbers,
+        **store_numbers,
+        **fires.numbers,
+    }
+    whole = [int(kinds.get(name, 0)) for name in KINDS]
+    return Described(whole, [float(numbers.get(name, 0.0)) for name in NUMBERS], tensors)
+
+
+def of_staircase(stairs: Staircase, gradient: Surrogate) -> Fires | None:
+    """How neurons fire that have one staircase and a surrogate; ``None`` where the library knows one of them not."""
+    bump = SURROGATES.get(type(gradient))
+    if bump is None or type(stairs) is not Staircase or "level" in vars(stairs):
+        return None
+    fields, of_gradient = bump
+    if set(vars(gradient)) != set(fields):
+        return None
+    kind, numbers = of_gradient(gradient, stairs)
+    own = {
         "threshold": stairs.v_threshold,
         "lo": stairs.lo,
         "hi": stairs.hi,
         "shift": stairs.shift,
         "scale": stairs.scale,
         "per_spike": stairs.v_threshold / stairs.scale,
-        "v_init": node.v_init,
-        "v_reset": node.v_reset or 0.0,
         "nearest_shift": stairs.shift + 0.5,
         "nearest": (stairs.hi - stairs.shift) * stairs.v_threshold,
-        **charge_numbers,
-        **bump_numbers,
     }
-    return [int(kinds.get(name, 0)) for name in KINDS], [float(numbers.get(name, 0.0)) for name in NUMBERS]
+    return Fires({"surrogate": kind}, {**own, **numbers})
 
 
-def _untouched(part: nn.Module) -> bool:
+def _stored(node: Composed) -> tuple[Mapping[str, int], Numbers, Tensor | None] | None:
+    """What becomes of a potential between two steps: kinds, numbers, and peaks where they are known already."""
+    store = node.store
+    if type(store) is nn.Identity:
+        return {}, {}, None
+    if type(store) is not MembraneQuantizer:
+        return None
+    if node.T == 1:  # nothing is carried
+        return {}, {}, None
+    if store.peak.dtype != torch.float32 or store.peak.device.type != "cpu":
+        return None
+    kinds, numbers = {"store": True, "finds": store.training}, {"top": store.top, "limit": store.limit}
+    return kinds, numbers, None if store.training else store.frozen_peak().expand(node.T - 1).contiguous()
+
+
+def _hard(stairs: Staircase) -> Reset:
+    return Reset.hard if (stairs.lo, stairs.hi) == (0, 1) else Reset.hard_graded
+
+
+def _same_ties(node: Composed) -> bool:
+    """Whether a charge that looks for ties looks for those of the levels that the neuron fires."""
+    return not isinstance(node.integrate, TiedIntegrate) or node.integrate.staircase == node.staircase
+
+
+def untouched(part: nn.Module) -> bool:
     """Whether a call of ``part`` runs the ``forward`` of its class and nothing beside it."""
     hooks = (part._forward_hooks, part._forward_pre_hooks, part._backward_hooks, part._backward_pre_hooks)
-    return "forward" not in vars(part) and not any(hooks)
+    return not vars(part).keys() & METHODS and not any(hooks)
 
 
 def _contracts() -> bool | None:

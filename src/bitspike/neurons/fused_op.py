@@ -6,27 +6,47 @@ Elements keep the order that they have in memory, so channels-last currents give
 from __future__ import annotations
 
 import ctypes
+import math
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
 from bitspike import native
+from bitspike.errors import UserError
 
-__all__ = ["KINDS", "NUMBERS", "backward", "forward", "run"]
+__all__ = ["KINDS", "NUMBERS", "Tensors", "backward", "forward", "run"]
 
-KINDS = ("steps", "held", "charge", "reset", "surrogate", "detach_reset", "contracts")
+KINDS = (
+    *("steps", "held", "charge", "reset", "surrogate", "detach_reset", "contracts"),
+    *("store", "finds", "learns", "rounds", "both_signs"),
+)
 NUMBERS = (
     *("factor", "v_rest", "threshold", "lo", "hi", "shift", "scale", "per_spike", "v_init", "v_reset"),
-    *("nearest_shift", "nearest", "a", "b", "c"),
+    *("nearest_shift", "nearest", "a", "b", "c", "margin", "top", "limit"),
 )
 """The fields of ``struct bs_neuron``, in its order."""
-HELD = KINDS.index("held")
+FINDS, LEARNS, BOTH_SIGNS = (KINDS.index(name) for name in ("finds", "learns", "both_signs"))
 
-ARGUMENTS = "Tensor current, Tensor? rate, int[] kinds, float[] numbers"
-torch.library.define("bitspike::neurons", f"({ARGUMENTS}) -> Tensor")
-torch.library.define("bitspike::neurons_backward", f"(Tensor grad, {ARGUMENTS}) -> (Tensor, Tensor)")
+TENSORS = "Tensor current, Tensor? rate, Tensor? learned, Tensor? peaks"
+ARGUMENTS = f"{TENSORS}, int[] kinds, float[] numbers"
+torch.library.define("bitspike::neurons", f"({ARGUMENTS}) -> (Tensor, Tensor)")
+torch.library.define("bitspike::neurons_backward", f"(Tensor grad, {ARGUMENTS}) -> (Tensor, Tensor, Tensor)")
+
+
+class Tensors(NamedTuple):
+    """What of a neuron is a tensor, contiguous and of float32; ``None`` where it has none of it.
+
+    Attributes:
+        rate: the factor of the charge, which has a gradient.
+        learned: of each step its threshold, bits and the number of steps ``[T, 3]``, which have gradients.
+        peaks: the largest potential stored after each step but the last ``[T-1]``, where it is not to be found.
+    """
+
+    rate: Tensor | None = None
+    learned: Tensor | None = None
+    peaks: Tensor | None = None
 
 
 class _Neuron(ctypes.Structure):
@@ -37,63 +57,119 @@ class _Neuron(ctypes.Structure):
     ]
 
 
-def run(current: Tensor, rate: Tensor | None, kinds: list[int], numbers: list[float]) -> Tensor:
-    """Spikes ``[T, N, ...]`` of a float32 current ``[T or 1, N, ...]``.
+class _Tensors(ctypes.Structure):
+    _fields_ = [(name, ctypes.c_void_p) for name in Tensors._fields]
+
+
+def run(current: Tensor, kinds: list[int], numbers: list[float], tensors: Tensors) -> tuple[Tensor, Tensor]:
+    """Spikes ``[T, N, ...]`` of a float32 current ``[T or 1, N, ...]``, and the peaks that were found.
 
     Args:
         current: on a CPU, of any strides.
-        rate: the factor of the charge, where it is a tensor, which has a gradient.
         kinds, numbers: the neuron, as `KINDS` and `NUMBERS`.
+        tensors: of it.
     """
-    spikes: Tensor = torch.ops.bitspike.neurons(current, rate, kinds, numbers)
-    return spikes
+    spikes, peaks = torch.ops.bitspike.neurons(current, *tensors, kinds, numbers)
+    return spikes, peaks.detach()
 
 
 @torch.library.impl("bitspike::neurons", "cpu")
-def _forward(current: Tensor, rate: Tensor | None, kinds: list[int], numbers: list[float]) -> Tensor:
+def _forward(
+    current: Tensor,
+    rate: Tensor | None,
+    learned: Tensor | None,
+    peaks: Tensor | None,
+    kinds: list[int],
+    numbers: list[float],
+) -> tuple[Tensor, Tensor]:
     x = _in_order(current)
-    spikes = _spikes_like(x, kinds[0])
-    forward(x, rate, kinds, numbers, spikes)
-    return spikes
+    spikes, found = _spikes_like(x, kinds[0]), x.new_empty(_found(kinds))
+    forward(x, kinds, numbers, Tensors(rate, learned, found if kinds[FINDS] else peaks), spikes)
+    return spikes, found
 
 
 @torch.library.impl("bitspike::neurons_backward", "cpu")
 def _backward(
-    grad: Tensor, current: Tensor, rate: Tensor | None, kinds: list[int], numbers: list[float]
-) -> tuple[Tensor, Tensor]:
+    grad: Tensor,
+    current: Tensor,
+    rate: Tensor | None,
+    learned: Tensor | None,
+    peaks: Tensor | None,
+    kinds: list[int],
+    numbers: list[float],
+) -> tuple[Tensor, Tensor, Tensor]:
     x = _in_order(current)
     like = _spikes_like(x, kinds[0])
     ordered = grad if grad.stride() == like.stride() else like.copy_(grad)
     grad_current = torch.empty_strided(x.shape, x.stride())
-    grad_rate = backward(x, rate, kinds, numbers, ordered, grad_current)
-    return grad_current, torch.tensor(grad_rate, dtype=torch.float32)
+    sums = backward(x, kinds, numbers, Tensors(rate, learned, peaks), ordered, grad_current)
+    grad_rate = torch.zeros(()) if rate is None else sums[0].float()
+    grad_learned = torch.zeros(0) if learned is None else _of_alphabets(sums, learned, kinds, x[0].numel())
+    return grad_current, grad_rate, grad_learned
+
+
+def _of_alphabets(sums: Tensor, learned: Tensor, kinds: list[int], elements: int) -> Tensor:
+    """The gradients of thresholds, bits and numbers of steps (`bitspike.quant.lsq`) of the sums ``[T, 3]``."""
+    threshold, bits, _ = learned.double().unbind(1)
+    top = torch.exp2(bits - kinds[BOTH_SIGNS]).sub(1).clamp(min=1)
+    by_threshold, beyond, sent = sums.unbind(1)
+    of_bits = beyond * threshold / top * math.log(2) * (top + (bits > 1))
+    parts = (by_threshold / (elements * top).sqrt(), of_bits, -sent * threshold / kinds[0])
+    return torch.stack(parts, 1).float()
 
 
 @torch.library.register_fake("bitspike::neurons")
-def _fake(current: Tensor, rate: Tensor | None, kinds: list[int], numbers: list[float]) -> Tensor:
-    return _spikes_like(_in_order(current), kinds[0])
+def _fake(
+    current: Tensor,
+    rate: Tensor | None,
+    learned: Tensor | None,
+    peaks: Tensor | None,
+    kinds: list[int],
+    numbers: list[float],
+) -> tuple[Tensor, Tensor]:
+    x = _in_order(current)
+    return _spikes_like(x, kinds[0]), x.new_empty(_found(kinds))
 
 
 @torch.library.register_fake("bitspike::neurons_backward")
 def _fake_backward(
-    grad: Tensor, current: Tensor, rate: Tensor | None, kinds: list[int], numbers: list[float]
-) -> tuple[Tensor, Tensor]:
+    grad: Tensor,
+    current: Tensor,
+    rate: Tensor | None,
+    learned: Tensor | None,
+    peaks: Tensor | None,
+    kinds: list[int],
+    numbers: list[float],
+) -> tuple[Tensor, Tensor, Tensor]:
     x = _in_order(current)
-    return x.new_empty_strided(x.shape, x.stride()), x.new_empty(())
+    like = x.new_empty(0) if learned is None else torch.empty_like(learned)
+    return x.new_empty_strided(x.shape, x.stride()), x.new_empty(()), like
 
 
-def _save(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
-    current, rate, ctx.kinds, ctx.numbers = inputs
-    ctx.save_for_backward(current, rate)
+def _save(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> None:
+    current, rate, learned, peaks, ctx.kinds, ctx.numbers = inputs
+    ctx.save_for_backward(current, rate, learned, output[1] if ctx.kinds[FINDS] else peaks)
 
 
-def _gradients(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor | None, None, None]:
-    current, rate = ctx.saved_tensors
-    grad_current, grad_rate = torch.ops.bitspike.neurons_backward(grad, current, rate, ctx.kinds, ctx.numbers)
-    return grad_current, None if rate is None else grad_rate, None, None
+def _gradients(ctx: Any, grad: Tensor, _: Tensor) -> tuple[Tensor | None, ...]:
+    current, rate, learned, peaks = ctx.saved_tensors
+    op = torch.ops.bitspike.neurons_backward
+    grad_current, grad_rate, grad_learned = op(grad, current, rate, learned, peaks, ctx.kinds, ctx.numbers)
+    of_rate, of_learned = None if rate is None else grad_rate, None if learned is None else grad_learned
+    return grad_current, of_rate, of_learned, None, None, None
+
+
+def _refuse(ctx: Any, *grads: Tensor) -> None:
+    raise UserError("second derivative", "neurons in float32", "the C library has the first alone; want float64")
 
 
 torch.library.register_autograd("bitspike::neurons", _gradients, setup_context=_save)
+torch.library.register_autograd("bitspike::neurons_backward", _refuse)
+
+
+def _found(kinds: list[int]) -> int:
+    """How many peaks forward finds."""
+    return kinds[0] - 1 if kinds[FINDS] else 0
 
 
 def _in_order(current: Tensor) -> Tensor:
@@ -112,23 +188,25 @@ def _spikes_like(x: Tensor, T: int) -> Tensor:
     return x.new_empty_strided((T, *x.shape[1:]), (x[0].numel(), *x.stride()[1:]))
 
 
-def forward(x: Tensor, rate: Tensor | None, kinds: list[int], numbers: list[float], spikes: Tensor) -> None:
-    """Writes the spikes of a current that is in order into ``spikes``."""
-    _call("bs_neurons_forward", x, rate, kinds, numbers, spikes)
+def forward(x: Tensor, kinds: list[int], numbers: list[float], tensors: Tensors, spikes: Tensor) -> None:
+    """Writes the spikes of a current that is in order into ``spikes``, and peaks that are to be found."""
+    _call("bs_neurons_forward", x, kinds, numbers, tensors, spikes)
 
 
 def backward(
-    x: Tensor, rate: Tensor | None, kinds: list[int], numbers: list[float], grad: Tensor, grad_current: Tensor
-) -> float:
-    """Writes the current's gradient into ``grad_current``, all three in the same order, and returns the rate's."""
-    grad_rate = ctypes.c_double()
-    _call("bs_neurons_backward", x, rate, kinds, numbers, grad, grad_current, ctypes.byref(grad_rate))
-    return grad_rate.value
+    x: Tensor, kinds: list[int], numbers: list[float], tensors: Tensors, grad: Tensor, grad_current: Tensor
+) -> Tensor:
+    """Writes the current's gradient into ``grad_current``, all three in the same order.
+
+    Returns:
+        Sums in double: the gradient of the rate ``[1]``, or what those of ``learned`` are made of ``[T, 3]``.
+    """
+    sums = torch.zeros((kinds[0], 3) if kinds[LEARNS] else 1, dtype=torch.float64)
+    _call("bs_neurons_backward", x, kinds, numbers, tensors, grad, grad_current, sums)
+    return sums
 
 
-def _call(
-    name: str, x: Tensor, rate: Tensor | None, kinds: list[int], numbers: list[float], *others: Tensor | Any
-) -> None:
+def _call(name: str, x: Tensor, kinds: list[int], numbers: list[float], tensors: Tensors, *others: Tensor) -> None:
     """Calls the library with the level and torch's number of threads.
 
     Raises:
@@ -136,11 +214,10 @@ def _call(
     """
     neuron = _Neuron(*kinds, *numbers)
     neuron.held = len(x) == 1 < neuron.steps
-    given = [ctypes.c_void_p(other.data_ptr()) if isinstance(other, Tensor) else other for other in others]
-    learned = ctypes.c_void_p(None if rate is None else rate.data_ptr())
+    given = _Tensors(*(None if one is None else one.data_ptr() for one in tensors))
+    places = [ctypes.c_void_p(one.data_ptr()) for one in (x, *others)]
     threads, count = torch.get_num_threads(), ctypes.c_int64(x[0].numel())
-    current = ctypes.c_void_p(x.data_ptr())
-    if _function(name)(int(native.level()), threads, ctypes.byref(neuron), learned, current, *given, count):
+    if _function(name)(int(native.level()), threads, ctypes.byref(neuron), ctypes.byref(given), *places, count):
         raise MemoryError("no memory for the potentials of a block of neurons")
 
 

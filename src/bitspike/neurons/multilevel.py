@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from typing import Literal
 
-import torch
-from torch import Tensor, nn
+from torch import nn
 
 from bitspike.bits import Bits
 from bitspike.errors import UserError
-from bitspike.neurons.integrate import Integrate
+from bitspike.neurons.integrate import Integrate, TiedIntegrate
 from bitspike.neurons.node import SpikingNode
 from bitspike.neurons.registry import NEURONS, FiringSettings, highest_level
 from bitspike.neurons.staircase import Staircase
 from bitspike.neurons.surrogate import MicroStepSigmoid, PassThrough, Surrogate
 
-__all__ = ["MultiLevelIFNode", "MultiLevelSettings", "TiedIntegrate", "barrier", "behind_spikes"]
+__all__ = ["MultiLevelIFNode", "MultiLevelSettings", "barrier", "behind_spikes"]
 
 
 class MultiLevelIFNode(SpikingNode):
@@ -75,49 +74,6 @@ class MultiLevelSettings(FiringSettings):
 
 
 NEURONS.register("multi-level", MultiLevelSettings)
-
-
-class TiedIntegrate(Integrate):
-    """`Integrate` behind a sum of spikes: a potential that rounding has moved off a tie is put back on it.
-
-    Spikes are fractions of a level, ``z/N``, which a float holds exactly where ``N`` is a power of two alone. Their sum
-    is a whole number of levels just where integers say so, but comes out a little below or above, and below is another
-    level. Whatever is within ``margin`` of a tie is one: all rounding of ``T`` steps stays below it, and sums that are
-    no tie stay farther away, of ``N`` and another ``N'`` as long as ``N N'`` is below ``1/margin``. It is ``2^-12`` of
-    a level in float32 at ``T = 8``, ``N = 32``. The gradient is that of `Integrate`.
-
-    Args:
-        gain: of `Integrate`.
-        staircase: of the neuron, whose ties these are.
-        T: steps over which rounding adds up.
-    """
-
-    retention: float = 1.0
-    offset: float = 0.0
-
-    def __init__(self, gain: float, staircase: Staircase, T: int) -> None:
-        super().__init__(gain)
-        self.staircase, self.T = staircase, T
-
-    def forward(self, v: Tensor, x: Tensor) -> Tensor:
-        u = super().forward(v, x)
-        return u + self._to_tie(u.detach())
-
-    def margin(self, dtype: torch.dtype) -> float:
-        """In levels; a quarter at most, which floats of half the width would pass."""
-        s = self.staircase
-        return min(8 * self.T * max(s.hi, -s.lo) * torch.finfo(dtype).eps, 0.25)
-
-    @torch.no_grad()
-    def _to_tie(self, u: Tensor) -> Tensor:
-        """What is added to potentials near a tie; 0 elsewhere."""
-        s = self.staircase
-        levels = u / s.v_threshold + s.shift
-        nearest = levels.round()
-        tie = (nearest - s.shift) * s.v_threshold
-        if s.v_threshold != 1.0:  # the product may be rounded to less than fires
-            tie = torch.where(tie / s.v_threshold + s.shift < nearest, tie + tie.abs() * torch.finfo(u.dtype).eps, tie)
-        return torch.where((levels - nearest).abs() <= self.margin(u.dtype), tie - u, torch.zeros_like(u))
 
 
 def behind_spikes(node: nn.Module) -> nn.Module:

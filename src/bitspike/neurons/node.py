@@ -10,17 +10,18 @@ from torch import Tensor, nn
 from bitspike.errors import UserError
 from bitspike.neurons.dynamics import NeuronDynamics, NotDescribedError, charge_of, membrane_level, staircase_of
 from bitspike.neurons.fire import fire
+from bitspike.neurons.fused import Fires, of_staircase, refuse_forward_mode
 from bitspike.neurons.fused import steps as fused_steps
 from bitspike.neurons.staircase import Staircase
 from bitspike.neurons.surrogate import Surrogate
 from bitspike.quant import MembraneQuantizer
 
-__all__ = ["BaseNode", "SpikingNode", "State"]
+__all__ = ["BaseNode", "ComposedNode", "SpikingNode", "State"]
 
 State = tuple[Tensor, ...]
 """What a neuron carries from one step to the next."""
 
-STEP = frozenset({"forward", "step", "initial_state", "fire", "reset"})
+STEP = frozenset({"forward", "step", "initial_state", "fire", "reset", "_quantizer", "_steps_as_composed"})
 """The methods that make a step of the parts."""
 
 
@@ -177,7 +178,36 @@ class BaseNode(nn.Module):
         return f"T={self.T}, levels={s.lo}..{s.hi}, v_threshold={s.v_threshold}, v_reset={self.v_reset}"
 
 
-class SpikingNode(BaseNode):
+class ComposedNode(BaseNode):
+    """A neuron whose step is what its parts say, so that the C library runs all steps in one call where it knows them.
+
+    The class that says how it fires is the one whose methods do; whoever overrides one of them has torch's steps.
+    """
+
+    def described_fire(self) -> Fires | None:
+        """How it fires, as the C library takes it; ``None`` where that has no such neuron."""
+        raise NotImplementedError
+
+    def forward(self, current: Tensor) -> Tensor:
+        """`BaseNode.forward`: the same spikes.
+
+        Raises:
+            UserError: as there, or the current or a parameter has a tangent of forward-mode differentiation.
+        """
+        if _in_autocast(current):
+            return self.forward(current.float()).to(current.dtype)
+        refuse_forward_mode(type(self).__name__, current, *self.parameters())
+        spikes = fused_steps(self, current) if self._steps_as_composed(current) else None
+        return super().forward(current) if spikes is None else spikes
+
+    def _steps_as_composed(self, current: Tensor) -> bool:
+        """Whether a step is what the parts say, no method of which was replaced, and the current is of its steps."""
+        own = next(one for one in type(self).__mro__ if "described_fire" in vars(one))
+        same = all(getattr(type(self), name, None) is getattr(own, name, None) for name in STEP)
+        return same and not vars(self).keys() & STEP and current.shape[0] in (1, self.T)
+
+
+class SpikingNode(ComposedNode):
     """The composed neuron, with a staircase that stays as it is; the named neurons are its combinations.
 
     Args:
@@ -217,17 +247,8 @@ class SpikingNode(BaseNode):
     def fire(self, u: Tensor, t: int) -> Tensor:
         return fire(u, self.staircase, self.surrogate_function)
 
-    def forward(self, current: Tensor) -> Tensor:
-        """`BaseNode.forward`: the same spikes, in one call of the C library where it knows all parts of the neuron."""
-        if _in_autocast(current):
-            return self.forward(current.float()).to(current.dtype)
-        spikes = fused_steps(self, current) if self._steps_as_composed(current) else None
-        return super().forward(current) if spikes is None else spikes
-
-    def _steps_as_composed(self, current: Tensor) -> bool:
-        """Whether a step is what the parts say, no method of which was replaced, and the current is of its steps."""
-        own = all(getattr(type(self), name) is getattr(SpikingNode, name) for name in STEP)
-        return own and not vars(self).keys() & STEP and current.shape[0] in (1, self.T)
+    def described_fire(self) -> Fires | None:
+        return of_staircase(self.staircase, self.surrogate_function)
 
     def dynamics(self) -> NeuronDynamics:
         """Describes the parts: `fire` sends the staircase's level, whatever its gradient."""

@@ -52,7 +52,7 @@ class MembraneQuantizer(nn.Module):
 
     def forward(self, v: Tensor) -> Tensor:
         """Potentials of any shape, quantized."""
-        peak = (self._track(v) if self.training else self._frozen()).to(v.dtype)
+        peak = (self.track(v.abs().amax()) if self.training else self.frozen_peak()).to(v.dtype)
         quantized: Tensor = _Levels.apply(v, peak, self.top)
         return quantized
 
@@ -62,16 +62,22 @@ class MembraneQuantizer(nn.Module):
         Raises:
             UserError: no batch was seen in training, so there is no maximum.
         """
-        return float(self._frozen()) / self.top
+        return float(self.frozen_peak()) / self.top
 
-    def _frozen(self) -> Tensor:
+    def frozen_peak(self) -> Tensor:
+        """``a`` in evaluation.
+
+        Raises:
+            UserError: no batch was seen in training.
+        """
         if not self.batches_tracked:
             raise UserError("membrane maximum", "none", "train first: it is gathered from the batches of training")
         return _positive(self.peak)
 
     @torch.no_grad()
-    def _track(self, v: Tensor) -> Tensor:
-        peak = v.abs().amax().to(self.peak.dtype).clamp(max=self.limit)
+    def track(self, largest: Tensor) -> Tensor:
+        """``a`` of a batch of training with this largest magnitude, which goes into the running mean."""
+        peak = largest.to(self.peak.dtype).clamp(max=self.limit)
         mean = torch.lerp(self.peak, peak, self.momentum)
         self.peak.copy_(torch.where(self.batches_tracked > 0, mean, peak))  # a branch would wait for a GPU
         self.batches_tracked += 1

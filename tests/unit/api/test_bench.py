@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 import json
+import pickle
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +31,31 @@ def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def shown(count: int) -> np.ndarray:
     return np.random.default_rng(0).integers(0, 256, (count, 1, 28, 28), dtype=np.uint8)
+
+
+@pytest.mark.parametrize("engine", ["native", "oracle", "onnx"])
+@pytest.mark.parametrize("copied_by", [copy.copy, copy.deepcopy, lambda run: pickle.loads(pickle.dumps(run))])
+def test_a_copy_of_a_compiled_network_answers_as_it_does(
+    engine: str, copied_by: Callable[[Callable[[np.ndarray], np.ndarray]], Callable[[np.ndarray], np.ndarray]]
+) -> None:
+    if engine == "onnx":
+        pytest.importorskip("onnxruntime")
+    run = bitspike.compile(NET, engine=engine)
+    assert np.array_equal(copied_by(run)(shown(3)), run(shown(3)))
+
+
+@pytest.mark.parametrize("engine", ["native", "oracle", "onnx"])
+@pytest.mark.parametrize("source", [None, 3, [], b"net", np.zeros(3), "no file"])
+def test_what_is_no_network_is_refused_in_a_line(engine: str, source: object) -> None:
+    with pytest.raises(bitspike.UserError, match=r"^network: got [^\n]*$"):
+        bitspike.compile(source, engine=engine)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("wrong", [{"engine": None}, {"engine": 3}, {"threads": "2"}, {"threads": True}, {"speed": 9}])
+def test_an_engine_or_option_that_there_is_not_is_refused_in_a_line(wrong: dict[str, object]) -> None:
+    for engine in ("native", "onnx"):
+        with pytest.raises(bitspike.UserError, match=r"^[^\n]*got [^\n]*$"):
+            bitspike.compile(NET, **({"engine": engine} | wrong))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("engine", ["native", "oracle", "onnx"])

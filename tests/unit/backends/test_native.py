@@ -6,10 +6,12 @@ import copy
 import gc
 import json
 import os
+import pickle
 import signal
 import threading
 import time
 import weakref
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -28,7 +30,7 @@ from bitspike.backends.native.edges import Stored, place
 from bitspike.backends.native.kernels import Layer, kernels
 from bitspike.backends.native.plan import plan
 from bitspike.backends.native.structs import Kind
-from bitspike.backends.native.thresholds import Steps, _levels, grows
+from bitspike.backends.native.thresholds import LEAST_FOR_LINE, Steps, _levels, _line, _on, grows
 from bitspike.ir import (
     Add,
     Affine,
@@ -113,6 +115,29 @@ def test_thresholds_say_what_the_ops_say_of_every_sum(
     sums = np.arange(net.ranges["a"].lo, net.ranges["a"].hi + 1)[:, None].repeat(5, axis=1)
     counted = ((sums ^ found.turned)[:, None] >= found.thresholds).sum(1) + found.lo
     assert np.array_equal(counted, _levels(net, chain, sums))
+    if found.line is not None:
+        assert levels >= LEAST_FOR_LINE
+        assert np.array_equal(_on(found.line, sums, levels) + lo, counted)
+
+
+@pytest.mark.parametrize("shift", [0, 3])
+def test_levels_of_many_thresholds_lie_on_a_line_that_no_ulp_may_leave(shift: int) -> None:
+    net = network(PLAIN, hi=15, shift=shift)
+    found = Steps.of(net, [net.graph["b"], net.graph["c"]])
+    assert found is not None
+    assert found.line is not None
+    sums = np.arange(net.ranges["a"].lo, net.ranges["a"].hi + 1)[:, None].repeat(5, axis=1)
+    wanted = _on(found.line, sums, 15)
+    slope, offset = found.line
+    assert (_on((slope, offset + abs(slope)), sums, 15) != wanted).any()
+
+
+def test_levels_on_no_line_have_thresholds_alone() -> None:
+    thresholds, turned = np.array([[0, 9], [1, 10], [2, 11], [90, 12]]), np.array([0, 0])
+    assert _line(thresholds, turned, Range(-100, 100)) is None
+    assert _line(thresholds[:, 1:], turned[1:], Range(-100, 100)) is not None
+    far = np.array([[2**30], [2**30 + 1], [2**30 + 2], [2**30 + 3]])  # closer than floats are there
+    assert _line(far, turned[1:], Range(-(2**30), 2**31 - 2)) is None
 
 
 def test_a_threshold_beside_the_right_one_is_found() -> None:
@@ -289,17 +314,18 @@ def test_a_process_that_was_forked_while_a_thread_ran_the_network_runs_it_too() 
 
 
 @needs_library
-def test_a_copy_outlives_what_it_was_copied_of() -> None:
+@pytest.mark.parametrize("copied_by", [copy.copy, copy.deepcopy, lambda run: pickle.loads(pickle.dumps(run))])
+def test_a_copy_outlives_what_it_was_copied_of(copied_by: Callable[[Compiled], Compiled]) -> None:
     net = network(PLAIN)
     run = Compiled(net, 1)
-    copied = copy.copy(run)
+    copied = copied_by(run)
     assert copied._runtime != run._runtime
     del run
     gc.collect()
     assert np.array_equal(copied(shown(net)), oracle.logits(net, shown(net)))
 
 
-@pytest.mark.parametrize("threads", [2.5, "2"])
+@pytest.mark.parametrize("threads", [2.5, "2", True, 0])
 def test_threads_that_are_no_whole_number_are_refused(threads: Any) -> None:
     with pytest.raises(UserError, match=r"^threads"):
         Native(threads)

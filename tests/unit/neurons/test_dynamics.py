@@ -399,8 +399,8 @@ class Halved(MembraneQuantizer):
 
 
 class OtherPeak(MembraneQuantizer):
-    def _frozen(self) -> Tensor:
-        return super()._frozen() * 2
+    def frozen_peak(self) -> Tensor:
+        return super().frozen_peak() * 2
 
 
 class Patched(MembraneQuantizer):
@@ -409,7 +409,7 @@ class Patched(MembraneQuantizer):
         self.forward = lambda v: v  # type: ignore[method-assign]
 
 
-@pytest.mark.parametrize(("store", "name"), [(Halved, "forward"), (OtherPeak, "_frozen"), (Patched, "forward")])
+@pytest.mark.parametrize(("store", "name"), [(Halved, "forward"), (OtherPeak, "frozen_peak"), (Patched, "forward")])
 def test_an_overridden_store_is_refused(store, name):
     node = QuantLIFNode(3, None)
     node.store = store(4)

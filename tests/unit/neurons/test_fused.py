@@ -214,8 +214,8 @@ def test_torch_compile_keeps_it_in_one_graph(request):
 
 @needs_library
 def test_the_op_is_what_it_says_of_itself():
-    kinds, numbers = fused.described(ParametricLIFNode(3))  # type: ignore[misc]
-    given = (random(3, 4).requires_grad_(), torch.tensor(0.4, requires_grad=True), kinds, numbers)
+    kinds, numbers, _ = fused.described(ParametricLIFNode(3))  # type: ignore[misc]
+    given = (random(3, 4).requires_grad_(), torch.tensor(0.4, requires_grad=True), None, None, kinds, numbers)
     torch.library.opcheck(torch.ops.bitspike.neurons.default, given)
 
 

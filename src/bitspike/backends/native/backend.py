@@ -5,19 +5,16 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from functools import lru_cache
-from numbers import Integral
 from typing import ClassVar
 
 from bitspike.backends.native import structs
 from bitspike.backends.native.compiled import Compiled
-from bitspike.backends.protocol import Backend, Images, Int, checked
-from bitspike.errors import UserError
+from bitspike.backends.protocol import Backend, Images, Int, check_threads, checked
 from bitspike.ir import FrozenGraph
 from bitspike.native import Level, level
 
 __all__ = ["Native"]
 
-MOST_THREADS = 256
 MOST_KEPT = 8
 """Networks that stay compiled, those that ran last."""
 
@@ -36,10 +33,7 @@ class Native(Backend):
     about: ClassVar[str] = "the package's C library, as fast as the machine allows"
 
     def __post_init__(self) -> None:
-        if self.threads is None:
-            return
-        if not isinstance(self.threads, Integral) or not 1 <= self.threads <= MOST_THREADS:
-            raise UserError("threads", self.threads, f"want 1 to {MOST_THREADS}")
+        check_threads(self.threads)
 
     def lacks(self, net: FrozenGraph | None = None) -> str | None:
         if structs.library() is None:

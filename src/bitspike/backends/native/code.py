@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from numpy.typing import NDArray
+
 from bitspike.backends.native import structs
 from bitspike.backends.native.choose import Chooser
 from bitspike.backends.native.edges import Stored
@@ -122,7 +124,9 @@ class Code:
 
     def _thresholds(self, node: Node) -> Made:
         by = self.steps[node.name]
-        arrays = {"turned": by.turned, "threshold": by.thresholds}
+        arrays: dict[str, NDArray[Any]] = {"turned": by.turned, "threshold": by.thresholds}
+        if by.line is not None:
+            arrays |= {"slope": by.line[0], "offset": by.line[1]}
         struct = structs.Thresholds(count=len(by.thresholds), lo=by.lo)
         return Made(Kind.THRESHOLDS, self.phase, a=self.value(by.read), data=(struct, arrays))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import weakref
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -50,8 +50,8 @@ class Compiled:
     def __call__(self, images: Images) -> Int:
         return self._run(images, None)
 
-    def __copy__(self) -> Compiled:  # memory and threads end with the one that has them
-        return Compiled(self.net, self.threads, self._everything)
+    def __reduce__(self) -> Any:  # a copy has memory and threads of its own, on the machine where it is made
+        return type(self), (self.net, self.threads, self._everything)
 
     def timed(self, images: Images) -> tuple[Int, NDArray[np.float64]]:
         """The logits, and the seconds that each stage took."""

@@ -54,6 +54,12 @@ class Levels(Row[Input]):
     def gathers(self, graph: Graph, node: Input) -> bool:
         return True
 
+    def store(self, code: Code, node: Input) -> bool:
+        if node.edge.T > 1 or len(node.edge.shape) != 3:  # bytes go to bytes where they are one image alone
+            return super().store(code, node)
+        code.emit(Kind.PIXEL_CODES, to=-1, edge=node.name, x=node.sample.lo - code.stored[node.name].lo)
+        return True
+
     def write(self, code: Code, node: Input) -> int:
         return code.emit(Kind.PIXELS, x=node.sample.lo, n=int(node.edge.T > 1))
 

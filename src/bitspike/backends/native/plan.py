@@ -216,7 +216,8 @@ class _Packer:
                 own, structs.Wide | structs.MatMul
             ):  # of each channel, as far as a register has room for channels
                 narrow = code.type == Type.I32 or isinstance(own, structs.Thresholds)
-                wide = np.zeros((*values.shape[:-1], width), dtype=np.int32 if narrow else np.int64)
+                kind = values.dtype if values.dtype == np.float32 else np.int32 if narrow else np.int64
+                wide = np.zeros((*values.shape[:-1], width), dtype=kind)
                 wide[..., : values.shape[-1]] = values
                 values = wide
             setattr(own, name, self._array(values))

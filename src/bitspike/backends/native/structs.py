@@ -57,24 +57,25 @@ class Kind(IntEnum):
     THRESHOLDS = 10
     CODES = 11
     MAX_CODES = 12
-    ADD = 13
-    SUB = 14
-    MUL = 15
-    SELECT = 16
-    FILL = 17
-    COPY = 18
-    PLUS = 19
-    FROM = 20
-    TIMES = 21
-    SHIFT = 22
-    SCALE = 23
-    CLIP = 24
-    PICK_X = 25
-    PICK_Y = 26
-    PICK_XY = 27
-    FIRE = 28
-    KEEP = 29
-    MATMUL = 30
+    PIXEL_CODES = 13
+    ADD = 14
+    SUB = 15
+    MUL = 16
+    SELECT = 17
+    FILL = 18
+    COPY = 19
+    PLUS = 20
+    FROM = 21
+    TIMES = 22
+    SHIFT = 23
+    SCALE = 24
+    CLIP = 25
+    PICK_X = 26
+    PICK_Y = 27
+    PICK_XY = 28
+    FIRE = 29
+    KEEP = 30
+    MATMUL = 31
 
 
 def _ints(names: str, kind: type = c_int32) -> list[tuple[str, type]]:
@@ -109,7 +110,7 @@ class Affine(Structure):
 
 
 class Thresholds(Structure):
-    _fields_ = [*_ints("turned threshold", c_void_p), *_ints("count lo")]
+    _fields_ = [*_ints("turned threshold slope offset", c_void_p), *_ints("count lo")]
 
 
 class Fire(Structure):

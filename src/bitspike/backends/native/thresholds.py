@@ -12,13 +12,16 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from bitspike.ir import Fire, FrozenGraph, Node, Program
+from bitspike.ir import Fire, FrozenGraph, Node, Program, Range
 
 __all__ = ["MOST_THRESHOLDS", "Steps", "grows"]
 
 MOST_THRESHOLDS = 15
 """Beyond them comparisons take longer than what they stand for."""
+LEAST_FOR_LINE = 4
+"""Fewer comparisons take no longer than a line."""
 END = 2**31 - 1
+Line = tuple[NDArray[np.float32], NDArray[np.float32]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,6 +33,8 @@ class Steps:
         lo: the lowest level.
         turned: of each channel -1 where levels fall with the sum, else 0.
         thresholds: ``[level][channel]``: the least ``sum ^ turned`` that has the level.
+        line: slope and offset ``[channel]`` of ``lo + clip(trunc(slope sum + offset), 0, levels)`` in float32, where
+            that is the same level for every sum that there may be, and takes less time; else ``None``.
     """
 
     read: str
@@ -37,6 +42,7 @@ class Steps:
     lo: int
     turned: NDArray[np.int32]
     thresholds: NDArray[np.int32]
+    line: Line | None = None
 
     @classmethod
     def of(cls, net: FrozenGraph, chain: Sequence[Node]) -> Steps | None:
@@ -62,7 +68,47 @@ class Steps:
             reached = _levels(net, chain, middle ^ turned) >= wanted
             above, below = np.where(apart & reached, middle, above), np.where(apart & ~reached, middle, below)
         names = tuple(node.name for node in chain)
-        return cls(chain[0].inputs[0], names, fire.lo, turned.astype(np.int32), above.astype(np.int32))
+        line = _line(above, turned, found) if len(above) >= LEAST_FOR_LINE else None
+        return cls(chain[0].inputs[0], names, fire.lo, turned.astype(np.int32), above.astype(np.int32), line)
+
+
+def _line(thresholds: NDArray[np.int64], turned: NDArray[np.int64], found: Range) -> Line | None:
+    """The line of `Steps`; ``None`` where in some channel none is found that has all thresholds.
+
+    Floats round, but what they make of a sum never falls where the sum grows (or never grows): it has the right level
+    everywhere if it has it on both sides of every threshold.
+    """
+    lo, hi = np.where(turned == 0, found.lo, ~found.hi), np.where(turned == 0, found.hi, ~found.lo)
+    ranks = np.arange(1, len(thresholds) + 1)[:, None] * np.ones(len(turned))
+    inside = (thresholds > lo) & (thresholds <= hi)
+    # Of two thresholds t_i and t_k, the line is at least i at t_i and below k at t_k - 1.
+    apart = thresholds[:, None] - thresholds[None] + 1
+    both = inside[:, None] & inside[None]
+    with np.errstate(divide="ignore", invalid="ignore"):  # where there is nothing inside, infinities meet
+        slopes = (ranks[:, None] - ranks[None]) / apart
+        least = np.where(both & (apart > 0), slopes, 0).max((0, 1))
+        most = np.where(both & (apart < 0), slopes, np.inf).min((0, 1))
+        slope = np.where(np.isfinite(most), (least + most) / 2, least + 1).astype(np.float32).astype(np.float64)
+        slope[~inside.any(0)] = 0
+        low = np.where(inside, ranks - slope * thresholds, -np.inf).max(0)
+        high = np.where(inside, ranks - slope * (thresholds - 1), np.inf).min(0)
+        level = (thresholds <= lo).sum(0) + 0.5  # of a channel that has but one
+        offset = np.where(inside.any(0), (low + high) / 2, level)
+    line = np.where(turned == 0, slope, -slope), np.where(turned == 0, offset, offset - slope)
+    single = line[0].astype(np.float32), line[1].astype(np.float32)
+    for at in (thresholds, thresholds - 1, lo[None], hi[None]):
+        reached = np.clip(at, lo, hi)
+        wanted = (reached[:, None] >= thresholds).sum(1)
+        if not np.array_equal(_on(single, reached ^ turned, len(thresholds)), wanted):
+            return None
+    return single
+
+
+def _on(line: Line, sums: NDArray[np.int64], count: int) -> NDArray[np.int64]:
+    """What C makes of sums ``[N, C]``."""
+    made = sums.astype(np.float32) * line[0] + line[1]
+    there = abs(made) < END  # what no integer of 32 bits holds becomes anything
+    return np.where(there, np.clip(np.where(there, made, 0).astype(np.int64), 0, count), -1)
 
 
 def _levels(net: FrozenGraph, chain: Sequence[Node], sums: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar
 
 from bitspike.backends.onnx.export import to_onnx
-from bitspike.backends.onnx.run import compiled, trace
-from bitspike.backends.protocol import Backend, Export, Images, Int, checked
+from bitspike.backends.onnx.run import Compiled, trace
+from bitspike.backends.protocol import Backend, Export, Images, Int, check_threads, checked
 from bitspike.errors import UserError
 from bitspike.ir import FrozenGraph
 
@@ -29,12 +28,14 @@ class Onnx(Backend):
     name: ClassVar[str] = "onnx"
     about: ClassVar[str] = "standard ONNX ops, in floats that hold every integer"
 
+    def __post_init__(self) -> None:
+        check_threads(self.threads)
+
     def run(self, net: FrozenGraph, images: Images) -> Int:
         return self.compile(net)(images)
 
-    def compile(self, net: FrozenGraph) -> Callable[[Images], Int]:
-        run = compiled(net, self.threads)
-        return lambda images: run(checked(net, images))
+    def compile(self, net: FrozenGraph) -> Compiled:
+        return Compiled(net, self.threads)
 
     def trace(self, net: FrozenGraph, images: Images) -> tuple[Int, dict[str, Int]]:
         return trace(net, checked(net, images))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -11,27 +10,36 @@ from numpy.typing import NDArray
 
 from bitspike.backends.onnx.export import to_onnx
 from bitspike.backends.onnx.model import step_name
+from bitspike.backends.protocol import Images, Int, checked
 from bitspike.errors import UserError, require
 from bitspike.ir import FrozenGraph
 
-__all__ = ["compiled", "trace"]
+__all__ = ["Compiled", "trace"]
 
-Images = NDArray[np.uint8]
-Int = NDArray[np.int64]
 IMAGES_AT_A_TIME, ELEMENTS_AT_A_TIME = 100, 2**22
 
 
-def compiled(net: FrozenGraph, threads: int | None = None) -> Callable[[Images], Int]:
-    """Images to logits, by the model as it is used: optimized, with one output."""
-    session = _session(to_onnx(net), True, threads)
-    widest = max(edge.size for edge in net.graph.edges.values())
-    size = max(1, min(IMAGES_AT_A_TIME, ELEMENTS_AT_A_TIME // widest))
+class Compiled:
+    """Images ``[N, C, H, W]`` to logits ``[N, K]``, by the model as it is used: optimized, with one output.
 
-    def run(images: Images) -> Int:
-        batches = (images[i : i + size] for i in range(0, max(len(images), 1), size))
-        return np.concatenate([session.run(["logits"], {"images": batch})[0] for batch in batches])
+    Args:
+        net: the network.
+        threads: how many run it; None takes as many as the process may use.
+    """
 
-    return run
+    def __init__(self, net: FrozenGraph, threads: int | None = None) -> None:
+        self.net, self.threads = net, threads
+        self._session = _session(to_onnx(net), True, threads)
+        widest = max(edge.size for edge in net.graph.edges.values())
+        self._size = max(1, min(IMAGES_AT_A_TIME, ELEMENTS_AT_A_TIME // widest))
+
+    def __call__(self, images: Images) -> Int:
+        checked(self.net, images)
+        batches = (images[i : i + self._size] for i in range(0, max(len(images), 1), self._size))
+        return np.concatenate([self._session.run(["logits"], {"images": batch})[0] for batch in batches])
+
+    def __reduce__(self) -> Any:  # the runtime's sessions are not copied: a copy has one of its own
+        return type(self), (self.net, self.threads)
 
 
 def trace(net: FrozenGraph, images: Images) -> tuple[Int, dict[str, Int]]:
