@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from bitspike.api.run import Run
 from bitspike.api.sources import as_net, is_run
+from bitspike.errors import UserError
 
 if TYPE_CHECKING:
     from torch import nn
@@ -58,9 +59,12 @@ def stream(source: FrozenGraph | nn.Module | Run | str | Path) -> Streaming:
         from bitspike.frontend import ModelStepper
 
         return ModelStepper(model)
-    from bitspike.ir import Stepper
+    from bitspike.ir import FrozenGraph, Stepper
 
-    return Stepper(as_net(model))
+    net = as_net(model)
+    if not isinstance(net, FrozenGraph):
+        raise UserError("network", type(net).__name__, "want a frozen network, its file, a run or an nn.Module")
+    return Stepper(net)
 
 
 def _in_floats(source: object) -> bool:

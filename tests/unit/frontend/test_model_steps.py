@@ -214,3 +214,8 @@ def test_the_door_streams_floats_and_integers(tmp_path: Any) -> None:
     assert (found.argmax(1) == total.argmax(1).numpy()).mean() > 0.9
     with torch.no_grad():
         assert torch.allclose(total, model(codes).sum(0), atol=1e-4)
+
+
+def test_the_door_streams_nothing_else() -> None:
+    with pytest.raises(UserError, match="network: got 'int'; want a frozen network"):
+        bitspike.stream(3)  # type: ignore[arg-type]
