@@ -20,6 +20,7 @@ from bitspike.backends.c import products as c_products
 from bitspike.backends.c.build import traced
 from bitspike.backends.native import products as native_products
 from bitspike.backends.onnx.model import Model
+from bitspike.frontend import ModelStepper
 from bitspike.ir import Accumulate, Difference, FrozenGraph, Node, Stepper
 from bitspike.ir.steps import codes_of_steps
 from bitspike.lowering import freeze, lower
@@ -150,6 +151,16 @@ def test_attention_takes_one_step_at_a_time() -> None:
         if shutil.which("cc"):
             found = c.logits(net, shown, ["cc"], "-O2", streaming=True)
             assert np.array_equal(found, np.stack(answers, axis=1))
+
+
+def test_attention_in_floats_takes_one_step_at_a_time() -> None:
+    model, images_ = former(True), torch.from_numpy(IMAGES)
+    stepper = ModelStepper(model)
+    with torch.no_grad():
+        steps = torch.stack([stepper.step(images_) for _ in range(3)])
+        assert (steps - model(images_)).abs().max() < 1e-5
+    with pytest.raises(UserError, match="want sizes that are numbers"):
+        ModelStepper(former(False))
 
 
 def moving(net: FrozenGraph) -> set[str]:

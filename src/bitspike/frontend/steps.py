@@ -15,7 +15,19 @@ from bitspike.frontend.calls import Call, needed
 from bitspike.frontend.overridden import class_of
 from bitspike.frontend.read import read
 from bitspike.frontend.trace import evaluating
-from bitspike.frontend.vocabulary import KNOWN, Images, MeanOverTime, MergeTime, SplitTime, Sum, View
+from bitspike.frontend.vocabulary import (
+    KNOWN,
+    Images,
+    MatMul,
+    MeanOverTime,
+    MergeTime,
+    Permute,
+    SplitTime,
+    Sum,
+    Times,
+    Transpose,
+    View,
+)
 from bitspike.layers import (
     Encoder,
     EventEncoder,
@@ -50,7 +62,7 @@ def _release(m: Release, t: int, state: Any, x: Tensor) -> tuple[Tensor, Any]:
 
 
 def _released_affine(m: ReleasedAffine, t: int, state: Any, x: Tensor) -> tuple[Tensor, Any]:
-    per_channel = (-1, *(1 for _ in x.shape[2:]))
+    per_channel = (-1,) if m.last else (-1, *(1 for _ in x.shape[2:]))
     y = x * m.gain.view(per_channel)
     return (y + (m.offset / m.parts).view(per_channel) if t < m.steps else y), None
 
@@ -91,6 +103,8 @@ ONCE = Registry[type[nn.Module]]("layer of each step by itself")
 """Layers that make of each step what they make of all at once; so do those of torch that the vocabulary knows."""
 for _once in (Images, Encoder, PathBatchNorm1d, PathBatchNorm2d, MergeTime, SplitTime, Sum, View):
     ONCE.register(_once.__name__, _once)
+for _word in (MatMul, Permute, Times, Transpose):
+    ONCE.register(_word.__name__, _word)
 
 
 class ModelStepper:
@@ -169,6 +183,8 @@ def _own_steps(module: nn.Module) -> int:
 
 def _how(call: Call) -> Advance | None:
     """How a call advances by a step; None where it is called with that step alone."""
+    if isinstance(call.module, View) and not call.module.numbers:
+        raise UserError("view", call.path, f"want sizes that are numbers, or -1{call.place}")
     for kind in type(call.module).__mro__:
         if kind.__name__ in ADVANCED:
             return ADVANCED[kind.__name__]

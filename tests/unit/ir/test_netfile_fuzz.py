@@ -313,6 +313,17 @@ HOSTILE: dict[str, list[dict[str, Any]]] = {
     "shape beyond 64 bits": [image(shape=[2**62 - 1] * 3), FLAT, ANSWER],
     "shape of many axes": [image(shape=[1] * 100_000), FLAT, ANSWER],
     "reshape to many axes": [image(), node("reshape", "p", "images", shape=[4] + [1] * 100), *AFTER],
+    "axes twice": [image(), node("permute", "p", "images", axes=[0, 1, 1]), *AFTER],
+    "axes beyond the shape": [image(), node("permute", "p", "images", axes=[0, 1, 10**4000]), *AFTER],
+    "axes without end": [image(), node("permute", "p", "images", axes=[*range(100_000)]), *AFTER],
+    "products of no term": [image(), node("matmul", "p", "images", "images", inner=0), *AFTER],
+    "products of other terms": [image(), node("matmul", "p", "images", "images", inner=10**4000), *AFTER],
+    "products that square": [
+        image(shape=[1, 2, 2]),
+        *(node("matmul", f"m{k}", *[f"m{k - 1}" if k else "images"] * 2, inner=2) for k in range(4000)),
+        node("reshape", "flat", "m3999", shape=[4]),
+        ANSWER,
+    ],
     "window beyond floats": [image(), node("sum_pool", "p", "images", **PAST), *AFTER],
     "windows one after another": [
         image(),

@@ -11,7 +11,7 @@ import numpy as np
 from bitspike.ir.edge import Edge
 from bitspike.ir.ops.linear import exact_type
 from bitspike.ir.ops.node import Node
-from bitspike.ir.ranges import Bounds, Int, Range, Tensors
+from bitspike.ir.ranges import INT64, Bounds, Int, Range, Tensors
 
 __all__ = ["MatMul"]
 
@@ -73,7 +73,10 @@ class MatMul(Node):
     def range(self, tensors: Tensors, *x: Bounds) -> Range:
         products = [a * b for a in x[0].each for b in x[1].each]
         lo, hi = Range(min(products), max(products)).including(0)
-        return Range(self.inner * lo, self.inner * hi)
+        made = Range(self.inner * lo, self.inner * hi)
+        if made.reach >= INT64:  # here already: products of products would grow without end
+            raise self.refuse(f"{made.reach.bit_length()} bits", "a product could overflow 64 bits")
+        return made
 
     def met(self, tensors: Tensors, proven: Range, *x: Bounds) -> Range:
         return proven.joined(x[0].each, x[1].each)
