@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from bitspike.api.export import export
     from bitspike.api.freeze import freeze
     from bitspike.api.run import Run, load_run
+    from bitspike.api.stream import stream
     from bitspike.api.train import train
     from bitspike.bits import BitPlan, Bits
     from bitspike.errors import UserError
@@ -44,6 +45,7 @@ __all__ = [
     "export",
     "freeze",
     "load_run",
+    "stream",
     "train",
 ]
 
@@ -61,6 +63,7 @@ _ROOMS = {
     "export": "api.export",
     "freeze": "api.freeze",
     "load_run": "api.run",
+    "stream": "api.stream",
     "train": "api.train",
 }
 """The module that has a name of the door."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from math import log2, prod
 
@@ -183,7 +183,7 @@ class _Sampler:
     # Parts of a network; each takes an edge and names another
 
     def block(self, x: str) -> str:
-        if len(self.edges[x].shape) != 3:
+        if len(self.edges[x].shape) != 3 and not (self.is_signal(x) and self.chance(0.7)):
             x = self.reshape(x)
         kinds = {
             self.layer: 5,
@@ -204,7 +204,12 @@ class _Sampler:
         }
         weights = np.array(list(kinds.values()))
         made = list(kinds)[int(self.rng.choice(len(kinds), p=weights / weights.sum()))](x)
-        return self.pool(made) if self.chance(0.15) and len(self.edges[made].shape) == 3 else made
+        windows = len(self.edges[made].shape) == 3 or self.is_signal(made)
+        return self.pool(made) if self.chance(0.15) and windows else made
+
+    def is_signal(self, x: str) -> bool:
+        """Whether windows are put over ``(C, L)`` here: in networks that read trains."""
+        return self.trains and len(self.edges[x].shape) == 2
 
     def layer(self, x: str) -> str:
         current = self.conv(x)
@@ -286,7 +291,7 @@ class _Sampler:
 
     def looped(self, x: str) -> str:
         """Neurons that read what they sent a step before; or what others send, which read them."""
-        x = x if len(self.edges[x].shape) == 3 else self.reshape(x)
+        x = x if len(self.edges[x].shape) == 3 or self.is_signal(x) else self.reshape(x)
         current = self.affine(self.conv(x)) if self.chance(0.8) else x
         while 0 not in range((levels := self.alphabet())[0], levels[1] + 1):
             pass
@@ -309,7 +314,7 @@ class _Sampler:
 
     def other_rank(self, x: str) -> str:
         """Neurons in a plane of two or four axes."""
-        channels, rows, columns = self.edges[x].shape
+        channels, rows, columns = self.edges[x].plane
         shape = self.choice([(columns, channels * rows), (1, columns, channels, rows)])
         return self.reshape(self.fire(self.affine(self.reshape(x, shape))))
 
@@ -331,8 +336,8 @@ class _Sampler:
     # Ops
 
     def conv(self, x: str) -> str:
-        channels, *sides = self.edges[x].shape
-        rows, columns = (self.window(side, dilates=True) for side in sides)
+        channels, *_ = self.edges[x].shape
+        rows, columns = self.both(x, lambda side: self.window(side, dilates=True))
         groups = self.choice([1, 1, 1, *(g for g in range(1, channels + 1) if channels % g == 0)])
         return self.add(
             Conv(
@@ -352,9 +357,9 @@ class _Sampler:
         """A conv of ``x`` to the shape of ``other``, a conv of ``x`` too: a 1x1 where that fits, else its like."""
         like = next(n for n in self.nodes if n.name == other)
         assert isinstance(like, Conv)
-        _, rows, columns = self.edges[x].shape
+        _, rows, columns = self.edges[x].plane
         down, across = like.stride
-        if self.edges[other].shape[1:] == ((rows - 1) // down + 1, (columns - 1) // across + 1):
+        if self.edges[other].plane[1:] == ((rows - 1) // down + 1, (columns - 1) // across + 1):
             return self.pointwise(x, like.out_channels, like.stride)
         return self.add(replace(like, name=self.fresh("conv"), weight_bits=self.weight_bits()))
 
@@ -388,7 +393,7 @@ class _Sampler:
 
     def pool(self, x: str) -> str:
         tiled = self.chance(0.5)
-        rows, columns = (self.tile(side) if tiled else self.window(side) for side in self.edges[x].shape[1:])
+        rows, columns = self.both(x, self.tile if tiled else self.window)
         return self.add(
             self.choice([SumPool, MaxPool, SpikingMaxPool])(
                 name=self.fresh("pool"),
@@ -398,6 +403,11 @@ class _Sampler:
                 padding=(rows[2], columns[2]),
             )
         )
+
+    def both(self, x: str, draw: Callable[[int], tuple[int, ...]]) -> list[tuple[int, ...]]:
+        """Windows over the rows and the columns of an edge; a signal has one row."""
+        sides = self.edges[x].shape[1:]
+        return [(1, 1, 0, 1)] * (len(sides) == 1) + [draw(side) for side in sides]
 
     def window(self, side: int, dilates: bool = False) -> tuple[int, int, int, int]:
         """Kernel, stride, padding and dilation that fit an axis; padding of a pool is less than its kernel."""
@@ -595,7 +605,7 @@ def _features(net: FrozenGraph) -> Iterator[str]:
                 lo, hi = ranges[node.inputs[0]]
                 steps = isinstance(node, SpikingMaxPool) and edges[node.name].T > 1
                 yield from _named(steps and lo < 0 < hi, "SpikingMaxPool of steps of both signs")
-                sides = zip(edges[node.inputs[0]].shape[1:], node.kernel_size, node.stride, node.padding, strict=True)
+                sides = zip(edges[node.inputs[0]].plane[1:], node.kernel_size, node.stride, node.padding, strict=True)
                 tiled = all(k == stride and (side + 2 * pad) % k == 0 for side, k, stride, pad in sides)
                 alone = isinstance(sources[0], Fire) and len(readers[sources[0].name]) == 1
                 yield from _named(alone and tiled, f"{type(node).__name__} of spikes, each taken once")

@@ -20,7 +20,7 @@ from bitspike.backends.c import build
 from bitspike.backends.c.layers import Answer, Levels
 from bitspike.backends.native import structs
 from bitspike.backends.onnx import ops, to_onnx
-from bitspike.ir import Affine, Edge, Fire, FrozenGraph, Graph, Input, Linear, Readout, load, save
+from bitspike.ir import Affine, Edge, Fire, FrozenGraph, Graph, Input, Linear, Readout, Stepper, load, save
 from bitspike.ir.ops import Dynamics
 
 SEEDS, SEEDS_A_TEST = 300, 50
@@ -96,6 +96,35 @@ def test_onnx_is_the_oracle_or_refuses(first: int) -> None:
         ran += 1
         assert not found(backend("onnx"), net, images(net, seed)), f"random_graph({seed}, trains=True)"
     assert ran > SEEDS_A_TEST / 2
+
+
+def test_a_train_that_comes_step_by_step_is_the_same() -> None:
+    stepped = 0
+    for seed in range(SEEDS):
+        net = train(seed)
+        try:
+            stepper = Stepper(net)
+        except UserError:  # a sum over time in the middle, or neurons of other steps
+            continue
+        shown = images(net, seed)
+        edges = oracle.run(net, shown)
+        for t in range(stepper.T):
+            stepper.step(shown if net.sample.T == 1 else shown[:, t])
+            for name, edge in net.graph.edges.items():
+                if edge.T > 1:
+                    assert np.array_equal(stepper.edges[name][0], edges[name][t]), (seed, name, t)
+        assert np.array_equal(stepper.edges[net.readout.name][-1], edges[net.readout.name][-1]), seed
+        stepped += net.sample.T > 1
+    assert stepped > SEEDS / 4
+
+
+@needs_compiler
+def test_trains_through_loops_are_equal_in_c() -> None:
+    for seed in range(30):
+        net = random_graph(seed, loops=True, trains=True)
+        shown = images(net, seed)
+        right = oracle.run(net, shown)
+        assert not differences(net, right, *c.traced(net, shown, ["gcc"], "-O1")), seed
 
 
 @needs_library

@@ -1,5 +1,6 @@
 /* Runs "network" on images (uint8, C x H x W each, one after another; of trains each step so) of a file or standard
- * input; prints a line of logits for each, or for each of its steps where these have answers. Every export writes a main.c: in a folder with several, it runs what was exported last.
+ * input; prints a line of logits for each, or for each of its steps where these have answers. Every export writes a
+ * main.c: in a folder with several, it runs what was exported last.
  *
  * Built with -DNETWORK_TRACE, the second argument is a file that takes every stored edge of every image, as it lies in
  * memory: [T][H][W][C].

@@ -5,6 +5,7 @@ from bitspike.frontend.build import network
 from bitspike.frontend.calls import Call, Calls, needed, unused
 from bitspike.frontend.overridden import check_hooks, class_of, overridden
 from bitspike.frontend.read import read
+from bitspike.frontend.steps import ModelStepper
 from bitspike.frontend.trace import evaluating
 from bitspike.frontend.vocabulary import (
     KNOWN,
@@ -28,6 +29,7 @@ __all__ = [
     "Known",
     "MeanOverTime",
     "MergeTime",
+    "ModelStepper",
     "SplitTime",
     "Sum",
     "View",

@@ -115,6 +115,7 @@ KNOWN = Registry[Known]("known layer")
 _WEIGHTS = ("weight", "bias")
 _STATISTICS = (*_WEIGHTS, "running_mean", "running_var")
 for _known in (
+    Known(nn.Conv1d, ("forward", "_conv_forward", *_WEIGHTS)),
     Known(nn.Conv2d, ("forward", "_conv_forward", *_WEIGHTS)),
     Known(nn.Linear, ("forward", *_WEIGHTS)),
     Known(nn.BatchNorm1d, ("forward", *_STATISTICS)),
@@ -130,8 +131,7 @@ for _known in (
     Known(SqueezeTime, again=True, through=True),
     Known(SpikingMaxPool2d, again=True, through=True),
     Known(nn.ReLU, again=True, through=True),
-    Known(nn.MaxPool2d, again=True, through=True),
-    Known(nn.AvgPool2d, again=True, through=True),
+    *(Known(kind, again=True, through=True) for kind in (nn.MaxPool1d, nn.MaxPool2d, nn.AvgPool1d, nn.AvgPool2d)),
     Known(nn.AdaptiveAvgPool2d, again=True, through=True),
     Known(nn.Flatten, again=True, through=True, shares=True),
     *(

@@ -51,6 +51,17 @@ class Edge:
         return prod(self.shape)
 
     @property
+    def plane(self) -> tuple[int, int, int]:
+        """Channels, rows and columns of what a window looks at: ``(C, L)`` is one row.
+
+        Raises:
+            UserError: it is neither ``(C, H, W)`` nor ``(C, L)``.
+        """
+        if len(self.shape) not in (2, 3):
+            raise UserError("shape", self.shape, "want (C, H, W) or (C, L)")
+        return self.shape[0], 1 if len(self.shape) == 2 else self.shape[1], self.shape[-1]
+
+    @property
     def bounds(self) -> Bounds | None:
         """What ``lo .. hi`` proves; ``None`` of an unquantized edge."""
         if self.lo is None or self.hi is None:

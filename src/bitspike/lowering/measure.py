@@ -79,7 +79,7 @@ class _Meter:
             x = inputs[0]
             levels, per_place = _levels(x, edge), fan_out.to(x.device)
             active = x != 0 if levels is None else levels != 0  # 2.1 - 0.7 - 1.4 is no event
-            over = (0, 1) if x.ndim == 4 else 0
+            over = (0, 1) if x.ndim > 2 else 0
             counts["elements"] += x.numel()
             counts["events"] += int(active.sum())
             counts["sops"] += int((active.sum(over) * per_place).sum())

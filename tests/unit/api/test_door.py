@@ -14,7 +14,8 @@ import pytest
 
 import bitspike
 
-FUNCTIONS = {"allocate", "bench", "compile", "convert", "cost", "evaluate", "export", "freeze", "load_run", "train"}
+FUNCTIONS = {"allocate", "bench", "compile", "convert", "cost", "evaluate", "export", "freeze", "load_run"}
+FUNCTIONS |= {"stream", "train"}
 GROUND = {"bitspike", "bitspike.bits", "bitspike.errors", "bitspike.files"}
 PACKAGE = Path(bitspike.__file__).parent
 

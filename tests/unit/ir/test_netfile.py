@@ -569,7 +569,7 @@ def test_an_extra_field_inside_is_named(tmp_path: Path, index: int, outer: str) 
     [
         (0, ("edge", "shape"), [2, 0, 6], "graph nodes[0].edge: shape"),
         (0, ("edge", "shape"), [], "graph nodes[0].edge: shape"),
-        (0, ("edge", "shape"), [6, 6], "conv stem: got (6, 6); wants an input of shape (C, H, W)"),
+        (0, ("edge", "shape"), [6, 6], "conv stem: got ((3, 3), (1, 1), (1, 1)); wants windows of one row"),
         (0, ("edge", "T"), 0, "graph nodes[0].edge: T"),
         (0, ("edge", "T"), 3, "fire neuron1: got '3 steps'; wants T=2"),
         (0, ("edge", "lo"), 128, "graph nodes[0].edge: range"),

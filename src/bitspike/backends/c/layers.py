@@ -110,7 +110,7 @@ class _Window(Writer[Pool]):
         return number_type(plan.net.ranges[node.name].including(*plan.net.ranges[node.inputs[0]]))
 
     def takes(self, plan: Plan, node: Pool, source: Node) -> bool:
-        axes = zip(plan.graph.edges[source.name].shape[1:], node.kernel_size, node.stride, node.padding, strict=True)
+        axes = zip(plan.graph.edges[source.name].plane[1:], node.kernel_size, node.stride, node.padding, strict=True)
         return all(window == stride and (side + 2 * pad) % stride == 0 for side, window, stride, pad in axes)
 
     def layer(self, code: Code, root: Pool) -> None:
@@ -122,8 +122,8 @@ class _Window(Writer[Pool]):
     def _pool_memory(self, code: Code, root: Pool) -> None:
         (source,) = root.inputs
         graph, kind, start = code.plan.graph, code.plan.kind(root), self.start(code.plan.net.ranges[source])
-        channels, rows, columns = graph.edges[source].shape
-        _, pool_rows, pool_columns = graph.edges[root.name].shape
+        channels, rows, columns = graph.edges[source].plane
+        _, pool_rows, pool_columns = graph.edges[root.name].plane
         with (
             code.text.loop("t", graph.edges[root.name].T),
             code.text.loop("row", pool_rows),
@@ -141,8 +141,8 @@ class _Window(Writer[Pool]):
     def _pool_spikes(self, code: Code, root: Pool, neurons: Node) -> None:
         """Into memory, which holds what has been pooled so far, a block of the window's places after the other."""
         plan, kind, start = code.plan, code.plan.kind(root), self.start(code.plan.net.ranges[neurons.name])
-        edge, (channels, pool_rows, pool_columns) = plan.graph.edges[neurons.name], plan.graph.edges[root.name].shape
-        _, rows, columns = edge.shape
+        edge, (channels, pool_rows, pool_columns) = plan.graph.edges[neurons.name], plan.graph.edges[root.name].plane
+        _, rows, columns = edge.plane
         summed, window = plan.summed(neurons), prod(root.kernel_size)
         taps, into = pool_rows * pool_columns * window, plan.symbols[root.name]
         block = plan.together(summed[0]) if summed else window
@@ -213,7 +213,7 @@ class GrowthOfWindow(Writer[SpikingMaxPool]):
             return
         (source,) = root.inputs
         edge, kind = code.plan.graph.edges[source], code.plan.kind(root)
-        channels, rows, columns = edge.shape
+        channels, rows, columns = edge.plane
         with self._windows(code, root):
             code.text.line(f"{kind.name} pooled[{edge.T}];")
             with code.text.loop("t", edge.T):
@@ -230,7 +230,7 @@ class GrowthOfWindow(Writer[SpikingMaxPool]):
     def _step(self, code: Code, root: SpikingMaxPool) -> None:
         (source,) = root.inputs
         edge, kind, total = code.plan.graph.edges[source], code.plan.kind(root), code.plan.net.totals[source]
-        channels, rows, columns = edge.shape
+        channels, rows, columns = edge.plane
         sums, was = (
             code.state(root, "sums", total.including(0), source),
             code.state(root, "largest", total.including(0)),
@@ -249,7 +249,7 @@ class GrowthOfWindow(Writer[SpikingMaxPool]):
     @contextmanager
     def _windows(self, code: Code, root: SpikingMaxPool) -> Iterator[None]:
         """Over the windows ``(c, p)``."""
-        channels, rows, columns = code.plan.graph.edges[root.name].shape
+        channels, rows, columns = code.plan.graph.edges[root.name].plane
         with code.text.loop("row", rows), code.text.loop("column", columns), code.text.loop("c", channels):
             code.text.line(f"const int32_t p = row * {columns} + column;")
             yield

@@ -187,7 +187,7 @@ class Convolution(_Synapses[Conv]):
             _stored(code, node),
             self.width(code.plan, node),
         )
-        channels, rows, columns = edge.shape
+        channels, rows, columns = edge.plane
         name, window = f"{plan.name}_window_{short(stored)}", self.windows(code, node)[0]
         code.constants.kernel(f"BITSPIKE_WINDOW({name}, {stored.name})")
         steps = plan.graph.edges[node.name].T

@@ -129,9 +129,9 @@ class Pooled(Row[SumPool | MaxPool]):
         return code.emit(kind, edge=node.inputs[0], x=least, data=(self._window(code, node), {}))
 
     def _window(self, code: Code, node: SumPool | MaxPool) -> Window:
-        _, rows, columns = code.net.graph.input_edge(node).shape
+        _, rows, columns = code.net.graph.input_edge(node).plane
         (high, wide), (down, right), (top, left) = node.kernel_size, node.stride, node.padding
-        columns_out = code.net.graph.edges[node.name].shape[2]
+        columns_out = code.net.graph.edges[node.name].plane[2]
         return Window(rows, columns, columns_out, high, wide, down, right, top, left)
 
 
@@ -173,9 +173,9 @@ class Grown(Row[SpikingMaxPool]):
 
     def _elements(self, code: Code, node: SpikingMaxPool) -> Iterator[Window]:
         """Each element of a window, as a window of its own."""
-        _, rows, columns = code.net.graph.input_edge(node).shape
+        _, rows, columns = code.net.graph.input_edge(node).plane
         (high, wide), (down, right), (top, left) = node.kernel_size, node.stride, node.padding
-        columns_out = code.net.graph.edges[node.name].shape[2]
+        columns_out = code.net.graph.edges[node.name].plane[2]
         for row, column in product(range(high), range(wide)):
             yield Window(rows, columns, columns_out, 1, 1, down, right, top - row, left - column)
 

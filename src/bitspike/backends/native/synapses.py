@@ -111,7 +111,7 @@ class Convolution(Synapses):
 
     def windows(self, code: Code, node: Conv) -> Windows:  # type: ignore[override]
         weight = np.moveaxis(code.net.integers(f"{node.name}.weight"), 1, 3)
-        _, rows, columns = code.net.graph.edges[node.name].shape
+        _, rows, columns = code.net.graph.edges[node.name].plane
         source = code.stored[node.inputs[0]]
         return Windows(source, weight, (rows, columns), node.stride, node.padding, node.dilation, node.groups)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from bitspike.ir import (
     Input,
     Linear,
     MaxPool,
+    Node,
     Pool,
     Readout,
     Release,
@@ -74,7 +76,8 @@ def convolution(model: Model, node: Conv) -> None:
     levels = model.dtypes[node.inputs[0]] != "float64"
     for t in model.steps(node):
         x = model.float32(model.step(node.inputs[0], t), levels)
-        model.emit(node, t, "float32", "Conv", x, weight, group=node.groups, dilations=node.dilation, **_window(node))
+        window = {"dilations": node.dilation[-_axes(model, node) :], **_window(model, node)}
+        model.emit(node, t, "float32", "Conv", x, weight, group=node.groups, **window)
 
 
 def linear(model: Model, node: Linear) -> None:
@@ -116,19 +119,19 @@ def add(model: Model, node: Add) -> None:
 
 def sum_pool(model: Model, node: SumPool) -> None:
     """A convolution with ones: AveragePool would divide, and round."""
-    channels, (rows, columns) = model.net.graph.edges[node.name].shape[0], node.kernel_size
-    check(node, model.reach(node.inputs[0]) * rows * columns, FLOAT32)
-    ones = model.tensor(f"{node.name}.ones", np.ones((channels, 1, rows, columns), dtype=np.float32))
+    channels, sides = model.net.graph.edges[node.name].shape[0], node.kernel_size[-_axes(model, node) :]
+    check(node, model.reach(node.inputs[0]) * prod(sides), FLOAT32)
+    ones = model.tensor(f"{node.name}.ones", np.ones((channels, 1, *sides), dtype=np.float32))
     for t in model.steps(node):
         x = model.step(node.inputs[0], t, "float32")
-        model.emit(node, t, "float32", "Conv", x, ones, group=channels, **_window(node))
+        model.emit(node, t, "float32", "Conv", x, ones, group=channels, **_window(model, node))
 
 
 def max_pool(model: Model, node: MaxPool) -> None:
     """The largest of each window."""
     dtype = "float32" if model.reach(node.inputs[0]) <= FLOAT32 else "float64"
     for t in model.steps(node):
-        model.emit(node, t, dtype, "MaxPool", model.step(node.inputs[0], t, dtype), **_window(node))
+        model.emit(node, t, dtype, "MaxPool", model.step(node.inputs[0], t, dtype), **_window(model, node))
 
 
 def spiking_max_pool(model: Model, node: SpikingMaxPool) -> None:
@@ -141,7 +144,7 @@ def spiking_max_pool(model: Model, node: SpikingMaxPool) -> None:
     for t in model.steps(node):
         x = model.step(read, t, dtype)
         sums = model.op("Add", sums, x) if sums else x
-        largest = model.op("MaxPool", sums, **_window(node))
+        largest = model.op("MaxPool", sums, **_window(model, node))
         model.emit(node, t, dtype, "Sub", largest, before or model.number(0, dtype))
         before = largest
 
@@ -187,8 +190,16 @@ def _codes(model: Model, node: Synapse) -> str:
     codes = model.net.integers(f"{node.name}.weight")
     each = np.abs(codes.astype(np.int64)).reshape(len(codes), -1).sum(1)
     check(node, int(each.max()) * model.reach(node.inputs[0]), FLOAT32)  # bounds every partial sum, in any order
+    if isinstance(node, Conv):
+        codes = codes.reshape(*codes.shape[:2], *node.kernel_size[-_axes(model, node) :])
     return model.tensor(f"{node.name}.weight", codes.astype(narrowest(codes.min(), codes.max())))
 
 
-def _window(node: Conv | Pool) -> dict[str, Any]:
-    return {"kernel_shape": node.kernel_size, "strides": node.stride, "pads": (*node.padding, *node.padding)}
+def _axes(model: Model, node: Node) -> int:
+    """Axes of a window: two over an image, one over a signal ``(C, L)``."""
+    return len(model.net.graph.input_edge(node).shape) - 1
+
+
+def _window(model: Model, node: Conv | Pool) -> dict[str, Any]:
+    kernel, stride, padding = (s[-_axes(model, node) :] for s in (node.kernel_size, node.stride, node.padding))
+    return {"kernel_shape": kernel, "strides": stride, "pads": (*padding, *padding)}

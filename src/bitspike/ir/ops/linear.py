@@ -13,7 +13,7 @@ from bitspike.bits import FULL_PRECISION, signed_range
 from bitspike.errors import UserError
 from bitspike.ir.edge import Edge
 from bitspike.ir.ops.node import Node
-from bitspike.ir.ops.window import Pair, channels_last, check_window, padded_size, places, taps
+from bitspike.ir.ops.window import Pair, channels_last, check_window, padded_size, places, shape_of, taps
 from bitspike.ir.packing import pack_codes, unpack_codes
 from bitspike.ir.ranges import Bounds, Int, Range, Tensors
 
@@ -121,7 +121,7 @@ class Synapse(Node):
 
 @dataclass(frozen=True, kw_only=True)
 class Conv(Synapse):
-    """Convolution of ``(C, H, W)`` with zero padding.
+    """Convolution of ``(C, H, W)`` with zero padding, or of ``(C, L)``, which is one row.
 
     Equation: ``y[o,i,j] = sum_{c,a,b} w[o,c,a,b] * x[g*G + c, stride*i + dilation*a - padding, the same of j and b]``,
     where ``c < G = C / groups``, ``g = floor(o / (out_channels / groups))``, and ``x`` is 0 outside the image. An axis
@@ -151,7 +151,7 @@ class Conv(Synapse):
 
     def infer(self, *edges: Edge) -> Edge:
         (edge,) = edges
-        shape = (self.out_channels, *self._places(edge))
+        shape = shape_of(edge, self.out_channels, self._places(edge))
         if edge.shape[0] % self.groups or self.out_channels % self.groups:
             raise self.refuse(edge.shape[0], f"input and output channels must divide into {self.groups} groups")
         return edge.unquantized(shape)
@@ -168,11 +168,11 @@ class Conv(Synapse):
 
     def fan_out(self, edge: Edge) -> NDArray[np.int64]:
         rows, columns = (self._touches(axis, edge) for axis in (0, 1))
-        return np.outer(rows, columns)[None] * self.fan
+        return np.outer(rows, columns).reshape(1, *edge.shape[1:]) * self.fan
 
     def _touches(self, axis: int, edge: Edge) -> NDArray[np.int64]:
         """For each input position along one axis: the (output, kernel tap) pairs that read it."""
-        side, outputs = edge.shape[1 + axis], self._places(edge)[axis]
+        side, outputs = edge.plane[1 + axis], self._places(edge)[axis]
         taps = np.arange(self.kernel_size[axis]) * self.dilation[axis] - self.padding[axis]
         read = (np.arange(outputs)[:, None] * self.stride[axis] + taps).ravel()
         return np.bincount(read[(read >= 0) & (read < side)], minlength=side).astype(np.int64)
@@ -202,7 +202,8 @@ class Conv(Synapse):
             for i, j, seen in taps(part, places, self.kernel_size, self.stride, self.dilation):
                 y += seen.reshape(len(y), seen.shape[-1]) @ w[:, i, j].T  # tap by tap: no copy of all windows
             made.append(y.reshape(T, N, *places, len(w)))
-        return np.moveaxis(np.concatenate(made, axis=-1), -1, 2).astype(x[0].dtype)
+        y = np.moveaxis(np.concatenate(made, axis=-1), -1, 2).astype(x[0].dtype)
+        return y if x[0].ndim == 5 else y[:, :, :, 0]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""Pooling: each window of an image as its sum or its largest level."""
+"""Pooling: each window of an image, or of a signal, as its sum or its largest level."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy as np
 
 from bitspike.ir.edge import Edge
 from bitspike.ir.ops.node import Node
-from bitspike.ir.ops.window import Pair, channels_last, check_window, padded_size, places, taps
+from bitspike.ir.ops.window import Pair, channels_last, check_window, padded_size, places, shape_of, taps
 from bitspike.ir.ranges import INT64, Bounds, Int, Range, Tensors
 from bitspike.ir.stream import Stream
 
@@ -40,7 +40,7 @@ class Pool(Node):
             raise self.refuse((self.kernel_size, self.padding), wanted)
 
     def _shape(self, edge: Edge) -> tuple[int, ...]:
-        return (edge.shape[0], *self._places(edge))
+        return shape_of(edge, edge.shape[0], self._places(edge))
 
     def _places(self, edge: Edge) -> Pair:
         return places(self, edge, self.kernel_size, self.stride, self.padding)
@@ -63,7 +63,8 @@ class Pool(Node):
         """What ``both`` makes of the elements of each window, one after the other; around the image is ``fill``."""
         image, places = channels_last(x, self.padding, fill, x.dtype), self._places(Edge(shape=x.shape[2:], T=len(x)))
         made = reduce(both, (seen for _, _, seen in taps(image, places, self.kernel_size, self.stride)))
-        return np.moveaxis(made, 4, 2)
+        y = np.moveaxis(made, 4, 2)
+        return y if x.ndim == 5 else y[:, :, :, 0]
 
 
 @dataclass(frozen=True, kw_only=True)

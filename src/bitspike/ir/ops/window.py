@@ -1,4 +1,7 @@
-"""Windows over the rows and columns of an image: what a convolution and a pool have in common."""
+"""Windows over the rows and columns of an image: what a convolution and a pool have in common.
+
+A signal ``(C, L)`` is an image of one row, and its windows are of one row.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,7 @@ from numpy.typing import DTypeLike, NDArray
 from bitspike.ir.edge import Edge
 from bitspike.ir.ops.node import Node
 
-__all__ = ["Pair", "channels_last", "check_window", "padded_size", "places", "taps"]
+__all__ = ["Pair", "channels_last", "check_window", "padded_size", "places", "shape_of", "taps"]
 
 Pair = tuple[int, int]
 
@@ -26,26 +29,34 @@ def places(node: Node, edge: Edge, window: Pair, stride: Pair, padding: Pair) ->
     """Rows and columns of places where the window fits.
 
     Raises:
-        UserError: the edge is no image, or smaller than the window.
+        UserError: the edge is no image and no signal, or smaller than the window.
     """
-    if len(edge.shape) != 3:
-        raise node.refuse(edge.shape, "wants an input of shape (C, H, W)")
-    sides = zip(edge.shape[1:], window, stride, padding, strict=True)
+    if len(edge.shape) not in (2, 3):
+        raise node.refuse(edge.shape, "wants an input of shape (C, H, W) or (C, L)")
+    if len(edge.shape) == 2 and (window[0], stride[0], padding[0]) != (1, 1, 0):
+        raise node.refuse((window, stride, padding), "wants windows of one row, as a signal (C, L) has")
+    sides = zip(edge.plane[1:], window, stride, padding, strict=True)
     rows, columns = ((side + 2 * p - w) // s + 1 for side, w, s, p in sides)
     if min(rows, columns) < 1:
         raise node.refuse(edge.shape, f"its {window[0]}x{window[1]} window is larger than that, padded by {padding}")
     return rows, columns
 
 
+def shape_of(edge: Edge, channels: int, places: Pair) -> tuple[int, ...]:
+    """The shape of what windows over an edge make: an image of an image, a signal of a signal."""
+    return (channels, *places[3 - len(edge.shape) :])
+
+
 def padded_size(edge: Edge, padding: Pair) -> int:
     """Elements of all steps of an image with what is around it."""
-    rows, columns = (side + 2 * pad for side, pad in zip(edge.shape[1:], padding, strict=True))
+    rows, columns = (side + 2 * pad for side, pad in zip(edge.plane[1:], padding, strict=True))
     return edge.shape[0] * edge.T * rows * columns
 
 
 def channels_last(x: NDArray[Any], padding: Pair, fill: int, dtype: DTypeLike) -> NDArray[Any]:
-    """``[T, N, C, H, W]`` to ``[T, N, H', W', C]``; around the image is ``fill``."""
-    x, (rows, columns) = np.moveaxis(x, 2, 4), padding
+    """``[T, N, C, H, W]`` or ``[T, N, C, L]`` to ``[T, N, H', W', C]``; around the image is ``fill``."""
+    image = x if x.ndim == 5 else x[:, :, :, None]
+    x, (rows, columns) = np.moveaxis(image, 2, 4), padding
     if not any(padding):
         return x.astype(dtype, copy=False)
     T, N, H, W, C = x.shape

@@ -16,19 +16,21 @@ from bitspike.layers import SpikingMaxPool2d, SqueezeTime
 from bitspike.lowering.freezer import Freezer
 from bitspike.lowering.rules.behaviour import joins_terms, passes_integers, passes_terms
 from bitspike.lowering.rules.rule import RULES, Maker, Place, Reads, Rule
-from bitspike.lowering.rules.synapses import pair
+from bitspike.lowering.rules.synapses import check_windows, pair, sides
 from bitspike.lowering.values import Integers, Kind, Value
 
 
 def _avg_pool(m: Any, at: Place) -> Node:
-    if m.ceil_mode or m.divisor_override or (not m.count_include_pad and any(pair(m.padding))):
+    check_windows(m, at, "average pool")
+    divisor = getattr(m, "divisor_override", None)
+    if m.ceil_mode or divisor or (not m.count_include_pad and any(sides(m, m.padding, 0))):
         raise at.refuse("average pool", m, "want the plain mean over windows: no ceil_mode or divisor")
     return SumPool(
         name=at.name,
         inputs=at.inputs,
-        kernel_size=pair(m.kernel_size),
-        stride=pair(m.stride),
-        padding=pair(m.padding),
+        kernel_size=sides(m, m.kernel_size),
+        stride=sides(m, m.stride),
+        padding=sides(m, m.padding, 0),
     )
 
 
@@ -41,18 +43,20 @@ def _global_pool(m: Any, at: Place) -> Node:
 
 
 def _max_pool(m: Any, at: Place) -> Node:
-    if m.ceil_mode or m.return_indices or pair(m.dilation) != (1, 1):
+    check_windows(m, at, "max pool")
+    if m.ceil_mode or m.return_indices or sides(m, m.dilation) != (1, 1):
         raise at.refuse("max pool", m, "want plain windows: no ceil_mode, indices or dilation")
     return MaxPool(
         name=at.name,
         inputs=at.inputs,
-        kernel_size=pair(m.kernel_size),
-        stride=pair(m.stride),
-        padding=pair(m.padding),
+        kernel_size=sides(m, m.kernel_size),
+        stride=sides(m, m.stride),
+        padding=sides(m, m.padding, 0),
     )
 
 
 def _spiking_max_pool(m: SpikingMaxPool2d, at: Place) -> Node:
+    check_windows(m, at, "spiking max pool")
     return SpikingMaxPool(
         name=at.name,
         inputs=at.inputs,
@@ -152,7 +156,7 @@ for _name, _rule in {
     "add": Rule(Add, {SumOf: Maker(_add, Reads.EITHER)}, _freeze_add, linear=True),
     "sum_pool": Rule(
         SumPool,
-        {nn.AvgPool2d: Maker(_avg_pool), nn.AdaptiveAvgPool2d: Maker(_global_pool)},
+        {nn.AvgPool1d: Maker(_avg_pool), nn.AvgPool2d: Maker(_avg_pool), nn.AdaptiveAvgPool2d: Maker(_global_pool)},
         passes_terms(_window),
         reads=_pooled,
         linear=True,
@@ -160,7 +164,12 @@ for _name, _rule in {
     "sum_time": Rule(
         SumTime, {SqueezeTime: Maker(_sum_time, Reads.STEPS, _TIME_BEHIND)}, passes_integers(_steps), Kind.CURRENT
     ),
-    "max_pool": Rule(MaxPool, {nn.MaxPool2d: Maker(_max_pool)}, passes_integers(), reads=Kind.CURRENT),
+    "max_pool": Rule(
+        MaxPool,
+        {nn.MaxPool1d: Maker(_max_pool), nn.MaxPool2d: Maker(_max_pool)},
+        passes_integers(),
+        reads=Kind.CURRENT,
+    ),
     "spiking_max_pool": Rule(
         SpikingMaxPool,
         {SpikingMaxPool2d: Maker(_spiking_max_pool, Reads.STEPS, _TIME_BEHIND)},

@@ -24,27 +24,46 @@ ROUNDING = 1e-5
 """Part of the largest weight by which one in float32 may be off."""
 
 
+SIGNAL = (nn.Conv1d, nn.MaxPool1d, nn.AvgPool1d)
+"""Layers over signals ``(C, L)``, which the graph has as images of one row."""
+
+
 def pair(value: int | tuple[int, ...]) -> tuple[int, int]:
     """Rows and columns, of one number for both or of two."""
     first, second = value if isinstance(value, tuple | list) else (value, value)
     return first, second
 
 
+def sides(m: nn.Module, value: int | tuple[int, ...], row: int = 1) -> tuple[int, int]:
+    """An option of a layer with windows for rows and columns; ``row`` is that of the one row of a signal."""
+    if not isinstance(m, SIGNAL):
+        return pair(value)
+    return row, pair(value)[1] if isinstance(value, int) else value[0]
+
+
+def check_windows(m: nn.Module, at: Place, kind: str) -> None:
+    """Refuses signals where a layer is over images: torch would see an image without a batch. And the reverse."""
+    axes, wanted = (2, "(C, L)") if isinstance(m, SIGNAL) else (3, "(C, H, W)")
+    if len(at.edge.shape) != axes:
+        raise at.refuse(kind, at.edge.shape, f"wants an input of shape {wanted}")
+
+
 def _conv(m: Any, at: Place) -> Node:
+    check_windows(m, at, "conv")
     if m.in_channels != at.edge.shape[0]:
         raise at.refuse("conv", f"{at.edge.shape[0]} channels", f"wants {m.in_channels}")
     reach = [d * (k - 1) for d, k in zip(m.dilation, m.kernel_size, strict=True)]
-    padding = {"valid": (0, 0), "same": tuple(r // 2 for r in reach)}.get(m.padding, m.padding)
+    padding = {"valid": tuple(0 for _ in reach), "same": tuple(r // 2 for r in reach)}.get(m.padding, m.padding)
     if m.padding_mode != "zeros" or (m.padding == "same" and any(r % 2 for r in reach)):
         raise at.refuse("conv", (m.padding, m.padding_mode), "want zeros, as many on both sides")
     return Conv(
         name=at.name,
         inputs=at.inputs,
         out_channels=m.out_channels,
-        kernel_size=pair(m.kernel_size),
-        stride=pair(m.stride),
-        padding=pair(padding),
-        dilation=pair(m.dilation),
+        kernel_size=sides(m, m.kernel_size),
+        stride=sides(m, m.stride),
+        padding=sides(m, padding, 0),
+        dilation=sides(m, m.dilation),
         groups=m.groups,
         bias=m.bias is not None,
         weight_bits=weight_bits(m),
@@ -79,7 +98,7 @@ def _freeze_synapse(freezer: Freezer, node: Synapse, x: Integers) -> Sum:
     codes = quantizer.codes(attached.original).to(torch.int64).numpy(force=True)
     step = quantizer.step_size(weight.float()).double().flatten().expand(node.out_channels).numpy(force=True)
     _check_codes(node, layer, codes, step)
-    freezer.tensors[f"{node.name}.weight"] = codes
+    freezer.tensors[f"{node.name}.weight"] = codes.reshape(node.weight_shape(freezer.graph.input_edge(node)))
     reach = int(np.abs(codes).reshape(len(codes), -1).sum(1).max()) * x.reach
     if freezer.release is not None and node.bias:
         raise node.refuse("a bias", "wants a ReleasedAffine: a bias is not released as the images are")
@@ -125,7 +144,17 @@ def _gain_and_offset(freezer: Freezer, node: Affine) -> tuple[Channels, Channels
     return gain.numpy(force=True), offset.numpy(force=True)
 
 
-RULES.register("conv", Rule(Conv, {nn.Conv2d: Maker(_conv)}, _freeze_synapse, Kind.SPIKES, Kind.SUM, linear=True))
+RULES.register(
+    "conv",
+    Rule(
+        Conv,
+        {nn.Conv1d: Maker(_conv), nn.Conv2d: Maker(_conv)},
+        _freeze_synapse,
+        Kind.SPIKES,
+        Kind.SUM,
+        linear=True,
+    ),
+)
 RULES.register(
     "linear",
     Rule(Linear, {nn.Linear: Maker(_linear, Reads.EITHER)}, _freeze_synapse, Kind.SPIKES, Kind.SUM, linear=True),
