@@ -122,6 +122,11 @@ KINDS = (  # files, what they hold, the command that writes such a file
         "python benchmarks/startup.py --before SRC",
     ),
     (
+        "benchmarks/event_readers.json",
+        "events a second of every reader of event files, beside other libraries",
+        "python benchmarks/event_readers.py RECORDINGS",
+    ),
+    (
         "benchmarks/exported_c.json",
         "time of an image by the exported C, before and after, beside ONNX Runtime's int8",
         "python benchmarks/exported_c.py --before SRC",

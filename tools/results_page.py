@@ -18,7 +18,7 @@ from written import ROOT, main, table
 
 RESULTS = ROOT / "results"
 BY = "tools/results_page.py"
-PAGES = (ROOT / "README.md", ROOT / "docs" / "results.md")
+PAGES = (ROOT / "README.md", ROOT / "docs" / "results.md", ROOT / "docs" / "events.md")
 
 TRAININGS = (  # file, command
     ("quickstart.json", "make quickstart"),
@@ -225,6 +225,20 @@ def native_nets() -> str:
     return table(("network", "case", *(f"{bits}: {goal:g}" for bits, goal in goals.items())), rows)
 
 
+def event_readers() -> str:
+    """Readers of event files: events a second, and times as fast as the library that reads them too."""
+    rows = []
+    for name, one in read("benchmarks/event_readers.json")["files"].items():
+        speeds = one["events_per_second"]
+        peers = []
+        for who, ratio in one["times_as_fast_as"].items():
+            faster = f"{ratio['median']:.2f}, {ratio['q1']:.2f} to {ratio['q3']:.2f}"
+            peers.append(f"{who} {speeds[who]['median'] / 1e6:.0f} M/s ({faster})")
+        ours = f"{speeds['bitspike']['median'] / 1e6:.0f} M/s"
+        rows.append((name, f"{one['events']['bitspike']:,}", ours, "; ".join(peers) or "none known to us"))
+    return table(("file", "events", "bitspike", "others (times as fast as they are, quartiles)"), rows)
+
+
 PARTS = {
     part.__name__: part
     for part in (
@@ -238,6 +252,7 @@ PARTS = {
         train_step,
         native_kernels,
         native_nets,
+        event_readers,
     )
 }
 

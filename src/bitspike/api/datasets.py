@@ -49,10 +49,9 @@ def datasets(data_dir: Path | None = None) -> list[dict[str, Any]]:
 
 def how_to_get(name: str) -> str:
     """Where the files of a data set that is known come from, or of a folder of recordings."""
-    from bitspike.datasets import DATASETS
-    from bitspike.datasets.event_sets import EVENT_SETS, find_event_set
+    from bitspike.datasets import find_dataset
 
-    return DATASETS[name].how_to_get if name in DATASETS.keys() - EVENT_SETS.keys() else find_event_set(name).how_to_get
+    return find_dataset(name).how_to_get
 
 
 def _event_row(chosen: EventSet, directory: Path) -> dict[str, Any]:
@@ -69,7 +68,7 @@ def _event_row(chosen: EventSet, directory: Path) -> dict[str, Any]:
         except UserError as wrong:
             here, problem = {}, str(wrong)
             break
-        here[split] = os.path.commonpath([file.path.parent for file in files])
+        here[split] = os.path.commonpath({os.path.dirname(file.path) for file in files})
     return {
         "name": chosen.name,
         "image": "x".join(str(side) for side in chosen.sensor_size),

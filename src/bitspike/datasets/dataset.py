@@ -99,34 +99,39 @@ def read_split(dataset: Dataset, split: Split, data_dir: Path | None = None) -> 
     except OSError as wrong:
         raise UserError(found.place, wrong.strerror, "its files change while they are read") from wrong
     file = cache_file(f"{dataset.name}-{split}", key)
-    return cached(file, *_shapes(dataset, split, found), lambda: parse_split(dataset, split, found, found.read()))
+    count = dataset.images[split] if found.count is None else found.count
+    image, label = _shapes(dataset)
+    return cached(file, (count, *image), (count, *label), lambda: parse_split(dataset, split, found, found.read()))
 
 
-def parse_split(dataset: Dataset, split: Split, found: Found, files: Iterable[Stored]) -> Iterator[Arrays]:
+def parse_split(dataset: Dataset, split: Split, found: Found | None, files: Iterable[Stored]) -> Iterator[Arrays]:
     """The samples in the files of a split, some at a time.
+
+    Args:
+        found: where they are; ``None`` for another dataset that is made from this one, which counts them itself.
 
     Raises:
         UserError: a file is malformed, or count, shape or labels are not those of the dataset.
     """
-    want, want_labels = _shapes(dataset, split, found)
-    thing, done = f"{dataset.name} {split} split in {found.place}", 0
+    image, label = _shapes(dataset)
+    count = None if found is None else dataset.images[split] if found.count is None else found.count
+    thing, done = f"{dataset.name} {split} split" + (f" in {found.place}" if found else ""), 0
     for images, labels in dataset.source.parse(split, files):
         done += len(images)
-        if images.shape[1:] != want[1:] or done > want[0]:
-            raise UserError(thing, (done, *images.shape[1:]), f"want images of shape {want}")
-        if labels.shape != (len(images), *want_labels[1:]):
-            raise UserError(thing, labels.shape, f"want labels of shape {(len(images), *want_labels[1:])}")
+        if images.shape[1:] != image or (count is not None and done > count):
+            raise UserError(thing, (done, *images.shape[1:]), f"want images of shape {(count or done, *image)}")
+        if labels.shape != (len(images), *label):
+            raise UserError(thing, labels.shape, f"want labels of shape {(len(images), *label)}")
         if labels.size and labels.max() >= dataset.num_classes:
             raise UserError(thing, f"label {labels.max()}", f"want 0 to {dataset.num_classes - 1}")
         yield images, labels
-    if done != want[0]:
-        raise UserError(thing, (done, *want[1:]), f"want images of shape {want}")
+    if count is not None and done != count:
+        raise UserError(thing, (done, *image), f"want images of shape {(count, *image)}")
 
 
-def _shapes(dataset: Dataset, split: Split, found: Found) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """Of the images and labels of a split."""
-    count = dataset.images[split] if found.count is None else found.count
-    return (count, *dataset.sample.array_shape), (count, *((dataset.sample.T,) * dataset.labels_per_step))
+def _shapes(dataset: Dataset) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Of one sample, and of its label or labels."""
+    return dataset.sample.array_shape, (dataset.sample.T,) * dataset.labels_per_step
 
 
 def _joined(blocks: list[Arrays]) -> Arrays:

@@ -37,7 +37,7 @@ def parse_ecg(content: bytes | memoryview, name: str) -> Arrays:
     Raises:
         UserError: SciPy is missing, or the file is not such a one.
     """
-    scipy = require("scipy.io", "data")
+    scipy = require("scipy.io", "events")
     try:
         found = scipy.loadmat(io.BytesIO(content), variable_names=["x", "y"])
     except Exception as wrong:  # of any kind, as the reader runs into what is damaged

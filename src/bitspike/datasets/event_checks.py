@@ -11,10 +11,9 @@ from typing import get_args
 from bitspike.datasets.event_sets import EVENT_SETS, EventSet, find_event_set
 from bitspike.datasets.files import data_directory
 from bitspike.datasets.recordings import Recording
-from bitspike.datasets.registry import DATASETS
 from bitspike.datasets.sources import Split
 from bitspike.datasets.verify import FileCheck, check
-from bitspike.errors import UserError, closest
+from bitspike.errors import UserError
 
 __all__ = ["ClassCount", "EventCheck", "check_any", "check_events"]
 
@@ -68,15 +67,13 @@ class EventCheck:
 
 
 def check_any(name: str, data_dir: Path | None = None) -> list[FileCheck] | list[EventCheck]:
-    """`check` of a set of images, `check_events` of one of recordings.
+    """`check_events` of a set of recordings, `check` of any other.
 
     Raises:
         UserError: unknown name, or no such data directory.
     """
     if name in EVENT_SETS or os.sep in name:
         return check_events(name, data_dir)
-    if name not in DATASETS:
-        raise UserError("dataset", name, closest(name, [*DATASETS, *EVENT_SETS]))
     return check(name, data_dir)
 
 

@@ -201,7 +201,7 @@ class MovingSource:
     def parse(self, split: Split, files: Iterable[Stored]) -> Iterator[Arrays]:
         side = sensor_side(self.base.sample.shape)
         shape = self.frames.sample((side, side)).array_shape
-        for images, labels in parse_split(self.base, split, Found(self.base.name, lambda: iter(()), ()), files):
+        for images, labels in parse_split(self.base, split, None, files):
             for start in range(0, len(images), BATCH):
                 seen = moving_events(images[start : start + BATCH])
                 trains = [frames_of(events, self.frames) for events in seen]
@@ -218,7 +218,7 @@ def moving(base: Dataset, frames: FrameSettings | None, name: str = "") -> Datas
     Raises:
         UserError: ``base`` has no images of pixels, or too large ones.
     """
-    if not base.sample.is_image or base.sample.lo != -128 or base.sample.shape[0] not in (1, 3):
+    if not base.sample.is_image or base.sample.shape[0] not in (1, 3):
         raise UserError("moving images", base.name, "want a data set of images, grey or of three colours")
     name, frames = name or f"moving:{base.name}", frames or USUAL
     side = sensor_side(base.sample.shape)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -125,7 +126,7 @@ class FolderSource:
 
 def folders(place: Path) -> list[Path]:
     """The folders in a folder by name, without hidden ones; none where there is no such folder."""
-    return [path for path in _inside(place) if path.is_dir()]
+    return [place / entry.name for entry in _inside(place) if entry.is_dir()]
 
 
 def split_folders(home: Path) -> dict[Split, Path]:
@@ -135,13 +136,17 @@ def split_folders(home: Path) -> dict[Split, Path]:
 
 
 def _files(folder: Path, suffixes: tuple[str, ...]) -> list[Path]:
-    return [path for path in _inside(folder) if path.suffix.lower() in suffixes and path.is_file()]
+    chosen = (entry for entry in _inside(folder) if entry.name.lower().endswith(suffixes) and entry.is_file())
+    return [folder / entry.name for entry in chosen]
 
 
-def _inside(folder: Path) -> list[Path]:
+def _inside(folder: Path) -> list[os.DirEntry[str]]:
+    """What is in a folder, by name; its entries know their kinds, which asking for 70,000 would take seconds."""
     if not is_there(folder) or not folder.is_dir():
         return []
     try:
-        return sorted(path for path in folder.iterdir() if not path.name.startswith((".", "__")))
+        with os.scandir(folder) as entries:
+            shown = [entry for entry in entries if not entry.name.startswith((".", "__"))]
     except OSError as wrong:
         raise UserError(str(folder), wrong.strerror, "cannot be read") from wrong
+    return sorted(shown, key=lambda entry: entry.name)

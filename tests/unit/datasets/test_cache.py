@@ -16,7 +16,7 @@ from bitspike.errors import UserError
 from bitspike.places import cache_folder
 from bitspike.sample import Sample
 
-IMAGES = np.random.default_rng(0).integers(0, 5, (7, 2, 3, 4)).astype(np.uint8)
+IMAGES = np.random.default_rng(0).integers(0, 5, (7, 2, 30, 40)).astype(np.uint8)  # more than one reading of a file
 LABELS = np.arange(7, dtype=np.uint8)
 
 

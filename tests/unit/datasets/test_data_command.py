@@ -75,3 +75,14 @@ def test_mistakes_are_left_to_the_command() -> None:
         run("check", "digit")
     with pytest.raises(UserError, match="no such directory"):
         run("list", "--data-dir", "/nowhere/at/all")
+
+
+def test_what_is_made_from_another_set_is_checked_as_that_one(tmp_path: Path) -> None:
+    status, out = run("check", "moving:digits", "--data-dir", str(tmp_path), "--json")
+    assert status == 0
+    assert [(row["dataset"], row["checksum"]) for row in json.loads(out)] == [("moving:digits", "ok")] * 2
+    status, out = run("check", "moving:mnist", "--data-dir", str(tmp_path))
+    assert status == 2
+    assert "moving:mnist: Get the four IDX files" in " ".join(out.split())
+    with pytest.raises(UserError, match="moving:NAME"):
+        run("check", "nothing")

@@ -80,6 +80,14 @@ def test_the_comparison_can_fail() -> None:
     assert not same(Events((240, 180), made(ROWS)), SMALL)
 
 
+def test_an_event_may_begin_as_a_header_does() -> None:
+    """Column 37 is the letter that DAT and EVT begin with; a ``.bin`` of N-Caltech101 has it."""
+    for rows in ([(0, 37, 0, 0)], [(0, 37, 32, 0), (0x0A0A0A, 37, 32, 0)], [(t, 37, 37, 0) for t in range(5)]):
+        events = Events((240, 180), made(rows))
+        assert same(read(atis(events), "a.bin", sensor_size=(240, 180)), events)
+    assert same(read(dat(Events((1280, 720), made(ROWS))), "a.bin"), Events((1280, 720), made(ROWS)))
+
+
 def test_a_davis_event_may_begin_as_a_header_line_does() -> None:
     events = Events((240, 180), made([(1, 40, 0x23 << 2, 1), (2, 41, 0x23 << 2, 1)]))
     assert same(read(aedat2(events)), events)
@@ -112,6 +120,10 @@ def test_aedat3_drops_invalid_events_and_room_that_is_not_used() -> None:
     assert same(read(AEDAT3_HEADER + one), SMALL)
     roomy = packet(polarity_words(rows, valid) + bytes([255] * 24), 1, 6, 4, room=9)
     assert same(read(AEDAT3_HEADER + roomy), SMALL)
+    late = Events((128, 128), made([(t + (3 << 31), x, y, p) for t, x, y, p in ROWS]))
+    untimed = struct.pack("<II", 0, 1 << 31)  # of an invalid event nothing is looked at
+    third = packet(polarity_words(rows, valid) + untimed, 1, 7, 4, overflow=3)
+    assert same(read(AEDAT3_HEADER + third), late)
     gone = packet(polarity_words(rows, [False] * 6), 1, 6, 0)
     assert len(read(AEDAT3_HEADER + gone)) == 0
     with pytest.raises(UserError, match=rf"byte {len(AEDAT3_HEADER) + 2 * 28 + 6 * 8 + 8}: got 'x=500'; want x from 0"):
@@ -206,6 +218,14 @@ def test_polarity_and_addresses_that_cannot_be() -> None:
         read(dat(Events((1280, 720), made([(1, 0, 0, 1)]))) + words)
     with pytest.raises(UserError, match=rf"byte {len(aedat2_header((128, 128)))}: got 'address 0x10000'"):
         read(aedat2_header((128, 128)) + struct.pack(">II", 1 << 16, 1))
+
+
+@pytest.mark.parametrize("name", ["aedat2", "aedat3", "dat"])
+def test_a_first_line_that_is_no_text_is_no_header(name: str) -> None:
+    content, path = FILES[name]
+    damaged = content[:12] + b"\0" + content[13:]
+    with pytest.raises(UserError, match=r"byte 0: .* want a line of text"):
+        FORMATS[name](EventFile(Path(path), damaged))
 
 
 def test_dat_headers() -> None:

@@ -150,3 +150,10 @@ def test_a_recording_is_read_once_and_one_file_at_a_time(nmnist: Path, monkeypat
     assert len(seen) == len(set(seen)) == 4
     load_split("n-mnist", "train", nmnist)
     assert len(seen) == 4
+
+
+def test_a_part_of_a_set_is_summed_too(nmnist: Path) -> None:
+    trains, labels = load_split("n-mnist", "train", nmnist)
+    sums, same = load_split("summed:4:n-mnist", "train", nmnist)
+    assert np.array_equal(labels, same)
+    assert np.array_equal(sums, trains.reshape(4, 2, 4, 2, 34, 34).sum(2))

@@ -10,14 +10,15 @@ from __future__ import annotations
 
 import re
 import struct
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
-from bitspike.datasets.events.event import Events, SensorSize
-from bitspike.datasets.events.source import EventFile, packed
+from bitspike.datasets.events.event import EVENT, Events, SensorSize
+from bitspike.datasets.events.source import EventFile
 
 __all__ = ["MAGIC", "read_aedat3"]
 
@@ -27,6 +28,8 @@ _SOURCE = re.compile(r"#Source\s+-?\d+:\s*(\w+)")
 _HEADER = struct.Struct("<hhiiiiii")
 _POLARITY = 1
 _POLARITY_BYTES, _TIME_AT = 8, 4
+_TOGETHER = 1 << 14
+"""Events that are taken apart at once, at least."""
 _SIZES: Mapping[str, SensorSize] = MappingProxyType(
     {
         "DVS128": (128, 128),
@@ -65,28 +68,48 @@ def read_aedat3(file: EventFile) -> Events:
     packets = [packet for packet in _packets(file, start) if packet.number]
     if len(sources := sorted({packet.source for packet in packets})) > 1:
         raise file.refusal(start, f"polarity events of sources {sources}", "want those of one sensor")
-    if not packets:
-        return file.events(size, packed(*(np.zeros(0, np.uint8),) * 4), None)
-    words = np.concatenate([np.frombuffer(file.content, "<u4", 2 * one.number, one.start) for one in packets])
-    data, time = words[::2], words[1::2].astype(np.int64)
-    counts, overflows = (np.array([packet[field] for packet in packets], np.int64) for field in (1, 2))
-    valid = data & 1 == 1
-    kept = None if valid.all() else np.flatnonzero(valid)
+    events, done = np.empty(sum(packet.number for packet in packets), EVENT), 0
 
     def offset(index: int) -> int:
-        record = index if kept is None else int(kept[index])
-        ends = np.cumsum(counts)
-        packet = int(np.searchsorted(ends, record, side="right"))
-        return packets[packet].start + _POLARITY_BYTES * int(record - (ends[packet] - counts[packet]))
+        for packet in packets:
+            valid = np.flatnonzero(_words(file, packet)[::2] & 1)
+            if index < len(valid):
+                break
+            index -= len(valid)
+        return packet.start + _POLARITY_BYTES * int(valid[index])
 
-    if (wide := time >> 31 != 0).any():  # before it becomes a part of the overflow
-        kept, first = None, int(wide.argmax())
-        raise file.refusal(offset(first), f"time {time[first]:#x}", "want 31 bits")
-    if overflows.any():
-        time += np.repeat(overflows << 31, counts)
-    if kept is not None:
-        data, time = data[kept], time[kept]
-    return file.events(size, packed(time, data >> 17, data >> 2 & 0x7FFF, data >> 1 & 1), offset)
+    for group in _grouped(packets):
+        words = np.concatenate([_words(file, packet) for packet in group])
+        data, time = words[::2], words[1::2]
+        if not np.bitwise_and.reduce(data) & 1:
+            valid = data & 1 == 1
+            data, time = data[valid], time[valid]
+        if np.bitwise_or.reduce(time) >> 31:
+            first = int((time >> 31).argmax())
+            raise file.refusal(offset(done + first), f"time {time[first]:#x}", "want 31 bits")
+        part = events[done : done + len(data)]
+        part["t"], part["x"], part["y"], part["p"] = time, data >> 17, data >> 2 & 0x7FFF, data >> 1 & 1
+        part["t"] += group[0].overflow << 31
+        done += len(data)
+    return file.events(size, events[:done], offset)
+
+
+def _words(file: EventFile, packet: Packet) -> NDArray[np.uint32]:
+    return np.frombuffer(file.content, "<u4", 2 * packet.number, packet.start)
+
+
+def _grouped(packets: Iterable[Packet]) -> Iterator[list[Packet]]:
+    """Packets of one overflow together, as many as stay in the processor's cache."""
+    group: list[Packet] = []
+    together = 0
+    for packet in packets:
+        if group and (packet.overflow != group[0].overflow or together > _TOGETHER):
+            yield group
+            group, together = [], 0
+        group.append(packet)
+        together += packet.number
+    if group:
+        yield group
 
 
 def _packets(file: EventFile, at: int) -> Iterator[Packet]:

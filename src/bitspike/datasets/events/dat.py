@@ -13,12 +13,17 @@ import numpy as np
 from bitspike.datasets.events.event import Events, SensorSize
 from bitspike.datasets.events.source import EventFile, packed
 
-__all__ = ["read_dat"]
+__all__ = ["is_dat", "read_dat"]
 
 _CHANGES = (0, 12)  # kinds whose events are changes of brightness: 2D (N-CARS) and CD
 _BYTES = 8
 _ATIS: SensorSize = (304, 240)
 """The sensor of files that say none: they are of the first generation, as N-CARS is."""
+
+
+def is_dat(lines: list[str]) -> bool:
+    """Whether a header of ``%`` lines is one of DAT."""
+    return any(re.match(r"%\s*(Version\s|Data file)", line) for line in lines)
 
 
 def read_dat(file: EventFile) -> Events:

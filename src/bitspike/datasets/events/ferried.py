@@ -2,7 +2,7 @@
 
 Sources: https://docs.inivation.com/software/software-advanced-usage/file-formats/aedat-4.0.html and
 https://docs.prophesee.ai/stable/data/encoding_formats/index.html. EVT and Event Stream say nowhere how many events
-they hold: one that is cut short between two words reads as a shorter recording.
+they hold: one that is cut short, EVT between two words, reads as a shorter recording.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _PLUGINS: tuple[tuple[str, SensorSize], ...] = (
 
 
 def read_aedat4(file: EventFile) -> Events:
-    """The events of the first track that has any."""
+    """The events of the first track of events."""
     file.require(AEDAT4)
     _check_packets(file)
     return _ferried(file, "aedat")
@@ -60,7 +60,7 @@ def read_evt(file: EventFile) -> Events:
     if version not in _WORDS:
         raise file.refusal(0, f"EVT version {version}", f"want one of {', '.join(_WORDS)}")
     file.records(start, _WORDS[version])
-    return _ferried(file, "evt", _evt_sensor(file, lines))
+    return _ferried(file, "evt", _evt_sensor(file, lines), version_fallback=f"evt{version}")
 
 
 def _evt_sensor(file: EventFile, lines: list[str]) -> SensorSize:
@@ -116,12 +116,13 @@ def _table_position(header: bytes) -> int:
     return found
 
 
-def _ferried(file: EventFile, kind: str, size: SensorSize | None = None) -> Events:
+def _ferried(file: EventFile, kind: str, size: SensorSize | None = None, **told: object) -> Events:
     """What faery reads; its own words where it refuses."""
     faery: Any = require("faery", "events")
-    fallback = {} if size is None else {"dimensions_fallback": size}
+    if size is not None:
+        told["dimensions_fallback"] = size
     try:
-        stream = faery.events_stream_from_file(file.path, file_type=kind, **fallback)
+        stream = faery.events_stream_from_file(file.path, file_type=kind, **told)
         chunks = [np.asarray(chunk).view(EVENT) for chunk in stream]
         width, height = stream.dimensions()
     except (KeyboardInterrupt, SystemExit, MemoryError):

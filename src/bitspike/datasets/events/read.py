@@ -82,8 +82,19 @@ def format_of(file: EventFile) -> str:
     for magic, name in _MAGIC:
         if file.content.startswith(magic):
             return name
-    if file.content.startswith(b"%"):
-        return "evt" if ferried.is_evt(file.text_lines(b"%", b"% end")[0]) else "dat"
+    if file.content.startswith(b"%") and (found := _by_header(file)):
+        return found
     if file.path.suffix.lower() == ".bin" and not file.content.startswith(b"#!AER-DAT"):
         return "bin"
     raise file.refusal(0, file.content[:16], f"the beginning of no event file; known formats: {', '.join(FORMATS)}")
+
+
+def _by_header(file: EventFile) -> str | None:
+    """Which of the formats with ``%`` lines; ``None`` of a ``.bin`` that begins with an event in column 37, a ``%``."""
+    try:
+        lines, _ = file.text_lines(b"%", b"% end")
+    except UserError:  # no line, or half of one
+        lines = []
+    if ferried.is_evt(lines):
+        return "evt"
+    return "dat" if dat.is_dat(lines) or file.path.suffix.lower() != ".bin" else None

@@ -49,7 +49,7 @@ class EventFile:
             last: the line that ends them, where the format has one; it is found or not.
 
         Raises:
-            UserError: the file ends within a line.
+            UserError: there is none, or the file ends within a line.
         """
         lines, at = [], 0
         while self.content.startswith(start, at):
@@ -63,6 +63,8 @@ class EventFile:
             at = end
             if last is not None and line.rstrip() == last:
                 break
+        if not lines:
+            raise self.refusal(0, self.content[:16], f"want a line of text that begins with {start!r}: damaged")
         return lines, at
 
     def records(self, start: int, size: int) -> int:
