@@ -25,7 +25,7 @@ SCALES: Mapping[str, Mapping[str, tuple[str, ...]]] = {
         "qsnn-convnet-nmnist": ("epochs=20",),
         "moving-fashion-convnet": ("train_size=10000", "epochs=3", "frames.size=[17,17]", "tensorboard=false"),
         "spoken-digits-mlp": ("epochs=20",),
-        "ecg-mlp": ("epochs=15",),
+        "ecg-mlp": ("epochs=10",),
         "qsnn-vggsnn-thin-fashion": ("train_size=20000", "epochs=3", "tensorboard=false"),
         "qsnn-resnet8-thin-cifar10": ("train_size=20000", "epochs=3", "channels=8,16,32", "tensorboard=false"),
         "adaptive-resnet8-thin-fashion": _TEN_THOUSAND,

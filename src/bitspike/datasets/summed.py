@@ -9,12 +9,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bitspike.datasets.dataset import Dataset, read_split
+from bitspike.datasets.dataset import Dataset, parse_split, read_split
 from bitspike.datasets.sources import Arrays, Found, Split, Stored
 from bitspike.errors import UserError
 from bitspike.sample import MOST_CODE, Sample
@@ -83,10 +84,10 @@ class SummedSource:
         return replace(found, read=read)
 
     def parse(self, split: Split, files: Iterable[Stored]) -> Iterator[Arrays]:
-        for file in files:
-            if not isinstance(file, _Trains):
-                raise AssertionError(file.path)
-            codes, labels = file.arrays
+        files = iter(files)
+        first = next(files)  # the files themselves, where it is these that are checked
+        own = (first.arrays,) if isinstance(first, _Trains) else None
+        for codes, labels in own or parse_split(self.base, split, None, chain((first,), files)):
             for start in range(0, len(codes), BLOCK):
                 some = slice(start, start + BLOCK)
                 sums = sum_of_steps(codes[some], self.steps, self.base.sample, self.sample)

@@ -106,6 +106,22 @@ def test_cut_gradients_do_not_go_back_from_chunk_to_chunk() -> None:
         torch.testing.assert_close(own, parameter.grad, rtol=1e-4, atol=1e-3)
 
 
+def test_of_a_chunk_only_its_levels_and_the_state_at_its_start_are_kept_for_the_backward_pass() -> None:
+    def kept(model: nn.Module, codes: Tensor) -> int:
+        """Bytes of the tensors that a forward pass leaves for the backward one."""
+        sizes: list[int] = []
+        with torch.autograd.graph.saved_tensors_hooks(lambda x: (sizes.append(x.nbytes), x)[1], lambda x: x):
+            model(codes)
+        return sum(sizes)
+
+    net, codes = Net(100), codes_of(100)
+    state = 4 * 8 * (6 + 6 + 5)  # spikes and potentials of the loop, potentials of the other layer, 8 trains of floats
+    at_starts, whole = kept(chunked(net, 10), codes), kept(net, codes)
+    assert whole > 100 * state
+    levels = 4 * codes.numel()  # which the encoder said
+    assert 9 * state <= at_starts < levels + 12 * state
+
+
 def test_a_lost_state_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     """The comparison can fail."""
     from bitspike.training import chunks
