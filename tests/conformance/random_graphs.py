@@ -327,6 +327,7 @@ class _Sampler:
 
     def attention(self, x: str) -> str:
         """Products of spikes, or of whatever ``x`` is, with themselves and with what is held."""
+        x = x if len(self.edges[x].shape) == 3 else self.reshape(x)
         query = self.fire(x) if self.chance(0.7) else x
         key = self.fire(self.conv_of_one(x)) if self.chance(0.5) else query
         scores = self.matmul(query, self.permute(key, (0, 2, 1)))
@@ -339,6 +340,7 @@ class _Sampler:
 
     def tokens(self, x: str) -> str:
         """A plane of two axes: layers at each token, products of matrices."""
+        x = x if len(self.edges[x].shape) == 3 else self.reshape(x)
         channels, rows, columns = self.edges[x].shape
         flat = self.reshape(x, (channels, rows * columns))
         made = self.fire(self.affine(self.linear(flat, self.integer(1, 5))))
@@ -350,6 +352,7 @@ class _Sampler:
 
     def so_far(self, x: str) -> str:
         """Products of what trains have sent up to each step, as a converted network has them."""
+        x = x if len(self.edges[x].shape) == 3 else self.reshape(x)
         x = self.settling(x) if self.chance(0.5) else x
         total = self.add(Accumulate(name=self.fresh("so_far"), inputs=(x,)))
         product = self.matmul(total, self.permute(total, (0, 2, 1))) if self.chance(0.7) else total

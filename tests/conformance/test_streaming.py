@@ -149,7 +149,7 @@ def test_a_planted_error_is_found(kind: type, method: str, monkeypatch: pytest.M
     monkeypatch.setattr(
         kind, method, lambda self, tensors, proven, t, state, *x: right(self, tensors, proven, 0, None, *x)
     )
-    nets = [(seed, random_graph(seed, loops=True)) for seed in range(80)]
+    nets = [(seed, random_graph(seed, loops=True)) for seed in range(160)]
     wrong = sum(bool(apart(net, images(net, seed))) for seed, net in nets if [*net.graph.of(kind)])
     assert wrong >= 3
 
