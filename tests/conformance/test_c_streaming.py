@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from importlib.util import find_spec
@@ -165,7 +166,7 @@ def test_the_door_and_the_command_export_steps(tmp_path: Path) -> None:
     made = bitspike.export(net, "c", tmp_path / "door", name="net", streaming=True)
     assert "int net_step(" in (tmp_path / "door" / "net.h").read_text()
     save(net, tmp_path / "net.bitspike")
-    command = ["python", "-m", "bitspike", "export", str(tmp_path / "net.bitspike"), "--to"]
+    command = [sys.executable, "-m", "bitspike", "export", str(tmp_path / "net.bitspike"), "--to"]
     subprocess.run([*command, "c", "-o", str(tmp_path / "b"), "--name", "net", "--streaming"], check=True)
     for path in made.files:
         assert path.read_bytes() == (tmp_path / "b" / path.name).read_bytes()

@@ -145,9 +145,8 @@ REFUSED = {
     lambda net, x: head(net, net.stem(x).clamp_(min=0)): "clamp_",
     lambda net, x: head(net, torch.add(x.relu(), net.stem(x), alpha=2)): "plain sum",
     lambda net, x: head(net, F.dropout(F.relu(net.stem(x)))): "on in evaluation",
-    lambda net, x: head(net, F.relu(net.stem(x)).transpose(1, 2)): "transpose",
     lambda net, x: head(net, F.relu(F.conv2d(x, net.stem.weight, padding=1))): "conv2d",
-    lambda net, x: head(net, F.relu(net.stem(x) * 2)): "mul",
+    lambda net, x: head(net, F.relu(net.stem(x) * x)): "mul",
     lambda net, x: F.softmax(head(net, F.relu(net.stem(x))), 1): "softmax",
     lambda net, x: [head(net, F.relu(net.stem(x)))]: "one tensor of logits",
 }
