@@ -254,7 +254,7 @@ def test_a_library_that_makes_another_error_of_a_signal(bitspike: Command, monke
         except KeyboardInterrupt:
             raise ImportError("half loaded") from None
 
-    monkeypatch.setattr("bitspike.datasets.find_dataset", swallows)
+    monkeypatch.setattr("bitspike.datasets.event_checks.check_any", swallows)
     assert bitspike("data", "check", "digits") == (130, "", "bitspike: interrupted\n")
 
 
