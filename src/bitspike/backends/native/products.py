@@ -80,7 +80,8 @@ class _Seen(NamedTuple):
 
 def _seen(graph: Graph, name: str) -> _Seen:
     """The first edge from which all others up to a factor are made by steps of one size along each axis."""
-    seen, turns, node = _Seen(name, ()), (), graph[name]
+    turns: tuple[Permute | Reshape, ...] = ()
+    seen, node = _Seen(name, turns), graph[name]
     while isinstance(node, Permute | Reshape):
         turns, (before,) = (node, *turns), node.inputs
         if all(_even(_Seen(before, turns).ordered(graph, part)) for part in _grid(graph.edges[before].shape)):
