@@ -1,8 +1,9 @@
-/* What one block of a stage is computed by, for one instruction set: BLOCK is the name of the function that it makes. */
+/* What one block of a stage is computed by, for one instruction set: BLOCK and PACK are the functions that it makes. */
 #include <string.h>
 
 #include "plan.h"
 #include "levels.h"
+#include "product.h"
 
 /* A result may lie where an operand did: no turn of the loop depends on another. */
 #if defined(__clang__)

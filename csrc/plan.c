@@ -57,7 +57,7 @@ struct work {
   const uint8_t *images;
   int64_t positions, bordered; /* positions of all images; images and steps whose borders are to be filled */
   int64_t count;
-  int64_t preparing; /* runs of cells to be prepared, over all steps */
+  int64_t preparing; /* parts that are prepared: runs of cells, or factors, over all steps */
   int32_t block;     /* positions at once: fewer than the stage allows where threads would be left without any */
   atomic_llong next, next_border, next_preparing;
 };
@@ -86,15 +86,19 @@ static void fill_borders(const struct work *work, int64_t turn) {
   }
 }
 
-typedef void (*block_function)(struct bs_here *);
+/* What an instruction set has of its own. */
+struct way {
+  void (*block)(struct bs_here *here);
+  void (*pack)(const struct bs_plan *plan, const struct bs_matmul *by, int32_t lane, int64_t t, int64_t n, uint8_t *arena);
+};
 
-static block_function block_of(int32_t level) {
+static struct way way_of(int32_t level) {
 #if defined(__x86_64__)
-  if (level == BS_AVX2) return bs_block_avx2;
-  if (level == BS_AVX512 || level == BS_AMX) return bs_block_avx512;
+  if (level == BS_AVX2) return (struct way){bs_block_avx2, bs_pack_avx2};
+  if (level == BS_AVX512 || level == BS_AMX) return (struct way){bs_block_avx512, bs_pack_avx512};
 #endif
   (void)level;
-  return bs_block_scalar;
+  return (struct way){bs_block_scalar, bs_pack_scalar};
 }
 
 enum { CELLS = 512 }; /* that a thread prepares at once */
@@ -111,10 +115,37 @@ static void prepare_cells(const struct work *work, int64_t turn) {
   by->kernel->prepare(by->layer, codes, left < CELLS ? left : CELLS, work->runtime->arena + by->prepared + cell * by->cell);
 }
 
+static int64_t steps_of(const struct bs_plan *plan, const struct bs_factor *factor) { return plan->edge[factor->edge].steps; }
+
+/* Packs a factor of products, of one image at one step: those of rows first. */
+static void prepare_factor(const struct work *work, int64_t turn) {
+  const struct bs_matmul *by = work->stage->op[work->stage->prepares].data;
+  const int64_t of_rows = steps_of(work->plan, &by->row) * work->count, lane = turn >= of_rows;
+  if (lane) turn -= of_rows;
+  way_of(work->plan->level)
+      .pack(work->plan, by, (int32_t)lane, turn / work->count, turn % work->count, work->runtime->arena);
+}
+
+static int multiplies(const struct bs_stage *stage) { return stage->op[stage->prepares].kind == BS_MATMUL; }
+
+/* Into how many parts preparing is divided. */
+static int64_t turns_to_prepare(const struct work *work) {
+  const struct bs_op *op = work->stage->op + work->stage->prepares;
+  if (multiplies(work->stage)) {
+    const struct bs_matmul *by = op->data;
+    return (steps_of(work->plan, &by->row) + steps_of(work->plan, &by->lane)) * work->count;
+  }
+  const struct bs_edge *edge = work->plan->edge + op->edge;
+  const struct bs_sums *by = op->data;
+  return (work->count * edge->image / by->layer->cell + CELLS - 1) / CELLS * edge->steps;
+}
+
 static void share_preparing(void *context, int32_t thread) {
   struct work *work = context;
   (void)thread;
-  for (int64_t turn; (turn = atomic_fetch_add(&work->next_preparing, 1)) < work->preparing;) prepare_cells(work, turn);
+  for (int64_t turn; (turn = atomic_fetch_add(&work->next_preparing, 1)) < work->preparing;)
+    if (multiplies(work->stage)) prepare_factor(work, turn);
+    else prepare_cells(work, turn);
 }
 
 /* What one thread does of a stage: borders, which nobody reads before the stage is over, then blocks. */
@@ -127,12 +158,12 @@ static void share(void *context, int32_t thread) {
   here.offsets = here.sums + (int64_t)stage->block * stage->width;
   here.registers = scratch + rounded((int64_t)stage->block * (stage->width + 1) * 4);
   for (int64_t turn; (turn = atomic_fetch_add(&work->next_border, 1)) < work->bordered;) fill_borders(work, turn);
-  const block_function run = block_of(work->plan->level);
+  const struct way way = way_of(work->plan->level);
   for (int64_t block; (block = atomic_fetch_add(&work->next, 1)) * work->block < work->positions;) {
     here.first = block * work->block;
     const int64_t left = work->positions - here.first;
     here.count = left < work->block ? (int32_t)left : work->block;
-    run(&here);
+    way.block(&here);
   }
 }
 
@@ -164,9 +195,7 @@ static void run_some(struct bs_runtime *runtime, const struct bs_plan *plan, con
     const double began = seconds ? now() : 0;
     work.block = block_of_share(stage, work.positions, runtime->threads);
     if (stage->prepares >= 0) {
-      const struct bs_edge *edge = plan->edge + stage->op[stage->prepares].edge;
-      const struct bs_sums *by = stage->op[stage->prepares].data;
-      work.preparing = (count * edge->image / by->layer->cell + CELLS - 1) / CELLS * edge->steps;
+      work.preparing = turns_to_prepare(&work);
       if (work.preparing == 1) share_preparing(&work, 0);
       else bs_pool_run(runtime->pool, share_preparing, &work);
     }

@@ -36,11 +36,23 @@ struct bs_wide {
   const int64_t *start;                /* of each output channel, what its sum begins with */
 };
 
-/* Products of two edges: of each position the element of either, from its image's start, that the sum of channel 0 begins
- * with; elements from channel to channel, and from term to term. The second edge is the op's `n`. */
+/* How the terms of a product lie in a unit of 32 bits: four bytes, of which the row's or the lane's are unsigned; two of
+ * 16 bits; one. Or one of 64 bits. */
+enum bs_form { BS_BYTES, BS_BYTES_TURNED, BS_SHORTS, BS_INTS, BS_LONGS };
+
+/* A factor of products as it is read, in elements from its image's start, and as it is packed. */
+struct bs_factor {
+  int64_t place, packed;              /* of the packed factor in the arena; bytes of one image at one step */
+  int32_t edge, held;                 /* held: it has one step */
+  int32_t first, apart, term, head;   /* from row to row, or lane to lane; from term to term; from head to head */
+};
+
+/* Products of two edges (product.h). */
 struct bs_matmul {
-  const int32_t *left, *right;
-  int32_t inner, left_channel, right_channel, left_step, right_step;
+  struct bs_factor row, lane;
+  int64_t stride;                     /* lanes of a unit, with room behind them */
+  int32_t form, inner, rows, columns; /* columns: lanes of one head */
+  int32_t heads, width;               /* width: lanes of a row's unit */
 };
 
 /* Sums of products of bytes, by a kernel of the table (kernels.h). */
@@ -87,7 +99,7 @@ enum bs_kind {
   BS_PICK_X, BS_PICK_Y, BS_PICK_XY,                      /* selections between constants and registers */
   BS_FIRE,                                               /* a, and the state b, to levels and the next state */
   BS_KEEP,                                               /* a held value for the first steps, then 0 */
-  BS_MATMUL                                              /* sums of products of the edges `edge` and `n` */
+  BS_MATMUL                                              /* sums of products of two edges */
 };
 
 /* One vector instruction: registers `to`, `a`, `b`, `c`; constants `x`, `y`, `n`. */
@@ -107,7 +119,7 @@ struct bs_stage {
   const struct bs_op *op;
   const int32_t *writes;    /* edges that have a border to be filled */
   int32_t written;
-  int32_t prepares;         /* the op whose kernel prepares its input before the stage runs; -1: none does */
+  int32_t prepares;         /* the op whose input is prepared before the stage runs; -1: there is none */
 };
 
 struct bs_plan {
@@ -152,6 +164,14 @@ BS_API void bs_edge_copy(struct bs_runtime *runtime, const struct bs_plan *plan,
 void bs_block_scalar(struct bs_here *here);
 void bs_block_avx2(struct bs_here *here);
 void bs_block_avx512(struct bs_here *here);
+
+/* Packs the row factor of products, or the lane's, of image `n` at step `t`. */
+void bs_pack_scalar(const struct bs_plan *plan, const struct bs_matmul *by, int32_t lane, int64_t t, int64_t n,
+                    uint8_t *arena);
+void bs_pack_avx2(const struct bs_plan *plan, const struct bs_matmul *by, int32_t lane, int64_t t, int64_t n,
+                  uint8_t *arena);
+void bs_pack_avx512(const struct bs_plan *plan, const struct bs_matmul *by, int32_t lane, int64_t t, int64_t n,
+                    uint8_t *arena);
 
 /* A pool of threads: `task` is called once by each of them, the caller included, with the thread's number. */
 struct bs_pool *bs_pool_new(int32_t threads);

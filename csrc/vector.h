@@ -124,38 +124,17 @@ static void NAMED(gather)(const struct bs_here *here, const struct bs_op *op) {
   }
 }
 
-/* Sums of products of two edges, whatever their types: term by term for all channels. */
 static void NAMED(matmul)(const struct bs_here *here, const struct bs_op *op) {
-  const struct bs_edge *left = here->plan->edge + op->edge, *right = here->plan->edge + op->n;
-  const struct bs_stage *stage = here->stage;
   const struct bs_matmul *by = op->data;
-  const uint8_t *x = here->arena + left->place, *y = here->arena + right->place;
-  const int32_t channels = stage->channels, a_channel = by->left_channel, b_channel = by->right_channel;
-  const NUMBER a_lo = (NUMBER)left->lo, b_lo = (NUMBER)right->lo;
-  for (int32_t i = 0; i < here->count; i++) {
-    const int64_t n = (here->first + i) / stage->positions, q = (here->first + i) % stage->positions;
-    int64_t a = (left->steps == 1 ? 0 : here->t) * left->step + n * left->image + by->left[q];
-    int64_t b = (right->steps == 1 ? 0 : here->t) * right->step + n * right->image + by->right[q];
-    NUMBER *restrict sum = NAMED(reg)(here, op->to) + (int64_t)i * stage->width;
-    for (int32_t c = 0; c < channels; c++) sum[c] = 0;
-#define EACH_TERM(p, q, a_apart, b_apart)                                                  \
-  for (int32_t k = 0; k < by->inner; k++, a += by->left_step, b += by->right_step)         \
-    for (int32_t c = 0; c < channels; c++)                                                 \
-      sum[c] += ((NUMBER)(p)[a + c * a_apart] + a_lo) * ((NUMBER)(q)[b + c * b_apart] + b_lo);
-#define TERMS(p, q)                                                                        \
-  if (a_channel == 1 && b_channel == 1) { EACH_TERM(p, q, 1, 1) }                          \
-  else { EACH_TERM(p, q, a_channel, b_channel) }
-#define OF_RIGHT(p)                                          \
-  if (right->type == BS_U8) { TERMS(p, y) }                  \
-  else if (right->type == BS_I32) { TERMS(p, (const int32_t *)y) } \
-  else { TERMS(p, (const int64_t *)y) }
-    if (left->type == BS_U8) { OF_RIGHT(x) }
-    else if (left->type == BS_I32) { OF_RIGHT((const int32_t *)x) }
-    else { OF_RIGHT((const int64_t *)x) }
-#undef OF_RIGHT
-#undef TERMS
-#undef EACH_TERM
+  const int32_t n = here->count * here->stage->width;
+  NUMBER *x = NAMED(reg)(here, op->to);
+  if (by->form == BS_LONGS || sizeof(NUMBER) == 4) {
+    products(here, op, (char *)x);
+    return;
   }
+  products(here, op, (char *)here->sums);
+  const int32_t *restrict from = here->sums;
+  for (int32_t k = 0; k < n; k++) x[k] = (NUMBER)from[k];
 }
 
 /* One element of a window at all channels, added or compared. */

@@ -112,6 +112,11 @@ KINDS = (  # files, what they hold, the command that writes such a file
         "python benchmarks/native_nets.py",
     ),
     (
+        "benchmarks/attention.json",
+        "time of the products of attention by the native backend, beside NumPy's integers and ONNX Runtime's floats",
+        "python benchmarks/attention.py",
+    ),
+    (
         "benchmarks/train_pace.json",
         "images a second of training by two commits, and where the time goes",
         "python benchmarks/train_pace.py --before SRC --data-dir DATA",

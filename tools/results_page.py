@@ -225,6 +225,24 @@ def native_nets() -> str:
     return table(("network", "case", *(f"{bits}: {goal:g}" for bits, goal in goals.items())), rows)
 
 
+def attention() -> str:
+    """The products of attention: time of an image, and times as fast as others."""
+    rows = []
+    for name, one in read("benchmarks/attention.json")["cases"].items():
+        times = (f"{one['microseconds'][who]['median']:,.0f}" for who in ("native", "oracle", "onnxruntime_float"))
+        ratios = (one["times_as_fast_as"][who] for who in ("oracle", "onnxruntime_float"))
+        faster = (f"{ratio['median']:.2f} ({ratio['q1']:.2f} to {ratio['q3']:.2f})" for ratio in ratios)
+        rows.append((name, *times, *faster))
+    head = (
+        "native, us",
+        "oracle, us",
+        "ONNX Runtime's floats, us",
+        "times as fast as the oracle",
+        "as ONNX Runtime's floats",
+    )
+    return table(("products", *head), rows)
+
+
 def event_readers() -> str:
     """Readers of event files: events a second, and times as fast as the library that reads them too."""
     rows = []
@@ -252,6 +270,7 @@ PARTS = {
         train_step,
         native_kernels,
         native_nets,
+        attention,
         event_readers,
     )
 }

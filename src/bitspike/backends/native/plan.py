@@ -27,6 +27,7 @@ __all__ = ["Plan", "plan"]
 
 MOST_ARENA, MOST_BATCH = 16 << 20, 64
 """Bytes of edges, and images, at once: what a processor's last cache holds beside the weights."""
+FACTORS = ("row", "lane")
 REGISTERS, LEAST_BLOCK = 24 << 10, 32
 """Bytes of a block's registers, which stay in the first cache; positions that a pass over the weights is worth."""
 
@@ -147,8 +148,13 @@ class _Packer:
         return Plan(self.net, struct, tuple(self.stored.values()), self.codes, tuple(self.kept))
 
     def _prepared(self, number: int, code: Code) -> Iterator[Life]:
-        """Cells that the kernel of a stage prepares."""
+        """What is prepared before a stage: a kernel's cells, or the factors of products."""
         for made in code.made:
+            if made.kind == Kind.MATMUL:
+                for part in FACTORS:
+                    factor = getattr(made.data[0], part)
+                    steps = 1 if factor.held else code.group.steps
+                    yield Prepared(_prepared(code, part), steps * factor.packed), number, number
             if made.kind == Kind.SUMS and (packed := made.data[0]).prepared:
                 edge = self.stored[made.edge]
                 cells = edge.steps * edge.image // packed.layer.cell
@@ -174,7 +180,13 @@ class _Packer:
         width = -(-channels // 16) * 16 if sums else channels
         block = REGISTERS // (code.type.bytes * code.registers * width)
         block = max(block // 16 * 16 if block > 16 else block, LEAST_BLOCK if sums else 1)
-        prepares = next((i for i, m in enumerate(code.made) if m.kind == Kind.SUMS and m.data[0].prepared), -1)
+        prepares = -1
+        for i, made in enumerate(code.made):
+            if made.kind == Kind.MATMUL:
+                prepares, row = i, positions // made.data[0].rows
+                block = max(block // row * row, min(block, row))  # rows that are whole go together
+            elif made.kind == Kind.SUMS and made.data[0].prepared:
+                prepares = i
         ops = [self._op(code, made, width) for made in code.made]
         writes = [self.stored[n.name].index for n in code.group.nodes if self._bordered(n.name)]
         phases = [sum(made.phase == phase for made in code.made) for phase in (BEFORE, EACH, AFTER)]
@@ -211,10 +223,11 @@ class _Packer:
         if isinstance(struct, Packed):
             return self._sums(code, struct, arrays)
         own = type(struct).from_buffer_copy(struct)
+        if isinstance(own, structs.MatMul):
+            for part in FACTORS:
+                getattr(own, part).place = self.places[_prepared(code, part)]
         for name, values in arrays.items():
-            if not isinstance(
-                own, structs.Wide | structs.MatMul
-            ):  # of each channel, as far as a register has room for channels
+            if not isinstance(own, structs.Wide):  # of each channel, as far as a register has room for channels
                 narrow = code.type == Type.I32 or isinstance(own, structs.Thresholds)
                 kind = values.dtype if values.dtype == np.float32 else np.int32 if narrow else np.int64
                 wide = np.zeros((*values.shape[:-1], width), dtype=kind)
@@ -238,9 +251,9 @@ class _Packer:
         return part
 
 
-def _prepared(code: Code) -> str:
-    """The name of a stage's prepared cells among the edges."""
-    return f"{code.group.nodes[0].name}, prepared"
+def _prepared(code: Code, part: str = "cells") -> str:
+    """The name among the edges of what is prepared for a stage."""
+    return f"{code.group.nodes[0].name}, {part} prepared"
 
 
 def _scratch(stage: structs.Stage) -> int:

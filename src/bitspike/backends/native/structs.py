@@ -14,7 +14,9 @@ from bitspike.native.kernels import CKernel
 __all__ = [
     "Affine",
     "Edge",
+    "Factor",
     "Fire",
+    "Form",
     "Kind",
     "MatMul",
     "Op",
@@ -39,6 +41,26 @@ class Type(IntEnum):
     @property
     def bytes(self) -> int:
         return (1, 4, 8)[self]
+
+
+class Form(IntEnum):
+    """How the terms of products of two edges lie in a unit."""
+
+    BYTES = 0
+    BYTES_TURNED = 1
+    SHORTS = 2
+    INTS = 3
+    LONGS = 4
+
+    @property
+    def terms(self) -> int:
+        """Of a unit."""
+        return (4, 4, 2, 1, 1)[self]
+
+    @property
+    def bytes(self) -> int:
+        """Of a unit."""
+        return 8 if self is Form.LONGS else 4
 
 
 class Kind(IntEnum):
@@ -101,8 +123,16 @@ class Sums(Structure):
     _fields_ = [*_ints("kernel layer packed bases", c_void_p), *_ints("prepared cell", c_int64)]
 
 
+class Factor(Structure):
+    _fields_ = [*_ints("place packed", c_int64), *_ints("edge held first apart term head")]
+
+
 class MatMul(Structure):
-    _fields_ = [*_ints("left right", c_void_p), *_ints("inner left_channel right_channel left_step right_step")]
+    _fields_ = [
+        *((name, Factor) for name in ("row", "lane")),
+        ("stride", c_int64),
+        *_ints("form inner rows columns heads width"),
+    ]
 
 
 class Affine(Structure):
