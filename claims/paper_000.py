@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 
 from claims.claim import BELOW_0, Claim, Measured, Outcome, Paper, at_most, beats, worst
+from claims.hardware_000 import HARDWARE
 
 __all__ = ["CLAIMS", "PAPER"]
 
@@ -63,7 +64,7 @@ CLAIMS = (
         "000.4",
         "Hardware cost is linear in the Bit Budget.",
         "Section 3.2, Figure 3",
-        untested="needs the hardware backend",
+        own=HARDWARE,
     ),
 )
 
