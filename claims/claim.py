@@ -117,7 +117,7 @@ class Own:
 
 @dataclass(frozen=True)
 class Claim:
-    """A statement and its test: runs and their judge, or data of its ``own``; else ``untested`` says what it waits for."""
+    """A statement and its test: runs and a judge, or data of its ``own``; else ``untested`` says what it waits for."""
 
     name: str
     statement: str

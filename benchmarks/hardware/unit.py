@@ -30,6 +30,9 @@ CELLS = {
 }
 """How the cells of a device begin that are LUTs of four inputs, carries (of ECP5 two LUTs each), and flip-flops."""
 
+FLAGS = {"ice40": "", "ecp5": "-nodsp -nowidelut"}
+"""Without DSP blocks, which iCE40 has for who asks; and without wide multiplexers, which take more LUTs."""
+
 
 @dataclass(frozen=True)
 class Point:
@@ -123,10 +126,9 @@ def synthesized(point: Point, device: str, folder: Path) -> dict[str, int]:
     """
     chosen = " ".join(f"-set {name} {value}" for name, value in point.parameters.items())
     # One module: every net of it lies one level deep, where the simulation looks.
-    flags = "-nodsp" if device == "ecp5" else ""
     script = (
         f"read_verilog -sv {HERE / 'integration_unit.sv'}; chparam {chosen} {point.kind}; hierarchy -top {point.kind};"
-        f" synth_{device} {flags} -top {point.kind}; opt_clean -purge;"
+        f" synth_{device} {FLAGS[device]} -top {point.kind}; opt_clean -purge;"
         f" write_verilog -noattr {device}.v; write_json {device}.json"
     )
     ran("yosys", "-q", "-p", script, cwd=folder)
@@ -169,10 +171,10 @@ def place(point: Point, device: str, folder: Path, nextpnr: Sequence[str], seeds
     iCE40: HX8K in ct256; ECP5: LFE5U-25F, speed grade 6.
     """
     (folder / "registered.sv").write_text(_registered(point))
-    top, flags = "registered", "-nodsp" if device == "ecp5" else ""
+    top = "registered"
     script = (
         f"read_verilog -sv {HERE / 'integration_unit.sv'} registered.sv; hierarchy -top {top};"
-        f" synth_{device} {flags} -top {top} -json registered.json"
+        f" synth_{device} {FLAGS[device]} -top {top} -json registered.json"
     )
     ran("yosys", "-q", "-p", script, cwd=folder)
     part = ["--hx8k", "--package", "ct256"] if device == "ice40" else ["--25k", "--package", "CABGA381", "--speed", "6"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
@@ -14,7 +15,7 @@ from bitspike.errors import UserError
 from bitspike.ir import FrozenGraph, Node
 from bitspike.registry import Registry
 
-__all__ = ["Backend", "Export", "Images", "Int", "checked", "writer_of"]
+__all__ = ["Backend", "Export", "Images", "Int", "checked", "checked_file_name", "writer_of"]
 
 Images = NDArray[np.uint8]
 Int = NDArray[np.int64]
@@ -105,6 +106,16 @@ def checked(net: FrozenGraph, images: Images) -> Images:
     if images.dtype != np.uint8 or images.ndim != 4 or images.shape[1:] != shape:
         raise UserError("images", (images.dtype.name, images.shape), f"want uint8 [N, {shape}]")
     return images
+
+
+def checked_file_name(name: str) -> None:
+    """That a name will do for files.
+
+    Raises:
+        UserError: it will not.
+    """
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}", name):
+        raise UserError("name", name, "want the name of a file: at most 64 letters, digits, _, . and -")
 
 
 def writer_of(table: Registry[Row], backend: str, node: Node) -> Row:
