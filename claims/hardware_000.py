@@ -1,7 +1,6 @@
-"""``python -m claims.hardware_000``: paper 000's claim on hardware, judged and drawn from the synthesized units.
+"""Paper 000's claim on hardware: its rule, over the units of ``results/hardware/integration-unit.json``.
 
-The units are those of ``results/hardware/integration-unit.json``, which ``benchmarks/hardware/integration_unit.py``
-writes; the picture is ``docs/figures/000-hardware-budget.png``.
+``benchmarks/hardware/integration_unit.py`` synthesizes and simulates them; ``python -m claims.figures_000`` draws them.
 """
 
 from __future__ import annotations
@@ -14,7 +13,19 @@ import numpy as np
 
 from claims.claim import Outcome, Own
 
-__all__ = ["COSTS", "HARDWARE", "KINDS", "allocations", "fit", "judge_hardware_is_linear", "spread"]
+__all__ = [
+    "COSTS",
+    "HARDWARE",
+    "KINDS",
+    "RESULTS",
+    "allocations",
+    "area_time",
+    "budget",
+    "energy",
+    "fit",
+    "judge_hardware_is_linear",
+    "spread",
+]
 
 ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "results" / "hardware" / "integration-unit.json"
@@ -72,7 +83,7 @@ def judge_hardware_is_linear(found: Mapping[str, Any]) -> Outcome:
         points = [point for point in found["points"] if point["kind"] == kind]
         parts = []
         for what, cost in COSTS.items():
-            r2 = fit([_budget(p) for p in points], [cost(p, found) for p in points])[2]
+            r2 = fit([budget(p) for p in points], [cost(p, found) for p in points])[2]
             apart = spread(points, lambda point, cost=cost: cost(point, found))  # type: ignore[misc]
             kept.append(r2 >= STRAIGHT and apart <= ALIKE)
             parts.append(
@@ -82,7 +93,8 @@ def judge_hardware_is_linear(found: Mapping[str, Any]) -> Outcome:
     return Outcome("confirmed" if all(kept) else "not confirmed", "; ".join(said))
 
 
-def _budget(point: Point) -> int:
+def budget(point: Point) -> int:
+    """Its Bit Budget."""
     return int(point["w"] * point["s"] * point["T"])
 
 
@@ -93,7 +105,7 @@ def table(found: Mapping[str, Any]) -> list[str]:
     for kind, name in KINDS.items():
         for point in (p for p in found["points"] if p["kind"] == kind and p["w"] == 8 and p["s"] * p["T"] == 4):
             device = point["ice40"]
-            cells = [name, f"{point['w']}/{point['s']}/{point['T']}", _budget(point), device["lut"], device["ff"]]
+            cells = [name, f"{point['w']}/{point['s']}/{point['T']}", budget(point), device["lut"], device["ff"]]
             cells += [f"{point['cycles']:.2f}", f"{area_time(point, found):.0f}", f"{energy(point, found):.1f}"]
             rows.append("| " + " | ".join(map(str, cells)) + " |")
     return rows

@@ -21,6 +21,7 @@ import typer
 from unit import HERE, KINDS, Point, expected, place, ran, simulate, steps_of, synthesized, toggles
 
 from bitspike import __version__
+from bitspike.costs.constants import hardware_constants
 from bitspike.errors import UserError
 from bitspike.files import read_json, write_json
 
@@ -31,15 +32,27 @@ SPENT = ((1, 4), (2, 2), (1, 8), (2, 4), (4, 2))
 """Spike bits and steps, beside the points of one step."""
 PLACED = ((1, 1), (2, 2), (4, 4), (8, 1), (8, 4), (8, 8))
 """Weight bits and spike bits of the units that are placed and routed too."""
+INPUTS = 8
+ELEMENT_WIDTHS, ELEMENT_STEPS = (1, 2, 3, 4, 6, 8), 256
+"""Of the units of one input, which are the elements of an engine: they add up so many products, one after another."""
+OTHER_INPUTS = ((4, 2, 2), (4, 8, 4), (16, 2, 2), (16, 4, 4), (16, 8, 1))
+"""Inputs, weight bits and spike bits of units that no model is fitted on."""
 INTEGRATIONS, RATE = 200, 0.25
 DEVICES = ("ice40", "ecp5")
 
 
 def points() -> list[Point]:
-    """All units, the small ones first."""
+    """All units of eight inputs, the small ones first."""
     one = [(w, s, 1) for w in WIDTHS for s in WIDTHS]
     more = [(w, s, T) for w in WIDTHS for s, T in SPENT]
     return [Point(kind, *bits) for bits in sorted(one + more, key=lambda b: b[0] * b[1]) for kind in KINDS]
+
+
+def others() -> list[Point]:
+    """Units of other numbers of inputs."""
+    shapes = [(w, s) for w in ELEMENT_WIDTHS for s in ELEMENT_WIDTHS]
+    elements = [Point(kind, w, s, ELEMENT_STEPS, 1) for kind in ("parallel", "serial") for w, s in shapes]
+    return elements + [Point(kind, w, s, 1, n) for kind in KINDS for n, w, s in OTHER_INPUTS]
 
 
 def measured(point: Point, nextpnr: dict[str, list[str]]) -> dict[str, Any]:
@@ -48,7 +61,8 @@ def measured(point: Point, nextpnr: dict[str, list[str]]) -> dict[str, Any]:
     Raises:
         UserError: it is not what the integers say.
     """
-    codes, levels = steps_of(point, INTEGRATIONS, RATE)
+    count = INTEGRATIONS if point.T < ELEMENT_STEPS else 4
+    codes, levels = steps_of(point, count, RATE)
     wanted = expected(codes, levels)
     found: dict[str, Any] = {"kind": point.kind, "w": point.w, "s": point.s, "T": point.T, "n": point.n}
     with tempfile.TemporaryDirectory() as made:
@@ -62,11 +76,11 @@ def measured(point: Point, nextpnr: dict[str, list[str]]) -> dict[str, Any]:
             if not np.array_equal(run.potentials, wanted):
                 raise UserError(f"{point.kind} {point.bits}", what, "its potentials are not what the integers say")
         changed = toggles(vcd, folder / "ice40.json", point)
-        if point.T == 1 and (point.w, point.s) in PLACED:
+        if point.T in (1, ELEMENT_STEPS) and point.n <= INPUTS and (point.w, point.s) in PLACED:
             for device in nextpnr:
                 found[device]["mhz"] = place(point, device, folder, nextpnr[device])
-    found["cycles"] = netlist.cycles / INTEGRATIONS
-    found["toggles"] = {kind: count / INTEGRATIONS for kind, count in changed.items()}
+    found["cycles"] = netlist.cycles / count
+    found["toggles"] = {kind: changes / count for kind, changes in changed.items()}
     return found
 
 
@@ -94,8 +108,11 @@ def main(
     known = read_json(RESULTS) if RESULTS.exists() else {}
     done = {}
     if known.get("sources") == sources():
-        done = {Point(*(p[key] for key in ("kind", "w", "s", "T", "n"))): p for p in known["points"]}
-    waiting = [point for point in points() if point not in done]
+        done = {
+            Point(*(p[key] for key in ("kind", "w", "s", "T", "n"))): p
+            for p in known["points"] + known.get("others", [])
+        }
+    waiting = [point for point in points() + others() if point not in done]
     for point in waiting[: most or None]:
         done[point] = measured(point, nextpnr)
         print(point.kind, point.bits, done[point]["ice40"], done[point]["ecp5"], file=sys.stderr)
@@ -113,11 +130,12 @@ def write(done: dict[Point, dict[str, Any]], nextpnr: dict[str, list[str]]) -> N
         "commit": ran("git", "rev-parse", "--short", "HEAD", cwd=ROOT).strip(),
         "sources": sources(),
         "stimulus": {"integrations": INTEGRATIONS, "rate": RATE, "seed": 0, "weights": "any code, new each time"},
+        "pj_per_toggle": hardware_constants()["toggle"],
         "devices": {"ice40": "HX8K ct256", "ecp5": "LFE5U-25F CABGA381, speed grade 6"},
     }
-    ordered = [done[point] for point in points() if point in done]
+    ordered = [[done[point] for point in some if point in done] for some in (points(), others())]
     RESULTS.parent.mkdir(parents=True, exist_ok=True)
-    write_json(RESULTS, head | {"points": ordered})
+    write_json(RESULTS, head | {"points": ordered[0], "others": ordered[1]})
 
 
 if __name__ == "__main__":
