@@ -11,13 +11,16 @@ from typing import Any
 
 from bitspike.errors import UserError
 
-__all__ = ["DEVICE_PARTS", "ELEMENT_PARTS", "FORMAT", "GATES", "hardware_constants"]
+__all__ = ["ELEMENT_PARTS", "FORMAT", "GATES", "TERMS", "hardware_constants"]
 
 FORMAT = "bitspike-hardware-1"
 GATES = ("product", "adder", "register", "memory")
 """pJ of a bit each: of a product of two bits, of an addition, of a register that is written, of a memory access."""
 ELEMENT_PARTS = ("lut", "ff", "ns")
 DEVICE_PARTS = ("luts", "memory_bits")
+ELEMENT_KINDS = ("parallel", "serial")
+TERMS = ("1", "w", "s", "ws", "a", "partial")
+"""What a part of an element is linear in: `bitspike.costs.hardware.element_terms`."""
 
 
 def hardware_constants(path: Path | None = None) -> dict[str, Any]:
@@ -42,11 +45,14 @@ def hardware_constants(path: Path | None = None) -> dict[str, Any]:
     for device, said in _part(found, "devices").items():
         for name in DEVICE_PARTS:
             _number(_object(said, f"devices.{device}"), f"devices.{device}", name)
-        for element, parts in _part(found, "devices", device, "elements").items():
+        for element in ELEMENT_KINDS:
+            parts = _part(found, "devices", device, "elements", element)
             for name in ELEMENT_PARTS:
                 where = f"devices.{device}.elements.{element}.{name}"
-                terms = _object(parts, where).get(name)
-                for term in _object(terms, where):
+                terms = _object(parts.get(name), where)
+                for term in terms:
+                    if term not in TERMS:
+                        raise UserError("--constants", f"{where}.{term}", f"want terms in {', '.join(TERMS)}")
                     _number(terms, where, term)
     return found
 

@@ -156,8 +156,9 @@ def model(
     given = {"memory width": memory_width, "fifo": fifo, "spike cost": spike_cost, "leak": leak}
     given = {thing: value for thing, value in given.items() if value is not None}
     if not isinstance(chosen, Lemaire):
+        counts = "bits of gates" if isinstance(chosen, Gates) else "operations alone"
         for thing, value in given.items():
-            raise UserError(thing, value, f"{name} does not count it; only lemaire and lemaire-int8 read it")
+            raise UserError(thing, value, f"{name} counts {counts}; only lemaire and lemaire-int8 read it")
         return chosen
     memories = {key: value for key, value in (("width", memory_width), ("fifo", fifo)) if value is not None}
     changed: dict[str, Any] = {"memories": replace(chosen.memories, **memories)}

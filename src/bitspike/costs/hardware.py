@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from bitspike.costs.activity import Activity
-from bitspike.costs.constants import hardware_constants
+from bitspike.costs.constants import ELEMENT_PARTS, TERMS, hardware_constants
 from bitspike.costs.gates import accumulator_bits
 from bitspike.costs.memory import footprints
 from bitspike.errors import UserError, closest
@@ -141,7 +141,7 @@ def element_terms(w: int, s: int, a: int) -> dict[str, float]:
     ``partial`` is what adds up the bits of a level one by one, where it has more than one.
     """
     partial = max(w, 2) + s - 1 if s > 1 else 0
-    return {"1": 1.0, "w": float(w), "s": float(s), "ws": float(w * s), "a": float(a), "partial": float(partial)}
+    return dict(zip(TERMS, map(float, (1, w, s, w * s, a, partial)), strict=True))
 
 
 def _engines(
@@ -155,7 +155,7 @@ def _engines(
     terms = element_terms(*widths)
     for name, about in ELEMENTS.items():
         model = models["serial" if name == "serial" else "parallel"]
-        luts, ffs, ns = (sum(factor * terms[term] for term, factor in model[part].items()) for part in PARTS)
+        luts, ffs, ns = (sum(factor * terms[term] for term, factor in model[part].items()) for part in ELEMENT_PARTS)
         cycles = _cycles(graph, layers, elements, name, activity)
         mhz = 1000 / max(ns, 1e-3)
         yield Estimate(
@@ -167,9 +167,6 @@ def _engines(
             mhz=mhz,
             images_per_second=None if not cycles else 1e6 * mhz / cycles,
         )
-
-
-PARTS = ("lut", "ff", "ns")
 
 
 def _cycles(graph: Graph, layers: list[Synapse], elements: int, kind: str, activity: Activity | None) -> float | None:
