@@ -115,7 +115,7 @@ HARDWARE = Own(
     RESULTS,
     judge_hardware_is_linear,
     table,
-    "One neuron of eight inputs, one input in four not 0 at each step, iCE40 by Yosys without DSP blocks; energy is activity of a"
-    " simulation without glitches times constants (`results/hardware/integration-unit.json`), never measured power;"
-    " drawn in `figures/000-hardware-budget.png`.",
+    "One neuron of eight inputs, one input in four not 0 at each step, iCE40 by Yosys without DSP blocks; energy is"
+    " activity of a simulation without glitches times constants, never measured power"
+    " (`results/hardware/integration-unit.json`); drawn in `figures/000-hardware-budget.png`.",
 )

@@ -19,7 +19,7 @@ __all__ = ["ELEMENTS", "MOST_ELEMENTS", "Estimate", "HardwareReport", "HardwareS
 ELEMENTS = {
     "parallel": "a weight times a whole level a cycle",
     "serial": "a bit of the level a cycle",
-    "events": "a whole level a cycle, and only those that are not 0",
+    "event": "a whole level a cycle; behind the first block of channels only those that are not 0",
 }
 MOST_ELEMENTS = 4096
 
@@ -43,10 +43,11 @@ class HardwareSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class Estimate:
-    """An engine of so many elements of one kind. ``None`` of ``events`` where no spikes were measured.
+    """An engine of so many elements of one kind. ``None`` of ``event`` where no spikes were measured.
 
     Attributes:
-        luts, flip_flops: of the elements alone. cycles: of one image, when each element multiplies at each cycle.
+        luts, flip_flops: of the elements alone. cycles: of one image, where neurons are no slower
+            than sums.
         mhz: between registers. images_per_second: at that clock.
     """
 
@@ -86,7 +87,7 @@ class HardwareReport:
 
 
 def hardware(graph: Graph, on: HardwareSettings, activity: Activity | None = None) -> HardwareReport:
-    """The estimate: integration elements and memories; what walks through layers and what neurons compute is not in it.
+    """The estimate: elements that multiply and add, and memories; control, and what neurons compute, are not in it.
 
     Args:
         graph: the network.
@@ -131,6 +132,8 @@ def hardware(graph: Graph, on: HardwareSettings, activity: Activity | None = Non
     )
 
 
+WINDOW = 3
+"""Cycles from one window to the next, in the engine that `bitspike export --to verilog` writes."""
 WIDEST = 15
 """Bits of an integer weight; 16 count a float."""
 
@@ -170,21 +173,24 @@ def _engines(
 
 
 def _cycles(graph: Graph, layers: list[Synapse], elements: int, kind: str, activity: Activity | None) -> float | None:
-    """Of an image: the taps of each place and block of channels, at each step; times bits, or the share that fired."""
-    total = 0.0
+    """Of an image: a code of the input each, and the taps of each window, once for each block of channels.
+
+    Times the bits of a level where the element is serial; ``event`` lists the levels that are not 0 for the first block
+    and reads the list for the others.
+    """
+    total = float(sum(graph.edges[node.name].size * graph.edges[node.name].T for node in graph.inputs()))
     for node in layers:
         edge, out = graph.input_edge(node), graph.edges[node.name]
+        windows = edge.T * (out.size // node.out_channels)
         blocks = -(-node.out_channels // elements)
         taps = node.weight_count(edge) // node.out_channels
-        cycles = float(edge.T * (out.size // node.out_channels) * blocks * taps)
-        if kind == "serial":
-            cycles *= edge.bits
-        elif kind == "events":
+        first = others = float(taps * (edge.bits if kind == "serial" else 1))
+        if kind == "event":
             if activity is None:
                 return None
             seen = activity.synapses[node.name]
-            cycles *= seen.events / seen.elements
-        total += cycles
+            others = taps * seen.events / seen.elements
+        total += windows * (first + (blocks - 1) * others + blocks * WINDOW)
     return total
 
 

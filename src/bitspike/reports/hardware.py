@@ -16,8 +16,8 @@ def hardware_table(report: HardwareReport) -> Table:
     table = Table(
         title=escape(f"estimate: {report.network} on {report.device}, {report.elements} elements"),
         caption=escape(
-            f"{report.about}. Elements and memories alone: {report.w}-bit weights, {report.s}-bit levels,"
-            f" {report.a}-bit sums; without control, neurons, and the walk through layers. Nothing here is measured."
+            f"{report.about}. Elements and memories: {report.w}-bit weights, {report.s}-bit levels,"
+            f" {report.a}-bit sums; without control and neurons. Nothing here is measured."
         ),
     )
     table.add_column("", no_wrap=True)
@@ -27,9 +27,9 @@ def hardware_table(report: HardwareReport) -> Table:
         f"LUTs, of {si(report.device_luts)}": [si(engine.luts) for engine in report.engines],
         "flip-flops": [si(engine.flip_flops) for engine in report.engines],
         f"memory bits, of {si(report.device_memory_bits)}": [si(report.memory_bits["total"])] * len(report.engines),
-        "cycles of an image": [si(engine.cycles) for engine in report.engines],
+        "cycles of an image, at least": [si(engine.cycles) for engine in report.engines],
         "MHz": [si(engine.mhz) for engine in report.engines],
-        "images/s": [si(engine.images_per_second) for engine in report.engines],
+        "images/s, at most": [si(engine.images_per_second) for engine in report.engines],
     }
     for label, cells in rows.items():
         table.add_row(label, *cells)

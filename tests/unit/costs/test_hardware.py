@@ -22,10 +22,10 @@ def test_cycles_by_hand() -> None:
     of = graph(w=4, s=2, T=3)
     report = hardware(of, HardwareSettings(device="ice40", elements=2), activity(of))
     by_name = {engine.element: engine for engine in report.engines}
-    first, second = 3 * 6, 3 * 2 * 5  # blocks of two channels; taps; at three steps
-    assert by_name["parallel"].cycles == first + second
-    assert by_name["serial"].cycles == first * 8 + second * 2
-    assert by_name["events"].cycles == first + second * 4 / 15
+    # a code of six pixels each; windows of six and of five taps, for blocks of two channels; the second at three steps
+    assert by_name["parallel"].cycles == 6 + 3 * (6 + 3) + 3 * 2 * (5 + 3)
+    assert by_name["serial"].cycles == 6 + 3 * (6 * 8 + 3) + 3 * 2 * (5 * 2 + 3)
+    assert by_name["event"].cycles == 6 + (3 * (6 + 3)) + 3 * ((5 + 3) + (5 * 4 / 15 + 3))
     assert (report.w, report.s, report.a) == (4, 8, accumulator_bits(4, 8, 6))
 
 
@@ -38,7 +38,7 @@ def test_a_convolution_walks_every_place() -> None:
         Readout(name="out", inputs=("flat",)),
     )
     report = hardware(Graph("conv", nodes), HardwareSettings(device="ecp5", elements=4))
-    assert report.engines[0].cycles == 36 * 2 * (2 * 9)
+    assert report.engines[0].cycles == 4 * 36 + 36 * 2 * (2 * 9 + 3)
     assert report.engines[2].cycles is None
     assert report.engines[2].images_per_second is None
 
