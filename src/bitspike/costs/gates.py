@@ -25,7 +25,7 @@ class Counted:
     memory: float = 0.0
 
     def pj(self, each: Mapping[str, float]) -> float:
-        """With so many pJ for a bit of each."""
+        """Their energy, at so many pJ for a bit of each."""
         return sum(getattr(self, name) * each[name] for name in GATES)
 
 
