@@ -94,11 +94,20 @@ def summed(node: Any, tensors: Any, x: np.ndarray) -> np.ndarray:
     return x.sum(0, keepdims=True)
 
 
+def coded(node: Any, tensors: Any, codes: np.ndarray) -> np.ndarray:
+    steps = codes[None] if node["edge"]["T"] == 1 else np.moveaxis(codes, 1, 0)
+    return steps.astype(np.int64) + node["edge"]["lo"]
+
+
+def read_out(node: Any, tensors: Any, x: np.ndarray) -> np.ndarray:
+    return {"sum": x.sum(0, keepdims=True), "last": x[-1:], "each": x}[node.get("over", "sum")]
+
+
 OPS = {
-    "input": lambda node, tensors, codes: codes[None].astype(np.int64) + node["edge"]["lo"],
+    "input": coded,
     "release": release,
     "conv": conv,
-    "linear": lambda node, tensors, x: x @ tensors["weight"].T,
+    "linear": lambda node, tensors, x: np.einsum("oi,tni...->tno...", tensors["weight"], x),
     "affine": affine,
     "relu": lambda node, tensors, x: np.maximum(x, 0),
     "fire": fire,
@@ -108,5 +117,5 @@ OPS = {
     "max_pool": max_pool,
     "spiking_max_pool": spiking_max_pool,
     "reshape": lambda node, tensors, x: x.reshape(*x.shape[:2], *node["shape"]),
-    "readout": summed,
+    "readout": read_out,
 }
