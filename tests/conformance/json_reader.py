@@ -118,4 +118,8 @@ OPS = {
     "spiking_max_pool": spiking_max_pool,
     "reshape": lambda node, tensors, x: x.reshape(*x.shape[:2], *node["shape"]),
     "readout": read_out,
+    "accumulate": lambda node, tensors, x: np.cumsum(x, 0),
+    "difference": lambda node, tensors, x: np.diff(x, axis=0, prepend=np.zeros_like(x[:1])),
+    "matmul": lambda node, tensors, a, b: a @ b,
+    "permute": lambda node, tensors, x: np.transpose(x, (0, 1, *(axis + 2 for axis in node["axes"]))),
 }
