@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
 
 __all__ = [
-    "BELOW_0", "METRICS", "SCALES", "Claim", "Measured", "Outcome", "Paper", "Run", "Scores", "at_most", "beats",
+    "BELOW_0", "METRICS", "SCALES", "Claim", "Measured", "Outcome", "Own", "Paper", "Run", "Scores", "at_most", "beats",
     "best", "opposite", "ratio_at_most", "scores_of", "worst",
 ]  # fmt: skip
 
@@ -106,8 +107,22 @@ class Outcome:
 
 
 @dataclass(frozen=True)
+class Own:
+    """The test of a claim about something else than training runs.
+
+    Attributes:
+        file: of results, JSON. judge: of what is in it. table: Markdown of it. how: it was measured, a sentence.
+    """
+
+    file: Path
+    judge: Callable[[Mapping[str, Any]], Outcome]
+    table: Callable[[Mapping[str, Any]], list[str]]
+    how: str
+
+
+@dataclass(frozen=True)
 class Claim:
-    """A statement and its test. A claim without runs says in ``untested`` what it waits for."""
+    """A statement and its test: runs and a judge, or data of its ``own``; else ``untested`` says what it waits for."""
 
     name: str
     statement: str
@@ -115,6 +130,7 @@ class Claim:
     settings: tuple[tuple[str, tuple[str, ...]], ...] = ()  # (recipe, edits)
     judge: Callable[[Measured], Outcome] | None = None
     untested: str = ""
+    own: Own | None = None
 
     @property
     def runs(self) -> tuple[Run, ...]:

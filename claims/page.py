@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from statistics import mean, stdev
 from typing import Any
 
-from claims.claim import AT, METRICS, SEEDS, Claim, Paper, scores_of
+from bitspike.files import read_json
+from claims.claim import AT, METRICS, SEEDS, Claim, Outcome, Own, Paper, scores_of
 
 __all__ = ["page"]
 
@@ -52,8 +53,11 @@ def page(papers: Sequence[Paper], results: Mapping[str, Mapping[str, Mapping[str
         parts += [f"{paper.note}\n"] if paper.note else []
         for claim in paper.claims:
             parts += [f"### {claim.name} {claim.statement}\n", f"Paper: {claim.where}.\n"]
-            if claim.judge is not None:
-                parts.append(f"Rule: {_rule(claim)}\n")
+            if (judge := claim.own.judge if claim.own else claim.judge) is not None:
+                parts.append(f"Rule: {_rule(judge)}\n")
+            if claim.own is not None:
+                parts += _of_own(claim.own)
+                continue
             if claim.judge is None:
                 parts.append(f"**Not tested**: {claim.untested}.\n")
                 continue
@@ -62,8 +66,16 @@ def page(papers: Sequence[Paper], results: Mapping[str, Mapping[str, Mapping[str
     return "\n".join(parts)
 
 
-def _rule(claim: Claim) -> str:
-    return " ".join((claim.judge.__doc__ or "").split())
+def _rule(judge: Callable[..., Outcome]) -> str:
+    return " ".join((judge.__doc__ or "").split())
+
+
+def _of_own(own: Own) -> list[str]:
+    if not own.file.exists():
+        return [f"**Not run yet**: `results/{own.file.parent.name}/{own.file.name}` is not there.\n"]
+    found = read_json(own.file)
+    outcome = own.judge(found)
+    return [f"**{outcome.verdict.capitalize()}** ({outcome.why}). {own.how}\n", *own.table(found), ""]
 
 
 def _tested(claim: Claim, shows: Sequence[str], scale: str, results: Mapping[str, Mapping[str, Any]]) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 
 from claims.claim import BELOW_0, Claim, Measured, Outcome, Paper, at_most, beats, worst
+from claims.hardware_000 import HARDWARE
 from claims.trains import steps_for_bits
 
 __all__ = ["CLAIMS", "PAPER"]
@@ -59,7 +60,7 @@ CLAIMS = (
         "000.4",
         "Hardware cost is linear in the Bit Budget.",
         "Section 3.2, Figure 3",
-        untested="needs the hardware backend",
+        own=HARDWARE,
     ),
 )
 

@@ -132,6 +132,16 @@ KINDS = (  # files, what they hold, the command that writes such a file
         "python benchmarks/event_readers.py RECORDINGS",
     ),
     (
+        "benchmarks/cortex_m.json",
+        "instructions of the exported C on an emulated Cortex-M4, layer by layer, and its stack",
+        "python benchmarks/cortex_m.py",
+    ),
+    (
+        "hardware/integration-unit.json",
+        "the integration unit of paper 000 at every width: LUTs, cycles, activity",
+        "python benchmarks/hardware/integration_unit.py",
+    ),
+    (
         "benchmarks/exported_c.json",
         "time of an image by the exported C, before and after, beside ONNX Runtime's int8",
         "python benchmarks/exported_c.py --before SRC",

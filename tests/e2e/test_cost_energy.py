@@ -3,6 +3,7 @@
 import json
 import sys
 import time
+from pathlib import Path
 
 import pytest
 import torch
@@ -153,6 +154,15 @@ def test_a_network_that_does_not_spike(bitspike, tmp_path):
         (("--energy", "lemaire", "--memory-width", "x"), ["--memory-width", "whole number"]),
         (("--energy", "lemaire", "--fifo", 0), ["fifo of the memory: got 0"]),
         (("--energy", "lemaire", "--spike-cost", "mean"), ["spike cost: got 'mean'", "worst", "level"]),
+        (("--energy", "gates"), ["energy: got 'gates'", "energy needs measured spikes"]),
+        (("--energy", "gates", "--fifo", 10), ["fifo: got 10", "gates counts bits of gates"]),
+        (("--energy", "horowitz", "--constants", "x"), ["--constants: got 'x'", "only gates reads a file"]),
+        (("--constants", "x"), ["--constants: got 'x'", "--energy gates and --hardware"]),
+        (("--hardware", "ice"), ["--hardware: got 'ice'", "did you mean 'ice40'?"]),
+        (("--hardware", "ice40"), ["features.0.0: 16 weight bits", "want integers"]),
+        (("--hardware", "ice40", "--pes", 0), ["--pes: got 0", "1 to 4096"]),
+        (("--hardware", "ice40", "--constants", "text.json"), ["--constants: got 'text.json'", "not JSON"]),
+        (("--pes", 4), ["--pes: got 4", "only --hardware reads it"]),
         (("--activity", "none.json"), ["none.json", "No such file"]),
         (("--activity", "text.json"), ["text.json", "not JSON"]),
         (("--activity", "list.json"), ["activity", "bitspike train"]),
@@ -198,3 +208,16 @@ def test_the_picture_wants_sums_of_spikes(bitspike, tmp_path):
     folder = training.RunFolder(tmp_path / "plain")
     training.train(config, folder)
     refused(bitspike("report", "avalanche", folder.path, "-o", "x.png"), "run: got 'plain'", "adds no spikes")
+
+
+def test_an_estimate_on_an_fpga(bitspike):
+    net = Path(__file__).parents[2] / "examples" / "fashion-tiny.bitspike"
+    report = result(bitspike("cost", net, "--hardware", "ecp5", "--pes", 4, "--json"))
+    found = report["hardware"]
+    assert (found["device"], found["elements"], found["w"], found["s"]) == ("ecp5", 4, 4, 8)
+    assert [engine["element"] for engine in found["engines"]] == ["parallel", "serial", "event"]
+    assert found["memory_bits"]["total"] == 8 * report["memory"][0]["total"]
+    status, out, _ = bitspike("cost", net, "--hardware", "ecp5", "--pes", 4)
+    assert status == 0
+    assert "cycles of an image, at least" in out
+    assert report["energy"] is None

@@ -198,6 +198,16 @@ def test_exported_c_compiles(bitspike: Command, made: Made) -> None:
     assert len(os.listdir("firmware")) == 7  # main.c is of the last one
 
 
+def test_a_network_is_written_for_hardware_of_ones_own(bitspike: Command, made: Made) -> None:
+    refused(bitspike("export", made.file, "--to", "c", "-o", "c", "--samples", "2"), "--samples: got 2", "--to mem")
+    assert bitspike("export", made.file, "--to", "json", "-o", "a", "--name", "digits")[:2] == (0, "a/digits.json\n")
+    status, out, _ = bitspike("export", made.file, "--to", "mem", "-o", "b", "--samples", "2", "--json")
+    index = json.loads(Path("b/network.mem.json").read_text())
+    assert status == 0
+    assert {edge["samples"] for edge in index["edges"]} == {2}
+    assert len(json.loads(out)["files"]) == len(list(Path("b").iterdir())) == 1 + len(index["edges"] + index["tensors"])
+
+
 def test_exported_onnx_is_a_model(bitspike: Command, made: Made) -> None:
     onnx = pytest.importorskip("onnx")
     status, out, _ = bitspike("export", made.file, "--to", "onnx", "-o", ".", "--name", "digits", "--json")

@@ -13,6 +13,7 @@ from bitspike.api.sources import is_file, is_run
 from bitspike.bits import BitPlan, Bits
 from bitspike.costs import Activity, CostReport, EnergyModel
 from bitspike.costs import cost as cost_of
+from bitspike.costs.hardware import HardwareSettings
 from bitspike.errors import UserError, closest
 from bitspike.files import at_home
 from bitspike.importing import is_import_path, users_code
@@ -44,6 +45,7 @@ def cost(
     batch: int = 1,
     activity: Activity | str | Path | None = None,
     energy: EnergyModel | str | None = None,
+    hardware: HardwareSettings | str | None = None,
 ) -> CostReport:
     """Parameters, size, MACs, Bit Budget, S-ACE, memory and, with measured activity, spikes, SOPs, NS-ACE and energy.
 
@@ -65,10 +67,11 @@ def cost(
         batch: images at once, for the memory footprint.
         activity: measured on a run of the same network, or its ``activity.json``; a run has its own.
         energy: a key of `bitspike.costs.ENERGIES`, or a model with constants of one's own.
+        hardware: an FPGA, ``ice40`` or ``ecp5``, to estimate LUTs, memory and cycles on, or its settings.
 
     Returns:
-        The report: ``layers``, ``neurons``, ``total``, ``memory``, ``energy``. S-ACE and NS-ACE in bit operations per
-        image, sizes in bytes, energies in nJ per image.
+        The report: ``layers``, ``neurons``, ``total``, ``memory``, ``energy``, ``hardware``. S-ACE and NS-ACE in bit
+        operations per image, sizes in bytes, energies in nJ per image.
 
     Raises:
         UserError: nothing of that name, an argument that the source has itself, a network that does not fit its bits or
@@ -79,11 +82,12 @@ def cost(
     made = {"--classes": classes, "--channels": channels}
     found = _found(str(source)) if isinstance(source, str | Path) else source
     label = _label(source)
+    on = HardwareSettings(device=hardware) if isinstance(hardware, str) else hardware
     if isinstance(found, Run | FrozenGraph | Graph):
         _refuse({"--bits": bits, "--plan": plan, "--input": sample, **made}, label)
     if isinstance(found, Run):
         _refuse({"--activity": activity}, label)
-        return found.cost(counting, batch=batch, energy=energy)
+        return found.cost(counting, batch=batch, energy=energy, hardware=on)
     measured = Activity.load(at_home(activity)) if isinstance(activity, str | Path) else activity
     of = _checked_sample(sample)
     if isinstance(found, FrozenGraph | Graph):
@@ -93,7 +97,7 @@ def cost(
     else:
         _refuse(made, label)
         graph = _of_own(found, None if bits is plan is None else _plan(bits, plan), of)
-    return cost_of(graph, counting, measured, batch, energy)
+    return cost_of(graph, counting, measured, batch, energy, on)
 
 
 def _found(path: str) -> Run | FrozenGraph | str:

@@ -1,4 +1,4 @@
-"""`bitspike.export`: a frozen network in another form: C99, or ONNX."""
+"""`bitspike.export`: a frozen network in another form: C99, ONNX, JSON, or memory images."""
 
 from __future__ import annotations
 
@@ -31,14 +31,16 @@ def export(
     Args:
         source: a frozen network, its file, or a run, which is frozen.
         to: a name of `bitspike.backends.exporters`. ``c``: NAME.c, NAME.h, NAME_simd.h and main.c.
-            ``onnx``: NAME.onnx.
+            ``onnx``: NAME.onnx. ``json``: NAME.json, all integers and what each op means. ``mem``: hexadecimal files of
+            every tensor, golden vectors of every edge, and their index NAME.mem.json.
         output: folder to write into.
         name: of the files, and of what they define.
         options: of the form. ``cc``: the C compiler with its flags, whose linker says what flash and RAM the network
-            takes. ``streaming=True``: C that takes one step at a time, by NAME_reset and NAME_step.
+            takes. ``streaming=True``: C that takes one step at a time, by NAME_reset and NAME_step. ``samples``: random
+            inputs whose golden vectors ``mem`` writes.
 
     Returns:
-        The files, and bytes of flash and RAM (C) or of the file (ONNX). ``flash_bytes_counted`` is what the cost model
+        The files, and bytes of flash and RAM (C) or of the files. ``flash_bytes_counted`` is what the cost model
         says, ``.._of_data`` what stands in the text, ``.._linked`` what the linker made of it.
 
     Raises:

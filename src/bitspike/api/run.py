@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from bitspike.api.results import Evaluation
     from bitspike.costs import Activity, CostReport, EnergyModel
+    from bitspike.costs.hardware import HardwareSettings
     from bitspike.data import ImageSet
     from bitspike.ir import FrozenGraph, Graph
     from bitspike.training import RunFolder, TrainConfig
@@ -142,20 +143,28 @@ class Run:
         of, bits = (config.dataset, split, seen.correct, seen.total), str(config.bits)
         return Evaluation(*of, bits=bits, loss=seen.loss, counted=seen.counted)
 
-    def cost(self, counting: str = "exact", *, batch: int = 1, energy: EnergyModel | str | None = None) -> CostReport:
+    def cost(
+        self,
+        counting: str = "exact",
+        *,
+        batch: int = 1,
+        energy: EnergyModel | str | None = None,
+        hardware: HardwareSettings | None = None,
+    ) -> CostReport:
         """What the network costs, layer by layer and in total; spikes, SOPs and NS-ACE once it is trained.
 
         Args:
             counting: what the count includes: a key of `bitspike.costs.COUNTINGS`, such as ``paper-000``.
             batch: images at once, for the memory footprint.
             energy: a key of `bitspike.costs.ENERGIES`, or a model with constants of one's own.
+            hardware: an FPGA, to estimate LUTs, memory and cycles on.
 
         Raises:
-            UserError: unknown convention or model, or energy before spikes were measured.
+            UserError: unknown convention, model or device, or energy before spikes were measured.
         """
         from bitspike.costs import cost
 
-        return cost(self.graph(), counting, self.activity(), batch, energy)
+        return cost(self.graph(), counting, self.activity(), batch, energy, hardware)
 
     def freeze(self) -> FrozenGraph:
         """The network in integers, every range proven. `bitspike.freeze` writes and compares it too.

@@ -11,6 +11,8 @@ import numpy as np
 
 from bitspike.backends import oracle
 from bitspike.backends.c import C
+from bitspike.backends.json import Json
+from bitspike.backends.mem import Mem
 from bitspike.backends.native import Native
 from bitspike.backends.onnx import Onnx
 from bitspike.backends.protocol import Backend, Export, Images, Int
@@ -41,6 +43,8 @@ BACKENDS.register(Oracle.name, Oracle)
 BACKENDS.register(C.name, C)
 BACKENDS.register(Onnx.name, Onnx)
 BACKENDS.register(Native.name, Native)
+BACKENDS.register(Json.name, Json)
+BACKENDS.register(Mem.name, Mem)
 
 
 def backend(name: str, **options: Any) -> Backend:

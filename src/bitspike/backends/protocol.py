@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
@@ -15,7 +16,7 @@ from bitspike.errors import UserError
 from bitspike.ir import FrozenGraph, Node
 from bitspike.registry import Registry
 
-__all__ = ["Backend", "Export", "Images", "Int", "check_threads", "checked", "writer_of"]
+__all__ = ["Backend", "Export", "Images", "Int", "check_threads", "checked", "checked_file_name", "writer_of"]
 
 Images = NDArray[np.uint8]
 Int = NDArray[np.int64]
@@ -117,6 +118,16 @@ def check_threads(threads: object) -> None:
     whole = isinstance(threads, Integral) and not isinstance(threads, bool)
     if threads is not None and not (whole and 1 <= threads <= MOST_THREADS):  # type: ignore[operator]
         raise UserError("threads", threads, f"want 1 to {MOST_THREADS}")
+
+
+def checked_file_name(name: str) -> None:
+    """That a name will do for files.
+
+    Raises:
+        UserError: it will not.
+    """
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}", name):
+        raise UserError("name", name, "want the name of a file: at most 64 letters, digits, _, . and -")
 
 
 def writer_of(table: Registry[Row], backend: str, node: Node) -> Row:

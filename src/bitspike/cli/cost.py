@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 import bitspike
 from bitspike.cli import cost_options as options
 from bitspike.cli.collector import without_collector
+from bitspike.cli.cost_models import energy_asked, hardware_asked
 from bitspike.cli.inputs import input_of
 from bitspike.cli.options import Json, given, numbers, print_json
 from bitspike.cli.tables import print_tables
 from bitspike.errors import UserError
-
-if TYPE_CHECKING:
-    from bitspike.costs import EnergyModel
 
 __all__ = ["cost"]
 
@@ -34,15 +30,20 @@ def cost(
     fifo: options.Fifo = None,
     spike_cost: options.SpikeCost = None,
     leak: options.Leak = False,
+    hardware: options.Hardware = None,
+    pes: options.Elements = None,
+    constants: options.Constants = None,
     as_json: Json = False,
 ) -> None:
     """Print parameters, size, MACs, Bit Budget, S-ACE, memory and, for a trained run, spikes, SOPs and NS-ACE.
 
     Examples: bitspike cost resnet20 --bits 2/2/1; bitspike cost runs/my-run --energy lemaire;
-    bitspike cost mypackage.nets:make
+    bitspike cost net.bitspike --hardware ice40; bitspike cost mypackage.nets:make
     """
     with without_collector():
-        constants = given(memory_width=memory_width, fifo=fifo, spike_cost=spike_cost, leak=leak or None)
+        of_lemaire = given(memory_width=memory_width, fifo=fifo, spike_cost=spike_cost, leak=leak or None)
+        if constants is not None and energy is None and hardware is None:
+            raise UserError("--constants", str(constants), "only --energy gates and --hardware read it; give one")
         report = bitspike.cost(
             model,
             counting=counting,
@@ -53,7 +54,8 @@ def cost(
             channels=numbers(channels) if channels is not None else None,
             batch=batch,
             activity=activity,
-            energy=_energy_model(energy, constants),
+            energy=energy_asked(energy, constants if hardware is None or energy == "gates" else None, of_lemaire),
+            hardware=hardware_asked(hardware, pes, constants),
         )
     if as_json:
         print_json(report.to_dict())
@@ -63,13 +65,5 @@ def cost(
     print_tables(*reports.cost_tables(report))
     if report.energy is not None:
         print_tables(reports.energy_table(report.energy))
-
-
-def _energy_model(name: str | None, constants: dict[str, Any]) -> EnergyModel | None:
-    from bitspike.costs import energy_model
-
-    if name is not None:
-        return energy_model(name, **constants)
-    for constant, value in constants.items():
-        raise UserError(f"--{constant.replace('_', '-')}", value, "only --energy lemaire reads it; give that too")
-    return None
+    if report.hardware is not None:
+        print_tables(reports.hardware_table(report.hardware))

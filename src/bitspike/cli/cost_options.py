@@ -13,9 +13,12 @@ __all__ = [
     "Bits",
     "Channels",
     "Classes",
+    "Constants",
     "Counting",
+    "Elements",
     "Energy",
     "Fifo",
+    "Hardware",
     "Image",
     "Leak",
     "Levels",
@@ -65,7 +68,7 @@ Batch = Annotated[
 Activity = Annotated[Path | None, typer.Option("--activity", help="The activity.json of a run of the same network.")]
 Energy = Annotated[
     str | None,
-    typer.Option("--energy", help="Energy too: lemaire, lemaire-int8, horowitz, horowitz-int or sop-77fj."),
+    typer.Option("--energy", help="Energy too: lemaire, lemaire-int8, horowitz, horowitz-int, sop-77fj or gates."),
 ]
 MemoryWidth = Annotated[
     int | None, typer.Option("--memory-width", help="lemaire: bits of an element of the memories. Default: 16.")
@@ -76,3 +79,10 @@ SpikeCost = Annotated[
     typer.Option("--spike-cost", help="lemaire: additions of a graded spike: worst (N, the default) or level."),
 ]
 Leak = Annotated[bool, typer.Option("--leak", help="lemaire: the neurons leak.")]
+Hardware = Annotated[
+    str | None, typer.Option("--hardware", help="LUTs, memory, cycles on an FPGA, as an estimate: ice40 or ecp5.")
+]
+Elements = Annotated[int | None, typer.Option("--pes", help="hardware: elements that multiply at once. Default: 8.")]
+Constants = Annotated[
+    Path | None, typer.Option("--constants", help="gates, hardware: a file in place of the package's hardware.json.")
+]

@@ -1,4 +1,4 @@
-"""`bitspike export`: a frozen network in another form: C99, or ONNX."""
+"""`bitspike export`: a frozen network in another form: C99, ONNX, JSON, or memory images."""
 
 from __future__ import annotations
 
@@ -16,16 +16,29 @@ __all__ = ["export"]
 
 def export(
     file: Annotated[Path, typer.Argument(help="A file of `bitspike freeze`.")],
-    to: Annotated[str, typer.Option("--to", help="c: NAME.c, NAME.h, NAME_simd.h and main.c. onnx: NAME.onnx.")],
+    to: Annotated[
+        str,
+        typer.Option(
+            "--to",
+            help="c: NAME.c, NAME.h, NAME_simd.h and main.c. onnx: NAME.onnx. json: NAME.json. mem: NAME.mem.json and"
+            " a hexadecimal file for each tensor and edge.",
+        ),
+    ],
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder to write into.")],
     name: Annotated[str, typer.Option("--name", help="Name of the files, and of what they define.")] = "network",
     streaming: Annotated[
         bool, typer.Option("--streaming", help="For c: NAME_reset and NAME_step, which take one step at a time.")
     ] = False,
+    samples: Annotated[
+        int | None, typer.Option("--samples", help="For mem: random inputs with golden vectors. Default: 4.")
+    ] = None,
     cc: CCompiler = None,
     as_json: Json = False,
 ) -> None:
     """Write a frozen network as C99 without dependencies (static memory, integers alone), or as ONNX.
+
+    Or, for hardware and programs of your own, as JSON with every integer and the meaning of every op, or as memory
+    images at true widths with what every edge is for some inputs.
 
     For C, the linker of --cc says what flash and RAM the network takes: its own compiler tells of this machine, and
     --cc "arm-none-eabi-gcc -mcpu=cortex-m4 -mthumb" of a microcontroller.
@@ -34,7 +47,7 @@ def export(
 
     Example: bitspike export net.bitspike --to c -o firmware/
     """
-    found = bitspike.export(file, to, output, name=name, **given(cc=cc, streaming=streaming or None))
+    found = bitspike.export(file, to, output, name=name, **given(cc=cc, streaming=streaming or None, samples=samples))
     if as_json:
         print_json(found.to_dict())
         return

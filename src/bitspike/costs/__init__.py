@@ -5,6 +5,7 @@ from bitspike.costs.counting import COUNTINGS, Counting, counting
 from bitspike.costs.energy import ENERGIES, EnergyModel, EnergyReport, NetworkEnergy, ann_energy, energy
 from bitspike.costs.energy import model as energy_model
 from bitspike.costs.energy_layers import LayerEnergy
+from bitspike.costs.hardware import HardwareReport, hardware
 from bitspike.costs.memory import Footprint, footprints
 from bitspike.costs.paths import Join, Paths, paths
 from bitspike.costs.report import CostReport, LayerCost, NeuronCost, Total, cost
@@ -18,6 +19,7 @@ __all__ = [
     "EnergyModel",
     "EnergyReport",
     "Footprint",
+    "HardwareReport",
     "Join",
     "LayerCost",
     "LayerEnergy",
@@ -35,5 +37,6 @@ __all__ = [
     "energy_model",
     "entropy",
     "footprints",
+    "hardware",
     "paths",
 ]

@@ -6,11 +6,13 @@ Every number is an estimate by somebody's formula, none is measured; two models 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, Protocol
 
 from bitspike.costs.activity import Activity
 from bitspike.costs.energy_layers import LayerEnergy, layers, loads, summed
 from bitspike.costs.energy_lemaire import INT8, INT32, Arithmetic, Lemaire
+from bitspike.costs.gates import Gates
 from bitspike.errors import UserError
 from bitspike.ir import Graph
 from bitspike.registry import Registry
@@ -100,6 +102,7 @@ for _model in (
         mac=2 * PJ_PER_FLOP,
         sop=PJ_PER_SOP,
     ),
+    Gates(),
 ):
     ENERGIES.register(_model.name, _model)
 
@@ -138,6 +141,7 @@ def model(
     fifo: int | None = None,
     spike_cost: str | None = None,
     leak: bool | None = None,
+    constants: Path | None = None,
 ) -> EnergyModel:
     """The energy model called ``name``, with other constants where they are given.
 
@@ -145,11 +149,16 @@ def model(
         UserError: there is no such model, it does not count what the constant is of, or the value is out of range.
     """
     chosen = ENERGIES.find(name)
+    if constants is not None:
+        if not isinstance(chosen, Gates):
+            raise UserError("--constants", str(constants), f"{name} has its own constants; only gates reads a file")
+        chosen = replace(chosen, file=constants)
     given = {"memory width": memory_width, "fifo": fifo, "spike cost": spike_cost, "leak": leak}
     given = {thing: value for thing, value in given.items() if value is not None}
     if not isinstance(chosen, Lemaire):
+        counts = "bits of gates" if isinstance(chosen, Gates) else "operations alone"
         for thing, value in given.items():
-            raise UserError(thing, value, f"{name} counts operations alone; only lemaire and lemaire-int8 read it")
+            raise UserError(thing, value, f"{name} counts {counts}; only lemaire and lemaire-int8 read it")
         return chosen
     memories = {key: value for key, value in (("width", memory_width), ("fifo", fifo)) if value is not None}
     changed: dict[str, Any] = {"memories": replace(chosen.memories, **memories)}

@@ -13,6 +13,7 @@ from typing import Any
 from bitspike.costs.activity import Activity, entropy
 from bitspike.costs.counting import Counting, biases, counting, norm_constants
 from bitspike.costs.energy import EnergyModel, EnergyReport, energy
+from bitspike.costs.hardware import HardwareReport, HardwareSettings, hardware
 from bitspike.costs.memory import Footprint, footprints
 from bitspike.costs.paths import Paths, paths
 from bitspike.ir import Graph, MatMul, Synapse
@@ -100,7 +101,8 @@ class Total:
 class CostReport:
     """What a network costs, and by which count; ``memory``, ``paths`` and ``energy`` have counts of their own.
 
-    ``paths`` is ``None`` without measured activity, ``energy`` where no model was asked for.
+    ``paths`` is ``None`` without measured activity, ``energy`` where no model was asked for, ``hardware``
+    where no device was.
     """
 
     model: str
@@ -114,6 +116,7 @@ class CostReport:
     activity: str | None
     paths: Paths | None
     energy: EnergyReport | None
+    hardware: HardwareReport | None = None
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -125,6 +128,7 @@ def cost(
     activity: Activity | None = None,
     batch: int = 1,
     energy_model: EnergyModel | str | None = None,
+    on: HardwareSettings | None = None,
 ) -> CostReport:
     """Every metric of ``graph``.
 
@@ -134,6 +138,7 @@ def cost(
         activity: what was measured on real data; without it, SOPs, NS-ACE and spikes are ``None``.
         batch: images at once, which the memory footprint depends on.
         energy_model: a key of `bitspike.costs.ENERGIES`, or a model with constants of one's own.
+        on: a device, and how many elements of it multiply at once.
 
     Raises:
         UserError: unknown convention or model, activity of another network, a batch of no images, or energy of a
@@ -161,6 +166,7 @@ def cost(
         activity=None if activity is None else f"{activity.images} images: {activity.source}",
         paths=None if activity is None else paths(graph, activity),
         energy=None if energy_model is None else energy(graph, energy_model, activity),
+        hardware=None if on is None else hardware(graph, on, activity),
     )
 
 

@@ -10,6 +10,7 @@ from bitspike.reports.conversion import (
 )
 from bitspike.reports.datasets import check_lines, checks_tables, datasets_table
 from bitspike.reports.energy import energy_table
+from bitspike.reports.hardware import hardware_table
 from bitspike.reports.pareto import budget_table, pareto_table, save_pareto
 from bitspike.reports.pictures import check_picture, save_picture
 from bitspike.reports.shipping import agreement_table, footprint_table, frozen_lines
@@ -40,6 +41,7 @@ __all__ = [
     "energy_table",
     "footprint_table",
     "frozen_lines",
+    "hardware_table",
     "memory_table",
     "pareto_table",
     "results_table",

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from typing import ClassVar
 
 from bitspike.backends.onnx.export import to_onnx
 from bitspike.backends.onnx.run import Compiled, trace
-from bitspike.backends.protocol import Backend, Export, Images, Int, check_threads, checked
-from bitspike.errors import UserError
+from bitspike.backends.protocol import Backend, Export, Images, Int, check_threads, checked, checked_file_name
 from bitspike.ir import FrozenGraph
 
 __all__ = ["Onnx"]
@@ -42,7 +40,6 @@ class Onnx(Backend):
 
     def export(self, net: FrozenGraph, name: str) -> Export:
         """``NAME.onnx``. Facts: ``bytes``."""
-        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}", name):
-            raise UserError("name", name, "want the name of a file: at most 64 letters, digits, _, . and -")
+        checked_file_name(name)
         content: bytes = to_onnx(net).SerializeToString()
         return Export({f"{name}.onnx": content}, {"bytes": len(content)})

@@ -1,0 +1,42 @@
+"""What the options of `bitspike cost` ask for: an energy model with its constants, a device with its elements."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bitspike.errors import UserError
+from bitspike.files import at_home
+
+if TYPE_CHECKING:
+    from bitspike.costs import EnergyModel
+    from bitspike.costs.hardware import HardwareSettings
+
+__all__ = ["energy_asked", "hardware_asked"]
+
+
+def energy_asked(name: str | None, file: Path | None, constants: dict[str, Any]) -> EnergyModel | None:
+    """The model of ``--energy``.
+
+    Args:
+        name: its name. file: of ``--constants``, which another option may be for. constants: those that were given.
+    """
+    from bitspike.costs import energy_model
+
+    if name is not None:
+        return energy_model(name, **constants, constants=None if file is None else at_home(file))
+    for constant, value in constants.items():
+        raise UserError(f"--{constant.replace('_', '-')}", value, "only --energy lemaire reads it; give that too")
+    return None
+
+
+def hardware_asked(device: str | None, elements: int | None, file: Path | None) -> HardwareSettings | None:
+    """The device of ``--hardware``."""
+    from bitspike.costs.hardware import HardwareSettings
+
+    if device is None:
+        if elements is not None:
+            raise UserError("--pes", elements, "only --hardware reads it; give that too")
+        return None
+    asked = {} if elements is None else {"elements": elements}
+    return HardwareSettings(device=device, constants=None if file is None else at_home(file), **asked)
