@@ -14,6 +14,7 @@ from bitspike.backends.c import C
 from bitspike.backends.native import Native
 from bitspike.backends.onnx import Onnx
 from bitspike.backends.protocol import Backend, Export, Images, Int
+from bitspike.backends.verilog import Verilog
 from bitspike.errors import UserError
 from bitspike.ir import FrozenGraph
 from bitspike.registry import Registry
@@ -41,6 +42,7 @@ BACKENDS.register(Oracle.name, Oracle)
 BACKENDS.register(C.name, C)
 BACKENDS.register(Onnx.name, Onnx)
 BACKENDS.register(Native.name, Native)
+BACKENDS.register(Verilog.name, Verilog)
 
 
 def backend(name: str, **options: Any) -> Backend:

@@ -52,7 +52,7 @@ class Layer:
         self.sweep = part.row.sweep(self.plan, part.node)
         source = self.plan.parts[self.sweep.source]
         found = source.range if self.sweep.mode == "largest" else part.range
-        self.held = source.edge.T < self.steps
+        self.held = self.steps > source.edge.T
         value = Value("sum", 0, found)
         return self.code.held(value) if self.held else value
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from operator import add, mul, rshift, sub
 from typing import NamedTuple
@@ -12,15 +12,23 @@ from bitspike.ir.ranges import Range
 
 __all__ = ["FETCHED", "OPS", "Code", "Micro", "Value", "immediate"]
 
-OPS = ("add", "sub", "mul", "shr", "min", "max", "move", "if_not_0", "if_below_0")
-"""What an instruction does with ``a`` and ``b``. The last two write ``b`` where ``a`` is so, and nothing elsewhere."""
+OPS = ("add", "sub", "mul", "shr", "min", "max", "clip", "move", "if_not_0", "if_below_0")
+"""What an instruction does with ``a`` and ``b``. ``clip`` saturates ``a`` from its ``low`` to ``b``. The last two write
+``b`` where ``a`` is so, and nothing elsewhere."""
 FETCHED = ("constant", "edge", "state", "held")
 """Values that are read from a memory, the cycle before."""
 OF_A = ("register", "sum", "step", "immediate")
 OF_B = ("register", "immediate", *FETCHED)
 EITHER_WAY = ("add", "mul", "min", "max")
 NEUTRAL = {"add": 0, "sub": 0, "shr": 0, "mul": 1}
-COMPUTED = {"add": add, "sub": sub, "mul": mul, "shr": rshift, "min": min, "max": max}
+COMPUTED: dict[str, Callable[[int, int], int]] = {
+    "add": add,
+    "sub": sub,
+    "mul": mul,
+    "shr": rshift,
+    "min": min,
+    "max": max,
+}
 WIDEST = 63
 
 
@@ -49,6 +57,7 @@ class Micro:
     result: Value
     store: bool = False
     keep: int | None = None
+    low: int = 0
 
 
 def immediate(value: int) -> Value:
@@ -95,11 +104,16 @@ class Code:
 
     def clip(self, value: Value, lo: int, hi: int) -> Value:
         """Saturates, where the proven range says that it may be needed."""
-        if value.range.lo < lo:
-            value = self.make("max", value, immediate(lo), Range(lo, max(lo, value.range.hi)))
-        if value.range.hi > hi:
-            value = self.make("min", value, immediate(hi), Range(min(hi, value.range.lo), hi))
-        return value
+        below, above = value.range.lo < lo, value.range.hi > hi
+        made = Range(min(max(value.range.lo, lo), hi), max(min(value.range.hi, hi), lo))
+        if value.kind != "immediate" and below and above:
+            value = value if value.kind in OF_A else self.moved(value)
+            clipped = self.make("min", value, immediate(hi), made)
+            self.micros[-1].op, self.micros[-1].low = "clip", lo
+            return clipped
+        if below:
+            value = self.make("max", value, immediate(lo), Range(made.lo, max(lo, value.range.hi)))
+        return self.make("min", value, immediate(hi), made) if above else value
 
     def select(self, which: Value, a: Value, b: Value) -> Value:
         """``a`` where ``which`` is not 0, ``b`` elsewhere."""
@@ -107,10 +121,10 @@ class Code:
             return a if which.number else b
         return self._choice("if_not_0", which, a, b)
 
-    def until(self, steps: int, value: Value) -> Value:
-        """The value at the first so many steps, 0 at the others."""
+    def until(self, steps: int, value: Value, then: int = 0) -> Value:
+        """The value at the first so many steps, ``then`` at the others."""
         early = self.make("sub", Value("step", 0, Range(0, 1024)), immediate(steps), Range(-1024, 1024))
-        return self._choice("if_below_0", early, value, immediate(0))
+        return self._choice("if_below_0", early, value, immediate(then))
 
     def _choice(self, op: str, which: Value, a: Value, b: Value) -> Value:
         which = self.in_register(which) if which.kind not in OF_A else which
@@ -164,12 +178,24 @@ class Code:
         for made in self.micros:
             yield from (made.a, made.b, made.result)
 
+    def _merge_shifts(self) -> None:
+        """A shift of what was shifted, and is read there alone, is one shift."""
+        for made in [*self.micros]:
+            before = next((one for one in self.micros if _same(one.result, made.a) and made.a.kind == "register"), None)
+            if before is None or before.op != "shr" or made.op != "shr" or before.store or before.keep is not None:
+                continue
+            reads = [v for one in self.micros for v in (one.a, one.b) if _same(v, before.result)]
+            if before.b.kind == made.b.kind == "immediate" and len(reads) == 1:
+                made.a, made.b = before.a, immediate(before.b.number + made.b.number)
+                self.micros.remove(before)
+
     def finished(self) -> list[Micro]:
-        """The instructions with as few registers as they need, and one before the first that only fetches.
+        """The instructions with as few registers as they need; first one that fetches, where the next reads an edge.
 
         Raises:
             UserError: a value is wider than the unit can be.
         """
+        self._merge_shifts()
         widest = max((_bits(value) for value in self.values()), default=1)
         if widest > WIDEST:
             raise UserError("verilog", f"a value of {widest} bits", f"want {WIDEST} at most; fewer fraction bits do")
@@ -182,7 +208,7 @@ class Code:
         free: list[int] = []
         at: dict[int, int] = {}
         micros: list[Micro] = []
-        if self.micros and self.micros[0].b.kind in FETCHED:
+        if self.micros and self.micros[0].b.kind == "edge":
             micros.append(Micro("move", immediate(0), immediate(0), Value("none", 0, Range(0, 0))))
         for index, made in enumerate(self.micros):
             a, b = (
@@ -196,7 +222,9 @@ class Code:
                 at[number] = free.pop(0) if free else max(at.values(), default=-1) + 1
             if last[number] == index and number not in done:  # only stored or kept
                 free = sorted([*free, at[number]])
-            micros.append(Micro(made.op, a, b, made.result._replace(number=at[number]), made.store, made.keep))
+            micros.append(
+                Micro(made.op, a, b, made.result._replace(number=at[number]), made.store, made.keep, made.low)
+            )
         return micros
 
 

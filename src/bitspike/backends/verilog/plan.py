@@ -125,7 +125,7 @@ class Plan:
 
     def _places(self) -> dict[str, Place]:
         """Every stored edge in a memory of its width, for as long as a layer reads it, by whatever name."""
-        same = {}  # as which edge an edge lies in memory
+        same: dict[str, str] = {}  # as which edge an edge lies in memory
         for name, part in self.parts.items():
             alias = name in self.stored and not part.row.computed and part.node.inputs
             same[name] = same[part.node.inputs[0]] if alias else name
@@ -134,12 +134,15 @@ class Plan:
         order = {root.node.name: index for index, root in enumerate(self.roots)}
         for name, part in self.parts.items():
             if name in self.stored and same[name] == name and name != self.last:
-                lo, hi = part.range
-                bits, signed = part.range.signed_bits - (lo >= 0), lo < 0
-                memory = next((m for m in self.memories if (m.bits, m.signed) == (max(bits, 1), signed)), None)
-                if memory is None:
-                    self.memories.append(memory := Memory(max(bits, 1), signed))
-                first = order.get(name, -1)
-                address = memory.lend(part.edge.size * part.edge.T, first, until.get(name, first))
-                places[name] = Place(self.memories.index(memory), address)
+                number, first = self._memory(part.range), order.get(name, -1)
+                size = part.edge.size * part.edge.T
+                places[name] = Place(number, self.memories[number].lend(size, first, until.get(name, first)))
         return {name: places[same[name]] for name in self.parts if same[name] in places}
+
+    def _memory(self, found: Range) -> int:
+        """The memory of integers of such a range; a new one where there is none of its width."""
+        kind = (max(1, found.signed_bits - (found.lo >= 0)), found.lo < 0)
+        kinds = [(memory.bits, memory.signed) for memory in self.memories]
+        if kind not in kinds:
+            self.memories.append(Memory(*kind))
+        return [*kinds, kind].index(kind)

@@ -9,22 +9,23 @@ from importlib.resources import files
 
 import numpy as np
 
+from bitspike.backends.verilog.cycles import layer_cycles
 from bitspike.backends.verilog.layer import Layer
-from bitspike.backends.verilog.micro import FETCHED, OF_A, OF_B, OPS, Micro
+from bitspike.backends.verilog.micro import FETCHED, OF_A, OF_B, OPS, Micro, Value
 from bitspike.backends.verilog.plan import Plan
 from bitspike.backends.verilog.row import Sweep, sides
 from bitspike.backends.verilog.text import checked_name, comment, constants
 from bitspike.backends.verilog.weights import Weights, image
+from bitspike.backends.verilog.widths import bits_of, widths
 from bitspike.errors import UserError
 from bitspike.ir import FrozenGraph
-from bitspike.ir.ranges import Range
 
 __all__ = ["ELEMENTS", "MOST_PES", "Program", "to_verilog"]
 
 ELEMENTS = ("parallel", "serial", "event")
 ADDRESSES = (
     *("origin", "next_x", "next_y", "next_channel", "next_group", "next_step", "next_column", "next_row"),
-    *("store", "elements", "plane"),
+    *("store", "elements", "plane", "first_at"),
 )
 """What the table says of addresses."""
 MODES = ("none", "synapse", "added", "largest")
@@ -38,8 +39,8 @@ class Program:
     Attributes:
         files: text by file name. plan: what was decided. weights: as they lie in memory.
         widths: bits of what the engine computes in, by name. memory_bits: of all memories, by name.
-        cycles: of one sample, from the first beat in to the last beat out, where no beat waits; at most, where the
-            elements skip levels.
+        cycles: of one sample by layer, where no beat waits: the beats in (named ``input``), and what each layer takes
+            at most.
     """
 
     name: str
@@ -48,6 +49,7 @@ class Program:
     weights: Weights
     widths: Mapping[str, int]
     memory_bits: Mapping[str, int]
+    cycles: Mapping[str, int]
 
 
 def to_verilog(net: FrozenGraph, name: str = "network", pes: int = 8, element: str = "parallel") -> Program:
@@ -81,7 +83,7 @@ class _Writer:
         self.micros = [layer.code.finished() for layer in plan.layers]
         self.states = self._states()
         self.rows = [self._row(index, layer) for index, layer in enumerate(plan.layers)]
-        self.widths = self._widths()
+        self.widths = widths(plan, self.weights, self.rows, self.micros, self.states, ELEMENTS.index(element))
         self.fields = self._fields()
         self.instructions = [word for layer, made in enumerate(self.micros) for word in self._words(layer, made)]
 
@@ -109,6 +111,7 @@ class _Writer:
             "last_row": rows - 1,
             "lanes_last": sweep.made - (blocks - 1) * self.pes,
             "program": program,
+            "first_at": self._fetched_at(index, self.micros[index][0].b),
             "at_last": int(layer.at_last),
             "answers": int(place is None),
             "store": place.address if place else 0,
@@ -154,99 +157,19 @@ class _Writer:
             "next_row": sweep.stride[0] * columns_in,
         }
 
-    # How wide it is
-
-    def _widths(self) -> dict[str, int]:
-        plan, layers, net = self.plan, self.plan.layers, self.plan.net
-        sweeps = [layer.sweep for layer in layers if layer.sweep]
-        synapses = [one for one in sweeps if one.mode == "synapse"]
-        pools = [layer for layer in layers if layer.sweep and layer.sweep.mode != "synapse"]
-        memories = plan.memories
-        values = [value for layer in layers for value in layer.code.values()]
-        factors = [made for layer in layers for made in layer.code.micros if made.op == "mul"]
-        rows = max(row["last_row"] + 1 for row in self.rows)
-        columns = max(row["last_column"] + 1 for row in self.rows)
-        (sample,) = (node for node in net.graph.inputs())
-        samples = plan.parts[sample.name].edge
-        reach = [
-            (side - 1) * stride + apart * kernel + padding + 1
-            for one, row in zip(layers, self.rows, strict=True)
-            if (sweep := one.sweep)
-            for side, stride, apart, kernel, padding in zip(
-                (row["last_row"] + 1, row["last_column"] + 1),
-                sweep.stride,
-                sweep.dilation,
-                sweep.kernel,
-                sweep.padding,
-                strict=True,
-            )
-        ]
-        inputs = [end for row in self.rows for end in (row.get("rows_in", 1), row.get("columns_in", 1))]
-        level = [m.bits + (not m.signed) for m in memories]
-        seen = [level[plan.places[one.source].memory] for one in synapses]
-        pooled = [layer.root.range.joined(plan.parts[one.source].range) for layer in pools if (one := layer.sweep)]
-        pooled += [v.range for layer in pools for v in layer.code.values() if v.kind == "sum"]
-        sums = [value.range.including(0) for layer in layers for value in layer.code.values() if value.kind == "sum"]
-        sums = [r for layer in layers if layer.sweep and layer.sweep.mode == "synapse" for r in _sums(layer)]
-        channels = max(len(w) for w in ([0],)) + max(sides(layer.root.edge.shape)[0] for layer in layers)
-        addresses = [
-            *(m.size for m in memories),
-            max(1, len(plan.constants)) + channels,
-            sum(words * len(layer.code.states) for words, layer in zip(self.states, layers, strict=True)) + channels,
-            *(row["elements"] for row in self.rows),
-        ]
-        starts = [Range(value.start, value.start) for value in values if value.kind == "state"]
-        kept = [r for layer in layers for r in layer.code.states]
-        constant = Range(*(int(f(plan.constants)) for f in (np.min, np.max))) if len(plan.constants) else Range(0, 0)
-        return {
-            "LAYERS": len(layers),
-            "SAMPLE": samples.size * samples.T,
-            "CLASSES": plan.parts[plan.last].edge.size,
-            "ELEMENT": ELEMENTS.index(self.element),
-            "PES": self.pes,
-            "LAYER": _bits(len(layers)),
-            "PLACE": _bits(max(rows * columns, samples.size * samples.T, rows, columns)),
-            "STEP": _bits(max(layer.steps for layer in layers)),
-            "CHANNEL": _bits(max(channels, self.pes)),
-            "SIDE": 1 + _bits(max([*reach, *inputs, 1])),
-            "EDGE": _bits(max(addresses)),
-            "CLASS": _bits(len(memories) - 1),
-            "TAP": _bits(max([one.taps for one in sweeps] or [1])),
-            "TAPS_MOST": max([one.taps for one in sweeps] or [1]),
-            "WEIGHTS": _bits(max([len(words) for words in self.weights.words.values()] or [1]) + 1),
-            "WEIGHTS_CLASS": _bits(max(len(self.weight_widths) - 1, 0)),
-            "WEIGHT": max([bits + (bits == 1) for bits in self.weight_widths] or [2]),
-            "BIT": _bits(max(m.bits for m in memories)),
-            "LEVEL": max(seen, default=2),
-            "WIDE": max([*level, *(r.including(0).signed_bits for r in pooled)]),
-            "SUM": max([r.including(0).signed_bits for r in sums], default=2),
-            "WORD": max(2, *(v.range.signed_bits for v in values), *(r.signed_bits for r in [*starts, *kept])),
-            "FACTOR_A": max([one.a.range.signed_bits for one in factors], default=1),
-            "FACTOR_B": max([one.b.range.signed_bits for one in factors], default=1),
-            "SHIFT": _bits(max([m.b.number for layer in layers for m in layer.code.micros if m.op == "shr"] or [1])),
-            "CONSTANT": constant.signed_bits,
-            "CONSTANTS": max(1, len(plan.constants)),
-            "STATE": max([r.signed_bits for r in kept], default=1),
-            "STATES": max([1, *(n * len(o.code.states) for n, o in zip(self.states, layers, strict=True))]),
-            "REGISTERS": 1 + max((m.result.number for made in self.micros for m in made), default=0),
-            "CODES": max(1, sum(map(len, self.micros))),
-            "CODE": _bits(sum(map(len, self.micros))),
-            "LANE": _bits(self.pes - 1),
-        }
-
     # What it does
 
     def _fields(self) -> dict[str, int]:
         """The fields of an instruction and their bits, the lowest first."""
-        register = _bits(self.widths["REGISTERS"] - 1)
+        register = bits_of(self.widths["REGISTERS"] - 1)
         return {
             "last": 1,
             "write": 1,
             "store": 1,
             "keep": 1,
-            "op": _bits(len(OPS) - 1),
-            "a": _bits(len(OF_A) - 1),
-            "b": _bits(len(OF_B) - 1),
+            "op": bits_of(len(OPS) - 1),
+            "a": bits_of(len(OF_A) - 1),
+            "b": bits_of(len(OF_B) - 1),
             "register": register,
             "register_a": register,
             "register_b": register,
@@ -255,6 +178,7 @@ class _Writer:
             "fetch_class": self.widths["CLASS"],
             "fetch_at": self.widths["EDGE"],
             "keep_at": self.widths["EDGE"],
+            "low": self.widths["LOW"],
             "immediate": self.widths["WORD"],
         }
 
@@ -262,13 +186,14 @@ class _Writer:
         """A program's instructions, by field. Each fetches what the next one reads from memory."""
         words = []
         for index, made in enumerate(micros):
-            b = micros[index + 1].b if index + 1 < len(micros) else made.a
-            at = {"edge": b.place[1], "constant": b.number}.get(b.kind, b.number * self.states[layer])
+            last = index == len(micros) - 1
+            b = micros[0].b if last else micros[index + 1].b
+            fetches = b.kind == "edge" and not last  # of the next channel, constants and states alone
             immediate = next((v.number for v in (made.a, made.b) if v.kind == "immediate"), made.b.start)
             if made.op == "move":
                 immediate = made.b.number if made.b.kind == "immediate" else made.b.start
             word = {
-                "last": int(index == len(micros) - 1),
+                "last": int(last),
                 "write": int(made.result.kind == "register"),
                 "store": int(made.store),
                 "keep": int(made.keep is not None),
@@ -278,21 +203,28 @@ class _Writer:
                 "register": made.result.number,
                 "register_a": made.a.number if made.a.kind == "register" else 0,
                 "register_b": made.b.number if made.b.kind == "register" else 0,
-                "fetch": int(b.kind == "edge"),
-                "fetch_steps": int(b.kind == "edge" and b.place[2]),
-                "fetch_class": b.place[0] if b.kind == "edge" else 0,
-                "fetch_at": at if b.kind in FETCHED else 0,
+                "fetch": int(fetches),
+                "fetch_steps": int(fetches and b.place[2]),
+                "fetch_class": b.place[0] if fetches else 0,
+                "fetch_at": self._fetched_at(layer, b),
                 "keep_at": (made.keep or 0) * self.states[layer],
+                "low": made.low,
                 "immediate": immediate,
             }
             words.append([word[field] for field in self.fields])
         return words
 
+    def _fetched_at(self, layer: int, b: Value) -> int:
+        """The address of what an instruction reads from memory, of channel 0."""
+        if b.kind not in FETCHED:
+            return 0
+        return {"edge": b.place[1], "constant": b.number}.get(b.kind, b.number * self.states[layer])
+
     # Text
 
     def program(self) -> Program:
         texts = {f"{self.name}.sv": self._engine()}
-        for part in ("element.sv", "memory.sv"):
+        for part in ("arithmetic.sv", "element.sv", "memory.sv"):
             texts[f"bitspike_{part}"] = _resource(part)
         texts[f"{self.name}_tb.sv"] = self._filled(_resource("testbench.sv"))
         words = np.array(self.instructions, dtype=object)
@@ -311,7 +243,17 @@ class _Writer:
         }
         if self.element == "event":
             memory["events"] = (w["TAP"] + w["LEVEL"]) * w["TAPS_MOST"]
-        return Program(self.name, texts, self.plan, self.weights, w, memory)
+        return Program(self.name, texts, self.plan, self.weights, w, memory, self._cycles())
+
+    def _cycles(self) -> dict[str, int]:
+        parts = zip(self.plan.layers, self.rows, self.micros, strict=True)
+        counted = {
+            layer.root.node.name: layer_cycles(layer, row, micros, self.pes, self.element == "event")
+            for layer, row, micros in parts
+        }
+        behind = self.micros[-1][::-1]  # what the last program does when the last logit has been sent
+        counted[self.plan.last] -= next(index for index, made in enumerate(behind) if made.store)
+        return {"input": self.widths["SAMPLE"], **counted}
 
     def _filled(self, text: str) -> str:
         element = "serial" if self.element == "serial" else "parallel"
@@ -374,8 +316,8 @@ class _Writer:
                 filling = f"read_{index}"
             lines += [
                 f"  logic [{memory.bits - 1}:0] read_{index}, write_{index};",
-                f"  assign write_{index} = in_ready ? {_cut(memory.bits)}(in_data) + {_level(memory.bits)} :"
-                f" {_cut(memory.bits)}(result);",
+                f"  assign write_{index} = in_ready ? {memory.bits}'(in_data) + {memory.bits}'(INPUT_LO) :"
+                f" {memory.bits}'(result);",
                 f"  bitspike_memory #(.WIDTH({memory.bits}), .DEPTH({memory.size}), .ADDRESS(EDGE)) edges_{index} (",
                 f"      .clk(clk), .write(edge_write && class_to == {index}), .write_address(edge_to),",
                 f"      .write_data(write_{index}), .read_address(edge_from), .read_data(read_{index})",
@@ -408,35 +350,15 @@ class _Writer:
     def _instruction(self) -> str:
         lines, at = [], 0
         for field, bits in self.fields.items():
-            sign = "signed " if field == "immediate" else ""
+            sign = "signed " if field in ("low", "immediate") else ""
             lines.append(f"  logic {sign}[{bits - 1}:0] i_{field};")
             lines.append(f"  assign i_{field} = instruction[{at}+:{bits}];")
             at += bits
-        for field, words in {"op": OPS, "a": OF_A, "b": OF_B}.items():
+        for field, words in {"a": OF_A, "b": OF_B}.items():
             bits = self.fields[field]
             named = (f"{field}_{word}".upper() for word in words)
             lines += [f"  localparam logic [{bits - 1}:0] {one} = {index};" for index, one in enumerate(named)]
         return "\n".join(lines)
-
-
-def _sums(layer: Layer) -> list[Range]:
-    """The range of the sums of a layer's windows."""
-    sweep = layer.sweep
-    assert sweep is not None
-    return [layer.plan.parts[sweep.weights].range]
-
-
-def _bits(largest: int) -> int:
-    """Of an unsigned number up to this."""
-    return max(1, int(largest).bit_length())
-
-
-def _cut(bits: int) -> str:
-    return f"{bits}'"
-
-
-def _level(bits: int) -> str:
-    return f"{bits}'(INPUT_LO)"
 
 
 def _resource(name: str) -> str:

@@ -20,7 +20,6 @@ from bitspike.ir import (
     Linear,
     MaxPool,
     Node,
-    Pool,
     Readout,
     Release,
     Relu,
@@ -193,16 +192,25 @@ class Channelwise(Row[Affine]):
         ends = [int(m) * end for m in (multiplier.min(), multiplier.max()) for end in x.range]
         product = Range(min(ends), max(ends))
         y = code.make("mul", x, layer.constant(multiplier), product)
-        if node.shift:
-            raised = Range(product.lo + half(node.shift), product.hi + half(node.shift))
-            y = code.make("add", y, immediate(half(node.shift)), raised)
-            y = code.make("shr", y, immediate(node.shift), Range(*(end >> node.shift for end in raised)))
-        if not offset.any():
-            return y
-        added = layer.constant(offset)
-        if node.steps is not None and node.steps < layer.plan.parts[node.name].edge.T:
-            added = code.until(node.steps, added)
-        return code.make("add", y, added, made)
+        added, rounds = offset, half(node.shift)
+        in_one = [(int(b) << node.shift) + rounds for b in (offset.min(), offset.max())]
+        raised = Range(product.lo + in_one[0], product.hi + in_one[1])
+        folds = raised.signed_bits <= product.signed_bits + 1  # the offset, shifted up, is added before the shift
+        if node.shift and folds:
+            added = (offset << node.shift) + rounds
+        elif node.shift:
+            raised = Range(product.lo + rounds, product.hi + rounds)
+            y = self._shifted(layer, node, code.make("add", y, immediate(rounds), raised))
+            rounds = 0
+        if added.any():
+            plus = layer.constant(added)
+            if node.steps is not None and node.steps < layer.plan.parts[node.name].edge.T:
+                plus = code.until(node.steps, plus, rounds)
+            y = code.make("add", y, plus, raised if node.shift and folds else made)
+        return self._shifted(layer, node, y) if node.shift and folds else y
+
+    def _shifted(self, layer: Layer, node: Affine, y: Value) -> Value:
+        return layer.code.make("shr", y, immediate(node.shift), Range(*(end >> node.shift for end in y.range)))
 
 
 class Positive(Row[Relu]):

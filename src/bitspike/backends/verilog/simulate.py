@@ -49,9 +49,7 @@ def simulator(wanted: str | None = None) -> str:
     return found
 
 
-def simulated(
-    program: Program, samples: NDArray[np.uint8], tool: str, seed: int = 0, trace: bool = False
-) -> Simulated:
+def simulated(program: Program, samples: NDArray[np.uint8], tool: str, seed: int = 0, trace: bool = False) -> Simulated:
     """The network on samples ``[N, ...]``.
 
     Args:
@@ -68,9 +66,12 @@ def simulated(
         for name, text in program.files.items():
             Path(folder, name).write_text(text, encoding="utf-8")
         Path(folder, "samples.mem").write_text("\n".join(f"{code:02x}" for code in samples.ravel().tolist()) + "\n")
+        limit = 1000 + 8 * len(samples) * sum(program.cycles.values())  # with gaps
         build, binary = _commands(program, tool, trace)
         _run(build, folder)
-        said = _run([*binary, "+samples=samples.mem", f"+count={len(samples)}", f"+seed={seed}"], folder)
+        said = _run(
+            [*binary, "+samples=samples.mem", f"+count={len(samples)}", f"+seed={seed}", f"+limit={limit}"], folder
+        )
     return _read(program, said, len(samples))
 
 
@@ -89,7 +90,9 @@ def _run(command: Sequence[str], folder: str) -> str:
     path = shutil.which(command[0]) or str(Path(folder, command[0]))
     done = subprocess.run([path, *command[1:]], cwd=folder, capture_output=True, text=True)
     if done.returncode:
-        raise UserError(command[0], f"status {done.returncode}", " ".join(done.stderr.split())[:500] or "it said nothing")
+        raise UserError(
+            command[0], f"status {done.returncode}", " ".join(done.stderr.split())[:500] or "it said nothing"
+        )
     return done.stdout
 
 
@@ -102,8 +105,8 @@ def _read(program: Program, said: str, samples: int) -> Simulated:
     fresh = True
     for line in said.splitlines():
         kind, *numbers = line.split() or [""]
-        if kind == "wrong:":
-            raise UserError("simulation", line, "that is a fault of the network")
+        if kind == "wrong:" or numbers[-1:] == ["x"]:
+            raise UserError("simulation", line, "that is no answer: something in it is undefined or out of order")
         if kind == "edge":
             if fresh:
                 stored.append({})

@@ -42,7 +42,8 @@ module @NAME@ (
   assign give = state == HAND && !alu_busy;
   assign in_ready = state == LOAD;
 
-  logic last_block, last_group, last_step, last_column, last_row;
+  logic starts, last_block, last_group, last_step, last_column, last_row;
+  assign starts = group == 0 && block == 0;
   assign last_block = block == l_last_block;
   assign last_group = group == l_last_group;
   assign last_step = step == l_last_step;
@@ -246,25 +247,30 @@ module @NAME@ (
       .clk(clk), .read_address(next_pc), .read_data(instruction)
   );
 
+  // What the first instruction of a channel reads is fetched by the last of the channel before, or while the unit waits.
+  logic [EDGE-1:0] fetch_at, fetch_channel;
+  assign fetch_at = go ? i_fetch_at : l_first_at;
+  always_comb
+    if (go) fetch_channel = EDGE'(channel) + EDGE'(i_last);
+    else if (give && starts) fetch_channel = '0;
+    else fetch_channel = EDGE'(channel);
+
   logic [CONSTANT-1:0] constant;
   logic [STATE-1:0] kept;
   bitspike_rom #(
       .WIDTH(CONSTANT), .DEPTH(CONSTANTS), .ADDRESS(EDGE), .FILE("@NAME@_constants.mem")
   ) constants_rom (
-      .clk(clk), .read_address(i_fetch_at + EDGE'(channel)), .read_data(constant)
+      .clk(clk), .read_address(fetch_at + fetch_channel), .read_data(constant)
   );
   bitspike_memory #(.WIDTH(STATE), .DEPTH(STATES), .ADDRESS(EDGE)) states (
       .clk(clk), .write(go && i_keep), .write_address(i_keep_at + EDGE'(channel)), .write_data(result[STATE-1:0]),
-      .read_address(i_fetch_at + EDGE'(channel)), .read_data(kept)
+      .read_address(fetch_at + fetch_channel), .read_data(kept)
   );
 
   logic signed [WORD-1:0] registers[0:REGISTERS-1];
   logic signed [WORD-1:0] sum, a, b, result;
-  logic signed [FACTOR_A+FACTOR_B-1:0] product;
-  logic [SHIFT-1:0] distance;
+  logic register_write;
   assign sum = l_mode == SYNAPSE ? WORD'(ready[lane[LANE-1:0]]) : WORD'(ready_pooled);
-  assign product = $signed(a[FACTOR_A-1:0]) * $signed(b[FACTOR_B-1:0]);
-  assign distance = b[SHIFT-1:0];
   always_comb begin
     case (i_a)
       A_REGISTER: a = registers[i_register_a];
@@ -281,24 +287,11 @@ module @NAME@ (
       default: b = i_immediate;
     endcase
   end
-  always_comb
-    case (i_op)
-      OP_ADD: result = a + b;
-      OP_SUB: result = a - b;
-      OP_MUL: result = WORD'(product);
-      OP_SHR: result = a >>> distance;
-      OP_MIN: result = a < b ? a : b;
-      OP_MAX: result = a > b ? a : b;
-      default: result = b;
-    endcase
-
-  logic register_write;
-  always_comb
-    case (i_op)
-      OP_IF_NOT_0: register_write = a != 0;
-      OP_IF_BELOW_0: register_write = a < 0;
-      default: register_write = 1'b1;
-    endcase
+  bitspike_arithmetic #(
+      .WORD(WORD), .LOW(LOW), .FACTOR_A(FACTOR_A), .FACTOR_B(FACTOR_B), .SHIFT(SHIFT)
+  ) arithmetic (
+      .op(i_op), .a(a), .b(b), .low(i_low), .result(result), .write(register_write)
+  );
 
   assign edge_write = in_ready ? in_valid : go && i_store && !l_answers && (!l_at_last || alu_last_step);
   assign edge_to = in_ready ? EDGE'(INPUT_AT) + EDGE'(count) : l_store + element + (l_at_last ? '0 : step_offset);
@@ -317,7 +310,7 @@ module @NAME@ (
       alu_last_step <= last_step;
       for (int e = 0; e < PES; e++) ready[e] <= sums[e];
       ready_pooled <= pooled;
-      if (group == 0 && block == 0) begin
+      if (starts) begin
         channel <= '0;
         element <= EDGE'(place);
         step_offset <= step == 0 ? '0 : step_offset + l_elements;

@@ -1,6 +1,7 @@
 // Runs the network on samples of a file and prints its logits, and the cycles of each sample. From a command line:
 //   +samples=FILE   a byte a line, in hexadecimal, of one sample after the other
 //   +count=N        samples
+//   +limit=C        cycles at most, all samples together
 //   +seed=S         gaps in what comes in and pauses in what goes out, at random; 0 for none
 module @NAME@_tb;
   localparam int SAMPLE = @SAMPLE@;
@@ -15,7 +16,7 @@ module @NAME@_tb;
 
   int file, count, seed, status, code, draw;
   int sent = 0, taken = 0, sample = 0, logits = 0;
-  longint cycle = 0;
+  longint cycle = 0, limit;
   longint began[0:1];  // of this sample, and of the one whose first beats may come in before the last beat goes out
   logic gaps = 1'b0;
   reg [8*256-1:0] name;
@@ -26,6 +27,7 @@ module @NAME@_tb;
     if (!$value$plusargs("samples=%s", name)) name = "samples.mem";
     if (!$value$plusargs("count=%d", count)) count = 1;
     if (!$value$plusargs("seed=%d", seed)) seed = 0;
+    if (!$value$plusargs("limit=%d", limit)) limit = 64'h7fffffffffffffff;
     gaps = seed != 0;
     file = $fopen(name, "r");
     if (file == 0) begin
@@ -39,6 +41,10 @@ module @NAME@_tb;
   always @(posedge clk)
     if (!rst) begin
       cycle = cycle + 1;
+      if (cycle > limit) begin
+        $display("wrong: no answer within %0d cycles", limit);
+        $finish;
+      end
       draw = gaps ? $random(seed) : -1;
       if (in_valid && in_ready) begin
         if (taken % SAMPLE == 0) began[(taken / SAMPLE) % 2] = cycle;
