@@ -1,4 +1,4 @@
-"""`bitspike.export`: a frozen network in another form: C99, or ONNX."""
+"""`bitspike.export`: a frozen network in another form: C99, ONNX, or SystemVerilog."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def export(
     name: str = "network",
     **options: Any,
 ) -> Exported:
-    """Writes a frozen network as C99 without dependencies (static memory, integers alone), or as ONNX.
+    """Writes a frozen network as C99 without dependencies (static memory, integers alone), as ONNX, or as SystemVerilog.
 
     >>> bitspike.export("digits.bitspike", "c", "firmware", name="digits").facts["ram_bytes_of_data"]
     1088
@@ -31,14 +31,14 @@ def export(
     Args:
         source: a frozen network, its file, or a run, which is frozen.
         to: a name of `bitspike.backends.exporters`. ``c``: NAME.c, NAME.h, NAME_simd.h and main.c.
-            ``onnx``: NAME.onnx.
+            ``onnx``: NAME.onnx. ``verilog``: NAME.sv, its memories, and what docs/hardware.md lists.
         output: folder to write into.
         name: of the files, and of what they define.
-        options: of the form, as ``cc``, the C compiler with its flags, whose linker says what flash and RAM the network
-            takes.
+        options: of the form: ``cc``, the C compiler with its flags, whose linker says what flash and RAM the network
+            takes; ``pes`` and ``element``, how many processing elements of which kind the hardware has.
 
     Returns:
-        The files, and bytes of flash and RAM (C) or of the file (ONNX). ``flash_bytes_counted`` is what the cost model
+        The files, and bytes of flash and RAM (C) or of the file (ONNX), or cycles and bits of memory (Verilog). ``flash_bytes_counted`` is what the cost model
         says, ``.._of_data`` what stands in the text, ``.._linked`` what the linker made of it.
 
     Raises:

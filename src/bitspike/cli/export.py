@@ -1,4 +1,4 @@
-"""`bitspike export`: a frozen network in another form: C99, or ONNX."""
+"""`bitspike export`: a frozen network in another form: C99, ONNX, or SystemVerilog."""
 
 from __future__ import annotations
 
@@ -16,20 +16,25 @@ __all__ = ["export"]
 
 def export(
     file: Annotated[Path, typer.Argument(help="A file of `bitspike freeze`.")],
-    to: Annotated[str, typer.Option("--to", help="c: NAME.c, NAME.h, NAME_simd.h and main.c. onnx: NAME.onnx.")],
+    to: Annotated[str, typer.Option("--to", help="c: NAME.c, NAME.h, NAME_simd.h and main.c. onnx: NAME.onnx. verilog: NAME.sv and its memories.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder to write into.")],
     name: Annotated[str, typer.Option("--name", help="Name of the files, and of what they define.")] = "network",
     cc: CCompiler = None,
+    pes: Annotated[int | None, typer.Option("--pes", help="Processing elements, 1 to 256. Default: 8.")] = None,
+    element: Annotated[
+        str | None, typer.Option("--element", help="parallel, serial (a bit a cycle) or event (0 is skipped).")
+    ] = None,
     as_json: Json = False,
 ) -> None:
-    """Write a frozen network as C99 without dependencies (static memory, integers alone), or as ONNX.
+    """Write a frozen network as C99 without dependencies (static memory, integers alone), as ONNX, or as SystemVerilog.
 
     For C, the linker of --cc says what flash and RAM the network takes: its own compiler tells of this machine, and
-    --cc "arm-none-eabi-gcc -mcpu=cortex-m4 -mthumb" of a microcontroller.
+    --cc "arm-none-eabi-gcc -mcpu=cortex-m4 -mthumb" of a microcontroller. For Verilog, --pes and --element choose what
+    sums the layers.
 
     Example: bitspike export net.bitspike --to c -o firmware/
     """
-    found = bitspike.export(file, to, output, name=name, **given(cc=cc))
+    found = bitspike.export(file, to, output, name=name, **given(cc=cc, pes=pes, element=element))
     if as_json:
         print_json(found.to_dict())
         return
@@ -39,3 +44,7 @@ def export(
         from bitspike import reports
 
         print_tables(reports.footprint_table(found.facts))
+    if "cycles_at_most" in found.facts:
+        from bitspike import reports
+
+        print_tables(reports.hardware_table(found.facts))

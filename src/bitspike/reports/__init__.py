@@ -12,7 +12,7 @@ from bitspike.reports.datasets import checks_table, datasets_table
 from bitspike.reports.energy import energy_table
 from bitspike.reports.pareto import budget_table, pareto_table, save_pareto
 from bitspike.reports.pictures import check_picture, save_picture
-from bitspike.reports.shipping import agreement_table, footprint_table, frozen_lines
+from bitspike.reports.shipping import agreement_table, footprint_table, frozen_lines, hardware_table
 from bitspike.reports.tables import (
     activity_tables,
     cost_table,
@@ -39,6 +39,7 @@ __all__ = [
     "energy_table",
     "footprint_table",
     "frozen_lines",
+    "hardware_table",
     "memory_table",
     "pareto_table",
     "results_table",
