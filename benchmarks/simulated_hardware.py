@@ -3,7 +3,7 @@
 For each kind of processing element one JSON line on stdout: images, logits that differ, the classes that are right, and
 the cycles an image takes, least, mean and most. Fails if a logit differs.
 
-    python benchmarks/simulated_hardware.py examples/fashion-tiny.bitspike > results/hardware/fashion-tiny-simulated.jsonl
+    python benchmarks/simulated_hardware.py NET > results/hardware/NAME-simulated.jsonl
 """
 
 from __future__ import annotations

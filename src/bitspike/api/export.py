@@ -23,7 +23,7 @@ def export(
     name: str = "network",
     **options: Any,
 ) -> Exported:
-    """Writes a frozen network as C99 without dependencies (static memory, integers alone), as ONNX, or as SystemVerilog.
+    """Writes a frozen network as C99 without dependencies, as ONNX, or as SystemVerilog: integers alone.
 
     >>> bitspike.export("digits.bitspike", "c", "firmware", name="digits").facts["ram_bytes_of_data"]
     1088
@@ -38,8 +38,9 @@ def export(
             takes; ``pes`` and ``element``, how many processing elements of which kind the hardware has.
 
     Returns:
-        The files, and bytes of flash and RAM (C) or of the file (ONNX), or cycles and bits of memory (Verilog). ``flash_bytes_counted`` is what the cost model
-        says, ``.._of_data`` what stands in the text, ``.._linked`` what the linker made of it.
+        The files, and bytes of flash and RAM (C) or of the file (ONNX), or cycles and bits of memory (Verilog).
+        ``flash_bytes_counted`` is what the cost model says, ``.._of_data`` what stands in the text, ``.._linked`` what
+        the linker made of it.
 
     Raises:
         UserError: an unknown form, an option that is for another, a name that will not do, an op that the form lacks, a

@@ -13,10 +13,12 @@ from bitspike.cli.tables import print_tables
 
 __all__ = ["export"]
 
+FORMS = "c: NAME.c, NAME.h, NAME_simd.h and main.c. onnx: NAME.onnx. verilog: NAME.sv, its memories and its parts."
+
 
 def export(
     file: Annotated[Path, typer.Argument(help="A file of `bitspike freeze`.")],
-    to: Annotated[str, typer.Option("--to", help="c: NAME.c, NAME.h, NAME_simd.h and main.c. onnx: NAME.onnx. verilog: NAME.sv and its memories.")],
+    to: Annotated[str, typer.Option("--to", help=FORMS)],
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder to write into.")],
     name: Annotated[str, typer.Option("--name", help="Name of the files, and of what they define.")] = "network",
     cc: CCompiler = None,

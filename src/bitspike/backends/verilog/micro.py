@@ -87,7 +87,7 @@ class Code:
             a, b = b, a  # the multiplier's first side is as wide as the narrower factor
         if op in EITHER_WAY and (a.kind not in OF_A or b.kind not in OF_B) and b.kind in OF_A and a.kind in OF_B:
             a, b = b, a
-        if a.kind not in OF_A:
+        if a.kind not in OF_A or (a.kind == "immediate" and b.kind == "state"):  # whose start is an immediate too
             a = self.moved(a)
         if b.kind not in OF_B:
             b = self.moved(b)
