@@ -8,7 +8,7 @@ JOBS   ?= 2
 TORCH  ?= 2.13.0
 
 .DEFAULT_GOAL := help
-.PHONY: help quickstart test test-slow test-isa test-peers test-arm check lint types readme bench claims constraints clean
+.PHONY: help quickstart test test-slow test-isa test-peers test-arm test-hdl check lint types readme bench claims constraints clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 14
@@ -30,6 +30,9 @@ test-peers: $(PEERS)/.installed-peers ## run the comparisons with SpikingJelly
 
 test-arm: $(VENV)/.installed-dev ## run exported networks on emulated ARM (CONTRIBUTING.md says what to install)
 	$(pytest) -m arm $(ARGS)
+
+test-hdl: $(VENV)/.installed-dev ## simulate exported hardware (docs/hardware.md says what to install)
+	$(pytest) -m hdl $(ARGS)
 
 check: lint types test test-isa readme ## all that a change must pass
 

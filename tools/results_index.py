@@ -53,6 +53,11 @@ KINDS = (  # files, what they hold, the command that writes such a file
         'bitspike export examples/fashion-tiny.bitspike --to c -o DIR --cc "arm-none-eabi-gcc -mcpu=cortex-m4" --json',
     ),
     (
+        "hardware/*-simulated.jsonl",
+        "its Verilog, simulated, beside the oracle; cycles an image",
+        "python benchmarks/simulated_hardware.py NET",
+    ),
+    (
         "freeze/families.jsonl",
         "a network of every family: floats, integers, C",
         "python benchmarks/frozen_families.py",

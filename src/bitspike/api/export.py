@@ -1,4 +1,4 @@
-"""`bitspike.export`: a frozen network in another form: C99, ONNX, JSON, or memory images."""
+"""`bitspike.export`: a frozen network in another form: C99, ONNX, JSON, memory images or SystemVerilog."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def export(
     name: str = "network",
     **options: Any,
 ) -> Exported:
-    """Writes a frozen network as C99 without dependencies (static memory, integers alone), or as ONNX.
+    """Writes a frozen network as C99 without dependencies, as ONNX, or as SystemVerilog: integers alone.
 
     >>> bitspike.export("digits.bitspike", "c", "firmware", name="digits").facts["ram_bytes_of_data"]
     1088
@@ -32,16 +32,19 @@ def export(
         source: a frozen network, its file, or a run, which is frozen.
         to: a name of `bitspike.backends.exporters`. ``c``: NAME.c, NAME.h, NAME_simd.h and main.c.
             ``onnx``: NAME.onnx. ``json``: NAME.json, all integers and what each op means. ``mem``: hexadecimal files of
-            every tensor, golden vectors of every edge, and their index NAME.mem.json.
+            every tensor, golden vectors of every edge, and their index NAME.mem.json. ``verilog``: NAME.sv, its
+            memories, and what docs/hardware.md lists.
         output: folder to write into.
         name: of the files, and of what they define.
         options: of the form. ``cc``: the C compiler with its flags, whose linker says what flash and RAM the network
             takes. ``streaming=True``: C that takes one step at a time, by NAME_reset and NAME_step. ``samples``: random
-            inputs whose golden vectors ``mem`` writes.
+            inputs whose golden vectors ``mem`` writes. ``pes`` and ``element``: how many processing elements of which
+            kind the hardware has.
 
     Returns:
-        The files, and bytes of flash and RAM (C) or of the files. ``flash_bytes_counted`` is what the cost model
-        says, ``.._of_data`` what stands in the text, ``.._linked`` what the linker made of it.
+        The files, and bytes of flash and RAM (C) or of the files, or cycles and bits of memory (Verilog).
+        ``flash_bytes_counted`` is what the cost model says, ``.._of_data`` what stands in the text, ``.._linked`` what
+        the linker made of it.
 
     Raises:
         UserError: an unknown form, an option that is for another, a name that will not do, an op that the form lacks, a

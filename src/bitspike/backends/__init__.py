@@ -16,6 +16,7 @@ from bitspike.backends.mem import Mem
 from bitspike.backends.native import Native
 from bitspike.backends.onnx import Onnx
 from bitspike.backends.protocol import Backend, Export, Images, Int
+from bitspike.backends.verilog import Verilog
 from bitspike.errors import UserError
 from bitspike.ir import FrozenGraph
 from bitspike.registry import Registry
@@ -45,6 +46,7 @@ BACKENDS.register(Onnx.name, Onnx)
 BACKENDS.register(Native.name, Native)
 BACKENDS.register(Json.name, Json)
 BACKENDS.register(Mem.name, Mem)
+BACKENDS.register(Verilog.name, Verilog)
 
 
 def backend(name: str, **options: Any) -> Backend:

@@ -1,4 +1,4 @@
-"""`bitspike export`: a frozen network in another form: C99, ONNX, JSON, or memory images."""
+"""`bitspike export`: a frozen network in another form: C99, ONNX, JSON, memory images or SystemVerilog."""
 
 from __future__ import annotations
 
@@ -13,17 +13,15 @@ from bitspike.cli.tables import print_tables
 
 __all__ = ["export"]
 
+FORMS = (
+    "c: NAME.c, NAME.h, NAME_simd.h and main.c. onnx: NAME.onnx. json: NAME.json. mem: NAME.mem.json and a hexadecimal"
+    " file for each tensor and edge. verilog: NAME.sv, its memories and its parts."
+)
+
 
 def export(
     file: Annotated[Path, typer.Argument(help="A file of `bitspike freeze`.")],
-    to: Annotated[
-        str,
-        typer.Option(
-            "--to",
-            help="c: NAME.c, NAME.h, NAME_simd.h and main.c. onnx: NAME.onnx. json: NAME.json. mem: NAME.mem.json and"
-            " a hexadecimal file for each tensor and edge.",
-        ),
-    ],
+    to: Annotated[str, typer.Option("--to", help=FORMS)],
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder to write into.")],
     name: Annotated[str, typer.Option("--name", help="Name of the files, and of what they define.")] = "network",
     streaming: Annotated[
@@ -33,21 +31,27 @@ def export(
         int | None, typer.Option("--samples", help="For mem: random inputs with golden vectors. Default: 4.")
     ] = None,
     cc: CCompiler = None,
+    pes: Annotated[int | None, typer.Option("--pes", help="Processing elements, 1 to 256. Default: 8.")] = None,
+    element: Annotated[
+        str | None, typer.Option("--element", help="parallel, serial (a bit a cycle) or event (0 is skipped).")
+    ] = None,
     as_json: Json = False,
 ) -> None:
-    """Write a frozen network as C99 without dependencies (static memory, integers alone), or as ONNX.
+    """Write a frozen network as C99 without dependencies (static memory, integers alone), as ONNX, or as SystemVerilog.
 
     Or, for hardware and programs of your own, as JSON with every integer and the meaning of every op, or as memory
     images at true widths with what every edge is for some inputs.
 
     For C, the linker of --cc says what flash and RAM the network takes: its own compiler tells of this machine, and
-    --cc "arm-none-eabi-gcc -mcpu=cortex-m4 -mthumb" of a microcontroller.
+    --cc "arm-none-eabi-gcc -mcpu=cortex-m4 -mthumb" of a microcontroller. For Verilog, --pes and --element choose what
+    sums the layers.
 
     With --streaming NAME_step computes one step of the input, and NAME_run, all steps, is a loop over it.
 
     Example: bitspike export net.bitspike --to c -o firmware/
     """
-    found = bitspike.export(file, to, output, name=name, **given(cc=cc, streaming=streaming or None, samples=samples))
+    of_form = given(cc=cc, streaming=streaming or None, samples=samples, pes=pes, element=element)
+    found = bitspike.export(file, to, output, name=name, **of_form)
     if as_json:
         print_json(found.to_dict())
         return
@@ -57,3 +61,7 @@ def export(
         from bitspike import reports
 
         print_tables(reports.footprint_table(found.facts))
+    if "cycles_at_most" in found.facts:
+        from bitspike import reports
+
+        print_tables(reports.hardware_table(found.facts))

@@ -10,7 +10,7 @@ from rich.table import Table
 
 from bitspike.reports.tables import si, table_of
 
-__all__ = ["agreement_table", "footprint_table", "frozen_lines"]
+__all__ = ["agreement_table", "footprint_table", "frozen_lines", "hardware_table"]
 
 
 def agreement_table(result: Mapping[str, Any]) -> Table:
@@ -42,6 +42,15 @@ def footprint_table(result: Mapping[str, Any]) -> Table:
     if "cc" in result:
         linked = (f"{result['flash_bytes_linked']:,} B", f"{result['ram_bytes_linked']:,} B")
         table.add_row(f"linker of {escape(result['cc'])} -Os, code included", *linked)
+    return table
+
+
+def hardware_table(result: Mapping[str, Any]) -> Table:
+    """Cycles and memories of an exported engine (`bitspike export --to verilog --json`)."""
+    elements = f"{result['pes']} {escape(result['element'])} elements"
+    table = table_of(f"{elements}: {result['cycles_at_most']:,} cycles an image at most", "memory", "bits")
+    for name, bits in result["memory_bits"].items():
+        table.add_row(escape(name), f"{bits:,}")
     return table
 
 

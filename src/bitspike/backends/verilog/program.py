@@ -1,0 +1,365 @@
+"""The files of a network: the engine with its widths, tables and memories filled in."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.resources import files
+
+import numpy as np
+
+from bitspike.backends.verilog.cycles import layer_cycles
+from bitspike.backends.verilog.layer import Layer
+from bitspike.backends.verilog.micro import FETCHED, OF_A, OF_B, OPS, Micro, Value
+from bitspike.backends.verilog.plan import Plan
+from bitspike.backends.verilog.row import Sweep, sides
+from bitspike.backends.verilog.text import checked_name, comment, constants
+from bitspike.backends.verilog.weights import Weights, image
+from bitspike.backends.verilog.widths import bits_of, widths
+from bitspike.errors import UserError
+from bitspike.ir import FrozenGraph
+
+__all__ = ["ELEMENTS", "MOST_PES", "Program", "to_verilog"]
+
+ELEMENTS = ("parallel", "serial", "event")
+ADDRESSES = (
+    *("origin", "next_x", "next_y", "next_channel", "next_group", "next_step", "next_column", "next_row"),
+    *("store", "elements", "plane", "first_at"),
+)
+"""What the table says of addresses."""
+MODES = ("none", "synapse", "added", "largest")
+MOST_PES = 256
+
+
+@dataclass(frozen=True)
+class Program:
+    """A network in SystemVerilog.
+
+    Attributes:
+        files: text by file name. plan: what was decided. weights: as they lie in memory.
+        widths: bits of what the engine computes in, by name. memory_bits: of all memories, by name.
+        cycles: of one sample by layer, where no beat waits: the beats in (named ``input``), and what each layer takes
+            at most.
+    """
+
+    name: str
+    files: Mapping[str, str]
+    plan: Plan
+    weights: Weights
+    widths: Mapping[str, int]
+    memory_bits: Mapping[str, int]
+    cycles: Mapping[str, int]
+
+
+def to_verilog(net: FrozenGraph, name: str = "network", pes: int = 8, element: str = "parallel") -> Program:
+    """The network as SystemVerilog.
+
+    Args:
+        net: the network.
+        name: of its module, and what every file of its own begins with.
+        pes: processing elements.
+        element: one of `ELEMENTS`.
+
+    Raises:
+        UserError: a name that will not do, no such element, too many of them, an op without hardware, or a value that
+            is too wide for it.
+    """
+    checked_name(name)
+    if element not in ELEMENTS:
+        raise UserError("element", element, f"want {', '.join(ELEMENTS)}")
+    if not 1 <= pes <= MOST_PES:
+        raise UserError("pes", pes, f"want 1 to {MOST_PES} processing elements")
+    return _Writer(Plan(net), name, pes, element).program()
+
+
+class _Writer:
+    """Fills the engine in."""
+
+    def __init__(self, plan: Plan, name: str, pes: int, element: str) -> None:
+        self.plan, self.name, self.pes, self.element = plan, name, pes, element
+        self.weights = Weights(plan.layers, pes)
+        self.weight_widths = sorted(self.weights.words)
+        self.micros = [layer.code.finished() for layer in plan.layers]
+        self.states = self._states()
+        self.rows = [self._row(index, layer) for index, layer in enumerate(plan.layers)]
+        self.widths = widths(plan, self.weights, self.rows, self.micros, self.states, ELEMENTS.index(element))
+        self.fields = self._fields()
+        self.instructions = [word for layer, made in enumerate(self.micros) for word in self._words(layer, made)]
+
+    # What is where
+
+    def _states(self) -> list[int]:
+        """Of each layer: words of one state."""
+        return [sides(layer.root.edge.shape)[0] for layer in self.plan.layers]
+
+    def _row(self, index: int, layer: Layer) -> dict[str, int]:
+        """A layer's line of the table."""
+        root, sweep = layer.root, layer.sweep
+        channels, rows, columns = sides(root.edge.shape)
+        if sweep is None:
+            sweep = Sweep("none", "", 1, 1, channels)
+        blocks = -(-sweep.made // self.pes)
+        program = sum(map(len, self.micros[:index]))
+        place = self.plan.places.get(root.node.name)
+        row = {
+            "mode": MODES.index(sweep.mode),
+            "last_block": blocks - 1,
+            "last_group": sweep.groups - 1,
+            "last_step": layer.steps - 1,
+            "last_column": columns - 1,
+            "last_row": rows - 1,
+            "lanes_last": sweep.made - (blocks - 1) * self.pes,
+            "program": program,
+            "first_at": self._fetched_at(index, self.micros[index][0].b),
+            "at_last": int(layer.at_last),
+            "answers": int(place is None),
+            "store": place.address if place else 0,
+            "store_class": place.memory if place else 0,
+            "elements": root.edge.size,
+            "plane": rows * columns,
+        }
+        if layer.sweep is None:
+            return row
+        source = self.plan.parts[sweep.source]
+        memory = self.plan.memories[self.plan.places[sweep.source].memory]
+        _, rows_in, columns_in = sides(source.edge.shape)
+        if self.plan.parts[sweep.source].edge.size == sweep.channels and sweep.kernel == (1, 1):
+            rows_in = columns_in = 1  # of a product, whose input is flat
+        down, across = (apart * (side - 1) for apart, side in zip(sweep.dilation, sweep.kernel, strict=True))
+        bits, at = self.weights.at.get(index, (0, 0))
+        return row | {
+            "class": self.plan.places[sweep.source].memory,
+            "signed": int(memory.signed),
+            "last_bit": memory.bits - 1 if self.element == "serial" and sweep.mode == "synapse" else 0,
+            "held": int(layer.held),
+            "origin": self.plan.places[sweep.source].address - sweep.padding[0] * columns_in - sweep.padding[1],
+            "padding_y": sweep.padding[0],
+            "padding_x": sweep.padding[1],
+            "stride_y": sweep.stride[0],
+            "stride_x": sweep.stride[1],
+            "apart_y": sweep.dilation[0],
+            "apart_x": sweep.dilation[1],
+            "rows_in": rows_in,
+            "columns_in": columns_in,
+            "last_x": sweep.kernel[1] - 1,
+            "last_y": sweep.kernel[0] - 1,
+            "last_channel": sweep.channels - 1,
+            "taps": sweep.taps,
+            "next_x": sweep.dilation[1],
+            "next_y": sweep.dilation[0] * columns_in - across,
+            "next_channel": rows_in * columns_in - down * columns_in - across,
+            "weights": at,
+            "weights_class": self.weight_widths.index(bits) if bits else 0,
+            "next_group": sweep.channels * rows_in * columns_in,
+            "next_step": source.edge.size if source.edge.T > 1 else 0,
+            "next_column": sweep.stride[1],
+            "next_row": sweep.stride[0] * columns_in,
+        }
+
+    # What it does
+
+    def _fields(self) -> dict[str, int]:
+        """The fields of an instruction and their bits, the lowest first."""
+        register = bits_of(self.widths["REGISTERS"] - 1)
+        return {
+            "last": 1,
+            "write": 1,
+            "store": 1,
+            "keep": 1,
+            "op": bits_of(len(OPS) - 1),
+            "a": bits_of(len(OF_A) - 1),
+            "b": bits_of(len(OF_B) - 1),
+            "register": register,
+            "register_a": register,
+            "register_b": register,
+            "fetch": 1,
+            "fetch_steps": 1,
+            "fetch_class": self.widths["CLASS"],
+            "fetch_at": self.widths["EDGE"],
+            "keep_at": self.widths["EDGE"],
+            "low": self.widths["LOW"],
+            "immediate": self.widths["WORD"],
+        }
+
+    def _words(self, layer: int, micros: list[Micro]) -> list[list[int]]:
+        """A program's instructions, by field. Each fetches what the next one reads from memory."""
+        words = []
+        for index, made in enumerate(micros):
+            last = index == len(micros) - 1
+            b = micros[0].b if last else micros[index + 1].b
+            fetches = b.kind == "edge" and not last  # of the next channel, constants and states alone
+            immediate = next((v.number for v in (made.a, made.b) if v.kind == "immediate"), made.b.start)
+            if made.op == "move":
+                immediate = made.b.number if made.b.kind == "immediate" else made.b.start
+            word = {
+                "last": int(last),
+                "write": int(made.result.kind == "register"),
+                "store": int(made.store),
+                "keep": int(made.keep is not None),
+                "op": OPS.index(made.op),
+                "a": OF_A.index(made.a.kind),
+                "b": OF_B.index(made.b.kind),
+                "register": made.result.number,
+                "register_a": made.a.number if made.a.kind == "register" else 0,
+                "register_b": made.b.number if made.b.kind == "register" else 0,
+                "fetch": int(fetches),
+                "fetch_steps": int(fetches and b.place[2]),
+                "fetch_class": b.place[0] if fetches else 0,
+                "fetch_at": self._fetched_at(layer, b),
+                "keep_at": (made.keep or 0) * self.states[layer],
+                "low": made.low,
+                "immediate": immediate,
+            }
+            words.append([word[field] for field in self.fields])
+        return words
+
+    def _fetched_at(self, layer: int, b: Value) -> int:
+        """The address of what an instruction reads from memory, of channel 0."""
+        if b.kind not in FETCHED:
+            return 0
+        return {"edge": b.place[1], "constant": b.number}.get(b.kind, b.number * self.states[layer])
+
+    # Text
+
+    def program(self) -> Program:
+        texts = {f"{self.name}.sv": self._engine()}
+        for part in ("arithmetic.sv", "element.sv", "memory.sv"):
+            texts[f"bitspike_{part}"] = _resource(part)
+        texts[f"{self.name}_tb.sv"] = self._filled(_resource("testbench.sv"))
+        words = np.array(self.instructions, dtype=object)
+        texts[f"{self.name}_program.mem"] = image(words, list(self.fields.values()))
+        numbers = self.plan.constants if len(self.plan.constants) else np.zeros(1, np.int64)
+        texts[f"{self.name}_constants.mem"] = image(numbers[:, None], [self.widths["CONSTANT"]])
+        for bits, lines in self.weights.words.items():
+            texts[f"{self.name}_weights{bits}.mem"] = image(lines, [bits] * self.pes)
+        w = self.widths
+        memory = {
+            "edges": sum(m.bits * m.size for m in self.plan.memories),
+            "weights": sum(bits * lines.size for bits, lines in self.weights.words.items()),
+            "constants": w["CONSTANT"] * w["CONSTANTS"],
+            "states": w["STATE"] * w["STATES"],
+            "program": sum(self.fields.values()) * w["CODES"],
+        }
+        if self.element == "event":
+            memory["events"] = (w["TAP"] + w["LEVEL"]) * w["TAPS_MOST"]
+        return Program(self.name, texts, self.plan, self.weights, w, memory, self._cycles())
+
+    def _cycles(self) -> dict[str, int]:
+        parts = zip(self.plan.layers, self.rows, self.micros, strict=True)
+        counted = {
+            layer.root.node.name: layer_cycles(layer, row, micros, self.pes, self.element == "event")
+            for layer, row, micros in parts
+        }
+        behind = self.micros[-1][::-1]  # what the last program does when the last logit has been sent
+        counted[self.plan.last] -= next(index for index, made in enumerate(behind) if made.store)
+        return {"input": self.widths["SAMPLE"], **counted}
+
+    def _filled(self, text: str) -> str:
+        element = "serial" if self.element == "serial" else "parallel"
+        logit = self.plan.parts[self.plan.last].range.signed_bits
+        filled = {
+            "COMMENT": f'The network "{comment(self.plan.net.graph.name)}".',
+            "NAME": self.name,
+            "SAMPLE": str(self.widths["SAMPLE"]),
+            "CLASSES": str(self.widths["CLASSES"]),
+            "LOGIT": str(logit),
+            "ELEMENT": f"bitspike_element_{element}",
+            "PARAMETERS": constants({**self.widths, "INSTRUCTION": sum(self.fields.values()), **self._input()}),
+            "TABLE": self._table(),
+            "EDGES": self._edges(),
+            "WEIGHTS": self._weights(),
+            "FIELDS": self._instruction(),
+        }
+        return re.sub("@([A-Z]+)@", lambda found: filled[found[1]], text)
+
+    def _engine(self) -> str:
+        return self._filled(_resource("engine.sv"))
+
+    def _input(self) -> dict[str, int]:
+        (node,) = self.plan.net.graph.inputs()
+        place = self.plan.places[node.name]
+        return {"INPUT_AT": place.address, "INPUT_CLASS": place.memory, "INPUT_LO": node.edge.lo or 0}
+
+    def _table(self) -> str:
+        signed = {"padding_y", "padding_x", "stride_y", "stride_x", "apart_y", "apart_x", "rows_in", "columns_in"}
+        width = {
+            **{"mode": 2, "signed": 1, "held": 1, "at_last": 1, "answers": 1, "last_bit": self.widths["BIT"]},
+            **dict.fromkeys(signed, self.widths["SIDE"]),
+            **dict.fromkeys(("last_x", "last_y", "last_channel"), self.widths["TAP"]),
+            **dict.fromkeys(("taps", "weights"), self.widths["WEIGHTS"]),
+            **{"weights_class": self.widths["WEIGHTS_CLASS"], "program": self.widths["CODE"]},
+            **dict.fromkeys(("last_block", "last_group", "lanes_last"), self.widths["CHANNEL"]),
+            **dict.fromkeys(ADDRESSES, self.widths["EDGE"]),
+            **dict.fromkeys(("last_column", "last_row"), self.widths["PLACE"]),
+            **{"last_step": self.widths["STEP"], "class": self.widths["CLASS"], "store_class": self.widths["CLASS"]},
+        }
+        lines = ["  logic [LAYER-1:0] layer;"]
+        for one, bits in width.items():
+            lines.append(f"  logic {'signed ' if one in signed else ''}[{bits - 1}:0] l_{one};")
+        lines += ["  always_comb begin", *(f"    l_{one} = '0;" for one in width)]
+        lines += ["    case (layer)"]
+        for index, (row, layer) in enumerate(zip(self.rows, self.plan.layers, strict=True)):
+            lines.append(f"      {index}: begin  // {comment(layer.root.node.name)}")
+            for one, value in row.items():
+                if value:
+                    lines.append(f"        l_{one} = {width[one]}'d{value % (1 << width[one])};")
+            lines.append("      end")
+        return "\n".join([*lines, "      default: ;", "    endcase", "  end"])
+
+    def _edges(self) -> str:
+        lines, cases = [], []
+        for index, memory in enumerate(self.plan.memories):
+            sign = f"{{(WIDE-{memory.bits}){{read_{index}[{memory.bits - 1}]}}}}" if memory.signed else "'0"
+            filling = f"{{{sign}, read_{index}}}" if memory.signed else f"WIDE'(read_{index})"
+            if memory.bits == self.widths["WIDE"]:
+                filling = f"read_{index}"
+            lines += [
+                f"  logic [{memory.bits - 1}:0] read_{index}, write_{index};",
+                f"  assign write_{index} = in_ready ? {memory.bits}'(in_data) + {memory.bits}'(INPUT_LO) :"
+                f" {memory.bits}'(result);",
+                f"  bitspike_memory #(.WIDTH({memory.bits}), .DEPTH({memory.size}), .ADDRESS(EDGE)) edges_{index} (",
+                f"      .clk(clk), .write(edge_write && class_to == {index}), .write_address(edge_to),",
+                f"      .write_data(write_{index}), .read_address(edge_from), .read_data(read_{index})",
+                "  );",
+            ]
+            cases.append(f"      {index}: edge_data = {filling};")
+        lines += ["  always_comb", "    case (class_read)", *cases, "      default: edge_data = '0;", "    endcase"]
+        return "\n".join([*lines, "  assign level = edge_data[LEVEL-1:0];"])
+
+    def _weights(self) -> str:
+        lines, cases = [], []
+        for index, bits in enumerate(self.weight_widths):
+            one = f"weights_{index}[e*{bits}+:{bits}]"
+            taken = f"{one} ? -1 : 1" if bits == 1 else f"$signed({one})"
+            lines += [
+                f"  logic [{self.pes * bits - 1}:0] weights_{index};",
+                f"  bitspike_rom #(.WIDTH({self.pes * bits}), .DEPTH({len(self.weights.words[bits])}),"
+                f' .ADDRESS(WEIGHTS), .FILE("{self.name}_weights{bits}.mem")) weights_{index}_rom (',
+                f"      .clk(clk), .read_address(rom_at), .read_data(weights_{index})",
+                "  );",
+            ]
+            cases.append(f"        {index}: weights[e*WEIGHT+:WEIGHT] = WEIGHT'({taken});")
+        lines += ["  always_comb begin", "    weights = '0;", "    for (int e = 0; e < PES; e++)"]
+        if not cases:
+            return "  assign weights = '0;"
+        return "\n".join(
+            [*lines, "      case (l_weights_class)", *cases, "        default: ;", "      endcase", "  end"]
+        )
+
+    def _instruction(self) -> str:
+        lines, at = [], 0
+        for field, bits in self.fields.items():
+            sign = "signed " if field in ("low", "immediate") else ""
+            lines.append(f"  logic {sign}[{bits - 1}:0] i_{field};")
+            lines.append(f"  assign i_{field} = instruction[{at}+:{bits}];")
+            at += bits
+        for field, words in {"a": OF_A, "b": OF_B}.items():
+            bits = self.fields[field]
+            named = (f"{field}_{word}".upper() for word in words)
+            lines += [f"  localparam logic [{bits - 1}:0] {one} = {index};" for index, one in enumerate(named)]
+        return "\n".join(lines)
+
+
+def _resource(name: str) -> str:
+    return files("bitspike").joinpath("backends", "verilog", "rtl", name).read_text(encoding="utf-8")
