@@ -168,16 +168,31 @@ def streamed() -> str:
     return table(head, rows)
 
 
+FORMERS = ("spikformer-2-64", "adaptive-spikformer-2-64")
+
+
 def transformers() -> str:
     """Spikformer, where it was trained, beside a convolutional network of about its S-ACE."""
+    runs = {run["family"]: run for run in read("freeze/families.jsonl")}
+    trained = [runs[name] for name in (*FORMERS, "spikformer-peer") if name in runs]
     rows = []
-    for run in read("freeze/families.jsonl"):
-        if run["family"] in ("spikformer-2-64", "adaptive-spikformer-2-64", "spikformer-peer"):
-            width = "" if run["channels"] is None else f" ({', '.join(map(str, run['channels']))})"
-            costs = (millions(run["s_ace"], 1), f"{run['weights']:,}", f"{run['file_bytes']:,}")
-            accuracy = f"{run['training']['test_accuracy']:.2f} %"
-            rows.append((run["model"] + width, run["bits"], run["epochs"], run["seed"], accuracy, *costs))
-    return table(("network", "bits w/s/T", "epochs", "seed", "test accuracy", "S-ACE", "weights", "file, bytes"), rows)
+    for run in trained:
+        width = "" if run["channels"] is None else f" ({', '.join(map(str, run['channels']))})"
+        costs = (millions(run["s_ace"], 1), f"{run['weights']:,}", f"{run['file_bytes']:,}")
+        accuracy = f"{run['training']['test_accuracy']:.2f} %"
+        rows.append((run["model"] + width, run["bits"], run["epochs"], run["seed"], accuracy, *costs))
+    head = ("network", "bits w/s/T", "epochs", "seed", "test accuracy", "S-ACE", "weights", "file, bytes")
+    said = [against(run, runs["spikformer-peer"]) for run in trained if run["family"] in FORMERS]
+    return "\n\n".join([table(head, rows), *said]) if "spikformer-peer" in runs else "Not run yet."
+
+
+def against(run: dict[str, Any], peer: dict[str, Any]) -> str:
+    """What a Spikformer is beside its peer, in a sentence."""
+    points = run["training"]["test_accuracy"] - peer["training"]["test_accuracy"]
+    where = f"{abs(points):.2f} points {'above' if points > 0 else 'below'}" if points else "as accurate as"
+    cost, weights = run["s_ace"] / peer["s_ace"], run["weights"] / peer["weights"]
+    price = f"at {cost:.2f} times the S-ACE and {weights:.2f} times the weights"
+    return f"**{run['model']}** ends {where} its peer, {price}."
 
 
 def converted() -> str:
