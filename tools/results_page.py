@@ -26,7 +26,15 @@ TRAININGS = (  # file, command
     ("fashion-convnet-2-2-1.json", "bitspike train fashion-convnet --set bits=2/2/1"),
     ("freeze/fashion-tiny-train.json", "bitspike train fashion-convnet-tiny"),
 )
-DATA = {"digits": "digits", "fashion-mnist": "Fashion-MNIST", "cifar10": "CIFAR-10"}
+DATA = {
+    "digits": "digits",
+    "fashion-mnist": "Fashion-MNIST",
+    "cifar10": "CIFAR-10",
+    "n-mnist": "N-MNIST",
+    "moving-fashion": "moving Fashion-MNIST",
+    "spoken-digits": "spoken digits",
+    "ecg": "ECG, each step",
+}
 NEAR = 0.005
 """A published number and ours count as equal up to this share, the rounding of three digits."""
 
@@ -119,9 +127,12 @@ def families() -> str:
         sent, differ = (sum(layer[key] for layer in layers) for key in ("elements", "mismatches"))
         accuracy = f"{run['float_accuracy']:.2f} %, {run['integer_accuracy']:.2f} %"
         classes = f"{run['classes_equal_oracle_c']:,} of {run['images']:,}"
+        logits = [f"{name} {run[key]:,}" for name in ("c", "native") if (key := f"logits_equal_oracle_{name}") in run]
         spikes = f"{1e6 * differ / sent:.2f}" if differ else "0"
         integers = f"{edges['differ']} of {edges['compared'] / 1e6:,.1f} M"
-        rows.append((run["family"], run["bits"], DATA[run["dataset"]], accuracy, spikes, classes, integers))
+        rows.append(
+            (run["family"], run["bits"], DATA[run["dataset"]], accuracy, spikes, classes, integers, ", ".join(logits))
+        )
     head = (
         "family",
         "bits",
@@ -130,8 +141,58 @@ def families() -> str:
         "spikes that differ, of a million",
         "same class, oracle and C",
         "integers that differ, oracle and C",
+        "same logits as the oracle's",
     )
     return table(head, rows)
+
+
+def streamed() -> str:
+    """Networks on trains: one step at a time beside all steps at once."""
+    rows = []
+    for run in read("freeze/families.jsonl"):
+        if by := run.get("streamed"):
+            differ = [
+                f"{by[key]['differ']} of {by[key]['compared'] / 1e6:,.1f} M" for key in ("oracle", "c", "c_answers")
+            ]
+            taken = f"{by['of_the_test_set']:,} and {by['sequences'] - by['of_the_test_set']:,}"
+            rows.append((run["family"], DATA[run["dataset"]], by["steps"], taken, *differ))
+    head = (
+        "family",
+        "data",
+        "steps",
+        "sequences: tests, random codes",
+        "integers that differ: oracle",
+        "C",
+        "logits at each step that differ: C",
+    )
+    return table(head, rows)
+
+
+FORMERS = ("spikformer-2-64", "adaptive-spikformer-2-64")
+
+
+def transformers() -> str:
+    """Spikformer, where it was trained, beside a convolutional network of about its S-ACE."""
+    runs = {run["family"]: run for run in read("freeze/families.jsonl")}
+    trained = [runs[name] for name in (*FORMERS, "spikformer-peer") if name in runs]
+    rows = []
+    for run in trained:
+        width = "" if run["channels"] is None else f" ({', '.join(map(str, run['channels']))})"
+        costs = (millions(run["s_ace"], 1), f"{run['weights']:,}", f"{run['file_bytes']:,}")
+        accuracy = f"{run['training']['test_accuracy']:.2f} %"
+        rows.append((run["model"] + width, run["bits"], run["epochs"], run["seed"], accuracy, *costs))
+    head = ("network", "bits w/s/T", "epochs", "seed", "test accuracy", "S-ACE", "weights", "file, bytes")
+    said = [against(run, runs["spikformer-peer"]) for run in trained if run["family"] in FORMERS]
+    return "\n\n".join([table(head, rows), *said]) if "spikformer-peer" in runs else "Not run yet."
+
+
+def against(run: dict[str, Any], peer: dict[str, Any]) -> str:
+    """What a Spikformer is beside its peer, in a sentence."""
+    points = run["training"]["test_accuracy"] - peer["training"]["test_accuracy"]
+    where = f"{abs(points):.2f} points {'above' if points > 0 else 'below'}" if points else "as accurate as"
+    cost, weights = run["s_ace"] / peer["s_ace"], run["weights"] / peer["weights"]
+    price = f"at {cost:.2f} times the S-ACE and {weights:.2f} times the weights"
+    return f"**{run['model']}** ends {where} its peer, {price}."
 
 
 def converted() -> str:
@@ -264,6 +325,8 @@ PARTS = {
         trainings,
         tiny,
         families,
+        streamed,
+        transformers,
         converted,
         claimed,
         reproduced,

@@ -80,6 +80,21 @@ def test_families_stream(name: str) -> None:
     assert not apart(net, images(net, count=20), "-O2")
 
 
+def test_the_streaming_program_is_equal_edge_for_edge(monkeypatch: pytest.MonkeyPatch) -> None:
+    net, right = family("convnet", "2/2/4", membrane_bits=3), build.to_c
+    shown = images(net, 0)
+    wanted = oracle.run(net, shown)
+    assert not differences(net, wanted, *c.traced(net, shown, ["gcc"], "-O1", streaming=True))
+
+    def forgetful(net: FrozenGraph, name: str = "network", streaming: bool = False) -> c.Program:
+        program = right(net, name, streaming)
+        source = program.files["network.c"].replace("        network_step(", "        network_reset(), network_step(")
+        return replace(program, files={**program.files, "network.c": source})
+
+    monkeypatch.setattr(build, "to_c", forgetful)
+    assert differences(net, wanted, *c.traced(net, shown, ["gcc"], "-O1", "-w", streaming=True))
+
+
 Edit = Callable[[str], str]
 
 

@@ -10,6 +10,7 @@ import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -63,10 +64,20 @@ def logits(
 
 
 def traced(
-    net: FrozenGraph, images: NDArray[np.uint8], cc: Sequence[str], *flags: str, emulator: Sequence[str] = ()
+    net: FrozenGraph,
+    images: NDArray[np.uint8],
+    cc: Sequence[str],
+    *flags: str,
+    emulator: Sequence[str] = (),
+    streaming: bool = False,
 ) -> tuple[NDArray[np.int64], dict[str, NDArray[np.int64]]]:
-    """Logits, and every edge in memory ``[T, N, *shape]`` by name, as `bitspike.backends.oracle.run` has them."""
-    program = to_c(net)
+    """Logits, and every edge in memory ``[T, N, *shape]`` by name, as `bitspike.backends.oracle.run` has them.
+
+    Streaming, those of the program that takes one step at a time; its ``main.c`` reads whole inputs here.
+    """
+    program = to_c(net, streaming=streaming)
+    if streaming:
+        program = replace(program, files={**program.files, "main.c": to_c(net).files["main.c"]})
     with _built(program, cc, "-DNETWORK_TRACE", *(flags or ("-O2",))) as binary:
         given, trace = binary.with_name("images"), binary.with_name("trace")
         given.write_bytes(images.tobytes())
