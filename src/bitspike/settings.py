@@ -166,5 +166,7 @@ def first_mistake(wrong: ValidationError, section: str = "") -> UserError:
     key = ".".join(str(part) for part in (*((section,) if section else ()), *first["loc"])) or "config"
     if first["type"] == "missing":
         return UserError(key, None, "it is missing; want a value")
+    if first["type"] == "model_type":
+        return UserError(key, first["input"], f"it has keys of its own; want them one by one, as {key}.NAME=VALUE")
     message = first["msg"].removeprefix("Value error, ")
     return UserError(key, first["input"], message[:1].lower() + message[1:])

@@ -149,9 +149,13 @@ def test_a_planted_error_is_found(kind: type, method: str, monkeypatch: pytest.M
     monkeypatch.setattr(
         kind, method, lambda self, tensors, proven, t, state, *x: right(self, tensors, proven, 0, None, *x)
     )
-    nets = [(seed, random_graph(seed, loops=True)) for seed in range(160)]
-    wrong = sum(bool(apart(net, images(net, seed))) for seed, net in nets if [*net.graph.of(kind)])
-    assert wrong >= 3
+    wrong = 0
+    for seed in range(240):  # some ops are rare
+        net = random_graph(seed, loops=True)
+        wrong += bool([*net.graph.of(kind)] and apart(net, images(net, seed)))
+        if wrong == 3:
+            return
+    raise AssertionError(f"{wrong} networks are wrong")
 
 
 def test_a_reset_begins_anew() -> None:

@@ -77,6 +77,10 @@ def _of_net(
     if dataset.labels_per_step != (net.readout.over == "each"):
         labelled = "steps" if dataset.labels_per_step else "samples"
         raise UserError(f"labels of {net.dataset}", f"of {labelled}", f"the network in {where} answers others")
+    answers = net.graph.edges[net.readout.name].size
+    if answers != dataset.num_classes:  # a folder of one's own may have another class by now, and so other labels
+        seen = f"{dataset.num_classes} classes"
+        raise UserError(f"labels of {net.dataset}", seen, f"the network in {where} tells {answers} apart")
     codes, labels = load_split(net.dataset, "test", data_dir, frames)
     correct = int((able(runner, net).run(net, codes).argmax(-1) == labels).sum())
     counted = "steps" if dataset.labels_per_step else "samples"

@@ -64,4 +64,4 @@ def export(
     if "cycles_at_most" in found.facts:
         from bitspike import reports
 
-        print_tables(reports.hardware_table(found.facts))
+        print_tables(reports.verilog_table(found.facts))

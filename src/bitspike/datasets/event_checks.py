@@ -11,6 +11,7 @@ from typing import get_args
 from bitspike.datasets.event_sets import EVENT_SETS, EventSet, find_event_set
 from bitspike.datasets.files import data_directory
 from bitspike.datasets.recordings import Recording
+from bitspike.datasets.registry import MADE
 from bitspike.datasets.sources import Split
 from bitspike.datasets.verify import FileCheck, check
 from bitspike.errors import UserError
@@ -32,7 +33,7 @@ class EventCheck:
     """What became of one split of a set.
 
     Args:
-        path: where its first recording is; where it was looked for, if there is none.
+        path: the first file that cannot be used, else the first recording; where it was looked for, if there is none.
         full: recordings of the split of the whole set; ``None`` where that is not published.
         total: recordings of the whole set, in both splits; ``None`` where that is not published.
         problems: a line for each file that cannot be used, or for what is missing.
@@ -72,7 +73,8 @@ def check_any(name: str, data_dir: Path | None = None) -> list[FileCheck] | list
     Raises:
         UserError: unknown name, or no such data directory.
     """
-    if name in EVENT_SETS or os.sep in name:
+    made = name.partition(":")[0] in MADE  # of pictures in a folder, too
+    if name in EVENT_SETS or (os.sep in name and not made):
         return check_events(name, data_dir)
     return check(name, data_dir)
 
@@ -99,12 +101,12 @@ def _check_split(chosen: EventSet, split: Split, directory: Path) -> EventCheck:
     for recording in recordings:
         of_file[recording.path].append(recording)
     counts = [[0, 0] for _ in chosen.classes]
-    problems = []
+    problems: dict[str, Path] = {}
     for path, parts in of_file.items():
         try:
             events = chosen.source.read(Recording(path, parts[0].label))  # once, however many recordings are in it
         except UserError as wrong:
-            problems.append(str(wrong))
+            problems[str(wrong)] = path
             continue
         for part in parts:
             seen = len(events.between(part.start_us, part.stop_us))
@@ -112,7 +114,8 @@ def _check_split(chosen: EventSet, split: Split, directory: Path) -> EventCheck:
             counts[part.label][1] += seen
             if not seen:
                 when = "" if part.start_us is None else f" from {part.start_us} to {part.stop_us} us"
-                problems.append(f"{path}: no events{when}")
+                problems[f"{path}: no events{when}"] = path
     found = (ClassCount(name, *count) for name, count in zip(chosen.classes, counts, strict=True))
     read = tuple(one for one in found if one.recordings)
-    return replace(none, path=str(recordings[0].path), present=True, classes=read, problems=tuple(problems))
+    first = next(iter(problems.values()), recordings[0].path)
+    return replace(none, path=str(first), present=True, classes=read, problems=tuple(problems))

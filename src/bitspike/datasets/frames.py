@@ -9,11 +9,11 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from math import prod
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field, ValidationError, model_validator
+from pydantic import BeforeValidator, Field, ValidationError, model_validator
 
 from bitspike.datasets.events import Events
 from bitspike.errors import UserError
@@ -24,6 +24,15 @@ from bitspike.settings import Strict, first_mistake
 __all__ = ["FRAMES", "FrameSettings", "frames_of", "read_frames"]
 
 Side = Annotated[int, Field(ge=1, le=4096)]
+
+
+def _sides(value: Any) -> Any:
+    """``48x64`` on the command line is a height and a width."""
+    if isinstance(value, str) and re.fullmatch(r"[0-9]{1,4}x[0-9]{1,4}", value):
+        return value.split("x")
+    if value is not None and not (isinstance(value, list | tuple) and len(value) == 2):
+        raise ValueError("want height x width, for example 48x48")
+    return value
 
 
 class FrameSettings(Strict):
@@ -48,7 +57,7 @@ class FrameSettings(Strict):
     keep: int | None = Field(default=None, ge=1)
     by: Literal["count", "time"] = "count"
     clip: int = Field(default=MOST_CODE, ge=1, le=MOST_CODE)
-    size: tuple[Side, Side] | None = None
+    size: Annotated[tuple[Side, Side] | None, BeforeValidator(_sides)] = None
     polarity: Literal["two", "one", "signed"] = "two"
 
     @model_validator(mode="after")

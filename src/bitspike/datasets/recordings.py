@@ -103,8 +103,12 @@ class FolderSource:
         for home in (data_dir / name for name in self.homes):
             if (found := split_folders(home)) or self.shares is not None:
                 place = found.get(split, home / SPLITS[split][0]) if found else home
-                if chosen := list(self._chosen(place, split, None if found else self.shares)):
+                shares = None if found else self.shares
+                if chosen := list(self._chosen(place, split, shares)):
                     return chosen
+                if shares is not None and any(self._chosen(place, "train", shares)):
+                    taken = f"{shares.train_percent} % of each class, rounded up, are for training"
+                    raise FileNotFoundError(f"no recording left for the test split in {home}: {taken}")
         wanted = f"{self.homes[0]}/" + ("" if self.shares else f"{SPLITS[split][1]}/")
         raise FileNotFoundError(f"no {wanted}{self.classes[0]}/*{self.suffixes[0]}")
 

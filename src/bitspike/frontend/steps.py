@@ -132,7 +132,7 @@ class ModelStepper:
 
     def reset(self) -> None:
         """The next step is the first again."""
-        self.t = 0
+        self.t = self._count = 0
         self._state: dict[Call, Any] = {}
 
     @torch.no_grad()
@@ -146,10 +146,16 @@ class ModelStepper:
             The logits of this step, ``[N, K]``; of a network that ends in `mean_over_time` the mean of those so far.
 
         Raises:
-            UserError: all steps were taken, or what a layer refuses.
+            UserError: all steps were taken, the codes are no tensor or not of as many inputs as before, or what a layer
+                refuses.
         """
         if self.t == self.T:
             raise UserError("step", self.t, f"the network has {self.T} steps; reset it before the next sequence")
+        if not isinstance(codes, Tensor):
+            given = type(codes)
+            raise UserError("codes", f"{given.__module__}.{given.__name__}", "want a torch.Tensor for floats")
+        if self.t and codes.shape[:1] != (self._count,):  # a state of one would be that of all
+            raise UserError("codes", tuple(codes.shape), f"want {self._count} inputs, as at the steps before")
         made: dict[Call, Tensor] = {}
         state: dict[Call, Any] = {}
         with evaluating(self.model):
@@ -161,7 +167,7 @@ class ModelStepper:
                     made[call] = call.module(*read)
                 else:
                     made[call], state[call] = advance(call.module, self.t, self._state.get(call), read[0])
-        self._state, self.t = state, self.t + 1
+        self._state, self._count, self.t = state, len(codes), self.t + 1
         answer = made[self.calls.answer]
         return answer[0] if len(self.calls.answer.lead) == 2 else answer
 

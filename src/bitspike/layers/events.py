@@ -43,7 +43,7 @@ class EventEncoder(nn.Module):
 
     @property
     def _wanted(self) -> str:
-        return f"want codes 0..{self.sample.hi - self.sample.lo}"
+        return f"want whole codes 0..{self.sample.hi - self.sample.lo}"
 
     def _look(self, codes: Tensor) -> None:
         """Refuses what are no codes. Beside the CPU once only, as a look stops the device."""
@@ -54,7 +54,8 @@ class EventEncoder(nn.Module):
                 return
             self._looked = True
         lowest, highest = (float(end) for end in codes.aminmax())
-        if not (lowest >= 0 and highest <= self.sample.hi - self.sample.lo):
+        whole = not codes.is_floating_point() or bool((codes == codes.round()).all())  # scaled frames are none
+        if not (lowest >= 0 and highest <= self.sample.hi - self.sample.lo and whole):
             dtype = str(codes.dtype).removeprefix("torch.")
             raise UserError("codes", f"{dtype} from {lowest:.4g} to {highest:.4g}", self._wanted)
 

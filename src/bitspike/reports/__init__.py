@@ -13,7 +13,7 @@ from bitspike.reports.energy import energy_table
 from bitspike.reports.hardware import hardware_table
 from bitspike.reports.pareto import budget_table, pareto_table, save_pareto
 from bitspike.reports.pictures import check_picture, save_picture
-from bitspike.reports.shipping import agreement_table, footprint_table, frozen_lines, hardware_table
+from bitspike.reports.shipping import agreement_table, footprint_table, frozen_lines, verilog_table
 from bitspike.reports.tables import (
     activity_tables,
     cost_table,
@@ -51,4 +51,5 @@ __all__ = [
     "source_lines",
     "source_warnings",
     "total_table",
+    "verilog_table",
 ]

@@ -10,7 +10,7 @@ from rich.table import Table
 
 from bitspike.reports.tables import si, table_of
 
-__all__ = ["agreement_table", "footprint_table", "frozen_lines", "hardware_table"]
+__all__ = ["agreement_table", "footprint_table", "frozen_lines", "verilog_table"]
 
 
 def agreement_table(result: Mapping[str, Any]) -> Table:
@@ -45,7 +45,7 @@ def footprint_table(result: Mapping[str, Any]) -> Table:
     return table
 
 
-def hardware_table(result: Mapping[str, Any]) -> Table:
+def verilog_table(result: Mapping[str, Any]) -> Table:
     """Cycles and memories of an exported engine (`bitspike export --to verilog --json`)."""
     elements = f"{result['pes']} {escape(result['element'])} elements"
     table = table_of(f"{elements}: {result['cycles_at_most']:,} cycles an image at most", "memory", "bits")

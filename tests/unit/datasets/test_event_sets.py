@@ -216,6 +216,26 @@ def test_a_folder_without_a_split_is_split_by_a_seed(tmp_path: Path) -> None:
         Shares(100)
 
 
+def test_a_share_that_leaves_nothing_to_test_is_said_so(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        put(tmp_path / name / "0.aedat", aedat2(Events((128, 128), made([(0, 1, 1, 1)]))))
+    (train, test) = check_events(str(tmp_path))
+    assert train.ok
+    assert test.problems == (
+        f"no recording left for the test split in {tmp_path}: 80 % of each class, rounded up, are for training",
+    )
+
+
+def test_the_bad_file_of_a_folder_is_the_one_that_is_named(tmp_path: Path) -> None:
+    for name in ("0", "1", "2", "3", "4", "5"):
+        put(tmp_path / "train" / "a" / f"{name}.aedat", aedat2(Events((128, 128), made([(0, 1, 1, 1)]))))
+    bad = tmp_path / "train" / "a" / "3.aedat"
+    bad.write_bytes(bad.read_bytes()[:-3])
+    (train, _) = check_events(str(tmp_path))
+    assert train.path == str(bad)
+    assert str(train.refusal).count(str(bad)) == 2
+
+
 def test_folders_that_are_none(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"event folder: .* there is no such folder"):
         event_folder(tmp_path / "none")

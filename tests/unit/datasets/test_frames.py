@@ -132,11 +132,20 @@ def test_other_names_and_steps_are_refused(text: str) -> None:
         {"by": "events"},
         {"size": (0, 3)},
         {"size": (3,)},
+        {"size": "20,20"},
+        {"size": "0x3"},
+        {"size": 34},
     ],
 )
 def test_settings_that_mean_nothing_are_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises((UserError, ValidationError)):
         FrameSettings(**wrong)
+
+
+def test_a_size_is_written_as_height_x_width() -> None:
+    assert FrameSettings.model_validate({"size": "24x32"}) == FrameSettings(size=(24, 32))
+    with pytest.raises(ValidationError, match="want height x width, for example 48x48"):
+        FrameSettings.model_validate({"size": "48"})
 
 
 def test_frames_larger_than_the_sensor_are_refused() -> None:

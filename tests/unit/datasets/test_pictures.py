@@ -12,6 +12,7 @@ import torch
 from bitspike.data import load, split_validation
 from bitspike.data.streamed import StreamedImages
 from bitspike.datasets import check
+from bitspike.datasets.event_checks import check_any
 from bitspike.datasets.picture_sets import PictureSource, tiny_imagenet_validation
 from bitspike.datasets.pictures import Pictures, read_picture
 from bitspike.errors import UserError
@@ -164,3 +165,11 @@ def test_recipes_of_imagenet_run_for_a_few_steps(tmp_path: Path, name: str, chan
     losses = [[line["loss"] for line in of if "loss" in line] for of in lines]
     assert len(losses[0]) == 3
     assert losses[0] == losses[1]
+
+
+def test_pictures_in_a_folder_are_checked_by_their_name(tmp_path: Path) -> None:
+    """The name has a path in it, as that of a folder of recordings has."""
+    home = folder(tmp_path / "pets", train=2, test=1)
+    assert all(result.ok for result in check_any(f"folder:{home}@16"))
+    with pytest.raises(UserError, match="pictures"):
+        check_any(f"folder:{tmp_path}/none@16")

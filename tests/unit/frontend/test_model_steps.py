@@ -196,6 +196,26 @@ def test_a_wrong_step_is_refused_and_changes_nothing() -> None:
     assert torch.equal(stepper.step(codes[:, 1]), again.step(codes[:, 1]))
 
 
+@pytest.mark.parametrize("count", [0, 1, 3])
+def test_another_number_of_inputs_is_refused_and_changes_nothing(count: int) -> None:
+    """A state of one would have been that of all, or one input that of every state."""
+    model = exact(MODELS["train"]())
+    codes, stepper, again = sequences(model, 12), ModelStepper(model), ModelStepper(model)
+    stepper.step(codes[:, 0])
+    again.step(codes[:, 0])
+    with pytest.raises(UserError, match=r"codes: got .*; want 12 inputs, as at the steps before"):
+        stepper.step(codes[:count, 1])
+    assert torch.equal(stepper.step(codes[:, 1]), again.step(codes[:, 1]))
+    stepper.reset()
+    assert len(stepper.step(codes[:1, 0])) == 1
+
+
+@pytest.mark.parametrize("codes", [np.zeros((2, 2, 6, 6), np.uint8), [1], None])
+def test_what_is_no_tensor_is_refused(codes: Any) -> None:
+    with pytest.raises(UserError, match=r"codes: got .*; want a torch.Tensor for floats"):
+        ModelStepper(MODELS["train"]()).step(codes)
+
+
 def test_the_door_streams_floats_and_integers(tmp_path: Any) -> None:
     torch.manual_seed(0)
     model = MODELS["recurrent"]()

@@ -34,12 +34,19 @@ def test_a_level_is_its_code_and_the_lowest(shape: tuple[int, ...], T: int, lo: 
         torch.full((1, 3, 2, 4), 3, dtype=torch.uint8),
         torch.full((1, 3, 2, 4), -1.0),
         torch.full((1, 3, 2, 4), float("nan")),
+        torch.full((1, 3, 2, 4), 0.5),
         torch.zeros(1, 3, 2, 4, dtype=torch.bool),
     ],
 )
 def test_what_are_no_codes_is_refused(codes: torch.Tensor) -> None:
     with pytest.raises(UserError, match="codes: got"):
         EventEncoder(Sample((2, 4), 3, 0, 2))(codes)
+
+
+def test_whole_floats_are_codes() -> None:
+    codes = torch.randint(0, 3, (2, 3, 2, 4), dtype=torch.uint8)
+    encoder = EventEncoder(Sample((2, 4), 3, -1, 1))
+    assert torch.equal(encoder(codes.double()), encoder(codes).double())
 
 
 def test_images_have_an_encoder_of_their_own() -> None:

@@ -7,7 +7,10 @@ from hypothesis import strategies as st
 from torch import nn
 
 from bitspike import UserError
-from bitspike.layers import OverTime, PathBatchNorm2d, Release, ReleasedAffine, per_path
+from bitspike.layers import Encoder, OverTime, PathBatchNorm2d, Release, ReleasedAffine, per_path
+from bitspike.lowering import freeze
+from bitspike.neurons import STBIFNode
+from bitspike.quant import quantize_weights
 
 
 @given(T=st.integers(1, 20), parts=st.integers(1, 9), steps=st.none() | st.integers(1, 20))
@@ -66,3 +69,12 @@ def test_each_path_is_normed_by_itself_and_the_first_is_remembered():
     assert together.state_dict().keys() == plain.state_dict().keys()
     assert all(torch.equal(value, plain.state_dict()[name]) for name, value in together.state_dict().items())
     assert torch.equal(together.eval()(parts[1]), plain.eval()(parts[1]))
+
+
+def test_neurons_that_settle_want_an_input_that_ends() -> None:
+    model = nn.Sequential(Encoder(), nn.Flatten(2), nn.Linear(4, 3, bias=False), STBIFNode(4, 0.5, 3))
+    quantize_weights(model, 4)
+    with pytest.raises(
+        UserError, match=r"fire 3: got 'an input that goes on'; settles where it ends: want a .*Release"
+    ):
+        freeze(model.eval(), (1, 2, 2))

@@ -406,3 +406,10 @@ def test_a_section_that_is_not_there_is_added_by_a_key_of_it_and_left_out_by_nul
 def test_what_does_not_fit_a_section_of_time_is_refused(edit: str, words: str) -> None:
     with pytest.raises(UserError, match=words):
         override(recipe("digits-convnet"), [edit])
+
+
+def test_a_section_that_is_given_a_number_says_that_it_has_keys() -> None:
+    with pytest.raises(
+        UserError, match=r"chunks: got 3; it has keys of its own; want them one by one, as chunks\.NAME"
+    ):
+        override(recipe("nmnist-convnet"), ["chunks=3"])

@@ -171,6 +171,18 @@ def test_a_network_of_other_samples_than_its_data_is_refused(tmp_path: Path) -> 
         bitspike.evaluate(replace(one_answer.net, dataset="toy-signs"))
 
 
+def test_a_network_of_other_classes_than_its_data_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A folder of one's own that has another class by now gives other labels to the old ones."""
+    net = trained(config_of("toy-bursts", "epochs=1"), tmp_path / "run").freeze()
+    toy = TOYS["toy-bursts"]
+    more = replace(toy, classes=("another", *toy.classes))
+    monkeypatch.setattr(registry, "DATASETS", {"toy-bursts": more})
+    count = toy.num_classes
+    says = rf"labels of toy-bursts: got '{count + 1} classes'; the network in mlp tells {count} apart"
+    with pytest.raises(UserError, match=says):
+        bitspike.evaluate(net)
+
+
 def test_soft_labels_are_distributions_over_the_classes() -> None:
     from bitspike.training import LossConfig
     from bitspike.training.loss import loss_of

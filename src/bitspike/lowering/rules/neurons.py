@@ -88,9 +88,10 @@ def _(d: NeuronDynamics, node: Fire, current: Sum, freezer: Freezer) -> Frozen:
         largest = min(largest, added + node.top * level + max(abs(reset), abs(start)))
     if d.tracer is None:
         fraction = fraction_bits(node, largest)
+    elif freezer.release is None:
+        raise node.refuse("an input that goes on", "settles where it ends: want a bitspike.layers.Release of an image")
     else:  # what images add up to over all steps is what counts
-        sent = 0 if freezer.release is None else freezer.release.parts
-        fraction = freezer.fraction(node, math.inf, in_thresholds, sent=sent)
+        fraction = freezer.fraction(node, math.inf, in_thresholds, sent=freezer.release.parts)
     slack = _slack(in_thresholds, fraction, node.T) if _ties(freezer.modules[node.name]) and not level else 0
     shift = next((k for k in range(LEAK_BITS) if (d.retention * 2**k).is_integer()), LEAK_BITS)
     dynamics = Dynamics(
