@@ -163,20 +163,31 @@ class _Reader:
     def _size(self, node: torch.fx.Node) -> Size | Shape | None:
         """What ``node`` is if it asks for a size."""
         source, *rest = node.args or (None,)
+        if node.target is operator.mul and not isinstance(source, torch.fx.Node):  # 2 * size
+            source, rest = rest[0], [source]
         if not isinstance(source, torch.fx.Node):
             return None
         shape = self.sizes.get(source)
-        if isinstance(shape, Size) and rest and type(rest[0]) is int and rest[0] > 0 and shape.plain:
-            if node.target is operator.floordiv:
-                return replace(shape, by=rest[0])
-            if node.target is operator.mul:
-                return replace(shape, times=rest[0])
+        if isinstance(shape, Size) and rest:
+            return self._computed(node, shape, rest[0])
         index = next((axis for axis in (*rest, *node.kwargs.values()) if isinstance(axis, int)), None)
         if isinstance(shape, Shape) and node.target is operator.getitem and index is not None:
             return Size(shape.of, index)
         if source in self.names and (node.target == "size" or (node.target is getattr and rest == ["shape"])):
             of = self.names.value(source)
             return Shape(of) if index is None else Size(of, index)
+        return None
+
+    def _computed(self, node: torch.fx.Node, size: Size, other: Any) -> Size | None:
+        """What the forward makes of a size: a multiple, a part that leaves nothing, or the product with another."""
+        more = self.sizes.get(other) if isinstance(other, torch.fx.Node) else other
+        if node.target is operator.mul and isinstance(more, Size) and more.plain and size.times == size.by == 1:
+            return replace(size, others=(*size.others, more))
+        if type(more) is int and more > 0 and size.times == size.by == 1:
+            if node.target is operator.mul:
+                return replace(size, times=more)
+            if node.target is operator.floordiv:
+                return replace(size, by=more)
         return None
 
     def _view(self, node: torch.fx.Node) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from math import prod
 from typing import Any
 
 from torch import nn
@@ -16,22 +17,32 @@ __all__ = ["Shape", "Size", "view"]
 
 @dataclass(frozen=True)
 class Size:
-    """The size of one axis of what a call made, times a number or divided by one; ``index`` is below 0 from the end."""
+    """The size of one axis of what a call made, times a number or divided by one; ``index`` is below 0 from the end.
+
+    Attributes:
+        others: plain sizes that it is multiplied by too.
+    """
 
     of: Call
     index: int
     times: int = 1
     by: int = 1
+    others: tuple[Size, ...] = ()
 
     @property
     def plain(self) -> bool:
         """Whether it is the size itself."""
-        return self.times == self.by == 1
+        return self.times == self.by == 1 and not self.others
 
-    def found(self, shape: Sequence[int]) -> int:
-        """The number, where what the call made has that shape behind its leading axes; 0 where there is no such one."""
+    def found(self, shape_of: Callable[[Call], Sequence[int]]) -> int:
+        """The number, where ``shape_of`` says what calls made behind their leading axes; 0 where there is no such one.
+
+        Where it is divided, there is one if nothing is left.
+        """
+        shape = shape_of(self.of)
         axis = self.index - len(self.of.lead) if self.index >= 0 else self.index + len(shape)
         whole = shape[axis] * self.times if 0 <= axis < len(shape) else 0
+        whole *= prod(other.found(shape_of) for other in self.others)
         return 0 if whole % self.by else whole // self.by
 
 
@@ -82,4 +93,6 @@ def _is_steps(size: Any, x: Call) -> bool:
 
 def _behind_the_batch(size: Any) -> bool:
     """Whether it is the size of an axis of one step, so that its number is known where shapes are."""
-    return isinstance(size, Size) and (size.index < 0 or size.index >= len(size.of.lead))
+    return isinstance(size, Size) and all(
+        axis.index < 0 or axis.index >= len(axis.of.lead) for axis in (size, *size.others)
+    )

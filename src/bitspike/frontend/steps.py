@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from bitspike.errors import UserError
-from bitspike.frontend.calls import Call, needed
+from bitspike.frontend.calls import Call, Calls, needed
 from bitspike.frontend.overridden import class_of
 from bitspike.frontend.read import read
 from bitspike.frontend.trace import evaluating
@@ -29,6 +29,8 @@ from bitspike.frontend.vocabulary import (
     View,
 )
 from bitspike.layers import (
+    Accumulate,
+    Difference,
     Encoder,
     EventEncoder,
     PathBatchNorm1d,
@@ -74,6 +76,16 @@ def _spiking_max_pool(m: SpikingMaxPool2d, t: int, state: Any, x: Tensor) -> tup
     return (largest - was).to(x.dtype), (so_far, largest)
 
 
+def _accumulate(m: Accumulate, t: int, state: Any, x: Tensor) -> tuple[Tensor, Any]:
+    so_far = x.to(torch.float64) + (0 if state is None else state)
+    return so_far, so_far
+
+
+def _difference(m: Difference, t: int, state: Any, x: Tensor) -> tuple[Tensor, Any]:
+    more = x if state is None else x - state
+    return more.to(torch.get_default_dtype()), x
+
+
 def _train(m: EventEncoder, t: int, state: Any, codes: Tensor) -> tuple[Tensor, Any]:
     one = state or EventEncoder(replace(m.sample, T=1), m.scale)
     return one(codes), one
@@ -90,6 +102,8 @@ ADVANCED = Registry[Advance]("layer that carries something")
 _OWN: dict[type[nn.Module], Any] = {
     BaseNode: _neurons,
     Recurrent: _neurons,
+    Accumulate: _accumulate,
+    Difference: _difference,
     Release: _release,
     ReleasedAffine: _released_affine,
     SpikingMaxPool2d: _spiking_max_pool,
@@ -126,6 +140,8 @@ class ModelStepper:
     def __init__(self, model: nn.Module) -> None:
         self.model = model
         self.calls = needed(read(model))
+        for call in self.calls:
+            _check_sizes(call, self.calls)
         self.how = {call: _how(call) for call in self.calls}
         self.T = self._steps()
         self.reset()
@@ -163,6 +179,8 @@ class ModelStepper:
                 read = [made[before] for before in call.inputs]
                 if isinstance(call.module, Images):
                     made[call] = codes
+                elif isinstance(call.module, View):
+                    made[call] = read[0].reshape(*read[0].shape[: call.module.kept], *_sizes(call.module, made))
                 elif (advance := self.how[call]) is None:
                     made[call] = call.module(*read)
                 else:
@@ -187,10 +205,22 @@ def _own_steps(module: nn.Module) -> int:
     return module.T if isinstance(module, BaseNode | Recurrent | Release) else 1
 
 
+def _sizes(view: View, made: Mapping[Call, Tensor]) -> tuple[int, ...]:
+    """The shape of a view, whose sizes are those of this step's tensors."""
+    return view.found(lambda of: made[of].shape[len(of.lead) :])
+
+
+def _check_sizes(call: Call, calls: Calls) -> None:
+    """That the sizes which a view asks for are of tensors that each step has."""
+    for size in call.module.shape if isinstance(call.module, View) else ():
+        for one in () if isinstance(size, int) else (size, *size.others):
+            if one.of not in calls.calls or isinstance(one.of.module, Images):
+                wanted = f"want a size that is a number, or of a layer that reaches the answer{call.place}"
+                raise UserError(f"{call.written} {call.path}", f"a size of {one.of.path}", wanted)
+
+
 def _how(call: Call) -> Advance | None:
     """How a call advances by a step; None where it is called with that step alone."""
-    if isinstance(call.module, View) and not call.module.numbers:
-        raise UserError("view", call.path, f"want sizes that are numbers, or -1{call.place}")
     for kind in type(call.module).__mro__:
         if kind.__name__ in ADVANCED:
             return ADVANCED[kind.__name__]

@@ -82,6 +82,10 @@ class View(nn.Module):
         """Whether all sizes are numbers."""
         return all(isinstance(size, int) for size in self.shape) and not self.steps
 
+    def found(self, shape_of: Callable[[Any], Sequence[int]]) -> tuple[int, ...]:
+        """Its shape in numbers, where ``shape_of`` says what calls made behind their leading axes."""
+        return tuple(size if isinstance(size, int) else size.found(shape_of) for size in self.shape)
+
     def forward(self, x: Tensor) -> Tensor:
         return x.reshape(*x.shape[: self.kept], *self.shape)
 

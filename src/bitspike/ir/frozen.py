@@ -11,7 +11,7 @@ import numpy as np
 
 from bitspike.errors import UserError
 from bitspike.ir.graph import Graph
-from bitspike.ir.limits import MOST_ELEMENTS, MOST_STEPS_OF_ALL
+from bitspike.ir.limits import AXES, MOST_AXES, MOST_ELEMENTS, MOST_STEPS_OF_ALL
 from bitspike.ir.ops import Node, Readout
 from bitspike.ir.ranges import Int, Range, edge_bounds
 from bitspike.ir.steps import check_steps
@@ -156,9 +156,9 @@ def _check_frames(frames: Mapping[str, Any] | None) -> None:
 
 
 def _check_size(graph: Graph, node: Node) -> None:
-    shape = graph.edges[node.name].shape
-    if len(shape) > 3:
-        raise node.refuse(f"{len(shape)} axes", "want (C, H, W) or fewer")
+    axes = len(graph.edges[node.name].shape)
+    if axes > MOST_AXES:
+        raise node.refuse(f"{axes} axes", AXES)
     elements = largest_array(graph, node)
     if elements > MOST_ELEMENTS:
         raise node.refuse(elements, f"an edge, and what windows see of it, may have {MOST_ELEMENTS} elements at most")

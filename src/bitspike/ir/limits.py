@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 __all__ = [
+    "AXES",
+    "MOST_AXES",
     "MOST_ELEMENTS",
     "MOST_FRACTION_BITS",
     "MOST_LEVEL",
@@ -14,6 +16,8 @@ __all__ = [
     "MOST_TRACED",
 ]
 
+MOST_AXES, AXES = 3, "want (C, H, W) or fewer"
+"""Axes of one step of an edge, and what is said of more."""
 MOST_ELEMENTS, MOST_STEPS, MOST_LEVEL = 2**30, 4096, 2**16
 MOST_STEPS_OF_ALL = 2**16
 """Steps of all layers of neurons together: their membranes are proven step by step."""

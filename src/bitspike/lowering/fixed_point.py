@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 
 import numpy as np
+from numpy.typing import NDArray
 
+from bitspike.errors import UserError
 from bitspike.intmath import round_half_up
 from bitspike.ir import Node
 from bitspike.lowering.values import Channels
@@ -21,6 +23,7 @@ __all__ = [
     "fraction_bits",
     "multiplier_shift",
     "ratio",
+    "rounded",
 ]
 
 MOST_FRACTION_BITS = 20
@@ -30,6 +33,8 @@ WORD = 30
 WIDE_WORD, MOST_RELEASED_BITS = 48, 30
 """The same of a network whose images are released over its first steps. Nothing of it is rounded after a product, so
 that what its steps add up to is exact: the multipliers alone have to be fine, and products fit into 64 bits."""
+COARSE, OFF = 2.0**-4, 2.0**-10
+"""Part of a unit by which a term may be off, and part of a multiplier by which that may be: one of both has to hold."""
 LEAK_BITS = 15
 LEVEL_BITS, EXACT = 32, 51
 """Bits of the value of one membrane level; bits that a product with a potential or a current may use. ONNX has 53 for
@@ -62,3 +67,17 @@ def multiplier_shift(multiplier: Channels, reach: int) -> int:
     most = max(min(reach.bit_length() - 1, WORD, EXACT - product_bits), 0)
     scaled = (multiplier * 2.0**shift for shift in range(most))
     return next((shift for shift, m in enumerate(scaled) if (m == np.floor(m)).all()), most)
+
+
+def rounded(name: str, multiplier: Channels, reach: int, bits: int) -> NDArray[np.int64]:
+    """Multipliers with ``bits`` after the point as integers.
+
+    Raises:
+        UserError: rounding changes what they make of integers as large as ``reach``: these have too many bits.
+    """
+    made = round_half_up(multiplier)
+    lost = float(np.abs(multiplier - made).max())
+    if lost * reach > COARSE * 2.0**bits and lost > OFF * float(np.abs(multiplier).max()):
+        seen = f"integers up to {reach.bit_length()} bits, of which so little is left"
+        raise UserError(f"sum of {name}", seen, "want fewer products or smaller factors before its threshold")
+    return made

@@ -16,6 +16,7 @@ from torch import nn
 from bitspike.errors import UserError
 from bitspike.frontend import check_hooks, evaluating
 from bitspike.ir import FrozenGraph, Graph, Node
+from bitspike.ir.limits import AXES, MOST_AXES
 from bitspike.layers import Answer
 from bitspike.lowering.freezer import Freezer
 from bitspike.lowering.rules import rule_of
@@ -95,5 +96,8 @@ def _check(graph: Graph, node: Node, kinds: list[Kind]) -> None:
     rule = rule_of(node)
     if rule.freeze is None:
         raise node.refuse(type(node).__name__.lower(), "cannot be frozen: it has no integer meaning")
+    axes = len(graph.edges[node.name].shape)
+    if axes > MOST_AXES:
+        raise node.refuse(f"{axes} axes", AXES)
     if any(kind > rule.furthest(node, graph.edges[name]) for name, kind in zip(node.inputs, kinds, strict=True)):
         raise node.refuse("a current", "wants spikes: put a neuron before it")

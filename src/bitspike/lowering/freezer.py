@@ -11,7 +11,7 @@ from torch import nn
 
 from bitspike.intmath import round_half_up
 from bitspike.ir import Add, Affine, Edge, Graph, Node, Permute, Release
-from bitspike.lowering.fixed_point import MOST_RELEASED_BITS, WIDE_WORD, fraction_bits, multiplier_shift
+from bitspike.lowering.fixed_point import MOST_RELEASED_BITS, WIDE_WORD, fraction_bits, multiplier_shift, rounded
 from bitspike.lowering.values import Sum
 
 __all__ = ["Freezer"]
@@ -63,7 +63,9 @@ class Freezer:
             name = f"{reader}.current{index}"
             offset = total.beta if index == 0 else np.zeros_like(total.beta)
             shift = 0 if steps else multiplier_shift(alpha * 2.0**fraction, reach)
-            self.tensors[f"{name}.multiplier"] = round_half_up(alpha * 2.0 ** (fraction + shift))
+            self.tensors[f"{name}.multiplier"] = rounded(
+                reader, alpha * 2.0 ** (fraction + shift), reach, fraction + shift
+            )
             self.tensors[f"{name}.offset"] = round_half_up(offset * 2.0**fraction)
             self.emit(Affine(name=name, inputs=(), fraction_bits=fraction, shift=shift, steps=steps), source)
             if joined:

@@ -95,6 +95,7 @@ class _Builder:
 
     def __init__(self, paths: set[str], makers: Mapping[type[nn.Module], Maker], sample: Sample) -> None:
         self.paths, self.makers = paths, makers
+        self.sample = sample
         self.images = Edge(shape=sample.shape, T=sample.T, lo=sample.lo, hi=sample.hi)
         self.nodes: list[Node] = []
         self.edges: dict[str, Edge] = {}
@@ -135,10 +136,16 @@ class _Builder:
             if self.ops.get(other) is None or steps != self.edges[self.ops[other]].T:
                 wanted = f"want the {steps} steps of what it reads{call.place}"
                 raise UserError(f"{call.written} {call.path}", f"the steps of {other.path}", wanted)
-        shapes = {call: self.edges[name].shape for call, name in self.ops.items()}
-        view.shape = tuple(
-            size if isinstance(size, int) else size.found(shapes.get(size.of, self.images.shape)) for size in view.shape
-        )
+        view.shape = view.found(lambda of: self._shape(call, of))
+
+    def _shape(self, view: Call, of: Call) -> tuple[int, ...]:
+        """What ``of`` made behind its leading axes, of which ``view`` asks a size."""
+        if of in self.ops:
+            return self.edges[self.ops[of]].shape
+        if isinstance(of.module, Images):
+            return self.sample.array_shape
+        wanted = f"nothing else of it reaches the answer; want a size of what does{view.place}"
+        raise UserError(f"{view.written} {view.path}", f"a size of {of.path}", wanted)
 
     def _loop(self, call: Call, layer: Recurrent) -> None:
         """Neurons that read themselves: a delay of what they send, the feedback, and the sum with what comes in."""
@@ -159,6 +166,7 @@ class _Builder:
                 self.ops[now[part]] = before
             else:
                 self.visit(now[part])
+            self.ops[part] = self.ops[now[part]]  # of which views inside ask sizes
         both = (source, self._op(now[inside.answer]))
         total = self._add(Add(name=self._free(f"{call.path}.add"), inputs=both), node)
         self.ops[call] = self._add(replace(sent, inputs=(total,)), node)

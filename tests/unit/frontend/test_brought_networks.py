@@ -84,6 +84,8 @@ RIGHT = [
     lambda net, x: (head(net, F.relu(net.stem(x))), 1)[0],
     lambda net, x: net.narrow(F.max_pool2d(F.relu(net.stem(x)), kernel_size=2, stride=None).flatten(1)),
     lambda net, x: head(net, F.dropout2d(F.relu(net.stem(x)), training=net.training)),
+    lambda net, x: head(net, F.relu(net.stem(x)).transpose(1, 2)),
+    lambda net, x: head(net, F.relu(net.stem(x) * 2)),
 ]
 
 
@@ -145,8 +147,10 @@ REFUSED = {
     lambda net, x: head(net, net.stem(x).clamp_(min=0)): "clamp_",
     lambda net, x: head(net, torch.add(x.relu(), net.stem(x), alpha=2)): "plain sum",
     lambda net, x: head(net, F.dropout(F.relu(net.stem(x)))): "on in evaluation",
+    lambda net, x: head(net, F.relu(net.stem(x)).mT): "mT",
     lambda net, x: head(net, F.relu(F.conv2d(x, net.stem.weight, padding=1))): "conv2d",
     lambda net, x: head(net, F.relu(net.stem(x) * x)): "mul",
+    lambda net, x: head(net, F.relu(net.stem(x) * x.size(1))): "mul",
     lambda net, x: F.softmax(head(net, F.relu(net.stem(x))), 1): "softmax",
     lambda net, x: [head(net, F.relu(net.stem(x)))]: "one tensor of logits",
 }

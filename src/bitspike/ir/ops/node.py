@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import prod
+from math import inf, prod
 from typing import Any, ClassVar
 
 import numpy as np
@@ -76,6 +76,16 @@ class Node:
             seen: events of an image that the layer with weights behind it was seen to read, if there is one.
         """
         return None
+
+    def worth(self, level: float) -> float:
+        """The value of a level, which is a number above 0.
+
+        Raises:
+            UserError: it is too small or too large for one.
+        """
+        if not 0 < level < inf:
+            raise self.refuse(f"a level worth {level}", "wants one that floats have: its factors are too far from 1")
+        return level
 
     def carried(self, *edges: Edge) -> Edge | None:
         """What it carries from step to step, beside the potentials of neurons, as an edge of one step."""

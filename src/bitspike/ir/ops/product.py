@@ -55,7 +55,7 @@ class MatMul(Node):
         if a.bounds is None or b.bounds is None or a.scale is None or b.scale is None:
             return made
         lo, hi = self.range({}, a.bounds, b.bounds)
-        return Edge(shape=made.shape, T=T, lo=lo, hi=hi, scale=a.scale * b.scale)
+        return Edge(shape=made.shape, T=T, lo=lo, hi=hi, scale=self.worth(a.scale * b.scale))
 
     def macs(self, *edges: Edge) -> int:
         """Multiply-accumulates of one image at one step."""

@@ -117,4 +117,6 @@ class Times(_SameElements):
 
     def infer(self, *edges: Edge) -> Edge:
         (edge,) = edges
-        return edge if edge.scale is None else replace(edge, scale=edge.scale * self.factor)
+        if edge.scale is None:
+            return edge
+        return replace(edge, scale=self.worth(edge.scale * self.factor))

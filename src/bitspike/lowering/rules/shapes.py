@@ -13,6 +13,7 @@ from bitspike.frontend import MeanOverTime, View
 from bitspike.frontend import Sum as SumOf
 from bitspike.ir import Add, Affine, Edge, MaxPool, Node, Readout, Reshape, SpikingMaxPool, SumPool, SumTime
 from bitspike.layers import SpikingMaxPool2d, SqueezeTime
+from bitspike.lowering.fixed_point import WORD
 from bitspike.lowering.freezer import Freezer
 from bitspike.lowering.rules.behaviour import joins_terms, passes_integers, passes_terms
 from bitspike.lowering.rules.rule import RULES, Maker, Place, Reads, Rule
@@ -110,7 +111,7 @@ def _add(m: SumOf, at: Place) -> Node:
 def _freeze_add(freezer: Freezer, node: Add, a: Value, b: Value) -> Value:
     if isinstance(a, Integers) and isinstance(b, Integers):
         scale = min(a.scale, b.scale)
-        if (a.scale / scale).is_integer() and (b.scale / scale).is_integer():
+        if all((x.scale / scale).is_integer() and x.reach * (x.scale / scale) < 2**WORD for x in (a, b)):
             a, b = (_aligned(freezer, node, spikes, scale, freezer.edge(node)) for spikes in (a, b))
             freezer.emit(node, a.name, b.name)
             return Integers(node.name, scale, a.reach + b.reach, a.current or b.current)
