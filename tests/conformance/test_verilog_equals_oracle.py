@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import shutil
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
@@ -29,6 +30,17 @@ from bitspike.neurons import neuron_settings
 pytestmark = pytest.mark.hdl
 TOOLS = tuple(SIMULATORS)
 SEEDS, SEEDS_A_TEST = 50, 10
+
+
+def drawn(seed: int) -> FrozenGraph:
+    """A random network that has hardware: products, for example, have none."""
+    for other in range(seed, seed + 100_000, 1000):
+        try:
+            to_verilog(net := random_graph(other))
+        except UserError:
+            continue
+        return net
+    raise AssertionError(seed)
 
 
 def installed(tool: str) -> str:
@@ -61,10 +73,10 @@ def written(net: FrozenGraph, seed: int) -> Program:
 
 def check_random_networks(seeds: range, tool: str) -> None:
     for seed in seeds:
-        net, shown = random_graph(seed), images(random_graph(seed), seed, 1)[:2]
+        net, shown = drawn(seed), images(drawn(seed), seed, 1)[:2]
         program = written(net, seed)
         wrong = found(net, simulated(program, shown, tool, seed=seed, trace=True), shown)
-        assert not wrong, f"random_graph({seed}): {wrong}"
+        assert not wrong, f"drawn({seed}): {wrong}"
 
 
 @pytest.mark.parametrize("first", range(0, SEEDS, SEEDS_A_TEST))
@@ -89,7 +101,7 @@ def test_cycles_are_as_counted(element: str) -> None:
     """Exactly, but where levels are skipped or the arithmetic unit reads edges beside the sums: then at most."""
     tool, exact = installed("icarus"), 0
     for seed in (0, 1, 2, 3, 6, 24):
-        net = random_graph(seed)
+        net = drawn(seed)
         program = to_verilog(net, "network", 3, element)
         (taken,) = simulated(program, images(net, seed, 1)[:1], tool).cycles
         beside = any(
@@ -103,7 +115,7 @@ def test_cycles_are_as_counted(element: str) -> None:
 
 
 def test_gaps_and_pauses_change_nothing_but_the_cycles() -> None:
-    net, tool = random_graph(3), installed("icarus")
+    net, tool = drawn(3), installed("icarus")
     shown, program = images(net, 3), to_verilog(net)
     seen = [simulated(program, shown, tool, seed=seed) for seed in (0, 1, 2)]
     assert all(np.array_equal(one.logits, oracle.logits(net, shown)) for one in seen)
@@ -124,7 +136,7 @@ def test_gaps_and_pauses_change_nothing_but_the_cycles() -> None:
     ],
 )
 def test_a_planted_error_is_found(text: str, planted: str) -> None:
-    net, tool = random_graph(8), installed("icarus")
+    net, tool = drawn(8), installed("icarus")
     program, shown = to_verilog(net), images(net, 8, 1)[:1]
     assert any(text in file for file in program.files.values())
     files = {name: file.replace(text, planted) for name, file in program.files.items()}
@@ -138,7 +150,7 @@ def test_a_planted_error_is_found(text: str, planted: str) -> None:
 )
 def test_what_is_no_answer_is_said(text: str, planted: str) -> None:
     """An undefined value, and an engine that goes on forever."""
-    net, tool = random_graph(8), installed("icarus")
+    net, tool = drawn(8), installed("icarus")
     program = to_verilog(net, element="serial")
     files = {name: file.replace(text, planted) for name, file in program.files.items()}
     with pytest.raises(UserError, match=r"^simulation: got .*that is no answer"):
@@ -146,7 +158,7 @@ def test_what_is_no_answer_is_said(text: str, planted: str) -> None:
 
 
 def test_wrong_weights_are_found() -> None:
-    net, tool = random_graph(8), installed("icarus")
+    net, tool = drawn(8), installed("icarus")
     program, shown = to_verilog(net), images(net, 8, 1)[:1]
     files = dict(program.files)
     name = next(name for name in files if "weights" in name)
@@ -187,8 +199,8 @@ def test_families_are_equal(name: str, bits: str) -> None:
 
 
 def test_the_backend_runs_and_traces() -> None:
-    net, tool = random_graph(3), installed("icarus")
-    engine, shown = backend("verilog", simulator=tool, pes=4), images(random_graph(3), 3, 1)
+    net, tool = drawn(3), installed("icarus")
+    engine, shown = backend("verilog", simulator=tool, pes=4), images(drawn(3), 3, 1)
     assert np.array_equal(engine.run(net, shown), oracle.logits(net, shown))
     logits, edges = engine.trace(net, shown)
     assert not found(net, Simulated(logits, np.zeros(0), edges), shown)
@@ -223,7 +235,7 @@ def test_every_instruction_is_intmath(tmp_path: Any) -> None:
     from bitspike.intmath import saturate, shift_right
 
     installed("icarus")
-    (tmp_path / "arithmetic.sv").write_text(to_verilog(random_graph(0)).files["bitspike_arithmetic.sv"])
+    (tmp_path / "arithmetic.sv").write_text(to_verilog(drawn(0)).files["bitspike_arithmetic.sv"])
     (tmp_path / "check.sv").write_text(CHECK)
     _run(["iverilog", "-g2012", "-o", "check", "check.sv", "arithmetic.sv"], str(tmp_path))
     said = np.array([line.split() for line in _run(["vvp", "-n", "check"], str(tmp_path)).splitlines()], np.int64)
@@ -295,7 +307,7 @@ def test_elements_multiply_every_level_with_every_weight(bits: int, signed: int,
     from bitspike.backends.verilog.simulate import _run
 
     installed("icarus")
-    (tmp_path / "element.sv").write_text(to_verilog(random_graph(0)).files["bitspike_element.sv"])
+    (tmp_path / "element.sv").write_text(to_verilog(drawn(0)).files["bitspike_element.sv"])
     (tmp_path / "check.sv").write_text(SUMS % (bits, signed))
     _run(["iverilog", "-g2012", "-o", "check", "check.sv", "element.sv"], str(tmp_path))
     said = np.array([line.split() for line in _run(["vvp", "-n", "check"], str(tmp_path)).splitlines()], np.int64)
@@ -345,7 +357,7 @@ def test_a_value_that_is_too_wide_is_refused() -> None:
 @pytest.mark.parametrize("name", ["", "1st", "always_comb", "wire", "a-b", "a b", "x" * 40, "bitspike_alu", "a;b", "é"])
 def test_a_name_that_is_none_of_a_module_is_refused(name: str) -> None:
     with pytest.raises(UserError, match=r"^name: got") as refused:
-        to_verilog(random_graph(0), name)
+        to_verilog(drawn(0), name)
     assert "\n" not in str(refused.value)
 
 
@@ -359,7 +371,7 @@ def test_a_name_that_is_none_of_a_module_is_refused(name: str) -> None:
 )
 def test_options_that_will_not_do_are_refused(options: dict[str, Any], says: str) -> None:
     with pytest.raises(UserError, match=re.escape(says)):
-        backend("verilog", **options).export(random_graph(0), "network")
+        backend("verilog", **options).export(drawn(0), "network")
 
 
 def test_a_missing_simulator_is_said_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -369,7 +381,7 @@ def test_a_missing_simulator_is_said_in_one_line(monkeypatch: pytest.MonkeyPatch
     assert "\n" not in str(refused.value)
     with pytest.raises(UserError, match="want verilator or icarus"):
         simulator("modelsim")
-    assert backend("verilog").export(random_graph(0), "network").files
+    assert backend("verilog").export(drawn(0), "network").files
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -387,7 +399,7 @@ class Odd(Node):
 
 
 def with_odd() -> FrozenGraph:
-    net = random_graph(0)
+    net = drawn(0)
     nodes = list(net.graph.nodes)
     last = nodes[-1]
     nodes[-1:] = [Odd(name="odd", inputs=last.inputs), replace(last, inputs=("odd",))]
@@ -425,7 +437,7 @@ def test_every_op_has_a_row() -> None:
 
 @pytest.mark.parametrize("name", ['x"; endmodule', "*/ `include", "a\\", "`define x y", "@NAME@", "$finish"])
 def test_no_name_of_the_network_reaches_the_text_unescaped(name: str) -> None:
-    tool, net = installed("icarus"), random_graph(0)
+    tool, net = installed("icarus"), drawn(0)
     first = next(net.graph.of(Fire)).name
     renamed = tuple(
         replace(n, name=name if n.name == first else n.name, inputs=tuple(name if i == first else i for i in n.inputs))
@@ -436,3 +448,18 @@ def test_no_name_of_the_network_reaches_the_text_unescaped(name: str) -> None:
     code = [line.split("//")[0] for line in program.files["network.sv"].splitlines()]
     assert not any(name in line for line in code)
     assert np.array_equal(simulated(program, shown, tool).logits, oracle.logits(net, shown))
+
+
+def test_what_has_no_hardware_is_refused_by_name() -> None:
+    """Trains, answers of each step, products, loops: in one line each."""
+    seen: Counter[str] = Counter()
+    for seed in range(60):
+        for net in (random_graph(seed), random_graph(seed, trains=True), random_graph(seed, loops=True)):
+            try:
+                to_verilog(net)
+            except UserError as no:
+                seen[str(no).split()[0].removesuffix(":")] += 1
+            else:
+                assert net.sample.T == 1
+                assert net.readout.over == "sum"
+    assert {"input", "verilog"} <= seen.keys()

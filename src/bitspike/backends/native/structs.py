@@ -54,12 +54,12 @@ class Form(IntEnum):
 
     @property
     def terms(self) -> int:
-        """Of a unit."""
+        """Terms that a unit has."""
         return (4, 4, 2, 1, 1)[self]
 
     @property
     def bytes(self) -> int:
-        """Of a unit."""
+        """Bytes that a unit has."""
         return 8 if self is Form.LONGS else 4
 
 

@@ -13,7 +13,7 @@ from bitspike.backends.protocol import writer_of
 from bitspike.backends.verilog.layer import Layer
 from bitspike.backends.verilog.row import Part
 from bitspike.backends.verilog.table import ROWS
-from bitspike.ir import FrozenGraph
+from bitspike.ir import Conv, Edge, FrozenGraph, Input, Linear, Node, Pool, Readout
 from bitspike.ir.ranges import Range
 
 __all__ = ["Memory", "Place", "Plan"]
@@ -65,6 +65,8 @@ class Plan:
     """
 
     def __init__(self, net: FrozenGraph) -> None:
+        for node in net.graph.nodes:
+            _check_there_is_hardware(node, *net.graph.read(node))
         self.net = net
         self.parts = self._parts()
         self.last = next(reversed(self.parts))
@@ -146,3 +148,19 @@ class Plan:
         if kind not in kinds:
             self.memories.append(Memory(*kind))
         return [*kinds, kind].index(kind)
+
+
+def _check_there_is_hardware(node: Node, *read: Edge) -> None:
+    """Refuses what a row of the table would take for something else.
+
+    Raises:
+        UserError: an input that is no image, an answer that is no sum over time, or a layer over other axes.
+    """
+    if isinstance(node, Input) and (node.edge.T > 1 or len(node.edge.shape) != 3):
+        raise node.refuse(str(node.sample), "the backend verilog takes images (C, H, W)")
+    if isinstance(node, Readout) and node.over != "sum":
+        raise node.refuse(node.over, "the backend verilog answers with the sum over time")
+    if isinstance(node, Linear) and len(read[0].shape) != 1:
+        raise node.refuse(read[0].shape, "the backend verilog has layers of flat edges")
+    if isinstance(node, Conv | Pool) and len(read[0].shape) != 3:
+        raise node.refuse(read[0].shape, "the backend verilog has windows of (C, H, W)")
