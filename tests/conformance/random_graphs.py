@@ -107,6 +107,7 @@ def family(
     image: tuple[int, int, int] = (3, 8, 8),
     neuron: NeuronSettings | None = None,
     membrane_bits: int | None = None,
+    num_classes: int = 5,
 ) -> FrozenGraph:
     """A network of a family, frozen as it was initialised, with batch norm's statistics of random images.
 
@@ -115,7 +116,7 @@ def family(
     """
     torch.manual_seed(seed)
     plan, neuron = BitPlan(Bits.parse(bits)), neuron or neuron_settings()
-    model = build_model(name, plan, sample=image, num_classes=5, channels=FAMILIES[name], neuron=neuron)
+    model = build_model(name, plan, sample=image, num_classes=num_classes, channels=FAMILIES[name], neuron=neuron)
     for module in model.modules():
         if isinstance(module, torch.nn.BatchNorm1d | torch.nn.BatchNorm2d):
             module.momentum = 1.0

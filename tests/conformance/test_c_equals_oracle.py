@@ -300,7 +300,7 @@ MUTANTS = [
 def test_an_error_in_the_c_text_is_found(text: str, wrong: str, monkeypatch: pytest.MonkeyPatch) -> None:
     cc = installed("gcc")
 
-    def mutated(net: FrozenGraph) -> c.Program:
+    def mutated(net: FrozenGraph, **_: bool) -> c.Program:
         program = c.to_c(net)
         return replace(program, files={**program.files, "network.c": program.files["network.c"].replace(text, wrong)})
 

@@ -168,7 +168,7 @@ def test_without_a_library_the_oracle_runs_and_says_so_once(monkeypatch: pytest.
 
 @pytest.mark.parametrize("there", [pytest.param(True, marks=needs_library), False])
 def test_the_command_says_in_one_line_that_the_oracle_runs(there: bool, tmp_path: Path) -> None:
-    net = replace(family("convnet", "1/1/1", image=(1, 8, 8)), dataset="digits")
+    net = replace(family("convnet", "1/1/1", image=(1, 8, 8), num_classes=10), dataset="digits")
     save(net, tmp_path / "net.bitspike")
     missing = "" if there else "from bitspike import native; native.FILE = native.FILE.with_name('none.so'); "
     code = f"import sys; {missing}from bitspike.cli import main; main()"

@@ -84,6 +84,8 @@ def test_every_backend_computes_the_same_attention(kind):
 def check_engines(net: FrozenGraph, images: np.ndarray, logits: np.ndarray) -> None:
     """Every backend gives these logits."""
     for engine in engines():
+        if engine == "verilog":
+            continue  # it has no products
         try:
             found = backend(engine).run(net, images)
         except UserError as refused:  # by name, where it has no integers so large

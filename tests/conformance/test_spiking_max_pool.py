@@ -190,7 +190,7 @@ def test_a_planted_error_is_found(monkeypatch: pytest.MonkeyPatch, text: str, wr
     right = program.files["network.c"]
     assert text in right
     mutated = replace(program, files={**program.files, "network.c": right.replace(text, wrong)})
-    monkeypatch.setattr(build, "to_c", lambda net: mutated)
+    monkeypatch.setattr(build, "to_c", lambda net, **_: mutated)
     assert "a" in differences(net, pictures(1), "c")
 
 
