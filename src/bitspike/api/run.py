@@ -140,8 +140,8 @@ class Run:
 
         model, config = self.model(), self.config
         seen = training.evaluate(model, self.images(split), precision=config.precision, readout=config.readout)
-        of, bits = (config.dataset, split, seen.correct, seen.total), str(config.bits)
-        return Evaluation(*of, bits=bits, loss=seen.loss, counted=seen.counted)
+        of = (config.dataset, split, seen.correct, seen.total)
+        return Evaluation(*of, bits=str(config.bits), loss=seen.loss, counted=seen.counted)
 
     def cost(
         self,
@@ -155,9 +155,8 @@ class Run:
 
         Args:
             counting: what the count includes: a key of `bitspike.costs.COUNTINGS`, such as ``paper-000``.
-            batch: images at once, for the memory footprint.
+            batch: images at once, for the memory footprint. hardware: an FPGA, to estimate LUTs and cycles on.
             energy: a key of `bitspike.costs.ENERGIES`, or a model with constants of one's own.
-            hardware: an FPGA, to estimate LUTs, memory and cycles on.
 
         Raises:
             UserError: unknown convention, model or device, or energy before spikes were measured.
@@ -190,8 +189,7 @@ def load_run(folder: str | Path, data_dir: str | Path | None = None) -> Run:
     99.5
 
     Args:
-        folder: the run folder.
-        data_dir: where the data sets lie; by default where they lay when it was trained.
+        folder: the run folder. data_dir: where the data sets lie; by default where they lay when it was trained.
 
     Raises:
         UserError: there is no run in it, or its ``config.json`` is damaged.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import bitspike
 from bitspike.cli import cost_options as options
 from bitspike.cli.collector import without_collector
-from bitspike.cli.cost_models import energy_asked, hardware_asked
+from bitspike.cli.cost_models import Constants, Elements, Hardware, energy_asked, hardware_asked
 from bitspike.cli.inputs import input_of
 from bitspike.cli.options import Json, given, numbers, print_json
 from bitspike.cli.tables import print_tables
@@ -30,9 +30,9 @@ def cost(
     fifo: options.Fifo = None,
     spike_cost: options.SpikeCost = None,
     leak: options.Leak = False,
-    hardware: options.Hardware = None,
-    pes: options.Elements = None,
-    constants: options.Constants = None,
+    hardware: Hardware = None,
+    pes: Elements = None,
+    constants: Constants = None,
     as_json: Json = False,
 ) -> None:
     """Print parameters, size, MACs, Bit Budget, S-ACE, memory and, for a trained run, spikes, SOPs and NS-ACE.

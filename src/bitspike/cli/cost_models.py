@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
 
 from bitspike.errors import UserError
 from bitspike.files import at_home
@@ -12,7 +14,15 @@ if TYPE_CHECKING:
     from bitspike.costs import EnergyModel
     from bitspike.costs.hardware import HardwareSettings
 
-__all__ = ["energy_asked", "hardware_asked"]
+__all__ = ["Constants", "Elements", "Hardware", "energy_asked", "hardware_asked"]
+
+Hardware = Annotated[
+    str | None, typer.Option("--hardware", help="LUTs, memory, cycles on an FPGA, as an estimate: ice40 or ecp5.")
+]
+Elements = Annotated[int | None, typer.Option("--pes", help="hardware: elements that multiply at once. Default: 8.")]
+Constants = Annotated[
+    Path | None, typer.Option("--constants", help="gates, hardware: a file in place of the package's hardware.json.")
+]
 
 
 def energy_asked(name: str | None, file: Path | None, constants: dict[str, Any]) -> EnergyModel | None:

@@ -13,12 +13,9 @@ __all__ = [
     "Bits",
     "Channels",
     "Classes",
-    "Constants",
     "Counting",
-    "Elements",
     "Energy",
     "Fifo",
-    "Hardware",
     "Image",
     "Leak",
     "Levels",
@@ -79,10 +76,3 @@ SpikeCost = Annotated[
     typer.Option("--spike-cost", help="lemaire: additions of a graded spike: worst (N, the default) or level."),
 ]
 Leak = Annotated[bool, typer.Option("--leak", help="lemaire: the neurons leak.")]
-Hardware = Annotated[
-    str | None, typer.Option("--hardware", help="LUTs, memory, cycles on an FPGA, as an estimate: ice40 or ecp5.")
-]
-Elements = Annotated[int | None, typer.Option("--pes", help="hardware: elements that multiply at once. Default: 8.")]
-Constants = Annotated[
-    Path | None, typer.Option("--constants", help="gates, hardware: a file in place of the package's hardware.json.")
-]

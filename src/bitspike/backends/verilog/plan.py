@@ -108,6 +108,8 @@ class Plan:
         read = [name for part in self.parts.values() for name in part.node.inputs]
         stored = {name for name, part in self.parts.items() if part.row.stored or read.count(name) != 1}
         stored |= {name for part in self.parts.values() if part.row.sees for name in part.node.inputs}
+        # A pool that is held: its window is swept once, and neurons read it at every step.
+        stored |= {name for name, part in self.parts.items() if isinstance(part.node, Pool) and part.edge.T == 1}
         for name in list(self.parts):
             if name in stored:
                 sums = [part.node.name for part in self._chain(self.parts[name], stored) if part.row.sums]
