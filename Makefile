@@ -32,7 +32,7 @@ test-arm: $(VENV)/.installed-dev ## run exported networks on emulated ARM (CONTR
 	$(pytest) -m arm $(ARGS)
 
 test-hdl: $(VENV)/.installed-dev ## simulate exported hardware (docs/hardware.md says what to install)
-	$(pytest) -m hdl $(ARGS)
+	$(pytest) -m 'hdl and not slow' $(ARGS)
 
 check: lint types test test-isa readme ## all that a change must pass
 
