@@ -33,7 +33,7 @@ WORD = 30
 WIDE_WORD, MOST_RELEASED_BITS = 48, 30
 """The same of a network whose images are released over its first steps. Nothing of it is rounded after a product, so
 that what its steps add up to is exact: the multipliers alone have to be fine, and products fit into 64 bits."""
-COARSE, OFF = 2.0**-4, 2.0**-2
+COARSE, OFF = 2.0**-4, 2.0**-6
 """Part of a unit by which a term may be off, and part of a multiplier by which that may be: one of both has to hold."""
 LEAK_BITS = 15
 LEVEL_BITS, EXACT = 32, 51
