@@ -204,9 +204,9 @@ class _Sampler:
             self.relay: 0.5,
             self.settling: 1.5,
             self.other_rank: 0.5,
-            self.attention: 1.5,
+            self.attention: 1.2,
             self.tokens: 1,
-            self.so_far: 1,
+            self.so_far: 0.6,
             self.dead_end: 0.5,
             self.looped: 3 * self.loops,
         }
@@ -344,11 +344,11 @@ class _Sampler:
         x = x if len(self.edges[x].shape) == 3 else self.reshape(x)
         channels, rows, columns = self.edges[x].shape
         flat = self.reshape(x, (channels, rows * columns))
-        made = self.fire(self.affine(self.linear(flat, self.integer(1, 5))))
+        made = self.fire(self.affine(self.linear(flat, self.integer(3, 8))))
         if self.chance(0.6):
             made = self.matmul(made, self.permute(made, (1, 0)))
         if self.chance(0.6):
-            made = self.linear(made, self.integer(1, 5))
+            made = self.linear(made, self.integer(3, 8))
         return self.reshape(self.fire(made) if self.chance(0.7) else made)
 
     def so_far(self, x: str) -> str:
@@ -604,7 +604,7 @@ class _Sampler:
             case SumPool(kernel_size=kernel):
                 return seen[0] * prod(kernel)
             case MatMul(inner=inner):
-                return max(1.0, seen[0] * seen[1] * inner / 2)
+                return max(1.0, seen[0] * seen[1] * inner / 4)
             case SumTime() | Accumulate():
                 return seen[0] * self.edges[node.inputs[0]].T
         return sum(seen)

@@ -82,7 +82,7 @@ def test_the_random_networks_show_every_feature() -> None:
         edges = oracle.run(net, images(net, seed))
         varied.update(bool(np.ptp(edges[node.name])) for node in net.graph.neurons() if node.lo < node.hi)
     assert accepted > 0.8 * SEEDS
-    assert varied[True] > 0.8 * varied.total(), "most layers of neurons send more than one level"
+    assert varied[True] > 0.85 * varied.total(), "most layers of neurons send more than one level"
     rare = {feature: seen[feature] for feature in FEATURES if seen[feature] < 5}
     assert not rare
     assert seen.keys() == set(FEATURES)
