@@ -23,11 +23,10 @@ from bitspike.backends import backend, oracle
 from bitspike.backends.verilog import ELEMENTS, ROWS, SIMULATORS, Program, Simulated, simulated, simulator, to_verilog
 from bitspike.backends.verilog.micro import Code, immediate
 from bitspike.backends.verilog.rows import Together
-from bitspike.ir import OPS, Edge, Fire, FrozenGraph, Node
+from bitspike.ir import OPS, Dynamics, Edge, Fire, FrozenGraph, Graph, Input, Node, Readout, Reshape, SumPool
 from bitspike.ir.ranges import Range
 from bitspike.neurons import neuron_settings
 
-pytestmark = pytest.mark.hdl
 TOOLS = tuple(SIMULATORS)
 SEEDS, SEEDS_A_TEST = 50, 10
 
@@ -82,19 +81,35 @@ def check_random_networks(seeds: range, tool: str) -> None:
         assert not wrong, f"drawn({seed}): {wrong}"
 
 
+@pytest.mark.hdl
 @pytest.mark.parametrize("first", range(0, SEEDS, SEEDS_A_TEST))
 def test_random_networks_are_equal(first: int) -> None:
     check_random_networks(range(first, first + SEEDS_A_TEST), installed("icarus"))
 
 
+@pytest.mark.hdl
 def test_neurons_read_a_pool_that_is_held_at_every_step() -> None:
-    check_random_networks(range(1177, 1178), installed("icarus"))
+    integrate = Dynamics(fraction_bits=8, leak_multiplier=1, leak_shift=0, v_reset=-37)
+    pool = SumPool(name="pool", inputs=("image",), kernel_size=(2, 2), stride=(2, 2), padding=(0, 0))
+    neurons = Fire(name="fire", inputs=("pool",), T=6, lo=0, hi=3, dynamics=integrate)
+    nodes = (
+        Input(name="image", inputs=(), edge=Edge(shape=(2, 4, 4), T=1, lo=0, hi=255)),
+        pool,
+        neurons,
+        Reshape(name="flat", inputs=("fire",), shape=(8,)),
+        Readout(name="logits", inputs=("flat",)),
+    )
+    net, tool = FrozenGraph(Graph("held", nodes), {}), installed("icarus")
+    shown = images(net, 0, 2)
+    assert not found(net, simulated(to_verilog(net), shown, tool, trace=True), shown)
 
 
+@pytest.mark.hdl
 def test_verilator_says_the_same() -> None:
     check_random_networks(range(2), installed("verilator"))
 
 
+@pytest.mark.hdl
 @pytest.mark.slow
 @pytest.mark.parametrize("tool", TOOLS)
 @pytest.mark.parametrize("first", range(1000, 1200, 20))
@@ -103,6 +118,7 @@ def test_many_more_random_networks_are_equal(first: int, tool: str) -> None:
     check_random_networks(range(first, first + count), installed(tool))
 
 
+@pytest.mark.hdl
 @pytest.mark.parametrize("element", ELEMENTS)
 def test_cycles_are_as_counted(element: str) -> None:
     """Exactly, but where levels are skipped or the arithmetic unit reads edges beside the sums: then at most."""
@@ -121,6 +137,7 @@ def test_cycles_are_as_counted(element: str) -> None:
     assert exact or element == "event"
 
 
+@pytest.mark.hdl
 def test_gaps_and_pauses_change_nothing_but_the_cycles() -> None:
     net, tool = drawn(3), installed("icarus")
     shown, program = images(net, 3), to_verilog(net)
@@ -133,6 +150,7 @@ def test_gaps_and_pauses_change_nothing_but_the_cycles() -> None:
 # Errors are found
 
 
+@pytest.mark.hdl
 @pytest.mark.parametrize(
     ("text", "planted"),
     [
@@ -151,6 +169,7 @@ def test_a_planted_error_is_found(text: str, planted: str) -> None:
     assert not found(net, simulated(program, shown, tool, trace=True), shown)
 
 
+@pytest.mark.hdl
 @pytest.mark.parametrize(
     ("text", "planted"),
     [("if (clear) sum <= '0;", "if (clear) sum <= 'x;"), ("bit_at <= bit_at - 1;", "bit_at <= bit_at;")],
@@ -164,6 +183,7 @@ def test_what_is_no_answer_is_said(text: str, planted: str) -> None:
         simulated(replace(program, files=files), images(net, 8, 1)[:1], tool, trace=True)
 
 
+@pytest.mark.hdl
 def test_wrong_weights_are_found() -> None:
     net, tool = drawn(8), installed("icarus")
     program, shown = to_verilog(net), images(net, 8, 1)[:1]
@@ -177,6 +197,7 @@ def test_wrong_weights_are_found() -> None:
 # Trained networks, and families
 
 
+@pytest.mark.hdl
 @pytest.mark.parametrize("element", ELEMENTS)
 def test_the_packaged_network_is_equal(element: str) -> None:
     net, shown = packaged()
@@ -185,6 +206,7 @@ def test_the_packaged_network_is_equal(element: str) -> None:
     assert not found(net, seen, shown[:10])
 
 
+@pytest.mark.hdl
 @pytest.mark.slow
 @pytest.mark.parametrize("element", ELEMENTS)
 @pytest.mark.parametrize("pes", [1, 6, 24])
@@ -194,6 +216,7 @@ def test_the_packaged_network_is_equal_on_100_images(element: str, pes: int) -> 
     assert np.array_equal(seen.logits, oracle.logits(net, shown[:100]))
 
 
+@pytest.mark.hdl
 @pytest.mark.parametrize(("name", "bits"), [("convnet", "2/2/2"), ("sew-resnet18", "4/1/3")])
 def test_families_are_equal(name: str, bits: str) -> None:
     net = family(name, bits, neuron=neuron_settings(v_reset=None))
@@ -205,6 +228,7 @@ def test_families_are_equal(name: str, bits: str) -> None:
 # The backend
 
 
+@pytest.mark.hdl
 def test_the_backend_runs_and_traces() -> None:
     net, tool = drawn(3), installed("icarus")
     engine, shown = backend("verilog", simulator=tool, pes=4), images(drawn(3), 3, 1)
@@ -236,6 +260,7 @@ endmodule
 """
 
 
+@pytest.mark.hdl
 def test_every_instruction_is_intmath(tmp_path: Any) -> None:
     from bitspike.backends.verilog.micro import OPS as CODES
     from bitspike.backends.verilog.simulate import _run
@@ -308,6 +333,7 @@ endmodule
 """
 
 
+@pytest.mark.hdl
 @pytest.mark.parametrize("signed", [0, 1])
 @pytest.mark.parametrize("bits", [1, 2, 3, 4])
 def test_elements_multiply_every_level_with_every_weight(bits: int, signed: int, tmp_path: Any) -> None:
@@ -431,6 +457,7 @@ def row() -> Iterator[None]:
         yield
 
 
+@pytest.mark.hdl
 @pytest.mark.usefixtures("row")
 def test_an_op_of_ones_own_needs_a_row() -> None:
     net, tool = with_odd(), installed("icarus")
@@ -442,6 +469,7 @@ def test_every_op_has_a_row() -> None:
     assert set(ROWS) | WITHOUT_HARDWARE == {kind.__name__ for kind in OPS.values()}
 
 
+@pytest.mark.hdl
 @pytest.mark.parametrize("name", ['x"; endmodule', "*/ `include", "a\\", "`define x y", "@NAME@", "$finish"])
 def test_no_name_of_the_network_reaches_the_text_unescaped(name: str) -> None:
     tool, net = installed("icarus"), drawn(0)
