@@ -25,6 +25,11 @@ RECIPES = {
     "ecg": "ecg-mlp",
 }
 WEIGHT_BITS = {"n-mnist": 2, "moving-fashion": 2, "spoken-digits": 4, "ecg": 8}
+IN_FEWER_STEPS = {
+    "spoken-digits": "; its levels are changes of loudness, so what all steps add up to is nearly nothing",
+    "ecg": "; a step that is a sum has the label that most of its steps have",
+}
+"""What a sum of steps does to a data set, beside losing when they came."""
 COUNTS = 120
 """The largest count of an event frame, times the frames."""
 
@@ -73,7 +78,8 @@ def _traded(settings: Callable[[str, int], Edits], data: str, measured: Measured
     found = [measured["test_accuracy"][_label(settings(data, s))] for s, _ in PAIRS]
     named = [f"{s} bits, {steps_of(data, s)} steps" for s, _ in PAIRS]
     compared = zip(pairwise(named), pairwise(found), strict=True)
-    return found, "; ".join(f"{fewer} over {more}: {beats(b, a)[2]}" for (more, fewer), (a, b) in compared)
+    why = "; ".join(f"{fewer} over {more}: {beats(b, a)[2]}" for (more, fewer), (a, b) in compared)
+    return found, why + IN_FEWER_STEPS.get(data, "")
 
 
 def judge_steps_are_worth_more(data: str, measured: Measured) -> Outcome:

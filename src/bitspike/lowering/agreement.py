@@ -15,8 +15,9 @@ from torch import Tensor, nn
 from bitspike.backends import oracle
 from bitspike.errors import UserError
 from bitspike.intmath import half
-from bitspike.ir import Delay, Fire, FrozenGraph, Readout
-from bitspike.layers import mean_over_time
+from bitspike.ir import Delay, Fire, FrozenGraph
+from bitspike.layers import read_out
+from bitspike.lowering.structure import OVER
 
 __all__ = ["Agreement", "LayerAgreement", "agreement"]
 
@@ -114,18 +115,12 @@ def _float_spikes(model: nn.Module, net: FrozenGraph, images: Tensor) -> tuple[N
     scales = {node.name: node.scale for node in net.graph.neurons()}
     hooks = [modules[n].register_forward_hook(keep(n, scale)) for n, scale in scales.items() if scale is not None]
     try:
-        answer = _answer(model(images), net.readout).numpy()
+        (meant,) = (answer for answer, over in OVER.items() if over == net.readout.over)
+        answer = read_out(model(images), meant).numpy()
     finally:
         for hook in hooks:
             hook.remove()
     return answer, sent
-
-
-def _answer(logits: Tensor, readout: Readout) -> Tensor:
-    """What the readout says of logits ``[T, N, K]`` in floats."""
-    if readout.over == "sum":
-        return mean_over_time(logits)
-    return logits[-1] if readout.over == "last" else logits.transpose(0, 1)
 
 
 def _fed_by_floats(
