@@ -18,7 +18,7 @@ from written import ROOT, main, table
 
 RESULTS = ROOT / "results"
 BY = "tools/results_page.py"
-PAGES = (ROOT / "README.md", ROOT / "docs" / "results.md", ROOT / "docs" / "events.md")
+PAGES = (ROOT / "README.md", *(ROOT / "docs" / name for name in ("results.md", "events.md", "shipping.md")))
 
 TRAININGS = (  # file, command
     ("quickstart.json", "make quickstart"),
@@ -318,6 +318,22 @@ def event_readers() -> str:
     return table(("file", "events", "bitspike", "others (times as fast as they are, quartiles)"), rows)
 
 
+def cortex_m() -> str:
+    """The exported C on a Cortex-M4: instructions of an image, and what they take at 100 MHz by an estimate."""
+    by_name: dict[str, dict[str, Any]] = {}
+    for one in read("benchmarks/cortex_m.json")["networks"]:
+        by_name.setdefault(one["network"], {})[one["level"]] = one
+    rows = []
+    for name, at in by_name.items():
+        fast = at["-O3"]
+        instructions = (f"{at[level]['instructions'] / 1e6:.2f} M" for level in ("-O2", "-O3"))
+        estimate = " to ".join(f"{ms:.0f}" for ms in fast["estimate_ms"].values())
+        a_mac = f"{fast['instructions_per_mac']:.1f}"
+        rows.append((name, f"{fast['macs'] / 1e3:,.1f} k", *instructions, a_mac, fast["stack_bytes"], f"{estimate} ms"))
+    head = ("instructions, `-O2`", "`-O3`", "a MAC, `-O3`", "stack, bytes", "estimate at 100 MHz, `-O3`")
+    return table(("network, w/s/T", "MACs", *head), rows)
+
+
 PARTS = {
     part.__name__: part
     for part in (
@@ -335,6 +351,7 @@ PARTS = {
         native_nets,
         attention,
         event_readers,
+        cortex_m,
     )
 }
 
