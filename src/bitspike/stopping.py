@@ -6,6 +6,7 @@ The command loads this before all else, so that it answers a signal early: it im
 from __future__ import annotations
 
 import signal
+import sys
 from contextlib import contextmanager
 
 TYPE_CHECKING = False
@@ -13,11 +14,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
     from types import FrameType, TracebackType
-    from typing import Self
+    from typing import Any, Self
 
 __all__ = ["SIGNALS", "Signals", "Stopped", "handled", "kept"]
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
+AGAIN = 0.02
+"""Seconds after which a signal that came during an import comes again."""
 
 
 class Stopped(KeyboardInterrupt):
@@ -35,19 +38,53 @@ class Stopped(KeyboardInterrupt):
 
 @contextmanager
 def handled(handler: Callable[[int, FrameType | None], None]) -> Iterator[None]:
-    """Gives both signals to ``handler``. One that is ignored, as below nohup, stays so; a thread has none to give."""
-    before = {}
+    """Gives both signals to ``handler``. One that is ignored, as below nohup, stays so; a thread has none to give.
+
+    One that comes during an import waits for its end: an exception that passes through C++ that is being loaded, as
+    torch's is, aborts the process.
+    """
+    before: dict[int, Any] = {}
+    waiting: list[int] = []
+    around = _imports(sys._getframe())  # a script that is itself imported
+
+    def between_imports(number: int, frame: FrameType | None) -> None:
+        if _imports(frame) <= around:
+            handler(number, frame)
+            return
+        waiting.append(number)
+        signal.setitimer(signal.ITIMER_REAL, AGAIN)
+
+    def again(number: int, frame: FrameType | None) -> None:
+        if waiting:
+            signal.raise_signal(waiting.pop())  # to whoever handles it by now
+        elif callable(around_us := before.get(signal.SIGALRM)):  # for whom one may wait
+            around_us(number, frame)
+
     try:
         for number in SIGNALS:
             if signal.getsignal(number) is not signal.SIG_IGN:
-                before[number] = signal.signal(number, handler)
+                before[number] = signal.signal(number, between_imports)
+        before[signal.SIGALRM] = signal.signal(signal.SIGALRM, again)
     except ValueError:  # not the main thread
         pass
     try:
         yield
+        if waiting:
+            handler(waiting.pop(), None)
     finally:
-        for number, earlier in before.items():
-            signal.signal(number, earlier)
+        if before.get(signal.SIGALRM) is signal.SIG_DFL:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+        for taken, earlier in before.items():
+            signal.signal(taken, earlier)
+
+
+def _imports(frame: FrameType | None) -> int:
+    """Calls of the import system that are going on."""
+    going_on = 0
+    while frame is not None:
+        going_on += frame.f_code.co_filename == "<frozen importlib._bootstrap>"
+        frame = frame.f_back
+    return going_on
 
 
 @contextmanager
