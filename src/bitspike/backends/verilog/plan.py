@@ -13,7 +13,7 @@ from bitspike.backends.protocol import writer_of
 from bitspike.backends.verilog.layer import Layer
 from bitspike.backends.verilog.row import Part
 from bitspike.backends.verilog.table import ROWS
-from bitspike.ir import Conv, Edge, FrozenGraph, Input, Linear, Node, Pool, Readout
+from bitspike.ir import Delay, FrozenGraph, Node
 from bitspike.ir.ranges import Range
 
 __all__ = ["Memory", "Place", "Plan"]
@@ -59,16 +59,17 @@ class Plan:
         stored: names of the edges in memory. places: where they lie. memories: that they lie in.
         constants: numbers for each channel, one array behind the other.
         layers: in order.
+        stepwise: a step of all layers comes before the next step, as where a layer reads what a later one sent; edges
+            in memory have one step, and membranes are of each neuron. Else a layer runs all of its steps.
 
     Raises:
         UserError: an op that no row of the table is for, or a value too wide.
     """
 
     def __init__(self, net: FrozenGraph) -> None:
-        for node in net.graph.nodes:
-            _check_there_is_hardware(node, *net.graph.read(node))
         self.net = net
         self.parts = self._parts()
+        self.stepwise = any(isinstance(part.node, Delay) for part in self.parts.values())
         self.last = next(reversed(self.parts))
         self.stored = self._stored()
         self.roots = [part for name, part in self.parts.items() if name in self.stored and part.row.computed]
@@ -97,10 +98,12 @@ class Plan:
             names.add(fresh)
             row = writer_of(ROWS, "verilog", node)
             found |= {part.node.name: part for part in row.parts(self.net, node, fresh)}
-        wanted = {graph.nodes[-1].name, graph.nodes[0].name}
-        for name, part in reversed(found.items()):
-            if name in wanted:
-                wanted.update(part.node.inputs)
+        wanted = {graph.nodes[0].name}
+        ahead = [graph.nodes[-1].name]
+        while ahead:
+            if (name := ahead.pop()) not in wanted:
+                wanted.add(name)
+                ahead += _read(found[name].node)
         return {name: part for name, part in found.items() if name in wanted}
 
     def _stored(self) -> set[str]:
@@ -108,8 +111,9 @@ class Plan:
         read = [name for part in self.parts.values() for name in part.node.inputs]
         stored = {name for name, part in self.parts.items() if part.row.stored or read.count(name) != 1}
         stored |= {name for part in self.parts.values() if part.row.sees for name in part.node.inputs}
+        stored |= {part.node.of for part in self.parts.values() if isinstance(part.node, Delay)}
         # A pool that is held: its window is swept once, and neurons read it at every step.
-        stored |= {name for name, part in self.parts.items() if isinstance(part.node, Pool) and part.edge.T == 1}
+        stored |= {name for name, part in self.parts.items() if part.row.alone and part.edge.T == 1}
         for name in list(self.parts):
             if name in stored:
                 sums = [part.node.name for part in self._chain(self.parts[name], stored) if part.row.sums]
@@ -125,7 +129,11 @@ class Plan:
 
     def reads(self, part: Part) -> set[str]:
         """The edges in memory that the layer of a root reads."""
-        return {name for one in self._chain(part, self.stored) for name in one.node.inputs if name in self.stored}
+        return {name for one in self._chain(part, self.stored) for name in _read(one.node) if name in self.stored}
+
+    def steps_of(self, name: str) -> int:
+        """Steps of an edge that are in memory together."""
+        return 1 if self.stepwise else self.parts[name].edge.T
 
     def _places(self) -> dict[str, Place]:
         """Every stored edge in a memory of its width, for as long as a layer reads it, by whatever name."""
@@ -134,13 +142,17 @@ class Plan:
             alias = name in self.stored and not part.row.computed and part.node.inputs
             same[name] = same[part.node.inputs[0]] if alias else name
         until = {name: index for index, root in enumerate(self.roots) for name in map(same.get, self.reads(root))}
+        delayed = {same[part.node.of] for part in self.parts.values() if isinstance(part.node, Delay)}
+        stay = {name for name, part in self.parts.items() if part.edge.T == 1} | delayed if self.stepwise else set()
         places: dict[str, Place] = {}
         order = {root.node.name: index for index, root in enumerate(self.roots)}
-        for name, part in self.parts.items():
+        for name in sorted(self.parts, key=lambda name: name not in stay):  # what others must go round comes first
+            part = self.parts[name]
             if name in self.stored and same[name] == name and name != self.last:
                 number, first = self._memory(part.range), order.get(name, -1)
-                size = part.edge.size * part.edge.T
-                places[name] = Place(number, self.memories[number].lend(size, first, until.get(name, first)))
+                size, last = part.edge.size * self.steps_of(name), until.get(name, first)
+                first, last = (-1, len(self.roots)) if name in stay else (first, last)
+                places[name] = Place(number, self.memories[number].lend(size, first, last))
         return {name: places[same[name]] for name in self.parts if same[name] in places}
 
     def _memory(self, found: Range) -> int:
@@ -152,17 +164,6 @@ class Plan:
         return [*kinds, kind].index(kind)
 
 
-def _check_there_is_hardware(node: Node, *read: Edge) -> None:
-    """Refuses what a row of the table would take for something else.
-
-    Raises:
-        UserError: an input that is no image, an answer that is no sum over time, or a layer over other axes.
-    """
-    if isinstance(node, Input) and (node.edge.T > 1 or len(node.edge.shape) != 3):
-        raise node.refuse(str(node.sample), "the backend verilog takes images (C, H, W)")
-    if isinstance(node, Readout) and node.over != "sum":
-        raise node.refuse(node.over, "the backend verilog answers with the sum over time")
-    if isinstance(node, Linear) and len(read[0].shape) != 1:
-        raise node.refuse(read[0].shape, "the backend verilog has layers of flat edges")
-    if isinstance(node, Conv | Pool) and len(read[0].shape) != 3:
-        raise node.refuse(read[0].shape, "the backend verilog has windows of (C, H, W)")
+def _read(node: Node) -> tuple[str, ...]:
+    """The edges that an op reads, now or a step later."""
+    return (*node.inputs, node.of) if isinstance(node, Delay) else node.inputs

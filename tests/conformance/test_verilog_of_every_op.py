@@ -1,0 +1,160 @@
+"""Trains, answers of steps, signals, products of edges and loops in exported Verilog: all are the oracle's.
+
+And the networks that have them: attention, converted networks, stored membranes, recurrent layers.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from attention import SHAPE, former
+from hardware import check_random_networks, drawn, found, installed, planted
+from random_graphs import family, features, images
+from test_converted_equals_everywhere import converted
+
+from bitspike import UserError
+from bitspike.backends import oracle
+from bitspike.backends.verilog import ELEMENTS, simulated, to_verilog
+from bitspike.ir import Edge, FrozenGraph, Graph, Input, MatMul, Node, Permute, Readout, Release, Reshape
+from bitspike.lowering import freeze
+from bitspike.neurons import neuron_settings
+
+SEEDS = 20
+KINDS: dict[str, dict[str, bool]] = {"trains": {"trains": True}, "loops": {"loops": True}}
+BOTH = {"trains": True, "loops": True}
+
+pytestmark = pytest.mark.hdl
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_random_networks_are_equal(kind: str) -> None:
+    check_random_networks(range(SEEDS), installed("icarus"), **KINDS[kind])
+
+
+def test_trains_through_loops_are_equal() -> None:
+    check_random_networks(range(SEEDS // 2), installed("icarus"), **BOTH)
+
+
+def test_the_random_networks_have_what_this_is_about() -> None:
+    seen: set[str] = set()
+    for kind in ({}, *KINDS.values(), BOTH):
+        for seed in range(SEEDS if kind else 50):
+            net = drawn(seed, **kind)
+            seen |= features(net) | {f"{net.readout.over} of {net.sample.T > 1}", f"{len(net.sample.shape)} axes"}
+            seen |= {f"permute of {len(node.axes)}" for node in net.graph.of(Permute)}
+    wanted = {"MatMul of two axes", "MatMul of a held edge", "MatMul of signed levels", "Linear of several places"}
+    wanted |= {"Permute of a current", "Accumulate of both signs", "Difference of one step", "Release that ends"}
+    wanted |= {f"{over} of True" for over in ("sum", "last", "each")} | {f"{axes} axes" for axes in (1, 2, 3)}
+    wanted |= {"permute of 2", "permute of 3", "stored membrane, soft reset", "membrane of 2 bits", "Delay"}
+    assert not wanted - seen
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("first", range(1000, 1200, 20))
+def test_many_more_random_networks_are_equal(first: int, kind: str) -> None:
+    check_random_networks(range(first, first + 20), installed("icarus"), **KINDS[kind])
+
+
+def test_verilator_says_the_same() -> None:
+    for kind in KINDS.values():
+        check_random_networks(range(1, 2), installed("verilator"), **kind)
+
+
+def test_gaps_and_pauses_change_nothing_of_a_train_through_a_loop() -> None:
+    """Each step is taken when the step before is done, and each answers."""
+    net = next(net for seed in range(99) if (net := drawn(seed, **BOTH)).readout.over == "each" and net.sample.T > 1)
+    program, tool, shown = to_verilog(net), installed("icarus"), images(net, 1)
+    assert program.plan.stepwise
+    seen = [simulated(program, shown, tool, seed=seed) for seed in (0, 1, 2)]
+    assert all(np.array_equal(one.logits, oracle.logits(net, shown)) for one in seen)
+    assert seen[0].logits.shape == (len(shown), net.sample.T, *net.graph.edges[net.readout.name].shape)
+    assert len({one.cycles.sum() for one in seen}) == 3
+
+
+# Networks
+
+
+def check(net: FrozenGraph, shown: np.ndarray, pes: int = 8, element: str = "parallel") -> None:
+    seen = simulated(to_verilog(net, "network", pes, element), shown, installed("verilator"), seed=1, trace=True)
+    assert not found(net, seen, shown)
+    assert len(np.unique(oracle.logits(net, shown))) > 3
+
+
+@pytest.mark.parametrize("element", ELEMENTS)
+def test_two_blocks_of_attention_are_equal(element: str) -> None:
+    net = freeze(former(element != "serial", 2, bits=2, blocks=2), SHAPE)
+    assert len([*net.graph.products()]) == 4
+    check(net, images(net, 1, 2), element=element)
+
+
+@pytest.mark.parametrize(("name", "max_pool"), [("convnet", "spiking"), ("resnet8-thin", "mean")])
+def test_converted_networks_are_equal(name: str, max_pool: Any) -> None:
+    """ST-BIF neurons take spikes back; what is released ends before the network does."""
+    net = converted(name, 4, name != "convnet", 4, max_pool, T=9).net
+    assert all(node.steps < 9 for node in net.graph.of(Release))
+    shown = images(net, 1, 1)
+    assert any((oracle.run(net, shown)[node.name] < 0).any() for node in net.graph.neurons())
+    check(net, shown)
+
+
+@pytest.mark.parametrize("bits", [2, 4, 8])
+def test_stored_membranes_are_equal(bits: int) -> None:
+    """Between two steps a potential is a code of so many bits, whatever the reset (paper 002)."""
+    net = family("convnet", "4/2/4", neuron=neuron_settings(v_reset=None), membrane_bits=bits)
+    assert {node.membrane_bits for node in net.graph.neurons()} == {bits}
+    check(net, images(net, 1, 1), element=ELEMENTS[bits // 4])
+
+
+# Errors are found
+
+
+def small(*nodes: Node) -> FrozenGraph:
+    """Ops between an input ``x`` of two steps and a readout of each."""
+    first = Input(name="x", inputs=(), edge=Edge(shape=(2, 3, 4), T=2, lo=-3, hi=4))
+    made = Graph("small", (first, *nodes)).edges[nodes[-1].name]
+    flat = Reshape(name="flat", inputs=(nodes[-1].name,), shape=(made.size,))
+    return FrozenGraph(Graph("small", (first, *nodes, flat, Readout(name="y", inputs=("flat",), over="each"))), {})
+
+
+def turned(*axes: int) -> Permute:
+    return Permute(name="turned", inputs=("x",), axes=axes)
+
+
+def small_networks() -> dict[str, FrozenGraph]:
+    return {
+        "permuted": small(turned(2, 0, 1)),
+        "multiplied": small(turned(0, 2, 1), MatMul(name="scores", inputs=("turned", "x"), inner=3)),
+        "looped": drawn(3, loops=True),
+        "train": next(net for seed in range(99) if (net := drawn(seed, **BOTH)).sample.T > 1 and [*net.graph.delays()]),
+    }
+
+
+@pytest.mark.parametrize("element", ["parallel", "serial"])
+def test_planted_errors_are_found(element: str) -> None:
+    nets, tool = small_networks(), installed("icarus")
+    for name, before, after in (
+        ("permuted", ".next_column(l_next_column)", ".next_column('0)"),
+        ("permuted", ".next_group(l_next_group)", ".next_group(l_next_row)"),
+        ("multiplied", ".next_column(l_second_next_column)", ".next_column('0)"),
+        ("multiplied", ".next_step(l_second_next_step)", ".next_step('0)"),
+        ("multiplied", "assign take = seen && seen_second", "assign take = seen"),
+        ("looped", "assign now = PASSES > 1 ? pass : step", "assign now = step"),
+        ("looped", "PASSES > 1 ? fetch_element : fetch_channel", "fetch_channel"),
+        ("looped", "PASSES > 1 ? element : EDGE'(channel)", "EDGE'(channel)"),
+        ("train", "if (last_pass || LOADS != 0)", "if (last_pass)"),
+    ):
+        net = nets[name]
+        program, shown = to_verilog(net, "network", 2, element), images(net, 1)
+        try:
+            seen = simulated(planted(program, {before: after}), shown, tool, trace=True)
+        except UserError as no:  # an engine that goes on forever, or shows what is undefined
+            assert "that is no answer" in str(no), after
+        else:
+            assert found(net, seen, shown), after
+    for name, net in nets.items():
+        shown = images(net, 1)
+        seen = simulated(to_verilog(net, "network", 2, element), shown, tool, trace=True)
+        assert not found(net, seen, shown), name
