@@ -134,8 +134,8 @@ def test_what_is_no_answer_is_said(text: str, planted: str) -> None:
 
 @pytest.mark.hdl
 def test_wrong_weights_are_found() -> None:
-    net, tool = drawn(8), installed("icarus")
-    program, shown = to_verilog(net), images(net, 8, 1)[:1]
+    net, tool = drawn(3), installed("icarus")
+    program, shown = to_verilog(net), images(net, 3, 1)[:1]
     files = dict(program.files)
     name = next(name for name in files if "weights" in name)
     words = files[name].split()

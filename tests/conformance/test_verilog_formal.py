@@ -82,7 +82,8 @@ module check_parallel #(parameter int LEVEL = 4, parameter int WEIGHT = 3) (
 );
   logic signed [11:0] sum, meant, product;
   bitspike_element_parallel #(.LEVEL(LEVEL), .WEIGHT(WEIGHT), .SUM(12)) element (
-      .clk(clk), .clear(clear), .take(take), .next_bit(1'b0), .negative(1'b0), .level(level), .weight(weight), .sum(sum));
+      .clk(clk), .clear(clear), .take(take), .next_bit(1'b0), .negative(1'b0), .level(level), .weight(weight),
+      .sum(sum));
   always_comb begin
     product = weight[WEIGHT-1] ? -(12'(level) <<< (WEIGHT - 1)) : 12'sd0;
     for (int i = 0; i < WEIGHT - 1; i++) if (weight[i]) product = product + (12'(level) <<< i);
