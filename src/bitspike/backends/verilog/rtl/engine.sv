@@ -45,7 +45,7 @@ module @NAME@ (
   assign give = state == HAND && !alu_busy;
   assign in_ready = state == LOAD;
   assign now = PASSES > 1 ? pass : step;
-  assign last_pass = pass == STEP'(PASSES - 1);
+  assign last_pass = PASSES == 1 || pass == STEP'(PASSES - 1);
 
   logic starts, last_block, last_group, last_step, last_column, last_row;
   assign starts = group == 0 && block == 0;
@@ -70,7 +70,7 @@ module @NAME@ (
         row <= '0; column <= '0; place <= '0; step <= '0; group <= '0; block <= '0;
         row_y <= -l_padding_y; place_x <= -l_padding_x;
         block_weights <= l_weights;
-        state <= l_once && pass != 0 ? LAST : BEGIN;
+        state <= PASSES > 1 && l_once && pass != 0 ? LAST : BEGIN;
       end
       BEGIN: begin
         y <= row_y; x <= place_x;
