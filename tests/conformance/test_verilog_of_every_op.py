@@ -16,8 +16,10 @@ from test_converted_equals_everywhere import converted
 
 from bitspike import UserError
 from bitspike.backends import oracle
-from bitspike.backends.verilog import ELEMENTS, simulated, to_verilog
-from bitspike.ir import Edge, FrozenGraph, Graph, Input, MatMul, Node, Permute, Readout, Release, Reshape
+from bitspike.backends.verilog import ELEMENTS, program, simulated, to_verilog
+from bitspike.backends.verilog.plan import Plan, planned
+from bitspike.ir import Edge, FrozenGraph, Graph, Input, MatMul, Node, Permute, Readout, Release, Reshape, SumTime
+from bitspike.ir.steps import check_steps
 from bitspike.lowering import freeze
 from bitspike.neurons import neuron_settings
 from bitspike.sample import Sample
@@ -64,12 +66,30 @@ def test_verilator_says_the_same() -> None:
         check_random_networks(range(1, 2), installed("verilator"), **kind)
 
 
+def test_both_orders_of_steps_are_equal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A network without loops runs in the order that needs less memory; here in the other."""
+    seen: set[bool] = set()
+
+    def other(net: FrozenGraph) -> Plan:
+        chosen = planned(net)
+        try:
+            check_steps(net.graph)
+        except UserError:
+            return chosen
+        seen.add(chosen.stepwise)
+        return Plan(net, stepwise=not chosen.stepwise)
+
+    monkeypatch.setattr(program, "planned", other)
+    check_random_networks(range(SEEDS // 2), installed("icarus"), trains=True)
+    assert seen == {True, False}
+
+
 def test_gaps_and_pauses_change_nothing_of_a_train_through_a_loop() -> None:
     """Each step is taken when the step before is done, and each answers."""
     net = next(net for seed in range(99) if (net := drawn(seed, **BOTH)).readout.over == "each" and net.sample.T > 1)
-    program, tool, shown = to_verilog(net), installed("icarus"), images(net, 1)
-    assert program.plan.stepwise
-    seen = [simulated(program, shown, tool, seed=seed) for seed in (0, 1, 2)]
+    made, tool, shown = to_verilog(net), installed("icarus"), images(net, 1)
+    assert made.plan.stepwise
+    seen = [simulated(made, shown, tool, seed=seed) for seed in (0, 1, 2)]
     assert all(np.array_equal(one.logits, oracle.logits(net, shown)) for one in seen)
     assert seen[0].logits.shape == (len(shown), net.sample.T, *net.graph.edges[net.readout.name].shape)
     assert len({one.cycles.sum() for one in seen}) == 3
@@ -79,9 +99,9 @@ def test_gaps_and_pauses_change_nothing_of_a_train_through_a_loop() -> None:
 
 
 def check(net: FrozenGraph, shown: np.ndarray, pes: int = 8, element: str = "parallel") -> None:
-    program = to_verilog(net, "network", pes, element)
-    tool = "verilator" if sum(program.cycles.values()) * len(shown) > 200_000 else "icarus"  # which compiles faster
-    seen = simulated(program, shown, installed(tool), seed=1, trace=True)
+    made = to_verilog(net, "network", pes, element)
+    tool = "verilator" if sum(made.cycles.values()) * len(shown) > 200_000 else "icarus"  # which compiles faster
+    seen = simulated(made, shown, installed(tool), seed=1, trace=True)
     assert not found(net, seen, shown)
     assert len(np.unique(oracle.logits(net, shown))) > 3
 
@@ -141,11 +161,12 @@ def test_stored_membranes_are_equal(bits: int) -> None:
 
 
 def small(*nodes: Node) -> FrozenGraph:
-    """Ops between an input ``x`` of two steps and a readout of each."""
+    """Ops between an input ``x`` of two steps and the sum of all steps of the last."""
     first = Input(name="x", inputs=(), edge=Edge(shape=(2, 3, 4), T=2, lo=-3, hi=4))
-    made = Graph("small", (first, *nodes)).edges[nodes[-1].name]
-    flat = Reshape(name="flat", inputs=(nodes[-1].name,), shape=(made.size,))
-    return FrozenGraph(Graph("small", (first, *nodes, flat, Readout(name="y", inputs=("flat",), over="each"))), {})
+    total = SumTime(name="total", inputs=(nodes[-1].name,))
+    made = Graph("small", (first, *nodes, total)).edges["total"]
+    flat = Reshape(name="flat", inputs=("total",), shape=(made.size,))
+    return FrozenGraph(Graph("small", (first, *nodes, total, flat, Readout(name="y", inputs=("flat",)))), {})
 
 
 def turned(*axes: int) -> Permute:
@@ -176,9 +197,9 @@ def test_planted_errors_are_found(element: str) -> None:
         ("train", "if (last_pass || LOADS != 0)", "if (last_pass)"),
     ):
         net = nets[name]
-        program, shown = to_verilog(net, "network", 2, element), images(net, 1)
+        made, shown = to_verilog(net, "network", 2, element), images(net, 1)
         try:
-            seen = simulated(planted(program, {before: after}), shown, tool, trace=True)
+            seen = simulated(planted(made, {before: after}), shown, tool, trace=True)
         except UserError as no:  # an engine that goes on forever, or shows what is undefined
             assert "that is no answer" in str(no), after
         else:

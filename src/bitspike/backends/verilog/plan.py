@@ -11,12 +11,14 @@ from numpy.typing import NDArray
 
 from bitspike.backends.protocol import writer_of
 from bitspike.backends.verilog.layer import Layer
-from bitspike.backends.verilog.row import Part
+from bitspike.backends.verilog.row import Part, sides
 from bitspike.backends.verilog.table import ROWS
+from bitspike.errors import UserError
 from bitspike.ir import Delay, FrozenGraph, Node
 from bitspike.ir.ranges import Range
+from bitspike.ir.steps import check_steps, steps_of
 
-__all__ = ["Memory", "Place", "Plan"]
+__all__ = ["Memory", "Place", "Plan", "planned"]
 
 
 class Place(NamedTuple):
@@ -53,23 +55,25 @@ class Plan:
 
     Args:
         net: the network.
+        stepwise: whether a step of all layers comes before the next step. A network with a loop, where a layer reads
+            what a later one sent, has no other way.
 
     Attributes:
         parts: what is computed, by name, in order; what nobody reads is not.
         stored: names of the edges in memory. places: where they lie. memories: that they lie in.
         constants: numbers for each channel, one array behind the other.
         layers: in order.
-        stepwise: a step of all layers comes before the next step, as where a layer reads what a later one sent; edges
-            in memory have one step, and membranes are of each neuron. Else a layer runs all of its steps.
+        stepwise: edges in memory have one step, and membranes are of each neuron; else edges have all steps, and
+            membranes are of a channel, for a layer runs all steps of a place.
 
     Raises:
         UserError: an op that no row of the table is for, or a value too wide.
     """
 
-    def __init__(self, net: FrozenGraph) -> None:
+    def __init__(self, net: FrozenGraph, stepwise: bool = False) -> None:
         self.net = net
         self.parts = self._parts()
-        self.stepwise = any(isinstance(part.node, Delay) for part in self.parts.values())
+        self.stepwise = stepwise or any(isinstance(part.node, Delay) for part in self.parts.values())
         self.last = next(reversed(self.parts))
         self.stored = self._stored()
         self.roots = [part for name, part in self.parts.items() if name in self.stored and part.row.computed]
@@ -77,6 +81,28 @@ class Plan:
         self.places = self._places()
         self.constants: NDArray[np.int64] = np.zeros(0, np.int64)
         self.layers = [Layer(self, root) for root in self.roots]
+
+    @property
+    def states(self) -> list[tuple[int, int]]:
+        """Of each layer: where its states begin, and words of one. Layers that run one after another share them."""
+        begins, found = 0, []
+        for layer in self.layers:
+            words = layer.root.edge.size if self.stepwise else sides(layer.root.edge.shape)[0]
+            found.append((begins, words))
+            begins += words * len(layer.code.states) * self.stepwise
+        return found
+
+    @property
+    def state_words(self) -> int:
+        """Words of all states."""
+        ends = (at + words * len(one.code.states) for (at, words), one in zip(self.states, self.layers, strict=True))
+        return max(1, *ends)
+
+    @property
+    def memory_bits(self) -> int:
+        """Of edges and states, which depend on the order of steps."""
+        widest = max((kept.including(0).signed_bits for one in self.layers for kept in one.code.states), default=1)
+        return sum(memory.bits * memory.size for memory in self.memories) + self.state_words * widest
 
     def so_far(self, name: str) -> Range:
         """What the first steps of an edge add up to."""
@@ -162,6 +188,18 @@ class Plan:
         if kind not in kinds:
             self.memories.append(Memory(*kind))
         return [*kinds, kind].index(kind)
+
+
+def planned(net: FrozenGraph) -> Plan:
+    """The plan that needs less memory, of a network that can run in either order."""
+    plan = Plan(net)
+    if plan.stepwise or steps_of(net.graph) == 1:
+        return plan
+    try:
+        check_steps(net.graph)
+    except UserError:  # a sum over steps, on the way
+        return plan
+    return min(plan, Plan(net, stepwise=True), key=lambda one: one.memory_bits)
 
 
 def _read(node: Node) -> tuple[str, ...]:

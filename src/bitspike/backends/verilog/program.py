@@ -13,8 +13,7 @@ from bitspike.backends.verilog.cycles import layer_cycles
 from bitspike.backends.verilog.layer import Layer
 from bitspike.backends.verilog.lines import ADDRESSES, line
 from bitspike.backends.verilog.micro import FETCHED, OF_A, OF_B, OPS, Micro, Value
-from bitspike.backends.verilog.plan import Plan
-from bitspike.backends.verilog.row import sides
+from bitspike.backends.verilog.plan import Plan, planned
 from bitspike.backends.verilog.text import checked_name, comment, constants
 from bitspike.backends.verilog.weights import Weights, image
 from bitspike.backends.verilog.widths import bits_of, widths
@@ -65,7 +64,7 @@ def to_verilog(net: FrozenGraph, name: str = "network", pes: int = 8, element: s
         raise UserError("element", element, f"want {', '.join(ELEMENTS)}")
     if not 1 <= pes <= MOST_PES:
         raise UserError("pes", pes, f"want 1 to {MOST_PES} processing elements")
-    return _Writer(Plan(net), name, pes, element).program()
+    return _Writer(planned(net), name, pes, element).program()
 
 
 class _Writer:
@@ -76,22 +75,13 @@ class _Writer:
         self.weights = Weights(plan.layers, pes)
         self.weight_widths = sorted(self.weights.words)
         self.micros = [layer.code.finished() for layer in plan.layers]
-        self.states = self._states()
+        self.states = plan.states
         self.rows = [self._row(index, layer) for index, layer in enumerate(plan.layers)]
-        self.widths = widths(plan, self.weights, self.rows, self.micros, self.states, ELEMENTS.index(element))
+        self.widths = widths(plan, self.weights, self.rows, self.micros, ELEMENTS.index(element))
         self.fields = self._fields()
         self.instructions = [word for layer, made in enumerate(self.micros) for word in self._words(layer, made)]
 
     # What is where
-
-    def _states(self) -> list[tuple[int, int]]:
-        """Of each layer: where its states begin, and words of one: of each channel, or step by step of each neuron."""
-        begins, found = 0, []
-        for layer in self.plan.layers:
-            words = layer.root.edge.size if self.plan.stepwise else sides(layer.root.edge.shape)[0]
-            found.append((begins, words))
-            begins += words * len(layer.code.states) * self.plan.stepwise
-        return found
 
     def _state_at(self, layer: int, number: int) -> int:
         begins, words = self.states[layer]

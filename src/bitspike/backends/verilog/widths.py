@@ -24,21 +24,20 @@ def widths(
     weights: Weights,
     rows: Sequence[Mapping[str, int]],
     micros: Sequence[Sequence[Micro]],
-    states: Sequence[tuple[int, int]],
     element: int,
 ) -> dict[str, int]:
     """The engine's parameters, by name.
 
     Args:
         plan: of the network. weights: as they lie in memory.
-        rows: lines of the table. micros: programs. states: where they begin, and words of one. All three of each layer.
+        rows: lines of the table. micros: programs. Both of each layer.
         element: which kind of processing element.
     """
     return {
         "ELEMENT": element,
         "PES": weights.pes,
-        **_counts(plan, rows, micros, states),
-        **_addresses(plan, weights, rows, states),
+        **_counts(plan, rows, micros),
+        **_addresses(plan, weights, rows),
         **_numbers(plan, weights),
         "LANE": bits_of(weights.pes - 1),
     }
@@ -48,7 +47,6 @@ def _counts(
     plan: Plan,
     rows: Sequence[Mapping[str, int]],
     micros: Sequence[Sequence[Micro]],
-    states: Sequence[tuple[int, int]],
 ) -> dict[str, int]:
     """How many there are."""
     codes = sum(map(len, micros))
@@ -62,7 +60,7 @@ def _counts(
         "CLASSES": plan.parts[plan.last].edge.size,
         "TAPS_MOST": max(row.get("taps", 1) for row in rows),
         "CONSTANTS": max(1, len(plan.constants)),
-        "STATES": max(1, *_state_ends(plan, states)),
+        "STATES": plan.state_words,
         "REGISTERS": 1 + max(made.result.number for one in micros for made in one),
         "CODES": codes,
         "CODE": bits_of(codes),
@@ -70,12 +68,10 @@ def _counts(
     }
 
 
-def _addresses(
-    plan: Plan, weights: Weights, rows: Sequence[Mapping[str, int]], states: Sequence[tuple[int, int]]
-) -> dict[str, int]:
+def _addresses(plan: Plan, weights: Weights, rows: Sequence[Mapping[str, int]]) -> dict[str, int]:
     """Bits of what counts and points."""
     channels = max(sides(layer.root.edge.shape)[0] for layer in plan.layers)
-    kept = max(_state_ends(plan, states)) + max(words for _, words in states)
+    kept = plan.state_words + max(words for _, words in plan.states)
     pointed = [*(memory.size for memory in plan.memories), *(row["elements"] for row in rows)]
     places = max((row["last_row"] + 1) * (row["last_column"] + 1) for row in rows)
     reach = [abs(end) for layer, row in zip(plan.layers, rows, strict=True) for end in _reach(layer, row)]
@@ -91,11 +87,6 @@ def _addresses(
         "WEIGHTS_CLASS": bits_of(max(len(weights.words) - 1, 0)),
         "BIT": bits_of(max(memory.bits for memory in plan.memories)),
     }
-
-
-def _state_ends(plan: Plan, states: Sequence[tuple[int, int]]) -> list[int]:
-    """Where the states of each layer end."""
-    return [begins + words * len(layer.code.states) for (begins, words), layer in zip(states, plan.layers, strict=True)]
 
 
 def _reach(layer: Layer, row: Mapping[str, int]) -> list[int]:
