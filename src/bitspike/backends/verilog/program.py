@@ -164,7 +164,7 @@ class _Writer:
 
     def program(self) -> Program:
         texts = {f"{self.name}.sv": self._engine()}
-        for part in ("arithmetic.sv", "element.sv", "memory.sv", "walk.sv"):
+        for part in ("arithmetic.sv", "element.sv", "memory.sv"):
             texts[f"bitspike_{part}"] = _resource(part)
         texts[f"{self.name}_tb.sv"] = self._filled(_resource("testbench.sv"))
         words = np.array(self.instructions, dtype=object)
