@@ -18,7 +18,23 @@ from bitspike import UserError
 from bitspike.backends import oracle
 from bitspike.backends.verilog import ELEMENTS, program, simulated, to_verilog
 from bitspike.backends.verilog.plan import Plan, planned
-from bitspike.ir import Edge, FrozenGraph, Graph, Input, MatMul, Node, Permute, Readout, Release, Reshape, SumTime
+from bitspike.ir import (
+    Add,
+    Delay,
+    Dynamics,
+    Edge,
+    Fire,
+    FrozenGraph,
+    Graph,
+    Input,
+    MatMul,
+    Node,
+    Permute,
+    Readout,
+    Release,
+    Reshape,
+    SumTime,
+)
 from bitspike.ir.steps import check_steps
 from bitspike.lowering import freeze
 from bitspike.neurons import neuron_settings
@@ -171,6 +187,20 @@ def small(*nodes: Node) -> FrozenGraph:
 
 def turned(*axes: int) -> Permute:
     return Permute(name="turned", inputs=("x",), axes=axes)
+
+
+def test_a_delayed_answer_is_refused_by_name() -> None:
+    edge = Edge(shape=(3,), T=2, lo=-3, hi=4)
+    plain = Dynamics(fraction_bits=3, leak_multiplier=1, leak_shift=0, v_reset=None)
+    nodes = (
+        Input(name="x", inputs=(), edge=edge),
+        Delay(name="before", inputs=(), of="y", edge=edge),
+        Add(name="both", inputs=("x", "before")),
+        Fire(name="sent", inputs=("both",), T=2, lo=-3, hi=4, dynamics=plain),
+        Readout(name="y", inputs=("sent",), over="each"),
+    )
+    with pytest.raises(UserError, match=r"^delay before: got 'y'; the backend verilog delays what is in memory"):
+        to_verilog(FrozenGraph(Graph("answered", nodes), {}))
 
 
 def small_networks() -> dict[str, FrozenGraph]:

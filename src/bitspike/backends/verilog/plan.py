@@ -125,7 +125,7 @@ class Plan:
             row = writer_of(ROWS, "verilog", node)
             found |= {part.node.name: part for part in row.parts(self.net, node, fresh)}
         wanted = {graph.nodes[0].name}
-        ahead = [graph.nodes[-1].name]
+        ahead = [self.net.readout.name]
         while ahead:
             if (name := ahead.pop()) not in wanted:
                 wanted.add(name)

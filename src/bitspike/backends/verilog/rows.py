@@ -315,6 +315,8 @@ class Before(Row[Delay]):
     stored = True
 
     def value(self, layer: Layer, node: Delay) -> Value:
+        if node.of == layer.plan.last:
+            raise node.refuse(node.of, "the backend verilog delays what is in memory; an answer is sent, and not kept")
         return layer.code.after(1, layer.stored(node.of))
 
 
