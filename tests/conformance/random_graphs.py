@@ -48,6 +48,7 @@ from bitspike.lowering import freeze
 from bitspike.models import build_model
 from bitspike.neurons import NeuronSettings, SpikingNode, neuron_settings
 from bitspike.quant import MembraneQuantizer
+from bitspike.sample import AnySample, as_sample
 
 __all__ = ["FAMILIES", "FEATURES", "differences", "family", "features", "images", "random_graph", "sample"]
 
@@ -104,19 +105,21 @@ def family(
     name: str,
     bits: str,
     seed: int = 0,
-    image: tuple[int, int, int] = (3, 8, 8),
+    image: AnySample = (3, 8, 8),
     neuron: NeuronSettings | None = None,
     membrane_bits: int | None = None,
     num_classes: int = 5,
+    channels: tuple[int, ...] | None = None,
 ) -> FrozenGraph:
-    """A network of a family, frozen as it was initialised, with batch norm's statistics of random images.
+    """A network of a family, frozen as it was initialised, with batch norm's statistics of random images or trains.
 
     Batch norm's own weights are random, and lift the currents: few layers stay silent. Quantized membranes have the
     maxima of those images.
     """
     torch.manual_seed(seed)
     plan, neuron = BitPlan(Bits.parse(bits)), neuron or neuron_settings()
-    model = build_model(name, plan, sample=image, num_classes=num_classes, channels=FAMILIES[name], neuron=neuron)
+    channels, sample = channels or FAMILIES[name], as_sample(image)
+    model = build_model(name, plan, sample=sample, num_classes=num_classes, channels=channels, neuron=neuron)
     for module in model.modules():
         if isinstance(module, torch.nn.BatchNorm1d | torch.nn.BatchNorm2d):
             module.momentum = 1.0
@@ -125,8 +128,8 @@ def family(
         if isinstance(module, SpikingNode) and membrane_bits is not None:
             module.store = MembraneQuantizer(membrane_bits)
     with torch.no_grad():
-        model(torch.randint(0, 256, (64, *image), dtype=torch.uint8))
-    return freeze(model.eval(), image, name)
+        model(torch.randint(0, sample.hi - sample.lo + 1, (64, *sample.array_shape), dtype=torch.uint8))
+    return freeze(model.eval(), sample, name)
 
 
 def differences(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -21,6 +22,7 @@ from bitspike.neurons import QReLU
 from bitspike.quant import quantize_weights
 
 LEVELS, WIDTH, HEADS = 4, 8, 2
+simulates = [pytest.mark.hdl, pytest.mark.skipif(shutil.which("verilator") is None, reason="no verilator")]
 
 
 class Block(nn.Module):
@@ -107,7 +109,7 @@ def test_floats_add_up_to_the_products_too() -> None:
     assert (apart < 1e-4).float().mean() > 0.8
 
 
-@pytest.mark.parametrize("name", ["native", "onnx", "c"])
+@pytest.mark.parametrize("name", ["native", "onnx", "c", pytest.param("verilog", marks=simulates)])
 def test_every_backend_runs_it(name: str) -> None:
     made, images = convert(transformer(), SHAPE, T=9), pixels(5)
     logits, edges = backend(name).trace(made.net, images)

@@ -22,14 +22,17 @@ class Layer:
 
     Attributes:
         root: the op whose edge is stored. steps: that it runs over. at_last: it stores at the last of them alone.
+        once: of a network that runs step by step, it runs at the first step alone.
         sweep: its windows, or none. held: its windows see one step, so that they are summed at the first alone.
         code: its program.
     """
 
     def __init__(self, plan: Plan, root: Part) -> None:
         self.plan, self.root = plan, root
-        self.at_last = root.node.adds_steps
-        self.steps = plan.parts[root.node.inputs[0]].edge.T if self.at_last else root.edge.T
+        adds = root.node.adds_steps
+        self.steps = plan.parts[root.node.inputs[0]].edge.T if adds else root.edge.T
+        self.at_last = adds and self.steps > root.edge.T
+        self.once = plan.stepwise and self.steps == 1
         self.sweep: Sweep | None = None
         self.held = False
         self.code = Code()
@@ -40,26 +43,29 @@ class Layer:
         """The value of an op, from memory or computed here."""
         part = self.plan.parts[name]
         if name in self.plan.stored:
-            place = self.plan.places[name]
-            return Value("edge", 0, part.range, place=(place.memory, place.address, part.edge.T > 1))
+            return self.stored(name)
         if name not in self._made:
             self._made[name] = part.row.value(self, part.node)
         return self._made[name]
+
+    def stored(self, name: str) -> Value:
+        """The value of an edge in memory."""
+        place, steps = self.plan.places[name], self.plan.steps_of(name)
+        return Value("edge", 0, self.plan.parts[name].range, place=(place.memory, place.address, steps > 1))
 
     def sum(self, node: Node) -> Value:
         """What the windows of an op add up to."""
         part = self.plan.parts[node.name]
         self.sweep = part.row.sweep(self.plan, part.node)
-        source = self.plan.parts[self.sweep.source]
-        found = source.range if self.sweep.mode == "largest" else part.range
-        self.held = self.steps > source.edge.T
+        found = self.plan.parts[self.sweep.source].range if self.sweep.mode == "largest" else part.range
+        self.held = self.steps > max(self.plan.parts[name].edge.T for name in self.sweep.sources)
         value = Value("sum", 0, found)
         return self.code.held(value) if self.held else value
 
     def running(self, node: Node) -> Value:
         """The sum of the op's input over the steps until now."""
         x = self.read(node.inputs[0])
-        if self.steps == 1:
+        if self.plan.parts[node.inputs[0]].edge.T == 1:
             return x
         found = self.plan.parts[node.name].range.joined(self.plan.so_far(node.inputs[0]))
         before = self.code.state(0, found)

@@ -8,6 +8,7 @@ from operator import add, mul, rshift, sub
 from typing import NamedTuple
 
 from bitspike.errors import UserError
+from bitspike.ir.limits import MOST_STEPS
 from bitspike.ir.ranges import Range
 
 __all__ = ["FETCHED", "OPS", "Code", "Micro", "Value", "immediate"]
@@ -123,8 +124,16 @@ class Code:
 
     def until(self, steps: int, value: Value, then: int = 0) -> Value:
         """The value at the first so many steps, ``then`` at the others."""
-        early = self.make("sub", Value("step", 0, Range(0, 1024)), immediate(steps), Range(-1024, 1024))
-        return self._choice("if_below_0", early, value, immediate(then))
+        return self._choice("if_below_0", self._early(steps), value, immediate(then))
+
+    def after(self, steps: int, value: Value) -> Value:
+        """0 at the first so many steps, the value at the others."""
+        return self._choice("if_below_0", self._early(steps), immediate(0), value)
+
+    def _early(self, steps: int) -> Value:
+        """What is below 0 at the first so many steps."""
+        reach = Range(-MOST_STEPS, MOST_STEPS)
+        return self.make("sub", Value("step", 0, reach), immediate(steps), reach)
 
     def _choice(self, op: str, which: Value, a: Value, b: Value) -> Value:
         which = self.in_register(which) if which.kind not in OF_A else which
@@ -147,9 +156,11 @@ class Code:
         return self.micros[-1].result
 
     def keep(self, state: Value, value: Value) -> None:
-        """What the state is at the next step."""
+        """What the state is at the next step. It is written behind all that reads what it is at this one."""
         made = self._maker(value)
-        if made is None or made.keep is not None:
+        behind = self.micros[self.micros.index(made) + 1 :] if made else []
+        read = any(one.b.kind == "state" and one.b.number == state.number for one in behind)
+        if made is None or made.keep is not None or read:
             self.moved(value)
             made = self.micros[-1]
         made.keep = state.number

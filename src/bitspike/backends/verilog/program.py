@@ -11,9 +11,9 @@ import numpy as np
 
 from bitspike.backends.verilog.cycles import layer_cycles
 from bitspike.backends.verilog.layer import Layer
+from bitspike.backends.verilog.lines import ADDRESSES, line
 from bitspike.backends.verilog.micro import FETCHED, OF_A, OF_B, OPS, Micro, Value
-from bitspike.backends.verilog.plan import Plan
-from bitspike.backends.verilog.row import Sweep, sides
+from bitspike.backends.verilog.plan import Plan, planned
 from bitspike.backends.verilog.text import checked_name, comment, constants
 from bitspike.backends.verilog.weights import Weights, image
 from bitspike.backends.verilog.widths import bits_of, widths
@@ -23,12 +23,6 @@ from bitspike.ir import FrozenGraph
 __all__ = ["ELEMENTS", "MOST_PES", "Program", "to_verilog"]
 
 ELEMENTS = ("parallel", "serial", "event")
-ADDRESSES = (
-    *("origin", "next_x", "next_y", "next_channel", "next_group", "next_step", "next_column", "next_row"),
-    *("store", "elements", "plane", "first_at"),
-)
-"""What the table says of addresses."""
-MODES = ("none", "synapse", "added", "largest")
 MOST_PES = 256
 
 
@@ -70,7 +64,7 @@ def to_verilog(net: FrozenGraph, name: str = "network", pes: int = 8, element: s
         raise UserError("element", element, f"want {', '.join(ELEMENTS)}")
     if not 1 <= pes <= MOST_PES:
         raise UserError("pes", pes, f"want 1 to {MOST_PES} processing elements")
-    return _Writer(Plan(net), name, pes, element).program()
+    return _Writer(planned(net), name, pes, element).program()
 
 
 class _Writer:
@@ -81,80 +75,26 @@ class _Writer:
         self.weights = Weights(plan.layers, pes)
         self.weight_widths = sorted(self.weights.words)
         self.micros = [layer.code.finished() for layer in plan.layers]
-        self.states = self._states()
+        self.states = plan.states
         self.rows = [self._row(index, layer) for index, layer in enumerate(plan.layers)]
-        self.widths = widths(plan, self.weights, self.rows, self.micros, self.states, ELEMENTS.index(element))
+        self.widths = widths(plan, self.weights, self.rows, self.micros, ELEMENTS.index(element))
         self.fields = self._fields()
         self.instructions = [word for layer, made in enumerate(self.micros) for word in self._words(layer, made)]
 
     # What is where
 
-    def _states(self) -> list[int]:
-        """Of each layer: words of one state."""
-        return [sides(layer.root.edge.shape)[0] for layer in self.plan.layers]
+    def _state_at(self, layer: int, number: int) -> int:
+        begins, words = self.states[layer]
+        return begins + number * words
 
     def _row(self, index: int, layer: Layer) -> dict[str, int]:
         """A layer's line of the table."""
-        root, sweep = layer.root, layer.sweep
-        channels, rows, columns = sides(root.edge.shape)
-        if sweep is None:
-            sweep = Sweep("none", "", 1, 1, channels)
-        blocks = -(-sweep.made // self.pes)
-        program = sum(map(len, self.micros[:index]))
-        place = self.plan.places.get(root.node.name)
-        row = {
-            "mode": MODES.index(sweep.mode),
-            "last_block": blocks - 1,
-            "last_group": sweep.groups - 1,
-            "last_step": layer.steps - 1,
-            "last_column": columns - 1,
-            "last_row": rows - 1,
-            "lanes_last": sweep.made - (blocks - 1) * self.pes,
-            "program": program,
-            "first_at": self._fetched_at(index, self.micros[index][0].b),
-            "at_last": int(layer.at_last),
-            "answers": int(place is None),
-            "store": place.address if place else 0,
-            "store_class": place.memory if place else 0,
-            "elements": root.edge.size,
-            "plane": rows * columns,
-        }
-        if layer.sweep is None:
-            return row
-        source = self.plan.parts[sweep.source]
-        memory = self.plan.memories[self.plan.places[sweep.source].memory]
-        _, rows_in, columns_in = sides(source.edge.shape)
-        if self.plan.parts[sweep.source].edge.size == sweep.channels and sweep.kernel == (1, 1):
-            rows_in = columns_in = 1  # of a product, whose input is flat
-        down, across = (apart * (side - 1) for apart, side in zip(sweep.dilation, sweep.kernel, strict=True))
         bits, at = self.weights.at.get(index, (0, 0))
-        return row | {
-            "class": self.plan.places[sweep.source].memory,
-            "signed": int(memory.signed),
-            "last_bit": memory.bits - 1 if self.element == "serial" and sweep.mode == "synapse" else 0,
-            "held": int(layer.held),
-            "origin": self.plan.places[sweep.source].address - sweep.padding[0] * columns_in - sweep.padding[1],
-            "padding_y": sweep.padding[0],
-            "padding_x": sweep.padding[1],
-            "stride_y": sweep.stride[0],
-            "stride_x": sweep.stride[1],
-            "apart_y": sweep.dilation[0],
-            "apart_x": sweep.dilation[1],
-            "rows_in": rows_in,
-            "columns_in": columns_in,
-            "last_x": sweep.kernel[1] - 1,
-            "last_y": sweep.kernel[0] - 1,
-            "last_channel": sweep.channels - 1,
-            "taps": sweep.taps,
-            "next_x": sweep.dilation[1],
-            "next_y": sweep.dilation[0] * columns_in - across,
-            "next_channel": rows_in * columns_in - down * columns_in - across,
+        return line(self.plan, layer, self.pes, self.element == "serial") | {
+            "program": sum(map(len, self.micros[:index])),
+            "first_at": self._fetched_at(index, self.micros[index][0].b),
             "weights": at,
             "weights_class": self.weight_widths.index(bits) if bits else 0,
-            "next_group": sweep.channels * rows_in * columns_in,
-            "next_step": source.edge.size if source.edge.T > 1 else 0,
-            "next_column": sweep.stride[1],
-            "next_row": sweep.stride[0] * columns_in,
         }
 
     # What it does
@@ -207,7 +147,7 @@ class _Writer:
                 "fetch_steps": int(fetches and b.place[2]),
                 "fetch_class": b.place[0] if fetches else 0,
                 "fetch_at": self._fetched_at(layer, b),
-                "keep_at": (made.keep or 0) * self.states[layer],
+                "keep_at": self._state_at(layer, made.keep or 0),
                 "low": made.low,
                 "immediate": immediate,
             }
@@ -218,7 +158,7 @@ class _Writer:
         """The address of what an instruction reads from memory, of channel 0."""
         if b.kind not in FETCHED:
             return 0
-        return {"edge": b.place[1], "constant": b.number}.get(b.kind, b.number * self.states[layer])
+        return {"edge": b.place[1], "constant": b.number}.get(b.kind, self._state_at(layer, b.number))
 
     # Text
 
@@ -253,7 +193,7 @@ class _Writer:
         }
         behind = self.micros[-1][::-1]  # what the last program does when the last logit has been sent
         counted[self.plan.last] -= next(index for index, made in enumerate(behind) if made.store)
-        return {"input": self.widths["SAMPLE"], **counted}
+        return {"input": self.plan.net.sample.size, **counted}
 
     def _filled(self, text: str) -> str:
         element = "serial" if self.element == "serial" else "parallel"
@@ -261,8 +201,8 @@ class _Writer:
         filled = {
             "COMMENT": f'The network "{comment(self.plan.net.graph.name)}".',
             "NAME": self.name,
-            "SAMPLE": str(self.widths["SAMPLE"]),
-            "CLASSES": str(self.widths["CLASSES"]),
+            "SAMPLE": str(self.plan.net.sample.size),
+            "LOGITS": str(self.widths["CLASSES"] * self.plan.parts[self.plan.last].edge.T),
             "LOGIT": str(logit),
             "ELEMENT": f"bitspike_element_{element}",
             "PARAMETERS": constants({**self.widths, "INSTRUCTION": sum(self.fields.values()), **self._input()}),
@@ -284,7 +224,8 @@ class _Writer:
     def _table(self) -> str:
         signed = {"padding_y", "padding_x", "stride_y", "stride_x", "apart_y", "apart_x", "rows_in", "columns_in"}
         width = {
-            **{"mode": 2, "signed": 1, "held": 1, "at_last": 1, "answers": 1, "last_bit": self.widths["BIT"]},
+            **{"mode": 3, "last_bit": self.widths["BIT"]},
+            **dict.fromkeys(("signed", "held", "at_last", "once", "answers"), 1),
             **dict.fromkeys(signed, self.widths["SIDE"]),
             **dict.fromkeys(("last_x", "last_y", "last_channel"), self.widths["TAP"]),
             **dict.fromkeys(("taps", "weights"), self.widths["WEIGHTS"]),
@@ -292,7 +233,8 @@ class _Writer:
             **dict.fromkeys(("last_block", "last_group", "lanes_last"), self.widths["CHANNEL"]),
             **dict.fromkeys(ADDRESSES, self.widths["EDGE"]),
             **dict.fromkeys(("last_column", "last_row"), self.widths["PLACE"]),
-            **{"last_step": self.widths["STEP"], "class": self.widths["CLASS"], "store_class": self.widths["CLASS"]},
+            **dict.fromkeys(("class", "second_class", "store_class"), self.widths["CLASS"]),
+            "last_step": self.widths["STEP"],
         }
         lines = ["  logic [LAYER-1:0] layer;"]
         for one, bits in width.items():

@@ -30,17 +30,29 @@ class Part(NamedTuple):
     range: Range
 
 
+class Walk(NamedTuple):
+    """Another way through an edge than a window's: how far it goes for the next row, column, group and tap."""
+
+    source: str
+    row: int
+    column: int
+    group: int
+    tap: int
+
+
 @dataclass(frozen=True)
 class Sweep:
     """Where the windows of a layer are, and what is made of what they see.
 
     Args:
-        mode: ``synapse`` (levels times weights), ``added`` or ``largest`` (of a pool, each channel by itself).
+        mode: ``synapse`` (levels times weights), ``added`` or ``largest`` (of a pool, each channel by itself), or
+            ``product`` (levels times levels).
         source: the edge that they see.
         groups: of channels that see only themselves. channels: of the source, of one group. made: channels that come
             of one group.
         kernel, stride, padding, dilation: of the window, rows and columns.
         weights: the op whose weights they are multiplied with, row-major ``[groups * made, channels, *kernel]``.
+        walks: ways through one edge, or through the two factors of a product, that are no windows.
     """
 
     mode: str
@@ -53,6 +65,12 @@ class Sweep:
     padding: Pair = (0, 0)
     dilation: Pair = (1, 1)
     weights: str = ""
+    walks: tuple[Walk, ...] = ()
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """The edges that it reads."""
+        return tuple(walk.source for walk in self.walks) or (self.source,)
 
     @property
     def taps(self) -> int:
@@ -67,12 +85,14 @@ class Row(Generic[Op]):
         computed: a layer makes its edge; else it is in memory without one: as the image is, or as its input is.
         sees: it has windows, or other places than its own: its input must be in memory.
         sums: it has windows, of which a layer has those of one op.
+        alone: its sums are made one by one; held ones are not kept from step to step, but stored.
     """
 
     stored: ClassVar[bool] = False
     computed: ClassVar[bool] = True
     sees: ClassVar[bool] = False
     sums: ClassVar[bool] = False
+    alone: ClassVar[bool] = False
 
     def parts(self, net: FrozenGraph, node: Op, fresh: str) -> Sequence[Part]:
         """What it is made of: itself, or itself behind another part, which may be called ``fresh``."""
@@ -96,6 +116,7 @@ class Row(Generic[Op]):
 
 
 def sides(shape: tuple[int, ...]) -> tuple[int, int, int]:
-    """Channels, rows and columns of an edge: of one that has fewer axes, 1."""
-    channels, rows, columns = (*shape, 1, 1)[:3]
+    """Channels, rows and columns of an edge: a signal ``(C, L)`` is one row; a flat edge has channels alone."""
+    channels, *places = shape
+    rows, columns = (*(1 for _ in range(2 - len(places))), *places)
     return channels, rows, columns

@@ -4,22 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from math import prod
 from typing import TYPE_CHECKING, TypeVar
 
 from bitspike.backends.verilog.micro import Value, immediate
-from bitspike.backends.verilog.row import Part, Row, Sweep, sides
+from bitspike.backends.verilog.row import Part, Row, Sweep, Walk, sides
 from bitspike.intmath import half
 from bitspike.ir import (
+    Accumulate,
     Add,
     Affine,
     Conv,
+    Delay,
+    Difference,
     Fire,
     FrozenGraph,
     Input,
     Instruction,
     Linear,
+    MatMul,
     MaxPool,
     Node,
+    Permute,
     Readout,
     Release,
     Relu,
@@ -36,23 +42,27 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Answer",
+    "Before",
     "Channelwise",
     "Convolution",
+    "Growth",
     "GrowthOfWindow",
     "LargestOfWindow",
+    "Matrices",
     "Neurons",
     "Pixels",
     "Positive",
     "Product",
     "Rearranged",
+    "SoFar",
     "SumOfWindow",
     "Together",
     "Total",
     "Train",
+    "Transposed",
 ]
 
 Window = TypeVar("Window", SumPool, MaxPool, SpikingMaxPool)
-Steps = TypeVar("Steps", SumTime, Readout)
 
 
 class Pixels(Row[Input]):
@@ -97,7 +107,7 @@ class Convolution(Row[Conv]):
 
 
 class Product(Row[Linear]):
-    """One window of all elements."""
+    """A window of all channels at each place."""
 
     sees = True
     sums = True
@@ -107,7 +117,7 @@ class Product(Row[Linear]):
             "synapse",
             node.inputs[0],
             1,
-            plan.parts[node.inputs[0]].edge.size,
+            plan.parts[node.inputs[0]].edge.shape[0],
             node.out_channels,
             weights=node.name,
         )
@@ -116,11 +126,52 @@ class Product(Row[Linear]):
         return layer.sum(node)
 
 
+class Matrices(Row[MatMul]):
+    """A sum for each element, of products of two levels in memory; the heads are groups, or the rows without heads."""
+
+    sees = True
+    sums = True
+    alone = True
+
+    def sweep(self, plan: Plan, node: MatMul) -> Sweep:
+        a, b = (plan.parts[name].edge.shape for name in node.inputs)
+        inner, columns = node.inner, b[-1]
+        if len(a) == 2:
+            walks = Walk(node.inputs[0], 0, 0, inner, 1), Walk(node.inputs[1], 0, 1, 0, columns)
+        else:
+            walks = (
+                Walk(node.inputs[0], inner, 0, a[1] * inner, 1),
+                Walk(node.inputs[1], 0, 1, inner * columns, columns),
+            )
+        return Sweep("product", node.inputs[0], a[0], inner, 1, walks=walks)
+
+    def value(self, layer: Layer, node: MatMul) -> Value:
+        return layer.sum(node)
+
+
+class Transposed(Row[Permute]):
+    """Each element from where it lies."""
+
+    sees = True
+    sums = True
+    alone = True
+
+    def sweep(self, plan: Plan, node: Permute) -> Sweep:
+        shape = plan.parts[node.inputs[0]].edge.shape
+        group, row, column = sides(tuple(prod(shape[axis + 1 :]) for axis in node.axes))
+        walk = Walk(node.inputs[0], row, column, group, 0)
+        return Sweep("added", node.inputs[0], shape[node.axes[0]], 1, 1, walks=(walk,))
+
+    def value(self, layer: Layer, node: Permute) -> Value:
+        return layer.sum(node)
+
+
 class _Window(Row[Window]):
     """A window of each channel by itself."""
 
     sees = True
     sums = True
+    alone = True
     mode = ""
 
     def sweep(self, plan: Plan, node: Window) -> Sweep:
@@ -237,6 +288,38 @@ class Train(Row[Release]):
         return x if node.steps == node.T else layer.code.until(node.steps, x)
 
 
+class SoFar(Row[Accumulate]):
+    """A sum that is carried from step to step, and is there at each."""
+
+    def value(self, layer: Layer, node: Accumulate) -> Value:
+        return layer.running(node)
+
+
+class Growth(Row[Difference]):
+    """The value less that of the step before."""
+
+    def value(self, layer: Layer, node: Difference) -> Value:
+        x = layer.read(node.inputs[0])
+        if layer.plan.parts[node.inputs[0]].edge.T == 1:
+            return x
+        x = layer.code.in_register(x)
+        before = layer.code.state(0, x.range)
+        made = layer.code.make("sub", x, before, layer.plan.parts[node.name].range)
+        layer.code.keep(before, x)
+        return made
+
+
+class Before(Row[Delay]):
+    """What a later layer stored at the step before: copied before any layer of this step runs."""
+
+    stored = True
+
+    def value(self, layer: Layer, node: Delay) -> Value:
+        if node.of == layer.plan.last:
+            raise node.refuse(node.of, "the backend verilog delays what is in memory; an answer is sent, and not kept")
+        return layer.code.after(1, layer.stored(node.of))
+
+
 class Neurons(Row[Fire]):
     """The program of a step, instruction by instruction. Of one step alone, the state is a constant."""
 
@@ -273,14 +356,19 @@ class Neurons(Row[Fire]):
         return layer.code.make(op, operands[0], operands[1], found)
 
 
-class Total(Row[Steps]):
+class Total(Row[SumTime]):
     """The sum over the steps of its input, there at the last."""
 
     stored = True
 
-    def value(self, layer: Layer, node: Steps) -> Value:
+    def value(self, layer: Layer, node: SumTime) -> Value:
         return layer.running(node)
 
 
-class Answer(Total[Readout]):
-    """The logits, which go out as they are made."""
+class Answer(Row[Readout]):
+    """The logits, which go out as they are made: at the last step, or at each."""
+
+    stored = True
+
+    def value(self, layer: Layer, node: Readout) -> Value:
+        return layer.running(node) if node.over == "sum" else layer.read(node.inputs[0])

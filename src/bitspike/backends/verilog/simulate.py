@@ -26,7 +26,8 @@ class Simulated:
     """What was seen.
 
     Attributes:
-        logits: ``[N, K]``. cycles: of each sample, from its first beat in to its last beat out.
+        logits: ``[N, K]``, or ``[N, T, K]`` of each step.
+        cycles: of each sample, from its first beat in to its last beat out.
         edges: of a traced run, every edge that a layer stores, ``[T, N, *shape]`` by name.
     """
 
@@ -111,10 +112,10 @@ def _read(program: Program, said: str, samples: int) -> Simulated:
             if fresh:
                 stored.append({})
             fresh = False
-            layer, address, value = map(int, numbers)
+            layer, step, address, value = map(int, numbers)
             root = plan.layers[layer].root
             values = stored[-1].setdefault(root.node.name, np.zeros(root.edge.size * root.edge.T, np.int64))
-            values[address - plan.places[root.node.name].address] = value
+            values[step * root.edge.size + address - plan.places[root.node.name].address] = value
         elif kind == "logit":
             logits.append(int(numbers[0]))
         elif kind == "cycles":
@@ -127,4 +128,7 @@ def _read(program: Program, said: str, samples: int) -> Simulated:
         for name, part in plan.parts.items()
         if name in plan.net.graph.edges and all(name in one for one in stored) and stored
     }
-    return Simulated(np.array(logits, np.int64).reshape(samples, -1), np.array(cycles, np.int64), edges)
+    answers = plan.parts[plan.last].edge
+    steps = (answers.T,) if plan.net.readout.over == "each" else ()
+    shaped = np.array(logits, np.int64).reshape(samples, *steps, *answers.shape)
+    return Simulated(shaped, np.array(cycles, np.int64), edges)

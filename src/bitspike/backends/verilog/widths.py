@@ -24,40 +24,43 @@ def widths(
     weights: Weights,
     rows: Sequence[Mapping[str, int]],
     micros: Sequence[Sequence[Micro]],
-    states: Sequence[int],
     element: int,
 ) -> dict[str, int]:
     """The engine's parameters, by name.
 
     Args:
         plan: of the network. weights: as they lie in memory.
-        rows: lines of the table. micros: programs. states: words of one state. All three of each layer.
+        rows: lines of the table. micros: programs. Both of each layer.
         element: which kind of processing element.
     """
     return {
         "ELEMENT": element,
         "PES": weights.pes,
-        **_counts(plan, rows, micros, states),
-        **_addresses(plan, weights, rows, states),
+        **_counts(plan, rows, micros),
+        **_addresses(plan, weights, rows),
         **_numbers(plan, weights),
         "LANE": bits_of(weights.pes - 1),
     }
 
 
 def _counts(
-    plan: Plan, rows: Sequence[Mapping[str, int]], micros: Sequence[Sequence[Micro]], states: Sequence[int]
+    plan: Plan,
+    rows: Sequence[Mapping[str, int]],
+    micros: Sequence[Sequence[Micro]],
 ) -> dict[str, int]:
     """How many there are."""
     codes = sum(map(len, micros))
-    (node,) = plan.net.graph.inputs()
-    kept = [words * len(layer.code.states) for words, layer in zip(states, plan.layers, strict=True)]
+    first = plan.net.graph.nodes[0].name
     return {
         "LAYERS": len(plan.layers),
-        "SAMPLE": node.edge.size * node.edge.T,
+        "PASSES": max(layer.steps for layer in plan.layers) if plan.stepwise else 1,
+        "LOADS": int(plan.parts[first].edge.T > 1),
+        "PRODUCTS": int(any(layer.sweep and layer.sweep.mode == "product" for layer in plan.layers)),
+        "SAMPLE": plan.parts[first].edge.size * plan.steps_of(first),
         "CLASSES": plan.parts[plan.last].edge.size,
         "TAPS_MOST": max(row.get("taps", 1) for row in rows),
         "CONSTANTS": max(1, len(plan.constants)),
-        "STATES": max(1, *kept),
+        "STATES": plan.state_words,
         "REGISTERS": 1 + max(made.result.number for one in micros for made in one),
         "CODES": codes,
         "CODE": bits_of(codes),
@@ -65,18 +68,15 @@ def _counts(
     }
 
 
-def _addresses(
-    plan: Plan, weights: Weights, rows: Sequence[Mapping[str, int]], states: Sequence[int]
-) -> dict[str, int]:
+def _addresses(plan: Plan, weights: Weights, rows: Sequence[Mapping[str, int]]) -> dict[str, int]:
     """Bits of what counts and points."""
-    (node,) = plan.net.graph.inputs()
     channels = max(sides(layer.root.edge.shape)[0] for layer in plan.layers)
-    kept = max(words * len(layer.code.states) for words, layer in zip(states, plan.layers, strict=True))
+    kept = plan.state_words + max(words for _, words in plan.states)
     pointed = [*(memory.size for memory in plan.memories), *(row["elements"] for row in rows)]
     places = max((row["last_row"] + 1) * (row["last_column"] + 1) for row in rows)
     reach = [abs(end) for layer, row in zip(plan.layers, rows, strict=True) for end in _reach(layer, row)]
     return {
-        "PLACE": bits_of(max(places, node.edge.size * node.edge.T)),
+        "PLACE": bits_of(max(places, plan.net.sample.size)),
         "STEP": bits_of(max(layer.steps for layer in plan.layers)),
         "CHANNEL": bits_of(max(channels, weights.pes)),
         "SIDE": 1 + bits_of(max([*reach, 1])),
@@ -92,7 +92,7 @@ def _addresses(
 def _reach(layer: Layer, row: Mapping[str, int]) -> list[int]:
     """Rows and columns beyond which no window of a layer looks."""
     sweep = layer.sweep
-    if sweep is None:
+    if sweep is None or sweep.walks:
         return []
     axes = zip(
         (row["last_row"], row["last_column"]), sweep.stride, sweep.dilation, sweep.kernel, sweep.padding, strict=True
@@ -105,7 +105,8 @@ def _numbers(plan: Plan, weights: Weights) -> dict[str, int]:
     """Bits of what is computed with."""
     swept = [layer for layer in plan.layers if layer.sweep is not None]
     synapses = [layer for layer in swept if layer.sweep and layer.sweep.mode == "synapse"]
-    pools = [layer for layer in swept if layer not in synapses]
+    products = [layer for layer in swept if layer.sweep and layer.sweep.mode == "product"]
+    pools = [layer for layer in swept if layer not in (*synapses, *products)]
     seen = {layer.sweep.source for layer in synapses if layer.sweep}
     levels = {name: plan.memories[place.memory] for name, place in plan.places.items()}
     values = [value for layer in plan.layers for value in layer.code.values()]
@@ -113,6 +114,12 @@ def _numbers(plan: Plan, weights: Weights) -> dict[str, int]:
     factors = [made for made in codes if made.op == "mul"]
     kept = [found for layer in plan.layers for found in layer.code.states]
     constants = [Range(int(plan.constants.min()), int(plan.constants.max()))] if len(plan.constants) else []
+    factors_of = [
+        [_signed(levels[layer.sweep.sources[side]].bits, levels[layer.sweep.sources[side]].signed) for side in (0, 1)]
+        for layer in products
+        if layer.sweep
+    ]
+    made = [value.range for layer in products for value in layer.code.values() if value.kind == "sum"]
     pooled = [value.range for layer in pools for value in layer.code.values() if value.kind == "sum"]
     return {
         "WEIGHT": max([bits + (bits == 1) for bits in weights.words], default=2),
@@ -121,6 +128,9 @@ def _numbers(plan: Plan, weights: Weights) -> dict[str, int]:
             *(_signed(memory.bits, memory.signed) for memory in plan.memories), *(_width(found) for found in pooled), 2
         ),
         "SUM": max((_width(plan.parts[layer.sweep.weights].range) for layer in synapses if layer.sweep), default=2),
+        "FIRST": max((first for first, _ in factors_of), default=2),
+        "SECOND": max((second for _, second in factors_of), default=2),
+        "PRODUCT": max(map(_width, made), default=2),
         "WORD": max(2, *(_width(value.range.including(value.start)) for value in values), *map(_width, kept)),
         "FACTOR_A": max((_width(made.a.range) for made in factors), default=1),
         "FACTOR_B": max((_width(made.b.range) for made in factors), default=1),

@@ -1,6 +1,7 @@
 // @COMMENT@
 // Made by bitspike: one engine of PES processing elements that runs the layers of a network one after another.
-// A sample comes in as codes, a byte a beat, in row-major order; its logits go out, one a beat, the last with out_last.
+// A sample comes in as codes, a byte a beat, step by step in row-major order; its logits go out, one a beat, the last
+// with out_last.
 module @NAME@ (
     input  logic                     clk,
     input  logic                     rst,
@@ -18,29 +19,33 @@ module @NAME@ (
   // The layers: where a layer's window walks, what it multiplies with, and the program of what comes of its sums.
 @TABLE@
 
-  // The sequence: windows in the order of places, steps, groups of channels, blocks of PES channels.
+  // The sequence: windows in the order of places, steps, groups of channels, blocks of PES channels. Where there are
+  // several passes, each runs one step of all layers.
 
   localparam logic [2:0] LOAD = 0, SETUP = 1, BEGIN = 2, TAPS = 3, WALK = 4, DRAIN = 5, HAND = 6, LAST = 7;
-  localparam logic [1:0] NONE = 0, SYNAPSE = 1, ADDED = 2, LARGEST = 3;
+  localparam logic [2:0] NONE = 0, SYNAPSE = 1, ADDED = 2, LARGEST = 3, PAIRS = 4;
 
   logic [2:0] state;
   logic [PLACE-1:0] row, column, place, count;
-  logic [STEP-1:0] step;
+  logic [STEP-1:0] step, pass, now;
   logic [CHANNEL-1:0] group, block;
   logic signed [SIDE-1:0] row_y, place_x, y, x;
-  logic [EDGE-1:0] row_at, place_at, step_at, group_at, at;
+  logic [EDGE-1:0] at, next_tap;
   logic [WEIGHTS-1:0] block_weights, weights_at;
   logic [TAP-1:0] tap_channel, tap_y, tap_x, events, event_at;
   logic [BIT-1:0] bit_at;
 
-  logic last_tap, on_image, steal, issue, walk, alu_busy, give, listing;
+  logic last_tap, on_image, steal, issue, advance, second, walk, alu_busy, give, listing, last_pass;
   assign last_tap = tap_x == l_last_x && tap_y == l_last_y && tap_channel == l_last_channel;
   assign on_image = y >= 0 && y < l_rows_in && x >= 0 && x < l_columns_in;
   assign issue = state == TAPS && !steal;
+  assign advance = issue && (second || l_mode != PAIRS);
   assign listing = ELEMENT == 2 && l_mode == SYNAPSE;  // the levels that are not 0 are listed, and then walked
   assign walk = state == WALK && event_at != events;
   assign give = state == HAND && !alu_busy;
   assign in_ready = state == LOAD;
+  assign now = PASSES > 1 ? pass : step;
+  assign last_pass = PASSES == 1 || pass == STEP'(PASSES - 1);
 
   logic starts, last_block, last_group, last_step, last_column, last_row;
   assign starts = group == 0 && block == 0;
@@ -63,32 +68,31 @@ module @NAME@ (
       end
       SETUP: begin
         row <= '0; column <= '0; place <= '0; step <= '0; group <= '0; block <= '0;
-        row_at <= l_origin; place_at <= l_origin; step_at <= l_origin; group_at <= l_origin;
         row_y <= -l_padding_y; place_x <= -l_padding_x;
         block_weights <= l_weights;
-        state <= BEGIN;
+        state <= PASSES > 1 && l_once && pass != 0 ? LAST : BEGIN;
       end
       BEGIN: begin
-        at <= group_at; y <= row_y; x <= place_x;
+        y <= row_y; x <= place_x;
         tap_channel <= '0; tap_y <= '0; tap_x <= '0; event_at <= '0;
         weights_at <= listing ? '0 : block_weights;
         bit_at <= l_last_bit;
-        if (l_mode == NONE || (l_held && step != 0)) state <= HAND;
+        if (l_mode == NONE || (l_held && now != 0)) state <= HAND;
         else if (listing && block != 0) state <= WALK;
         else state <= TAPS;
       end
       TAPS:
-      if (issue) begin
+      if (advance) begin
         weights_at <= weights_at + 1;
-        at <= at + l_next_x; x <= x + l_apart_x; tap_x <= tap_x + 1;
+        x <= x + l_apart_x; tap_x <= tap_x + 1;
         if (tap_x == l_last_x) begin
-          at <= at + l_next_y; x <= place_x; y <= y + l_apart_y; tap_x <= '0; tap_y <= tap_y + 1;
+          x <= place_x; y <= y + l_apart_y; tap_x <= '0; tap_y <= tap_y + 1;
           if (tap_y == l_last_y) begin
-            at <= at + l_next_channel; y <= row_y; tap_y <= '0; tap_channel <= tap_channel + 1;
+            y <= row_y; tap_y <= '0; tap_channel <= tap_channel + 1;
           end
         end
         if (last_tap) begin
-          at <= group_at; tap_channel <= '0; bit_at <= bit_at - 1;
+          tap_channel <= '0; bit_at <= bit_at - 1;
           weights_at <= block_weights;
           if (bit_at == 0) state <= DRAIN;
         end
@@ -107,18 +111,13 @@ module @NAME@ (
         block <= block + 1;
         block_weights <= block_weights + l_taps;
         if (last_block) begin
-          block <= '0; group <= group + 1; group_at <= group_at + l_next_group;
+          block <= '0; group <= group + 1;
           if (last_group) begin
             group <= '0; step <= step + 1; block_weights <= l_weights;
-            step_at <= step_at + l_next_step; group_at <= step_at + l_next_step;
             if (last_step) begin
               step <= '0; column <= column + 1; place <= place + 1; place_x <= place_x + l_stride_x;
-              place_at <= place_at + l_next_column;
-              step_at <= place_at + l_next_column; group_at <= place_at + l_next_column;
               if (last_column) begin
                 column <= '0; row <= row + 1; place_x <= -l_padding_x; row_y <= row_y + l_stride_y;
-                row_at <= row_at + l_next_row; place_at <= row_at + l_next_row;
-                step_at <= row_at + l_next_row; group_at <= row_at + l_next_row;
                 if (last_row) state <= LAST;
               end
             end
@@ -128,15 +127,53 @@ module @NAME@ (
       LAST:
       if (!alu_busy) begin
         layer <= layer + 1;
-        state <= layer == LAYER'(LAYERS - 1) ? LOAD : SETUP;
+        state <= SETUP;
+        if (layer == LAYER'(LAYERS - 1)) begin
+          layer <= '0;
+          pass <= last_pass ? '0 : pass + 1;
+          if (last_pass || LOADS != 0) state <= LOAD;
+        end
       end
     endcase
     if (rst) begin
       state <= LOAD;
       count <= '0;
       layer <= '0;
+      pass <= '0;
     end
   end
+
+  // Where it reads: the taps of a window; of a product a tap of the first factor, and then one of the second.
+
+  always_comb
+    if (tap_x != l_last_x) next_tap = l_next_x;
+    else if (tap_y != l_last_y) next_tap = l_next_y;
+    else next_tap = l_next_channel;
+  bitspike_walk #(.EDGE(EDGE)) first_walk (
+      .clk(clk), .setup(state == SETUP), .begins(state == BEGIN), .advance(advance), .last_tap(last_tap),
+      .leave(give && last_block), .last_group(last_group), .last_step(last_step), .last_column(last_column),
+      .origin(l_origin), .next_tap(next_tap), .next_group(l_next_group), .next_step(l_next_step),
+      .next_column(l_next_column), .next_row(l_next_row), .at(at)
+  );
+
+  logic [EDGE-1:0] second_at;
+  generate
+    if (PRODUCTS != 0) begin : pairs
+      bitspike_walk #(.EDGE(EDGE)) second_walk (
+          .clk(clk), .setup(state == SETUP), .begins(state == BEGIN), .advance(advance), .last_tap(last_tap),
+          .leave(give && last_block), .last_group(last_group), .last_step(last_step), .last_column(last_column),
+          .origin(l_second_origin), .next_tap(l_second_next_channel), .next_group(l_second_next_group),
+          .next_step(l_second_next_step), .next_column(l_second_next_column), .next_row(l_second_next_row),
+          .at(second_at)
+      );
+      always_ff @(posedge clk)
+        if (state == BEGIN) second <= 1'b0;
+        else if (issue) second <= l_mode == PAIRS && !second;
+    end else begin : no_pairs
+      assign second = 1'b0;
+      assign second_at = '0;
+    end
+  endgenerate
 
   // The edges: one memory for each width. The arithmetic unit's reads come first, and cost the sums a cycle.
 
@@ -145,19 +182,20 @@ module @NAME@ (
   logic [CLASS-1:0] class_to, class_from, alu_class, class_read;
   logic signed [WIDE-1:0] edge_data;
   logic signed [LEVEL-1:0] level, tap_level;
-  assign edge_from = steal ? alu_edge : at;
-  assign class_from = steal ? alu_class : l_class;
+  assign edge_from = steal ? alu_edge : second ? second_at : at;
+  assign class_from = steal ? alu_class : second ? l_second_class : l_class;
   always_ff @(posedge clk) class_read <= class_from;
 @EDGES@
 
   // One cycle behind the address: a level. It is added up, or listed where it is not 0.
 
-  logic seen, seen_on_image, seen_next_bit, seen_top, add;
+  logic seen, seen_second, seen_on_image, seen_next_bit, seen_top, add;
   logic [BIT-1:0] seen_bit;
   logic [WEIGHTS-1:0] rom_at;
   logic [TAP-1:0] seen_tap;
   always_ff @(posedge clk) begin
     seen <= issue && !rst;
+    seen_second <= second;
     seen_on_image <= on_image;
     seen_next_bit <= tap_x == 0 && tap_y == 0 && tap_channel == 0;
     seen_bit <= bit_at;
@@ -214,6 +252,21 @@ module @NAME@ (
     end
   endgenerate
 
+  logic signed [PRODUCT-1:0] product;
+  generate
+    if (PRODUCTS != 0) begin : multiplied
+      logic signed [FIRST-1:0] first_level;
+      logic take;
+      assign take = seen && seen_second;
+      always_ff @(posedge clk) if (seen) first_level <= edge_data[FIRST-1:0];
+      @ELEMENT@ #(.LEVEL(FIRST), .WEIGHT(SECOND), .SUM(PRODUCT)) element (
+          .clk(clk), .clear(clear), .take(take), .next_bit(take && seen_next_bit), .negative(seen_top),
+          .level(ELEMENT == 1 ? FIRST'({1'b0, first_level[seen_bit]}) : first_level),
+          .weight($signed(edge_data[SECOND-1:0])), .sum(product)
+      );
+    end else assign product = '0;
+  endgenerate
+
   logic fresh;
   logic signed [WIDE-1:0] pooled;
   always_ff @(posedge clk)
@@ -233,10 +286,11 @@ module @NAME@ (
   logic [INSTRUCTION-1:0] instruction;
   logic first, go, alu_last_step, alu_first_step;
   logic [CHANNEL-1:0] lane, lanes, channel;
-  logic [EDGE-1:0] element, step_offset;
+  logic [EDGE-1:0] element, step_offset, kept_by;
   logic [STEP-1:0] alu_step;
   logic signed [SUM-1:0] ready[0:PES-1];
   logic signed [WIDE-1:0] ready_pooled;
+  logic signed [PRODUCT-1:0] ready_product;
 
   assign go = alu_busy && !(first && l_answers && out_valid && !out_ready);
   assign steal = go && i_fetch;
@@ -248,12 +302,12 @@ module @NAME@ (
   );
 
   // What the first instruction of a channel reads is fetched by the last of the channel before, or while the unit waits.
-  logic [EDGE-1:0] fetch_at, fetch_channel;
+  // A state is of a channel; where there are several passes, of an element.
+  logic [EDGE-1:0] fetch_at, fetch_channel, fetch_element;
+  assign kept_by = PASSES > 1 ? element : EDGE'(channel);
   assign fetch_at = go ? i_fetch_at : l_first_at;
-  always_comb
-    if (go) fetch_channel = EDGE'(channel) + EDGE'(i_last);
-    else if (give && starts) fetch_channel = '0;
-    else fetch_channel = EDGE'(channel);
+  assign fetch_channel = go ? EDGE'(channel) + EDGE'(i_last) : give && starts ? '0 : EDGE'(channel);
+  assign fetch_element = go ? (i_last ? element + l_plane : element) : give && starts ? EDGE'(place) : element;
 
   logic [CONSTANT-1:0] constant;
   logic [STATE-1:0] kept;
@@ -263,14 +317,15 @@ module @NAME@ (
       .clk(clk), .read_address(fetch_at + fetch_channel), .read_data(constant)
   );
   bitspike_memory #(.WIDTH(STATE), .DEPTH(STATES), .ADDRESS(EDGE)) states (
-      .clk(clk), .write(go && i_keep), .write_address(i_keep_at + EDGE'(channel)), .write_data(result[STATE-1:0]),
-      .read_address(fetch_at + fetch_channel), .read_data(kept)
+      .clk(clk), .write(go && i_keep), .write_address(i_keep_at + kept_by), .write_data(result[STATE-1:0]),
+      .read_address(fetch_at + (PASSES > 1 ? fetch_element : fetch_channel)), .read_data(kept)
   );
 
   logic signed [WORD-1:0] registers[0:REGISTERS-1];
   logic signed [WORD-1:0] sum, a, b, result;
   logic register_write;
-  assign sum = l_mode == SYNAPSE ? WORD'(ready[lane[LANE-1:0]]) : WORD'(ready_pooled);
+  assign sum = l_mode == SYNAPSE ? WORD'(ready[lane[LANE-1:0]]) :
+      PRODUCTS != 0 && l_mode == PAIRS ? WORD'(ready_product) : WORD'(ready_pooled);
   always_comb begin
     case (i_a)
       A_REGISTER: a = registers[i_register_a];
@@ -305,11 +360,12 @@ module @NAME@ (
       first <= 1'b1;
       lane <= '0;
       lanes <= last_block ? l_lanes_last : CHANNEL'(PES);
-      alu_step <= step;
-      alu_first_step <= step == 0;
-      alu_last_step <= last_step;
+      alu_step <= now;
+      alu_first_step <= now == 0;
+      alu_last_step <= last_step && last_pass;
       for (int e = 0; e < PES; e++) ready[e] <= sums[e];
       ready_pooled <= pooled;
+      ready_product <= product;
       if (starts) begin
         channel <= '0;
         element <= EDGE'(place);
@@ -321,7 +377,7 @@ module @NAME@ (
       if (i_store && l_answers && (!l_at_last || alu_last_step)) begin
         out_valid <= 1'b1;
         out_data <= result[@LOGIT@-1:0];
-        out_last <= channel == CHANNEL'(CLASSES - 1);
+        out_last <= channel == CHANNEL'(CLASSES - 1) && alu_last_step;
       end
       if (i_last) begin
         lane <= lane + 1;
@@ -335,7 +391,7 @@ module @NAME@ (
       out_valid <= 1'b0;
     end
 `ifdef BITSPIKE_TRACE
-    if (edge_write && !in_ready) $display("edge %0d %0d %0d", layer, edge_to, result);
+    if (edge_write && !in_ready) $display("edge %0d %0d %0d %0d", layer, pass, edge_to, result);
 `endif
   end
 endmodule

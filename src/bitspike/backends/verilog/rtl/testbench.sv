@@ -5,7 +5,7 @@
 //   +seed=S         gaps in what comes in and pauses in what goes out, at random; 0 for none
 module @NAME@_tb;
   localparam int SAMPLE = @SAMPLE@;
-  localparam int CLASSES = @CLASSES@;
+  localparam int LOGITS = @LOGITS@;
 
   logic clk = 1'b0, rst = 1'b1;
   logic [7:0] in_data = '0;
@@ -61,8 +61,8 @@ module @NAME@_tb;
       if (out_valid && out_ready) begin
         $display("logit %0d", out_data);
         logits = logits + 1;
-        if (out_last !== (logits == CLASSES)) $display("wrong: out_last");
-        if (logits == CLASSES) begin
+        if (out_last !== (logits == LOGITS)) $display("wrong: out_last");
+        if (logits == LOGITS) begin
           $display("cycles %0d", cycle - began[sample % 2] + 1);
           logits = 0;
           sample = sample + 1;
