@@ -53,7 +53,9 @@ def simulator(wanted: str | None = None) -> str:
     return found
 
 
-def simulated(program: Hardware, samples: NDArray[np.uint8], tool: str, seed: int = 0, trace: bool = False) -> Simulated:
+def simulated(
+    program: Hardware, samples: NDArray[np.uint8], tool: str, seed: int = 0, trace: bool = False
+) -> Simulated:
     """The network on samples ``[N, ...]``.
 
     Args:
@@ -69,11 +71,20 @@ def simulated(program: Hardware, samples: NDArray[np.uint8], tool: str, seed: in
     with tempfile.TemporaryDirectory() as folder:
         for name, text in program.files.items():
             Path(folder, name).write_text(text, encoding="utf-8")
-        Path(folder, "samples.mem").write_text("\n".join(f"{code:02x}" for code in program.order(samples).ravel().tolist()) + "\n")
+        Path(folder, "samples.mem").write_text(
+            "\n".join(f"{code:02x}" for code in program.order(samples).ravel().tolist()) + "\n"
+        )
         build, binary = _commands(program, tool, trace)
         _run(build, folder)
         said = _run(
-            [*binary, "+samples=samples.mem", f"+count={len(samples)}", f"+seed={seed}", f"+limit={program.limit(len(samples))}"], folder
+            [
+                *binary,
+                "+samples=samples.mem",
+                f"+count={len(samples)}",
+                f"+seed={seed}",
+                f"+limit={program.limit(len(samples))}",
+            ],
+            folder,
         )
     return _read(program, said, len(samples))
 

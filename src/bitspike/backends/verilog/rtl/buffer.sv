@@ -94,7 +94,8 @@ module bitspike_beside #(
     output logic [PACK*LANES*WORD-1:0] read_data
 );
   localparam int SIZE = DEPTH * WORDS;
-  logic signed [COUNT-1:0] written;
+  logic signed [COUNT-1:0] written, none;
+  assign none = '0;
   logic [ADDRESS-1:0] at, next_at, first;
   logic [PACK*LANES*BITS-1:0] raw;
   generate
@@ -119,7 +120,7 @@ module bitspike_beside #(
   bitspike_buffer #(
       .BITS(BITS), .LANES(LANES), .PACK(PACK), .WORDS(WORDS), .PLACES(1), .DEPTH(DEPTH), .ADDRESS(ADDRESS), .COUNT(COUNT)
   ) buffer (
-      .clk(clk), .rst(rst), .in_data(in_data), .in_valid(in_valid), .in_ready(in_ready), .freed('0),
+      .clk(clk), .rst(rst), .in_data(in_data), .in_valid(in_valid), .in_ready(in_ready), .freed(none),
       .next(take && ends_place), .written(written), .read_address(next_at), .read_data(raw)
   );
 endmodule

@@ -17,7 +17,9 @@ module bitspike_unit #(
     parameter int BESIDES = 1,  // at least one
     parameter int CODES = 1, FETCH = 1, REGISTER = 1, SIDE = 1,
     parameter int FIRST = 0,  // where the first instruction reads
-    parameter int INSTRUCTION = 1,
+    parameter logic [9:0] USED = '1,
+    parameter int FIXED = 0,  // as `bitspike_arithmetic` has them
+    parameter int INSTRUCTION = 28,
     parameter logic [CODES*INSTRUCTION-1:0] PROGRAM = '0
 ) (
     input  logic                            clk,
@@ -175,7 +177,7 @@ module bitspike_unit #(
         endcase
       end
       bitspike_arithmetic #(
-          .WORD(WORD), .LOW(LOW), .FACTOR_A(FACTOR_A), .FACTOR_B(FACTOR_B), .SHIFT(SHIFT)
+          .WORD(WORD), .LOW(LOW), .FACTOR_A(FACTOR_A), .FACTOR_B(FACTOR_B), .SHIFT(SHIFT), .USED(USED), .FIXED(FIXED)
       ) arithmetic (
           .op(i_op), .a(a), .b(b), .low(i_low), .result(result), .write(write)
       );

@@ -77,15 +77,19 @@ module bitspike_window #(
 
   logic signed [COUNT-1:0] need;
   always_comb
-    if (ROWS * COLUMNS == 1 || int'(top) + REACH_Y >= ROWS_IN) need = COUNT'($signed(PLACES));
-    else if (int'(left) + REACH_X >= COLUMNS_IN) need = top_at + COUNT'($signed((REACH_Y + 1) * COLUMNS_IN));
+    if (ROWS * COLUMNS == 1 || top + REACH_Y >= ROWS_IN) need = COUNT'($signed(PLACES));
+    else if (left + REACH_X >= COLUMNS_IN) need = top_at + COUNT'($signed((REACH_Y + 1) * COLUMNS_IN));
     else need = top_at + COUNT'(left) + COUNT'($signed(REACH_Y * COLUMNS_IN + REACH_X + 1));
   // It never falls from window to window, as windows far in the padding would have it.
   localparam int LEFT_MOST = STRIDE_Y * COLUMNS_IN - PADDING_X < COLUMNS_IN ? STRIDE_Y * COLUMNS_IN - PADDING_X : COLUMNS_IN;
   localparam int FAR = (COLUMNS - 1) * STRIDE_X - PADDING_X > LEFT_MOST ? 1 : 0;
+  localparam int LOW = (ROWS - 1) * STRIDE_Y - PADDING_Y >= ROWS_IN ? 1 : 0;
   logic signed [COUNT-1:0] done;
-  assign done = top_at + (FAR != 0 && int'(left) > LEFT_MOST ? COUNT'($signed(LEFT_MOST)) : COUNT'(left));
-  assign freed = ROWS * COLUMNS == 1 || top < 0 || done < 0 ? '0 : done;
+  assign done = top_at + (FAR != 0 && left > LEFT_MOST ? COUNT'($signed(LEFT_MOST)) : COUNT'(left));
+  always_comb
+    if (ROWS * COLUMNS == 1 || top < 0 || done < 0) freed = '0;
+    else if (LOW != 0 && top >= ROWS_IN) freed = COUNT'($signed(PLACES));
+    else freed = done;
   assign here = written >= need;
 
   assign quick = HELD != 0 && step != 0;

@@ -70,9 +70,7 @@ class Chooser:
         """The cheapest of which no stage is busy for more cycles; None where there are none."""
         made: list[Width] = []
         for stage in self.stages:
-            found = [
-                one for one in self._possible(stage, made) if one.pace(stage, self.serial).busy(stage) <= most
-            ]
+            found = [one for one in self._possible(stage, made) if one.pace(stage, self.serial).busy(stage) <= most]
             if not found:
                 return None
             made.append(min(found, key=lambda one: (stage_luts(stage, one, self.serial), one.multipliers(stage))))

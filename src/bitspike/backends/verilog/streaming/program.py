@@ -155,6 +155,20 @@ class Pipeline:
         pairs = zip(self.stages, self.widths, strict=True)
         return sum(stage_luts(stage, width, self.serial) for stage, width in pairs)
 
+    def told(self) -> list[dict[str, str | int]]:
+        """Each stage: its name, elements, levels that each takes at once, units, and cycles of an image by itself."""
+        alone = self.cycles
+        return [
+            {
+                "name": stage.name,
+                "elements": width.pes if stage.windows else 0,
+                "levels": width.fan if stage.windows else 0,
+                "units": width.units,
+                "cycles": alone[stage.name],
+            }
+            for stage, width in zip(self.stages, self.widths, strict=True)
+        ]
+
     @cached_property
     def texts(self) -> list[StageText]:
         beats = {-1: 1, **{number: width.units for number, width in enumerate(self.widths)}}
@@ -209,9 +223,7 @@ class Pipeline:
         ready = [pair for text in self.texts for pair in text.ready]
         lines = [line for text in self.texts for line in text.lines]
         head = [f"  logic {name};" for _, name in ready] + [f"  assign in_ready = {joined(ready, -1)};"]
-        tail = [
-            f"  assign s{stage.number}_ready = {joined(ready, stage.number)};" for stage in self.stages[:-1]
-        ]
+        tail = [f"  assign s{stage.number}_ready = {joined(ready, stage.number)};" for stage in self.stages[:-1]]
         return [*head, *lines, "", *tail, *self._trace()]
 
     def _trace(self) -> list[str]:

@@ -98,6 +98,8 @@ class Windows:
         """Places of the source that are not read from this window on."""
         top, left = row * self.stride[0] - self.padding[0], column * self.stride[1] - self.padding[1]
         most = min(self.stride[0] * self.source.columns - self.padding[1], self.source.columns)
+        if top >= self.source.rows:
+            return self.source.places
         return 0 if top < 0 else max(0, top * self.source.columns + min(left, most))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from bitspike.backends.verilog.instructions import encoded
-from bitspike.backends.verilog.micro import FETCHED, Value
+from bitspike.backends.verilog.micro import FETCHED, OPS, Value
 from bitspike.backends.verilog.streaming.choice import Width
 from bitspike.backends.verilog.streaming.stage import MODES, Source, Stage
 from bitspike.backends.verilog.streaming.timing import Reader
@@ -70,8 +70,7 @@ class StageText:
         return self.stage.out.bits + (self.last and not self.stage.out.signed)
 
     def _declare(self, what: str, bits: int, signed: bool = False) -> None:
-        range_ = f"[{bits - 1}:0] " if bits > 1 or signed else ""
-        self.lines.append(f"  logic {'signed ' * signed}{range_}{self.at}_{what};")
+        self.lines.append(f"  logic {'signed ' * signed}[{bits - 1}:0] {self.at}_{what};")
 
     def _instance(self, module: str, called: str, parameters: Mapping[str, object], ports: Mapping[str, str]) -> None:
         given = ", ".join(f".{one}({value})" for one, value in parameters.items())
@@ -234,15 +233,13 @@ class StageText:
                 },
                 {
                     **self._stream(source, f"{self.at}_beside_{index}_ready"),
-                    **{"here": f"{self.at}_here[{index}]" if many > 1 else f"{self.at}_here"},
+                    **{"here": f"{self.at}_here[{index}]"},
                     **{"take": f"{self.at}_ends_beat", "ends_step": f"{self.at}_ends_step"},
                     **{"ends_place": f"{self.at}_ends_place"},
                     "read_data": f"{self.at}_beside[{index * units * word}+:{units * word}]",
                 },
             )
-            self.memory_bits["shortcuts"] = (
-                self.memory_bits.get("shortcuts", 0) + depth * words * units * source.bits
-            )
+            self.memory_bits["shortcuts"] = self.memory_bits.get("shortcuts", 0) + depth * words * units * source.bits
 
     @property
     def words(self) -> dict[str, int]:
@@ -268,6 +265,8 @@ class StageText:
             for field, bits in fields.items():
                 program |= (said[field] % (1 << bits)) << at
                 at += bits
+        used = {OPS.index(made.op) for made in stage.micros}
+        shifts = {made.b.number if made.b.kind == "immediate" else 0 for made in stage.micros if made.op == "shr"}
         constant = self.constant_bits
         bits = len(stage.micros) * size
         windows = stage.windows
@@ -297,6 +296,8 @@ class StageText:
                 "REGISTER": fields["register"],
                 "SIDE": fields["side"],
                 "FIRST": self._fetched_at(stage.micros[0].b) if stage.micros[0].b.kind in FETCHED else 0,
+                "USED": f"10'b{sum(1 << code for code in used):b}",
+                "FIXED": shifts.pop() if len(shifts) == 1 else 0,
                 "INSTRUCTION": size,
                 "PROGRAM": f"{bits}'h{program:x}",
             },

@@ -183,10 +183,10 @@ class _Clock:
         return found
 
     def _input(self) -> Iterator[bool]:
-        (stage_places,) = {s.windows.source.places for s in self.stages if s.windows and s.windows.source.made_by < 0} | {
-            source.places for s in self.stages for source in s.beside.values() if source.made_by < 0
-        }
-        now = 0
+        (stage_places,) = {
+            s.windows.source.places for s in self.stages if s.windows and s.windows.source.made_by < 0
+        } | {source.places for s in self.stages for source in s.beside.values() if source.made_by < 0}
+        now = 1  # windows that see padding alone are ahead of the first beat
         for place in range(stage_places * self.samples):
             while (space := self._space(INPUT, place)) is None:
                 yield False
@@ -249,7 +249,7 @@ class _Clock:
                 while len(self.written[reader.source]) <= place:
                     yield False
             here = max((self.written[reader.source][place] + 1 for reader in beside), default=0)
-            space = None
+            space: int | None = None
             for step in range(stage.steps):
                 sends = not stage.layer.at_last or step == stage.steps - 1
                 if sends and space is None:
