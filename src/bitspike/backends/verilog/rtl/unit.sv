@@ -154,9 +154,9 @@ module bitspike_unit #(
       logic signed [WORD-1:0] registers[0:REGISTERS-1];
       logic signed [WORD-1:0] sum, read, a, b, result;
       logic write;
-      logic signed [WORD-1:0] others[0:BESIDES-1];
+      logic [BESIDES*WORD-1:0] others;
       for (genvar o = 0; o < BESIDES; o++) begin : edges
-        assign others[o] = beside[(o*UNITS+u)*WORD+:WORD];
+        assign others[o*WORD+:WORD] = beside[(o*UNITS+u)*WORD+:WORD];
       end
       assign sum = WORD'($signed(ready[u*SUM+:SUM]));
       assign read = WORD'($signed(kept[u*STATE+:STATE]));
@@ -170,7 +170,7 @@ module bitspike_unit #(
         case (i_b)
           B_REGISTER: b = registers[i_register_b];
           B_CONSTANT: b = WORD'($signed(constant[u*CONSTANT+:CONSTANT]));
-          B_EDGE: b = others[BESIDES == 1 ? 0 : i_side];
+          B_EDGE: b = BESIDES == 1 ? others[WORD-1:0] : others[i_side*WORD+:WORD];
           B_STATE: b = first_step ? i_immediate : read;
           B_HELD: b = first_step ? sum : read;
           default: b = i_immediate;

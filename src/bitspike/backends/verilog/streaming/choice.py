@@ -108,7 +108,7 @@ class Chooser:
             yield Width(units, 1, 1, units)
             return
         beat = self._beat(windows.source, made)
-        words = [one for one in _divisors(windows.source.channels if windows.lanewise else windows.channels)]
+        words = _divisors(windows.source.channels if windows.lanewise else windows.channels)
         for word in (one for one in words if one % beat == 0):
             if windows.lanewise:
                 if word % units == 0 and self._few(word):

@@ -7,7 +7,6 @@ from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
-from bitspike.backends.verilog.widths import arithmetic_widths
 from bitspike.costs.constants import hardware_constants
 from bitspike.costs.hardware import element_terms
 
@@ -35,7 +34,7 @@ def elements(stage: Stage, width: Width, serial: bool) -> float:
         return 0.0
     if not windows.weights:
         return 2.0 * width.pes * windows.sum_bits
-    model = hardware_constants()["devices"]["ice40"]["elements"]["serial" if serial else "parallel"]["lut"]
+    model = _elements()["serial" if serial else "parallel"]["lut"]
     s = 1 if serial else windows.source.bits
     whole = element_terms(windows.bits, s, windows.sum_bits)
     further = element_terms(windows.bits, s, windows.bits + s)  # adds to the other products of its word
@@ -45,7 +44,7 @@ def elements(stage: Stage, width: Width, serial: bool) -> float:
 
 def terms(stage: Stage, width: Width) -> dict[str, float]:
     """What the constants are of."""
-    bits = _widths(stage)
+    bits = stage.bits
     multiplies = any(made.op == "mul" for made in stage.micros)
     found = (
         1,
@@ -56,8 +55,10 @@ def terms(stage: Stage, width: Width) -> dict[str, float]:
     return dict(zip(TERMS, map(float, found), strict=True))
 
 
-def _widths(stage: Stage) -> dict[str, int]:
-    return arithmetic_widths([stage.layer])
+@cache
+def _elements() -> dict[str, dict[str, dict[str, float]]]:
+    found: dict[str, dict[str, dict[str, float]]] = hardware_constants()["devices"]["ice40"]["elements"]
+    return found
 
 
 @cache

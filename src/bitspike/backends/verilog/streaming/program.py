@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,7 +44,7 @@ def to_pipeline(
         net: the network.
         name: of its module, and what every file of its own begins with.
         element: ``parallel`` or ``serial``.
-        pes: elements of a stage at most: 8, where neither cycles nor luts are given. All stages are as fast as the slowest.
+        pes: elements of a stage at most, 8 where nothing is given; all stages are as fast as the slowest then.
         cycles: from one sample to the next at most, in as little hardware as an estimate finds.
         luts: by that estimate at most, as fast as they allow.
 
@@ -53,8 +54,7 @@ def to_pipeline(
     """
     checked_name(name)
     if element == "event":
-        wanted = "want parallel or serial: a stage has all of a window's blocks at once, so that lists of events gain nothing"
-        raise UserError("element", element, wanted)
+        raise UserError("element", element, "want parallel or serial: few stages have blocks enough to gain by lists")
     if element not in ELEMENTS:
         raise UserError("element", element, f"want {', '.join(ELEMENTS)}")
     given = {name: value for name, value in {"pes": pes, "cycles": cycles, "luts": luts}.items() if value is not None}
@@ -138,7 +138,7 @@ class Pipeline:
     def interval(self) -> int:
         """Cycles from a sample to the next, when many come one behind the other."""
         ends = [ended for _, ended in self.schedule(6)]
-        return max(after - before for before, after in zip(ends[3:], ends[4:], strict=False))
+        return max(after - before for before, after in pairwise(ends[3:]))
 
     @property
     def cycles(self) -> dict[str, int]:

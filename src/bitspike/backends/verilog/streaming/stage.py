@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from math import gcd, prod
 from typing import NamedTuple
 
@@ -11,7 +12,7 @@ from bitspike.backends.verilog.layer import Layer
 from bitspike.backends.verilog.micro import Micro
 from bitspike.backends.verilog.plan import Plan
 from bitspike.backends.verilog.row import Pair, Part, sides
-from bitspike.backends.verilog.widths import width_of
+from bitspike.backends.verilog.widths import arithmetic_widths, width_of
 from bitspike.errors import UserError
 from bitspike.ir.ranges import Range
 
@@ -125,6 +126,11 @@ class Stage:
     def steps(self) -> int:
         return self.layer.steps
 
+    @cached_property
+    def bits(self) -> dict[str, int]:
+        """What its units compute with."""
+        return arithmetic_widths([self.layer])
+
     @property
     def name(self) -> str:
         return self.layer.root.node.name
@@ -234,8 +240,8 @@ def _windows(plan: Plan, layer: Layer, source: Source) -> Windows:
 def unit_limits(stages: Sequence[Stage]) -> list[int]:
     """Of each stage, what the channels of a beat must divide.
 
-    Windows over groups of channels have whole beats, a stream that is added to another has no longer ones, and logits go
-    out one by one.
+    Windows over groups of channels have whole beats, a stream that is added to another has no longer ones, and logits
+    go out one by one.
     """
     found = [stage.out.channels for stage in stages]
     found[-1] = 1

@@ -10,7 +10,7 @@ from bitspike.backends.verilog.streaming.choice import Width
 from bitspike.backends.verilog.streaming.stage import MODES, Source, Stage
 from bitspike.backends.verilog.streaming.timing import Reader
 from bitspike.backends.verilog.text import comment
-from bitspike.backends.verilog.widths import arithmetic_widths, bits_of
+from bitspike.backends.verilog.widths import bits_of
 
 __all__ = ["StageText"]
 
@@ -204,7 +204,7 @@ class StageText:
         return f"{self.name}_{self.stage.number}_constants.mem"
 
     def _beside(self) -> None:
-        stage, units, word = self.stage, self.width.units, self.words["WORD"]
+        stage, units, word = self.stage, self.width.units, self.stage.bits["WORD"]
         many = len(stage.beside)
         self._declare("here", max(many, 1))
         self._declare("beside", max(many, 1) * units * word)
@@ -241,12 +241,8 @@ class StageText:
             )
             self.memory_bits["shortcuts"] = self.memory_bits.get("shortcuts", 0) + depth * words * units * source.bits
 
-    @property
-    def words(self) -> dict[str, int]:
-        return arithmetic_widths([self.stage.layer])
-
     def _unit(self) -> None:
-        stage, width, words = self.stage, self.width, self.words
+        stage, width, words = self.stage, self.width, self.stage.bits
         beats = stage.out.channels // width.units
         states = len(stage.layer.code.states)
         registers = 1 + max(made.result.number for made in stage.micros)

@@ -150,7 +150,7 @@ class _Clock:
 
     def run(self) -> list[tuple[int, int]]:
         agents = [self._input(), *(self._walk(stage) for stage in self.stages), *(self._unit(s) for s in self.stages)]
-        waiting = {number: agent for number, agent in enumerate(agents)}
+        waiting = dict(enumerate(agents))
         moved = True
         while waiting and moved:
             moved = False
