@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from bitspike.backends.protocol import Backend, Export, Images, Int, checked
 from bitspike.backends.verilog.program import to_verilog
@@ -58,7 +58,8 @@ class Verilog(Backend):
         by the estimate, and ``stages``.
         """
         made = self._program(net, name)
-        facts = {"architecture": self.architecture, "element": self.element, "memory_bits": dict(made.memory_bits)}
+        facts: dict[str, Any] = {"architecture": self.architecture, "element": self.element}
+        facts["memory_bits"] = dict(made.memory_bits)
         if isinstance(made, Pipeline):
             facts |= {"cycles": made.interval, "latency": made.latency, "luts": round(made.luts), "stages": made.told()}
         else:

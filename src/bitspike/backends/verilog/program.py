@@ -64,12 +64,12 @@ class Program:
         """What a traced run has told of the edges, ``[T, N, *shape]`` by name."""
         plan = self.plan
         by_layer: dict[int, list[Sequence[int]]] = {}
-        for layer, *said in told:
-            by_layer.setdefault(layer, []).append(said)
+        for layer, *element in told:
+            by_layer.setdefault(layer, []).append(element)
         found = {}
-        for layer, said in by_layer.items():
+        for layer, elements in by_layer.items():
             root = plan.layers[layer].root
-            seen = np.array(said, np.int64).reshape(samples, -1, 2)  # of a sample, every element once
+            seen = np.array(elements, np.int64).reshape(samples, -1, 2)  # of a sample, every element once
             values = np.zeros((samples, root.edge.T * root.edge.size), np.int64)
             at = seen[:, :, 0] - plan.places[root.node.name].address
             np.put_along_axis(values, at, seen[:, :, 1], axis=1)

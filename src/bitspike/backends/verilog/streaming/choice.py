@@ -15,7 +15,7 @@ __all__ = ["Width", "fastest", "narrowest", "with_elements", "within"]
 
 @dataclass(frozen=True)
 class Width:
-    """Of one stage.
+    """How wide one stage is.
 
     Attributes:
         pes: elements that sum at once, each for a channel. fan: levels that each takes at once. lanes: levels of a word

@@ -28,7 +28,7 @@ def stage_luts(stage: Stage, width: Width, serial: bool) -> float:
 
 
 def elements(stage: Stage, width: Width, serial: bool) -> float:
-    """Of the elements alone."""
+    """LUTs of the elements alone."""
     windows = stage.windows
     if windows is None:
         return 0.0

@@ -142,7 +142,7 @@ class Pipeline:
 
     @property
     def cycles(self) -> dict[str, int]:
-        """Of each stage, alone, and of the beats in (named ``input``)."""
+        """Cycles of each stage alone, and of the beats in (named ``input``)."""
         paces = (
             (stage.name, width.pace(stage, self.serial).busy(stage))
             for stage, width in zip(self.stages, self.widths, strict=True)
@@ -151,7 +151,7 @@ class Pipeline:
 
     @property
     def luts(self) -> float:
-        """By the estimate."""
+        """LUTs by the estimate."""
         pairs = zip(self.stages, self.widths, strict=True)
         return sum(stage_luts(stage, width, self.serial) for stage, width in pairs)
 
@@ -180,7 +180,7 @@ class Pipeline:
 
     @property
     def memory_bits(self) -> dict[str, int]:
-        """Of all memories, by what they hold."""
+        """Bits of all memories, by what they hold."""
         found: dict[str, int] = {}
         for text in self.texts:
             for name, bits in text.memory_bits.items():

@@ -238,7 +238,7 @@ def _windows(plan: Plan, layer: Layer, source: Source) -> Windows:
 
 
 def unit_limits(stages: Sequence[Stage]) -> list[int]:
-    """Of each stage, what the channels of a beat must divide.
+    """What the channels of a beat must divide, for each stage.
 
     Windows over groups of channels have whole beats, a stream that is added to another has no longer ones, and logits
     go out one by one.

@@ -311,7 +311,7 @@ class StageText:
 
     @property
     def constant_bits(self) -> int:
-        """Of one number for a channel."""
+        """Bits of one number for a channel."""
         reads = [made.b.range for made in self.stage.micros if made.b.kind == "constant"]
         return max((found.including(0).signed_bits for found in reads), default=1)
 

@@ -9,7 +9,7 @@ buffers as large.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import count
 
 from bitspike.backends.verilog.streaming.stage import Stage
@@ -95,7 +95,7 @@ def _places(stage: Stage, reader: Reader) -> int:
 
 
 def _wants(stage: Stage, place: int) -> Iterator[tuple[Reader, int, int]]:
-    """Of a place of a stage, counted over all samples: the places that each buffer needs, and those free behind it."""
+    """Places that each buffer needs for a place of a stage, counted over all samples, and those free behind it."""
     sample, here = divmod(place, stage.out.places)
     if stage.windows is not None:
         of = stage.windows.source.places
@@ -105,15 +105,6 @@ def _wants(stage: Stage, place: int) -> Iterator[tuple[Reader, int, int]]:
         yield Reader(stage.windows.source.made_by, stage.number, False), sample * of + max(need, 0), sample * of + frees
     for source in stage.beside.values():
         yield Reader(source.made_by, stage.number, True), place + 1, place + 1
-
-
-@dataclass
-class _Times:
-    """Of one stage: when each place is written, each window begins, each buffer's places are free."""
-
-    written: list[int] = field(default_factory=list)
-    starts: list[int] = field(default_factory=list)
-    ends: list[int] = field(default_factory=list)
 
 
 def cycles(
@@ -127,8 +118,8 @@ def cycles(
         codes: beats of a place of the input.
         samples: how many.
 
-    Returns:
-        None where they never end.
+    Raises:
+        RuntimeError: a stage waits for itself, which buffers as large as `depths` exclude.
     """
     return _Clock(stages, paces, deep, codes, samples).run()
 
