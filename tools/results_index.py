@@ -142,9 +142,9 @@ KINDS = (  # files, what they hold, the command that writes such a file
         "python benchmarks/cortex_m.py",
     ),
     (
-        "hardware/architectures.json",
-        "its Verilog as one engine and as pipelines, synthesized; LUTs of stages, counted and estimated",
-        "python benchmarks/hardware/architectures.py NET --fit",
+        "hardware/architectures.jsonl",
+        "its Verilog as one engine and as pipelines, synthesized: LUTs of each stage",
+        "python benchmarks/hardware/architectures.py NET WAY",
     ),
     (
         "hardware/integration-unit.json",

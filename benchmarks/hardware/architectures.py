@@ -1,9 +1,10 @@
-"""Synthesizes a network as one engine and as a pipeline, for an iCE40, and fits the estimate of a stage's LUTs.
+"""Synthesizes a network as one engine or as a pipeline, for an iCE40, and fits the estimate of a stage's LUTs.
 
-Writes what Yosys counts of each architecture, and of each stage; and with ``--fit`` the constants of
-`bitspike.backends.verilog.streaming.luts`, by least squares of relative errors over all stages.
+One JSON line on stdout: what Yosys counts of the whole, and of each stage. With ``--fit`` it reads such lines and
+writes the constants of `bitspike.backends.verilog.streaming.luts`, by least squares of relative errors over all stages.
 
-    python benchmarks/hardware/architectures.py NET --fit > results/hardware/architectures.json
+    python benchmarks/hardware/architectures.py NET "8 elements a stage" >> results/hardware/architectures.jsonl
+    python benchmarks/hardware/architectures.py --fit results/hardware/architectures.jsonl
 """
 
 from __future__ import annotations
@@ -21,10 +22,12 @@ import typer
 
 from bitspike import __version__
 from bitspike.backends.verilog import Pipeline, Program, to_pipeline, to_verilog
-from bitspike.backends.verilog.streaming.luts import TERMS, elements, stage_luts, terms
+from bitspike.backends.verilog.streaming.luts import TERMS, elements, terms
 from bitspike.ir import load
 
+ENGINE = "8 elements"
 WAYS: dict[str, dict[str, Any]] = {
+    ENGINE: {"architecture": "shared"},
     "8 elements a stage": {},
     "1 element a stage": {"pes": 1},
     "8,000 cycles": {"cycles": 8000},
@@ -77,8 +80,7 @@ def stages(made: Pipeline, cells: dict[str, Counter[str]], serial: bool) -> list
         lut = counted(sum(own, Counter()))["lut"]
         shape = {"pes": width.pes, "fan": width.fan, "units": width.units}
         known = {"elements": round(elements(stage, width, serial), 1), **terms(stage, width)}
-        estimate = round(stage_luts(stage, width, serial))
-        found.append({"stage": stage.name, **shape, "lut": lut, "estimated": estimate, "terms": known})
+        found.append({"stage": stage.name, **shape, "lut": lut, "terms": known})
     return found
 
 
@@ -98,7 +100,7 @@ def fitted(found: list[dict[str, Any]]) -> dict[str, Any]:
     return {
         "values": {name: round(each.get(name, 0.0), 4) for name in TERMS},
         "unit": "LUT4 of an iCE40",
-        "written_by": "python benchmarks/hardware/architectures.py --fit",
+        "written_by": "python benchmarks/hardware/architectures.py --fit results/hardware/architectures.jsonl",
         "fit": {
             "stages": len(found),
             "median_error_percent": round(float(np.median(off)), 2),
@@ -107,47 +109,40 @@ def fitted(found: list[dict[str, Any]]) -> dict[str, Any]:
     }
 
 
+def measured(file: Path, way: str) -> dict[str, Any]:
+    """A network in one way."""
+    net, options = load(file), dict(WAYS[way])
+    made: Program | Pipeline
+    shared = options.pop("architecture", None) == "shared"
+    made = to_verilog(net) if shared else to_pipeline(net, **options)
+    cells = synthesized(made)
+    found = {
+        "file": str(file),
+        "architecture": "shared" if shared else "streaming",
+        "way": way,
+        **counted(sum(cells.values(), Counter())),
+        "memory_bits": sum(made.memory_bits.values()),
+        "yosys": subprocess.run(["yosys", "-V"], check=True, capture_output=True, text=True).stdout.strip(),
+        "version": __version__,
+    }
+    if isinstance(made, Program):
+        return {**found, "cycles": sum(made.cycles.values())}
+    told = stages(made, cells, options.get("element") == "serial")
+    return {**found, "cycles": made.interval, "latency": made.latency, "stages": told}
+
+
 def run(
-    files: Annotated[list[Path], typer.Argument(help="Frozen networks.")],
+    file: Annotated[Path, typer.Argument(help="A frozen network; or, to fit, lines of this program.")],
+    way: Annotated[str, typer.Argument(help="One of WAYS.")] = ENGINE,
     fit: Annotated[bool, typer.Option("--fit", help="Write the constants of the estimate.")] = False,
 ) -> None:
-    points, whole = [], []
-    for file in files:
-        net = load(file)
-        engine = to_verilog(net)
-        cells = synthesized(engine)
-        whole.append(
-            {
-                "file": str(file),
-                "architecture": "shared",
-                "way": "8 elements",
-                "cycles": sum(engine.cycles.values()),
-                **counted(sum(cells.values(), Counter())),
-                "memory_bits": sum(engine.memory_bits.values()),
-            }
-        )
-        for way, options in WAYS.items():
-            made = to_pipeline(net, **options)
-            cells = synthesized(made)
-            found = stages(made, cells, options.get("element") == "serial")
-            points += found
-            whole.append(
-                {
-                    "file": str(file),
-                    "architecture": "streaming",
-                    "way": way,
-                    "cycles": made.interval,
-                    "latency": made.latency,
-                    **counted(sum(cells.values(), Counter())),
-                    "memory_bits": sum(made.memory_bits.values()),
-                    "stages": found,
-                }
-            )
-    yosys = subprocess.run(["yosys", "-V"], check=True, capture_output=True, text=True).stdout.strip()
-    constants = fitted(points)
-    if fit:
-        CONSTANTS.write_text(json.dumps(constants, indent=2) + "\n", encoding="utf-8")
-    print(json.dumps({"yosys": yosys, "version": __version__, "fit": constants, "networks": whole}, indent=2))
+    if not fit:
+        print(json.dumps(measured(file, way)), flush=True)
+        return
+    lines = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
+    constants = fitted([stage for line in lines for stage in line.get("stages", [])])
+    CONSTANTS.write_text(json.dumps(constants, indent=2) + "\n", encoding="utf-8")
+    print(json.dumps(constants["fit"]))
 
 
 if __name__ == "__main__":

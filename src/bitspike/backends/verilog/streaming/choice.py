@@ -105,7 +105,8 @@ class Chooser:
     def _of_units(self, stage: Stage, units: int, made: Sequence[Width]) -> Iterator[Width]:
         windows = stage.windows
         if windows is None:
-            yield Width(units, 1, 1, units)
+            if self._few(units):
+                yield Width(units, 1, 1, units)
             return
         beat = self._beat(windows.source, made)
         words = _divisors(windows.source.channels if windows.lanewise else windows.channels)
