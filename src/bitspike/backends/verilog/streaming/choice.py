@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from math import ceil
 
 from bitspike.backends.verilog.streaming.luts import stage_luts
 from bitspike.backends.verilog.streaming.stage import Source, Stage, unit_limits
 from bitspike.backends.verilog.streaming.timing import Pace
 from bitspike.errors import UserError
 
-__all__ = ["Width", "fastest", "narrowest", "with_elements", "within"]
+__all__ = ["Chooser", "Width", "Widths", "check_reachable", "with_elements", "within"]
+
+NEVER = 1 << 62
+"""More cycles than there are."""
 
 
 @dataclass(frozen=True)
@@ -76,6 +80,26 @@ class Chooser:
             made.append(min(found, key=lambda one: (stage_luts(stage, one, self.serial), one.multipliers(stage))))
         return tuple(made)
 
+    def reached(self, cycles: int) -> Widths:
+        """The cheapest for these cycles, or, where beats do not fit each other so, for twice, four times as many.
+
+        Raises:
+            UserError: there are none.
+        """
+        while (found := self.widths(cycles)) is None:
+            if cycles > NEVER:
+                raise UserError("streaming", "beats that fit no word", "export with --architecture shared")
+            cycles *= 2
+        return found
+
+    def slowest(self, widths: Widths) -> int:
+        """Cycles of the slowest stage."""
+        return max(one.pace(stage, self.serial).busy(stage) for stage, one in zip(self.stages, widths, strict=True))
+
+    def luts(self, widths: Widths) -> float:
+        """LUTs by the estimate."""
+        return sum(stage_luts(stage, one, self.serial) for stage, one in zip(self.stages, widths, strict=True))
+
     def bounds(self) -> list[int]:
         """The cycles of each stage at its fastest."""
         made: list[Width] = []
@@ -130,20 +154,16 @@ class Chooser:
 
 def with_elements(chooser: Chooser) -> Widths:
     """All stages as fast as the slowest of so many elements, and no wider than that takes."""
-    found = chooser.widths(max(chooser.bounds()))
-    assert found is not None
-    return found
+    return chooser.reached(max(chooser.bounds()))
 
 
-def narrowest(chooser: Chooser) -> Widths:
-    """As little as there can be."""
-    found = chooser.widths(1 << 62)
-    assert found is not None
-    return found
-
-
-def fastest(chooser: Chooser, entry: int, cycles: int) -> None:
+def check_reachable(chooser: Chooser, entry: int, cycles: int) -> None:
     """Refuses cycles that no width reaches.
+
+    Args:
+        chooser: of the stages.
+        entry: beats of a sample.
+        cycles: that are wanted.
 
     Raises:
         UserError: the input or a stage takes longer.
@@ -155,30 +175,22 @@ def fastest(chooser: Chooser, entry: int, cycles: int) -> None:
         raise UserError("cycles", cycles, f"want {least} at least: {what} takes as many at its fastest")
 
 
-def within(chooser: Chooser, luts: int, estimate: Mapping[str, float] | None = None) -> Widths:
+def within(chooser: Chooser, luts: int) -> Widths:
     """As fast as an estimate of LUTs allows.
 
     Raises:
         UserError: the narrowest takes more.
     """
-    least = round(_total(chooser, narrowest(chooser)))
+    found = chooser.reached(NEVER)
+    least = ceil(chooser.luts(found))
     if luts < least:
         raise UserError("luts", luts, f"want {least} at least, by the estimate: as many take the narrowest stages")
-    low, high = max(chooser.bounds()), 1
-    found = narrowest(chooser)
-    high = max(one.pace(stage, chooser.serial).busy(stage) for stage, one in zip(chooser.stages, found, strict=True))
+    low, high = max(chooser.bounds()), chooser.slowest(found)
     while low < high:
         middle = (low + high) // 2
         made = chooser.widths(middle)
-        if made is not None and _total(chooser, made) <= luts:
-            found = made
-            high = max(
-                one.pace(stage, chooser.serial).busy(stage) for stage, one in zip(chooser.stages, made, strict=True)
-            )
+        if made is not None and chooser.luts(made) <= luts:
+            found, high = made, chooser.slowest(made)
         else:
             low = middle + 1
     return found
-
-
-def _total(chooser: Chooser, widths: Widths) -> float:
-    return sum(stage_luts(stage, one, chooser.serial) for stage, one in zip(chooser.stages, widths, strict=True))

@@ -12,8 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bitspike.backends.verilog.plan import Plan
-from bitspike.backends.verilog.streaming.choice import Chooser, Width, Widths, fastest, with_elements, within
-from bitspike.backends.verilog.streaming.luts import stage_luts
+from bitspike.backends.verilog.streaming.choice import Chooser, Width, Widths, check_reachable, with_elements, within
 from bitspike.backends.verilog.streaming.stage import Source, Stage, stages_of
 from bitspike.backends.verilog.streaming.text import StageText, joined
 from bitspike.backends.verilog.streaming.timing import Reader, cycles, depths
@@ -78,7 +77,7 @@ def to_pipeline(
 def _paced(plan: Plan, entry: Source, stages: Sequence[Stage], name: str, serial: bool, wanted: int) -> Pipeline:
     """The narrowest stages that take so many cycles together: each alone may have to be faster."""
     chooser = Chooser(stages, serial)
-    fastest(chooser, entry.places * entry.channels, wanted)
+    check_reachable(chooser, entry.places * entry.channels, wanted)
     aim, best = wanted, 0
     for _ in range(TRIES):
         widths = chooser.widths(aim)
@@ -89,7 +88,8 @@ def _paced(plan: Plan, entry: Source, stages: Sequence[Stage], name: str, serial
             return made
         best = min(best or made.interval, made.interval)
         aim = min(aim - 1, aim * wanted // made.interval)
-    raise UserError("cycles", wanted, f"want {best} at least: as many take all stages together at their fastest")
+    best = best or Pipeline(plan, entry, stages, name, serial, chooser.reached(aim)).interval
+    raise UserError("cycles", wanted, f"want {best} at least: as many take all stages together")
 
 
 @dataclass(frozen=True)
@@ -152,8 +152,7 @@ class Pipeline:
     @property
     def luts(self) -> float:
         """LUTs by the estimate."""
-        pairs = zip(self.stages, self.widths, strict=True)
-        return sum(stage_luts(stage, width, self.serial) for stage, width in pairs)
+        return Chooser(self.stages, self.serial).luts(self.widths)
 
     def told(self) -> list[dict[str, str | int]]:
         """Each stage: its name, elements, levels that each takes at once, units, and cycles of an image by itself."""
