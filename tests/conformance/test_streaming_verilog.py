@@ -97,7 +97,10 @@ def test_many_more_random_networks_are_equal(first: int, tool: str) -> None:
 @pytest.mark.parametrize("options", [{"cycles": 8000}, {"pes": 4, "element": "serial"}])
 def test_the_packaged_network_is_equal_and_as_fast_as_said(options: dict[str, Any]) -> None:
     net, shown = packaged()
-    check(net, to_pipeline(net, "tiny", **options), shown[:4], installed("verilator"), 1)
+    made = to_pipeline(net, "tiny", **options)
+    check(net, made, shown[:4], installed("verilator"), 1)
+    (*_, before), (*_, last) = made.schedule(4)[-2:]
+    assert last - before == made.interval
 
 
 @pytest.mark.hdl

@@ -27,6 +27,8 @@ ELEMENTS = ("parallel", "serial")
 MOST_PES = 256
 TRIES = 12
 """Of cycles aimed at, before those that are wanted are given up."""
+SAMPLES = (6, 12, 24)
+"""One behind the other, until three come out equally far apart."""
 
 
 def to_pipeline(
@@ -137,8 +139,13 @@ class Pipeline:
     @cached_property
     def interval(self) -> int:
         """Cycles from a sample to the next, when many come one behind the other."""
-        ends = [ended for _, ended in self.schedule(6)]
-        return max(after - before for before, after in pairwise(ends[3:]))
+        apart: list[int] = []
+        for samples in SAMPLES:
+            ends = [ended for _, ended in self.schedule(samples)]
+            apart = [after - before for before, after in pairwise(ends)][-3:]
+            if len(set(apart)) == 1:
+                break
+        return max(apart)
 
     @property
     def cycles(self) -> dict[str, int]:
