@@ -23,7 +23,7 @@ from bitspike.backends.verilog import SIMULATORS, Pipeline, Simulated, simulated
 from bitspike.ir import Add, Affine, Conv, Dynamics, Edge, Fire, FrozenGraph, Graph, Input, Linear, Readout, Reshape
 from bitspike.neurons import neuron_settings
 
-OPTIONS: tuple[dict[str, int], ...] = ({}, {"pes": 1}, {"pes": 3}, {"luts": 10**9}, {"cycles": 10**4}, {"luts": 6000})
+OPTIONS: tuple[dict[str, int], ...] = ({}, {"pes": 1}, {"pes": 3}, {"luts": 10**9}, {"cycles": 10**4}, {"luts": 20_000})
 SEEDS, SEEDS_A_TEST = 12, 6
 
 
@@ -228,7 +228,7 @@ def test_cycles_are_kept_and_more_elements_are_faster() -> None:
 def test_luts_are_kept() -> None:
     net, _ = packaged()
     intervals = []
-    for luts in (5_000, 7_000, 9_000):
+    for luts in (12_000, 15_000, 20_000):
         made = to_pipeline(net, luts=luts)
         assert made.luts <= luts
         intervals.append(made.interval)
