@@ -142,6 +142,11 @@ KINDS = (  # files, what they hold, the command that writes such a file
         "python benchmarks/cortex_m.py",
     ),
     (
+        "hardware/architectures.jsonl",
+        "its Verilog as one engine and as pipelines, synthesized: LUTs of each stage",
+        "python benchmarks/hardware/architectures.py NET WAY",
+    ),
+    (
         "hardware/integration-unit.json",
         "the integration unit of paper 000 at every width: LUTs, cycles, activity",
         "python benchmarks/hardware/integration_unit.py",

@@ -18,7 +18,10 @@ from written import ROOT, main, table
 
 RESULTS = ROOT / "results"
 BY = "tools/results_page.py"
-PAGES = (ROOT / "README.md", *(ROOT / "docs" / name for name in ("results.md", "events.md", "shipping.md")))
+PAGES = (
+    ROOT / "README.md",
+    *(ROOT / "docs" / name for name in ("results.md", "events.md", "shipping.md", "hardware.md")),
+)
 
 TRAININGS = (  # file, command
     ("quickstart.json", "make quickstart"),
@@ -334,6 +337,17 @@ def cortex_m() -> str:
     return table(("network, w/s/T", "MACs", *head), rows)
 
 
+def architectures() -> str:
+    """A network as one engine and as pipelines: what Yosys counts, and cycles from image to image."""
+    rows = []
+    for one in read("hardware/architectures.jsonl"):
+        luts = f"{one['lut']:,}"
+        kinds = (f"{one['architecture']}: {one['way']}", f"{one['cycles']:,}", luts)
+        rows.append((Path(one["file"]).stem, *kinds, f"{one['ff']:,}", one["ram"], f"{one['memory_bits']:,}"))
+    head = ("cycles an image", "LUTs", "flip-flops", "RAM blocks", "memory, bits")
+    return table(("network", "hardware", *head), rows)
+
+
 PARTS = {
     part.__name__: part
     for part in (
@@ -352,6 +366,7 @@ PARTS = {
         attention,
         event_readers,
         cortex_m,
+        architectures,
     )
 }
 

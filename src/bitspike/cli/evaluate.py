@@ -25,12 +25,15 @@ def evaluate(
         str | None,
         typer.Option(
             "--engine",
-            help="What runs a file: oracle, its definition; native, the fastest; c, compiled here; or onnx. "
+            help="What runs a file: oracle, its definition; native, the fastest; c, compiled here; onnx; or verilog. "
             "Default: oracle.",
         ),
     ] = None,
     cc: CCompiler = None,
     threads: Annotated[int | None, typer.Option("--threads", help="How many run a file: of native and onnx.")] = None,
+    architecture: Annotated[
+        str | None, typer.Option("--architecture", help="Of verilog, which is simulated: shared or streaming.")
+    ] = None,
     data_dir: DataDir = None,
     as_json: Json = False,
 ) -> None:
@@ -39,7 +42,8 @@ def evaluate(
     Examples: bitspike evaluate runs/fashion-convnet-2-2-1-seed0; bitspike evaluate net.bitspike --engine c
     """
     with notices():
-        found = bitspike.evaluate(run, split, engine=engine, data_dir=data_dir, **given(cc=cc, threads=threads))
+        of_engine = given(cc=cc, threads=threads, architecture=architecture)
+        found = bitspike.evaluate(run, split, engine=engine, data_dir=data_dir, **of_engine)
     if as_json:
         print_json({"run" if found.engine is None else "file": str(run), **found.to_dict()})
     else:

@@ -35,6 +35,11 @@ def export(
     element: Annotated[
         str | None, typer.Option("--element", help="parallel, serial (a bit a cycle) or event (0 is skipped).")
     ] = None,
+    architecture: Annotated[
+        str | None, typer.Option("--architecture", help="shared (one engine) or streaming (a stage for each layer).")
+    ] = None,
+    cycles: Annotated[int | None, typer.Option("--cycles", help="For streaming: from image to image, at most.")] = None,
+    luts: Annotated[int | None, typer.Option("--luts", help="For streaming: at most, by an estimate.")] = None,
     as_json: Json = False,
 ) -> None:
     """Write a frozen network as C99 without dependencies (static memory, integers alone), as ONNX, or as SystemVerilog.
@@ -44,13 +49,14 @@ def export(
 
     For C, the linker of --cc says what flash and RAM the network takes: its own compiler tells of this machine, and
     --cc "arm-none-eabi-gcc -mcpu=cortex-m4 -mthumb" of a microcontroller. For Verilog, --pes and --element choose what
-    sums the layers.
+    sums the layers, and --architecture streaming a stage for each, as wide as --pes, --cycles or --luts say.
 
     With --streaming NAME_step computes one step of the input, and NAME_run, all steps, is a loop over it.
 
     Example: bitspike export net.bitspike --to c -o firmware/
     """
     of_form = given(cc=cc, streaming=streaming or None, samples=samples, pes=pes, element=element)
+    of_form |= given(architecture=architecture, cycles=cycles, luts=luts)
     found = bitspike.export(file, to, output, name=name, **of_form)
     if as_json:
         print_json(found.to_dict())
@@ -61,7 +67,7 @@ def export(
         from bitspike import reports
 
         print_tables(reports.footprint_table(found.facts))
-    if "cycles_at_most" in found.facts:
+    if "architecture" in found.facts:
         from bitspike import reports
 
-        print_tables(reports.verilog_table(found.facts))
+        print_tables(*reports.verilog_table(found.facts))

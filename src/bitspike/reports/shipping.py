@@ -45,12 +45,30 @@ def footprint_table(result: Mapping[str, Any]) -> Table:
     return table
 
 
-def verilog_table(result: Mapping[str, Any]) -> Table:
-    """Cycles and memories of an exported engine (`bitspike export --to verilog --json`)."""
-    elements = f"{result['pes']} {escape(result['element'])} elements"
-    table = table_of(f"{elements}: {result['cycles_at_most']:,} cycles an image at most", "memory", "bits")
+def verilog_table(result: Mapping[str, Any]) -> Iterator[Table]:
+    """Cycles and memories of exported hardware (`bitspike export --to verilog --json`)."""
+    if "stages" in result:
+        yield _stages_table(result)
+        title = f"about {result['luts']:,} LUTs of four inputs, by an estimate"
+    else:
+        elements = f"{result['pes']} {escape(result['element'])} elements"
+        title = f"{elements}: {result['cycles_at_most']:,} cycles an image at most"
+    table = table_of(title, "memory", "bits")
     for name, bits in result["memory_bits"].items():
         table.add_row(escape(name), f"{bits:,}")
+    yield table
+
+
+def _stages_table(result: Mapping[str, Any]) -> Table:
+    """How wide each stage of a pipeline is."""
+    title = (
+        f"{result['cycles']:,} cycles from image to image, {result['latency']:,} from its first code to its last logit"
+    )
+    columns = (f"{escape(result['element'])} elements", "levels each", "units", "cycles alone")
+    table = table_of(title, "stage", *columns)
+    for stage in result["stages"]:
+        row = (stage["elements"], stage["levels"], stage["units"], stage["cycles"])
+        table.add_row(escape(stage["name"]), *(f"{value:,}" for value in row))
     return table
 
 
