@@ -244,6 +244,25 @@ def test_every_instruction_is_intmath(tmp_path: Any) -> None:
         assert (write[chosen] == takes[chosen]).all(), name
 
 
+@pytest.mark.hdl
+def test_yosys_reads_every_instruction_as_simulators_do(tmp_path: Any) -> None:
+    from bitspike.backends.verilog.micro import OPS as CODES
+    from bitspike.backends.verilog.simulate import _run
+
+    if shutil.which("yosys") is None:
+        pytest.skip("no yosys")
+    (tmp_path / "arithmetic.sv").write_text(to_verilog(drawn(0)).files["bitspike_arithmetic.sv"])
+    small = "-set WORD 8 -set LOW 3 -set FACTOR_A 4 -set FACTOR_B 4 -set SHIFT 3"
+    given = "-set a 8'd251 -set b 8'd3 -set low 3'd4 -show result"  # -5, 3 and -4
+    asked = "; ".join(f"eval -set op 4'd{code} {given}" for code in range(len(CODES)))
+    script = (
+        f"read_verilog -sv arithmetic.sv; chparam {small} bitspike_arithmetic; prep -top bitspike_arithmetic; {asked}"
+    )
+    said = _run(["yosys", "-p", script], str(tmp_path))
+    seen = [int(found, 2) for found in re.findall(r"result = 8'([01]{8})", said)]
+    assert seen == [value % 256 for value in (-2, -8, -15, -1, -5, 3, -4, 3, 3, 3)]
+
+
 SUMS = """
 module check;
   localparam int BITS = %d;

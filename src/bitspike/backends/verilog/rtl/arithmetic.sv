@@ -5,7 +5,7 @@ module bitspike_arithmetic #(
     parameter int FACTOR_A = 16,  // bits of a product's factors
     parameter int FACTOR_B = 16,
     parameter int SHIFT = 5,
-    parameter logic [9:0] USED = '1,  // operations that a program has, a bit each; what it has not costs nothing
+    parameter logic [9:0] USED = 10'h3ff,  // operations that a program has, a bit each; what it has not costs nothing
     parameter int FIXED = 0  // bits of every shift, where all are the same
 ) (
     input  logic              [3:0]   op,

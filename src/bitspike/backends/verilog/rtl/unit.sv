@@ -17,7 +17,7 @@ module bitspike_unit #(
     parameter int BESIDES = 1,  // at least one
     parameter int CODES = 1, FETCH = 1, REGISTER = 1, SIDE = 1,
     parameter int FIRST = 0,  // where the first instruction reads
-    parameter logic [9:0] USED = '1,
+    parameter logic [9:0] USED = 10'h3ff,
     parameter int FIXED = 0,  // as `bitspike_arithmetic` has them
     parameter int INSTRUCTION = 28,
     parameter logic [CODES*INSTRUCTION-1:0] PROGRAM = '0
