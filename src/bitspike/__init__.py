@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from bitspike.api.evaluate import evaluate
     from bitspike.api.export import export
     from bitspike.api.freeze import freeze
+    from bitspike.api.predict import predict
     from bitspike.api.run import Run, load_run
     from bitspike.api.stream import stream
     from bitspike.api.train import train
@@ -45,6 +46,7 @@ __all__ = [
     "export",
     "freeze",
     "load_run",
+    "predict",
     "stream",
     "train",
 ]
@@ -63,6 +65,7 @@ _ROOMS = {
     "export": "api.export",
     "freeze": "api.freeze",
     "load_run": "api.run",
+    "predict": "api.predict",
     "stream": "api.stream",
     "train": "api.train",
 }

@@ -88,12 +88,12 @@ def _of_module(model: nn.Module, sample: AnySample | None, readout: Answer, imag
 def _of_run(model: nn.Module, config: TrainConfig) -> FrozenGraph:
     """With where its inputs come from, so that the file finds them."""
     from bitspike import lowering
-    from bitspike.data import find_dataset
+    from bitspike.training.described import dataset_of
 
-    sample = find_dataset(config.dataset, config.frames).sample
+    dataset = dataset_of(config)
     frames = None if config.frames is None else config.frames.model_dump(mode="json")
-    net = lowering.freeze(model, sample, config.model, config.readout)
-    return replace(net, dataset=config.dataset, frames=frames)
+    net = lowering.freeze(model, dataset.sample, config.model, config.readout)
+    return replace(net, dataset=config.dataset, frames=frames, classes=dataset.classes)
 
 
 def _written(net: FrozenGraph, output: str | Path | None) -> Frozen:

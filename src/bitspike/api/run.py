@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from bitspike.api.results import Evaluation
     from bitspike.costs import Activity, CostReport, EnergyModel
     from bitspike.costs.hardware import HardwareSettings
-    from bitspike.data import ImageSet
+    from bitspike.data import Dataset, ImageSet
     from bitspike.ir import FrozenGraph, Graph
     from bitspike.training import RunFolder, TrainConfig
 
@@ -43,11 +43,13 @@ class Run:
         folder: the run folder.
         config: what was trained; its bits are those that the run started from.
         data_dir: where the data sets lie; ``None`` for ``$BITSPIKE_DATA``, else what `bitspike data list` says.
+        dataset: the data themselves, where they were given as an object.
     """
 
     folder: Path
     config: TrainConfig
     data_dir: Path | None = None
+    dataset: Dataset | None = None
 
     @property
     def files(self) -> RunFolder:
@@ -127,7 +129,7 @@ class Run:
         Raises:
             UserError: unknown split, data that are missing or broken, or fewer images than asked for.
         """
-        return images_of(self.config, split, first, self.data_dir)
+        return images_of(self.config, split, first, self.data_dir, self.dataset)
 
     def evaluate(self, split: Split = "test") -> Evaluation:
         """How many of the images the network in floats gets right, and its loss.
@@ -182,7 +184,7 @@ class Run:
         return compile(self.freeze(), threads=threads)
 
 
-def load_run(folder: str | Path, data_dir: str | Path | None = None) -> Run:
+def load_run(folder: str | Path, data_dir: str | Path | None = None, *, dataset: Any = None) -> Run:
     """The run in a folder, finished or not.
 
     >>> bitspike.load_run("runs/digits").evaluate("validation").accuracy
@@ -190,6 +192,7 @@ def load_run(folder: str | Path, data_dir: str | Path | None = None) -> Run:
 
     Args:
         folder: the run folder. data_dir: where the data sets lie; by default where they lay when it was trained.
+        dataset: the data, where the run was trained on an object, as `bitspike.train` takes it.
 
     Raises:
         UserError: there is no run in it, or its ``config.json`` is damaged.
@@ -197,4 +200,9 @@ def load_run(folder: str | Path, data_dir: str | Path | None = None) -> Run:
     from bitspike.training import RunFolder
 
     files = RunFolder(at_home(folder))
-    return Run(files.path, files.read_config(), files.data_dir() if data_dir is None else at_home(data_dir))
+    config, place = files.read_config(), files.data_dir() if data_dir is None else at_home(data_dir)
+    if dataset is None:
+        return Run(files.path, config, place)
+    from bitspike.api.own_data import given_dataset
+
+    return Run(files.path, config, place, given_dataset(dataset))

@@ -16,6 +16,7 @@ from bitspike.cli import (
     evaluate,
     export,
     freeze,
+    predict,
     quickstart,
     report,
     reproduce,
@@ -33,6 +34,7 @@ app = typer.Typer(
 app.command("quickstart", cls=Verb)(quickstart.quickstart)
 app.command("train", cls=Verb)(train.train)
 app.command("evaluate", cls=Verb)(evaluate.evaluate)
+app.command("predict", cls=Verb)(predict.predict)
 app.command("allocate", cls=Verb)(allocate.allocate)
 app.command("convert", cls=Verb)(convert.convert)
 app.command("cost", cls=Verb)(cost.cost)

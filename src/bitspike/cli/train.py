@@ -30,6 +30,7 @@ def train(
     edits: options.Edits = None,
     config: options.Config = None,
     show: options.Show = False,
+    dataset: options.Dataset = None,
     name: options.Name = None,
     runs_dir: RunsDir = Path("runs"),
     data_dir: DataDir = None,
@@ -47,21 +48,24 @@ def train(
     the run is used.
 
     Examples: bitspike train fashion-convnet --set bits=2/2/1 --data-dir ~/data;
-    bitspike train digits-convnet --set model=examples.own_network:make_net --set bits=4/2/2
+    bitspike train digits-convnet --dataset folder:pictures@32; bitspike train package.module:function --dataset cifar10
     """
     from bitspike import reports
+    from bitspike.api.own_data import data_lines
     from bitspike.api.train import check_folder, chosen, is_main_process, run_name
     from bitspike.cli.progress import ProgressBar
 
     if not show:
         check_folder(name, runs_dir, resume)  # before torch is loaded
-    made = chosen(recipe, config, edits or [])
+    made = chosen(recipe, config, edits or [], dataset)
     if show:
         from bitspike.training import edits_of
 
         print_json(made.model_dump(mode="json")) if as_json else typer.echo("\n".join(edits_of(made)))
         return
     title = run_name(made) if name is None else name
+    for line in data_lines(made):
+        typer.echo(line, err=True)
     with notices(), ProgressBar(title) as bar:
         run = bitspike.train(made, name=title, runs_dir=runs_dir, data_dir=data_dir, resume=resume, observer=bar)
     if not is_main_process():

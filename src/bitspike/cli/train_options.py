@@ -7,9 +7,15 @@ from typing import Annotated
 
 import typer
 
-__all__ = ["Config", "Edits", "Name", "Recipe", "Show"]
+__all__ = ["Config", "Dataset", "Edits", "Name", "Recipe", "Show"]
 
-Recipe = Annotated[str | None, typer.Argument(help="Name of the recipe; --list prints them.", show_default=False)]
+Recipe = Annotated[
+    str | None,
+    typer.Argument(
+        help="Name of the recipe; --list prints them. Or package.module:function, a network of your own.",
+        show_default=False,
+    ),
+]
 Edits = Annotated[
     list[str] | None,
     typer.Option(
@@ -23,4 +29,11 @@ Config = Annotated[
     typer.Option("--config", help="A file in place of a recipe, as --show --json prints it."),
 ]
 Show = Annotated[bool, typer.Option("--show", help="Print the config as KEY=VALUE (with --json as JSON), and exit.")]
+Dataset = Annotated[
+    str | None,
+    typer.Option(
+        help="In place of the recipe's: a name, or of your own folder:PATH@64, npz:FILE, hf:PATH, events:PATH or"
+        " package.module:function."
+    ),
+]
 Name = Annotated[str | None, typer.Option("--name", help="Name of the run folder. Default: recipe, bits and seed.")]

@@ -15,10 +15,11 @@ from bitspike.neurons import MultiBitSettings, NeuronSettings
 from bitspike.quant import PerChannelLSQSettings, QuantizerSettings
 from bitspike.training.budget import BudgetConfig
 from bitspike.training.chunks import ChunksConfig
+from bitspike.training.data import DataConfig
 from bitspike.training.methods import MethodSettings, settings_of
 from bitspike.training.sections import Section, each, words
 
-__all__ = ["BudgetConfig", "ChunksConfig", "LossConfig", "OptimizerConfig", "TrainConfig"]
+__all__ = ["BudgetConfig", "ChunksConfig", "DataConfig", "LossConfig", "OptimizerConfig", "TrainConfig"]
 
 
 def _bits(value: Any) -> Any:
@@ -91,7 +92,8 @@ class TrainConfig(Section):
 
     Attributes:
         recipe: what it is called, in the names of runs and in results.
-        dataset: a name of `bitspike data list`.
+        dataset: a name of `bitspike data list`, or one of your own (docs/own.md).
+        data: what a data set of your own is; training writes it, and it is no choice.
         frames: how events become frames, where the data are recordings of events: `bitspike.datasets.frames`, also by
             name and steps, as ``paper-001@2``. The steps are those of every neuron.
         readout: what the logits of all steps are read as: their ``mean``, the ``last``, or ``each`` by itself, which
@@ -125,6 +127,7 @@ class TrainConfig(Section):
 
     recipe: str = Field(min_length=1)
     dataset: str
+    data: DataConfig | None = None
     model: str
     bits: BitsField
     layers: dict[str, dict[str, int]] = Field(default_factory=dict)

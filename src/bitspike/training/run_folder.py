@@ -66,18 +66,14 @@ class RunFolder:
         """
         return read_result(self.result_file)
 
-    def check(self, config: TrainConfig, resume: bool) -> None:
-        """Refuses what `create`, or `resume`, will refuse: before images are read."""
-        if resume:
-            self.resume(config)
-        else:
-            refuse_taken(self.path)
-
     def resume(self, config: TrainConfig) -> None:
         """Checks that the run in the folder is the one that ``config`` describes; ``auto`` is what it settled on."""
+        started = self.read_config()
         if config.precision == "auto":
-            config = config.model_copy(update={"precision": self.read_config().precision})
-        ours, theirs = (dict(_flat(c.model_dump(mode="json"))) for c in (config, self.read_config()))
+            config = config.model_copy(update={"precision": started.precision})
+        if config.data is None:  # nobody looked at the data yet
+            config = config.model_copy(update={"data": started.data})
+        ours, theirs = (dict(_flat(c.model_dump(mode="json"))) for c in (config, started))
         for key in (*ours, *theirs):
             if ours.get(key) != theirs.get(key):
                 raise UserError(
