@@ -63,7 +63,7 @@ int main(int argc, char **argv)
         if (named) {
             int largest = 0;
             for (int k = 1; k < NETWORK_CLASSES; k++)
-                largest = logits[k] < logits[largest] ? k : largest;
+                largest = logits[k] > logits[largest] ? k : largest;
             printf("%s\n", network_class_names[largest]);
         }
 #endif
