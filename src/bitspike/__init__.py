@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from bitspike.api.freeze import freeze
     from bitspike.api.predict import predict
     from bitspike.api.run import Run, load_run
+    from bitspike.api.runs import compared, runs
     from bitspike.api.stream import stream
     from bitspike.api.train import train
     from bitspike.bits import BitPlan, Bits
@@ -39,6 +40,7 @@ __all__ = [
     "__version__",
     "allocate",
     "bench",
+    "compared",
     "compile",
     "convert",
     "cost",
@@ -47,6 +49,7 @@ __all__ = [
     "freeze",
     "load_run",
     "predict",
+    "runs",
     "stream",
     "train",
 ]
@@ -58,6 +61,7 @@ _ROOMS = {
     "UserError": "errors",
     "allocate": "api.allocate",
     "bench": "api.bench",
+    "compared": "api.runs",
     "compile": "api.compile",
     "convert": "api.convert",
     "cost": "api.cost",
@@ -66,6 +70,7 @@ _ROOMS = {
     "freeze": "api.freeze",
     "load_run": "api.run",
     "predict": "api.predict",
+    "runs": "api.runs",
     "stream": "api.stream",
     "train": "api.train",
 }

@@ -20,6 +20,7 @@ from bitspike.cli import (
     quickstart,
     report,
     reproduce,
+    runs,
     train,
 )
 from bitspike.cli.verb import Verb
@@ -38,6 +39,7 @@ app.command("predict", cls=Verb)(predict.predict)
 app.command("allocate", cls=Verb)(allocate.allocate)
 app.command("convert", cls=Verb)(convert.convert)
 app.command("cost", cls=Verb)(cost.cost)
+app.command("runs", cls=Verb)(runs.runs)
 app.command("report", cls=Verb)(report.report)
 app.command("reproduce", cls=Verb)(reproduce.reproduce)
 app.command("freeze", cls=Verb)(freeze.freeze)

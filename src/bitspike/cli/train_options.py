@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-__all__ = ["Config", "Dataset", "Edits", "Name", "Recipe", "Show"]
+from bitspike.errors import UserError
+from bitspike.files import is_there
+
+__all__ = ["Config", "Dataset", "Edits", "Init", "Name", "Recipe", "Seeds", "Show", "run_of"]
 
 Recipe = Annotated[
     str | None,
@@ -36,4 +40,22 @@ Dataset = Annotated[
         " package.module:function."
     ),
 ]
+Init = Annotated[
+    Path | None,
+    typer.Option("--init", metavar="RUN", help="Start from the weights of another run of the same network."),
+]
+Seeds = Annotated[
+    str | None, typer.Option("--seeds", help="A run for each, NAME-seedN, with their mean and spread: 0-2, or 0,3,7.")
+]
 Name = Annotated[str | None, typer.Option("--name", help="Name of the run folder. Default: recipe, bits and seed.")]
+
+
+def run_of(folder: Path) -> str:
+    """The folder of a run that others start from, whole, so that it is found from anywhere.
+
+    Raises:
+        UserError: there is no checkpoint in it.
+    """
+    if not is_there(folder / "checkpoint.safetensors"):
+        raise UserError("--init", str(folder), "want the folder of a run, with a checkpoint in it")
+    return json.dumps(str(folder.absolute()))

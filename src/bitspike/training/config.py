@@ -109,7 +109,9 @@ class TrainConfig(Section):
         neuron: settings of a kind of `bitspike.neurons.NEURONS`.
         quantizer: of the weights, a kind of `bitspike.quant.QUANTIZERS`; its name alone is its usual settings.
         augment: what happens to training images, in order, as ``crop4,flip``.
-        epochs: how often all images are seen.
+        epochs: how often all images are seen. A run that has ended is given more by a larger number and --resume.
+        ended_at: numbers of epochs at which the run had ended before; training writes it, and it is no choice.
+        init: folder of another run of the same network, whose weights this one starts from.
         batch_size: images of one optimizer step.
         optimizer: the optimizer and its schedule.
         loss: what is minimised.
@@ -143,6 +145,8 @@ class TrainConfig(Section):
     train_size: int | None = Field(None, ge=1)
     validation_size: int = Field(ge=1)
     epochs: int = Field(ge=1)
+    ended_at: tuple[int, ...] = ()
+    init: str | None = None
     batch_size: int = Field(128, ge=1)
     optimizer: OptimizerConfig = OptimizerConfig()
     loss: LossConfig = LossConfig()
