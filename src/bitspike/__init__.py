@@ -19,8 +19,10 @@ if TYPE_CHECKING:
     from bitspike.api.compile import compile  # noqa: A004
     from bitspike.api.convert import convert
     from bitspike.api.cost import cost
+    from bitspike.api.device import device_cost
     from bitspike.api.evaluate import evaluate
     from bitspike.api.export import export
+    from bitspike.api.fit import fit
     from bitspike.api.freeze import freeze
     from bitspike.api.predict import predict
     from bitspike.api.run import Run, load_run
@@ -44,8 +46,10 @@ __all__ = [
     "compile",
     "convert",
     "cost",
+    "device_cost",
     "evaluate",
     "export",
+    "fit",
     "freeze",
     "load_run",
     "predict",
@@ -65,8 +69,10 @@ _ROOMS = {
     "compile": "api.compile",
     "convert": "api.convert",
     "cost": "api.cost",
+    "device_cost": "api.device",
     "evaluate": "api.evaluate",
     "export": "api.export",
+    "fit": "api.fit",
     "freeze": "api.freeze",
     "load_run": "api.run",
     "predict": "api.predict",

@@ -42,6 +42,11 @@ class ProgressBar:
         if self.bar.live.is_started:
             self.bar.stop()
 
+    def say(self, line: str) -> None:
+        """A phase of several, which begins: a line, and a bar of its own."""
+        self.console.print(line, highlight=False, markup=False)
+        self.bar.reset(self.task, total=None)
+
     def begin(self, config: TrainConfig) -> None:
         self.precision = config.precision
 

@@ -14,7 +14,7 @@ from bitspike.reports.hardware import hardware_table
 from bitspike.reports.pareto import budget_table, pareto_table, save_pareto
 from bitspike.reports.pictures import check_picture, save_picture
 from bitspike.reports.runs import as_csv, compared_figure, compared_table, runs_table
-from bitspike.reports.shipping import agreement_table, footprint_table, frozen_lines, verilog_table
+from bitspike.reports.shipping import agreement_table, device_table, footprint_table, frozen_lines, verilog_table
 from bitspike.reports.tables import (
     activity_tables,
     cost_table,
@@ -42,6 +42,7 @@ __all__ = [
     "cost_table",
     "cost_tables",
     "datasets_table",
+    "device_table",
     "energy_table",
     "footprint_table",
     "frozen_lines",
