@@ -166,8 +166,8 @@ def _worker(
         }
         own = BudgetConfig(**{f"max_{name}": value for name, value in drawn.items()})
         folder = path / "-".join(f"{name}-{value:g}" for name, value in drawn.items())
-        say = partial(_say, f"trial {trial.number + 1} of {trials}, {folder.name}: ")
-        say("begins")
+        say = partial(_say, f"trial {trial.number + 1}, {folder.name}: ")
+        say(f"begins; {trials} trials in all")
         try:
             found = allocate(config, own, folder, data_dir, fine_tune_epochs=fine_tune_epochs, say=say)
         except Stopped as stopped:

@@ -1,4 +1,4 @@
-"""What a device has to hold: before training by an untrained program, afterwards by the network's own; and what fits."""
+"""What a device has to hold: before training by an untrained program, afterwards by the own one; and what fits."""
 
 from __future__ import annotations
 
