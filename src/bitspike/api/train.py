@@ -92,6 +92,8 @@ def on_data(recipe: str | TrainConfig, dataset: Any, edits: Iterable[str] = ()) 
     """
     from bitspike.api.own import own_training
     from bitspike.api.own_data import given_dataset, on_dataset
+    from bitspike.datasets import find_dataset
+    from bitspike.training.described import as_described
 
     own = isinstance(recipe, str) and is_import_path(recipe)
     if dataset is None:
@@ -101,7 +103,10 @@ def on_data(recipe: str | TrainConfig, dataset: Any, edits: Iterable[str] = ()) 
     edits = list(edits)
     base = own_training(str(recipe), edits) if own else configured(recipe)
     found = given_dataset(dataset)
-    config = configured(on_dataset(base, found), edits)
+    fitting = on_dataset(base, found)
+    config = configured(fitting, edits)
+    if (config.dataset, config.frames) != (fitting.dataset, fitting.frames):  # other trains of the same events
+        config = as_described(config, find_dataset(config.dataset, config.frames))
     return config, None if isinstance(dataset, str) else found
 
 
