@@ -81,15 +81,14 @@ def own_config(label: str, dataset: str | None) -> TrainConfig:
     Raises:
         UserError: no data set is named, or one that is unknown.
     """
-    from bitspike import conversion, data
+    from bitspike import conversion
+    from bitspike.api.own_data import on_dataset
     from bitspike.api.train import configured
+    from bitspike.datasets import find_dataset
 
     if dataset is None:
         raise UserError("--dataset", None, "want what your network classifies; see `bitspike data list`")
-    own = {
-        "recipe": label.replace(":", "-"),
-        "model": label,
-        "dataset": data.find_dataset(dataset).name,
-        "channels": None,
-    }
-    return conversion.finetune_config(configured("spikezip-convnet-digits-ann").model_copy(update=own))
+    found = find_dataset(dataset)
+    own = {"recipe": label.replace(":", "-"), "model": label, "dataset": found.name, "channels": None}
+    config = conversion.finetune_config(configured("spikezip-convnet-digits-ann").model_copy(update=own))
+    return on_dataset(config, found) if found.own else config
