@@ -176,7 +176,7 @@ def _of_registry(
     from bitspike.models import MODELS, build_model
 
     if name not in MODELS:
-        kinds = "or a recipe, a run folder, a frozen file, or package.module:function"
+        kinds = "or a run folder, a recipe, a frozen file, or package.module:function"
         if os.path.isdir(name):
             kinds = "a folder must hold the config.json of a run"
         raise UserError("model", name, f"{closest(name, MODELS)}; {kinds}")

@@ -67,6 +67,8 @@ def fit(
     Of those within the limits, the ``trials`` with the most bit operations are trained, each of other widths; what a
     trained program takes is measured anew. The same call goes on where it was stopped.
 
+    >>> bitspike.fit("digits-convnet", limits={"flash": 10e3, "ram": 2e3}, trials=3).device.costs["flash"]
+
     Args:
         recipe, edits, dataset, runs_dir, data_dir: see `bitspike.train`.
         limits: bytes of ``flash`` (code included, where there is a compiler) and ``ram`` (with the stack), number of
