@@ -19,10 +19,14 @@ if TYPE_CHECKING:
     from bitspike.api.compile import compile  # noqa: A004
     from bitspike.api.convert import convert
     from bitspike.api.cost import cost
+    from bitspike.api.device import device_cost
     from bitspike.api.evaluate import evaluate
     from bitspike.api.export import export
+    from bitspike.api.fit import fit
     from bitspike.api.freeze import freeze
+    from bitspike.api.predict import predict
     from bitspike.api.run import Run, load_run
+    from bitspike.api.runs import compared, runs
     from bitspike.api.stream import stream
     from bitspike.api.train import train
     from bitspike.bits import BitPlan, Bits
@@ -38,13 +42,18 @@ __all__ = [
     "__version__",
     "allocate",
     "bench",
+    "compared",
     "compile",
     "convert",
     "cost",
+    "device_cost",
     "evaluate",
     "export",
+    "fit",
     "freeze",
     "load_run",
+    "predict",
+    "runs",
     "stream",
     "train",
 ]
@@ -56,13 +65,18 @@ _ROOMS = {
     "UserError": "errors",
     "allocate": "api.allocate",
     "bench": "api.bench",
+    "compared": "api.runs",
     "compile": "api.compile",
     "convert": "api.convert",
     "cost": "api.cost",
+    "device_cost": "api.device",
     "evaluate": "api.evaluate",
     "export": "api.export",
+    "fit": "api.fit",
     "freeze": "api.freeze",
     "load_run": "api.run",
+    "predict": "api.predict",
+    "runs": "api.runs",
     "stream": "api.stream",
     "train": "api.train",
 }

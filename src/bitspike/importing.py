@@ -12,7 +12,7 @@ from typing import Any
 
 from bitspike.errors import UserError
 
-__all__ = ["import_path", "imported", "is_import_path", "made", "users_code"]
+__all__ = ["FORM", "import_path", "imported", "is_import_path", "made", "users_code"]
 
 FORM = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*")
 

@@ -6,6 +6,7 @@ import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -77,6 +78,8 @@ def test_a_network_within_its_budget_is_delivered(allocate: Command, tmp_path: P
     status, out, err = allocate(*asked, "--json")
     assert status == 0, err
     found = json.loads(out)
+    phases = ("search: ", "allocate: every width of layer 1 of ", "allocate: every width of layer 2 of ", "fine-tune, ")
+    assert sorted(phases, key=err.index) == list(phases)
     assert found["costs"]["size"] <= 280
     assert found["folder"] == "runs/one"
     assert found["budget"] == {"max_size": 280, "max_s_ace": 1e9, "max_bit_budget": None, "max_energy": None}
@@ -94,6 +97,10 @@ def test_a_network_within_its_budget_is_delivered(allocate: Command, tmp_path: P
     assert "it was started with" in err.splitlines()[-1]
 
 
+def by_trial(rows: list[dict[str, Any]], err: str) -> list[dict[str, Any]]:
+    return sorted(rows, key=lambda row: err.index(row["folder"]))
+
+
 def test_a_sweep_leaves_a_table_and_a_picture_and_goes_on(allocate: Command, tmp_path: Path) -> None:
     pytest.importorskip("optuna")
     pytest.importorskip("matplotlib")
@@ -102,6 +109,7 @@ def test_a_sweep_leaves_a_table_and_a_picture_and_goes_on(allocate: Command, tmp
     assert status == 0, err
     rows = json.loads(out)
     assert len(rows) == 2
+    assert all(f"trial {n}, {row['folder']}: " in err for n, row in zip((1, 2), by_trial(rows, err), strict=True))
     assert json.loads((tmp_path / "runs/many/sweep.json").read_text()) == rows
     for row in rows:
         result = json.loads((tmp_path / "runs/many" / row["folder"] / "result.json").read_text())

@@ -10,7 +10,7 @@ Each stage leaves files, and a second call goes on from them.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -46,6 +46,13 @@ ROUNDS = 3
 FINE_TUNE_RATE = 0.2
 """What is left of the recipe's learning rate in fine-tuning."""
 
+Say = Callable[[str], None]
+
+
+def silent(line: str) -> None:
+    """Says nothing."""
+
+
 Allocation = dict[str, Any]
 """What `allocate` found: ``folder``, ``budget``, ``costs``, ``plan`` and ``result`` (as of a training run)."""
 
@@ -68,6 +75,7 @@ def allocate(
     *,
     fine_tune_epochs: int | None = None,
     observer: Observer | None = None,
+    say: Say = silent,
 ) -> Allocation:
     """A trained network that costs no more than ``budget``, in the run folder ``path``.
 
@@ -79,6 +87,7 @@ def allocate(
         data_dir: of the data sets.
         fine_tune_epochs: with fixed bits; by default half the recipe's.
         observer: is told of each step and epoch.
+        say: is told of each phase when it begins, in a line.
 
     Raises:
         UserError: no limit, or one below the smallest possible; a recipe whose layers do not learn their bits; a folder
@@ -89,7 +98,7 @@ def allocate(
     asked = {"recipe": config.recipe, "budget": budget.model_dump(mode="json"), "fine_tune_epochs": epochs}
     _check_claim(path, asked)
     with kept(path), locked(path):
-        return _allocated(config, budget, path, data_dir, asked, observer)
+        return _allocated(config, budget, path, data_dir, asked, observer, say)
 
 
 def _allocated(
@@ -99,6 +108,7 @@ def _allocated(
     data_dir: Path | None,
     asked: Mapping[str, Any],
     observer: Observer | None,
+    say: Say,
 ) -> Allocation:
     """`allocate`, in a folder that is this process's alone: what was asked for, ``asked``, fits what is there."""
     search = _adapted(config, target=None, budget=budget)
@@ -112,13 +122,15 @@ def _allocated(
     if is_there(delivered):
         return read_record(delivered, Delivered) | {"result": RunFolder(path).read_result()}
     if not is_there(searched.result_file):
+        say(f"search: bits are learned, {search.epochs} epochs")
         train(search, searched, data_dir, resume=is_there(searched.config_file), observer=observer)
-    options = _options(search, searched, data_dir, "energy" in budget.limits())
+    options = _options(search, searched, data_dir, "energy" in budget.limits(), say)
     limits = dict(budget.limits())
     for attempt in range(ROUNDS):
         chosen = solve(options, _for_layers(limits, graph_of(search, make_model(search))))
         final = _fixed(config, budget, chosen, asked["fine_tune_epochs"], searched)
         folder = RunFolder(path / f"fine-tune{attempt}")
+        say(f"fine-tune, round {attempt + 1} of at most {ROUNDS}: fixed bits, {final.epochs} epochs")
         result = _fine_tune(final, folder, searched, data_dir, observer)
         costs = _costs(result)
         over = {name: costs[name] / limit for name, limit in budget.limits().items() if costs[name] > limit}
@@ -190,11 +202,13 @@ def _adapted(config: TrainConfig, **changes: Any) -> TrainConfig:
     return config.model_copy(update={"methods": config.methods | {"learned-bits": learned}})
 
 
-def _options(config: TrainConfig, searched: RunFolder, data_dir: Path | None, energy: bool) -> dict[str, list[Option]]:
+def _options(
+    config: TrainConfig, searched: RunFolder, data_dir: Path | None, energy: bool, say: Say
+) -> dict[str, list[Option]]:
     model = trained_model(searched)
     images = load_images(config, data_dir).train
     some = images.first(CALIBRATION_IMAGES)
-    return layer_options(model, some, some.sample, energy)
+    return layer_options(model, some, some.sample, energy, say)
 
 
 def _for_layers(limits: Mapping[str, float], graph: Graph) -> dict[str, float]:

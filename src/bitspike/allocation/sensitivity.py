@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -30,7 +30,13 @@ SAMPLE = 200_000
 
 
 @torch.no_grad()
-def layer_options(model: nn.Module, images: ImageSet, sample: AnySample, with_energy: bool) -> dict[str, list[Option]]:
+def layer_options(
+    model: nn.Module,
+    images: ImageSet,
+    sample: AnySample,
+    with_energy: bool,
+    say: Callable[[str], None] = lambda line: None,
+) -> dict[str, list[Option]]:
     """For every layer with weights, all widths that it may have, with their losses and costs.
 
     The loss of ``w/s/t`` is the rise of the cross-entropy on ``images`` when the layer's weights alone have ``w`` bits,
@@ -42,6 +48,7 @@ def layer_options(model: nn.Module, images: ImageSet, sample: AnySample, with_en
         sample: what one input is; ``(C, H, W)`` is an image's shape.
         with_energy: costs include ``energy``: nJ of an image, Lemaire's model, as a rise over the network as it is
             (whose energy the first layer's options have on top).
+        say: is told of each layer.
 
     Raises:
         UserError: a layer whose weights or neurons learn no bits, or whose neurons another layer reads too.
@@ -54,6 +61,7 @@ def layer_options(model: nn.Module, images: ImageSet, sample: AnySample, with_en
     base_loss, base_energy = meter.read()
     found: dict[str, list[Option]] = {}
     for synapse, (name, weights, neuron) in zip(graph.synapses(), ((n, *p[1:]) for n, p in pairs.items()), strict=True):
+        say(f"allocate: every width of layer {len(found) + 1} of {len(pairs)}, {name}, on {len(images)} images")
         layer: Any = model.get_submodule(name)
         by_w: dict[int, tuple[float, float]] = {}
         for w in range(1, weights.quantizer.most + 1):

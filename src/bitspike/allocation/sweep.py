@@ -166,8 +166,10 @@ def _worker(
         }
         own = BudgetConfig(**{f"max_{name}": value for name, value in drawn.items()})
         folder = path / "-".join(f"{name}-{value:g}" for name, value in drawn.items())
+        say = partial(_say, f"trial {trial.number + 1}, {folder.name}: ")
+        say(f"begins; {trials} trials in all")
         try:
-            found = allocate(config, own, folder, data_dir, fine_tune_epochs=fine_tune_epochs)
+            found = allocate(config, own, folder, data_dir, fine_tune_epochs=fine_tune_epochs, say=say)
         except Stopped as stopped:
             if multiprocessing.parent_process() is None:
                 raise
@@ -176,7 +178,11 @@ def _worker(
         point = {"folder": folder.name, "budget": drawn, "costs": found["costs"], **accuracies}
         trial.set_user_attr("point", point)
         study.tell(trial, [point["validation_accuracy"], *(found["costs"][name] for name in drawn)])
-        print(f"{folder.name}: validation {point['validation_accuracy']:.2f} %", file=sys.stderr, flush=True)
+        say(f"validation {point['validation_accuracy']:.2f} %")
+
+
+def _say(which: str, line: str) -> None:
+    print(which + line, file=sys.stderr, flush=True)
 
 
 def _next(optuna: Any, study: Any, trials: int) -> Any:

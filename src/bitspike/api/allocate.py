@@ -13,7 +13,7 @@ from bitspike.bits import BitPlan
 from bitspike.places import run_folder
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from bitspike.allocation import Point
     from bitspike.training import BudgetConfig, Observer, TrainConfig
@@ -56,6 +56,7 @@ def allocate(
     runs_dir: str | Path = "runs",
     data_dir: str | Path | None = None,
     observer: Observer | None = None,
+    say: Callable[[str], None] = lambda line: None,
 ) -> Allocated:
     """Trains a network that learns its bits within a budget, and delivers one that keeps the budget exactly.
 
@@ -75,6 +76,7 @@ def allocate(
         fine_tune_epochs: with fixed bits; by default half the recipe's.
         name: of the run folder; by default the recipe's, with ``-allocated``.
         runs_dir, data_dir, observer: see `bitspike.train`.
+        say: is told of each phase when it begins, in a line.
 
     Raises:
         UserError: no limit, or one below the smallest possible; a recipe whose layers do not learn their bits; a folder
@@ -85,7 +87,7 @@ def allocate(
     budget = budget_of(max_size, max_s_ace, max_bit_budget, max_energy)
     config, path = configured(recipe, edits), folder_of(recipe, name, runs_dir)
     found = allocation.allocate(
-        config, budget, path, path_of(data_dir), fine_tune_epochs=fine_tune_epochs, observer=observer
+        config, budget, path, path_of(data_dir), fine_tune_epochs=fine_tune_epochs, observer=observer, say=say
     )
     return Allocated(load_run(path, data_dir), budget.limits(), found["costs"], found)
 

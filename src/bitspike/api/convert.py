@@ -79,7 +79,7 @@ def convert(
             checked or found, and arguments that do not go together; a network whose training has not ended.
     """
     from bitspike import conversion
-    from bitspike.data import find_dataset
+    from bitspike.training.described import dataset_of
     from bitspike.training.lock import locked
 
     runs_dir = checked_place("--runs-dir", runs_dir)
@@ -92,7 +92,7 @@ def convert(
         """Refuses what could not be converted, or checked, once it is trained."""
         if max_pool not in (None, conversion.max_pool_of(config)):
             raise UserError("--max-pool", max_pool, "the config says otherwise: see --set methods.paths-ensemble")
-        shown = find_dataset(config.dataset)
+        shown = dataset_of(config)
         graph = conversion.check_convertible(network, shown.sample)
         conversion.steps_of(graph, steps)
         logits = graph.edges[graph.nodes[-1].name].shape

@@ -95,17 +95,19 @@ def converted(
 ) -> Conversion:
     """The spiking network of a fine-tuned one, checked, with its files in the run's folder."""
     from bitspike import conversion
-    from bitspike.data import find_dataset
+    from bitspike.training.described import dataset_of
 
     run, config = quantized.run, quantized.run.config
     source = look.of(run)  # refuses a record that is damaged
+    shows = dataset_of(config)
     made = conversion.convert(
         quantized.qann,
-        find_dataset(config.dataset).sample,
+        shows.sample,
         T=steps,
         method=method,
         name=config.model,
         dataset=config.dataset,
+        classes=shows.classes,
     )
     shown = run.images(split, images)
     agreement, equivalence = made.floats_and_integers(shown), made.check(shown, stop_when_settled)

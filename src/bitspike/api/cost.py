@@ -55,8 +55,8 @@ def cost(
     15742
 
     Args:
-        source: a network of the registry, a run or its folder, a frozen network or its file, a graph, an ``nn.Module``,
-            or ``package.module:function``, which makes one.
+        source: a network of the registry, a recipe, a run or its folder, a frozen network or its file, a graph, an
+            ``nn.Module``, or ``package.module:function``, which makes one.
         counting: what the count includes: a key of `bitspike.costs.COUNTINGS`, such as ``paper-000``.
         bits: ``w/s/t`` or ``w/s/t/u`` of every layer; by default 16/1/4 of a network of the registry (of a train, its
             own steps), and a network of your own keeps its weights as they are.
@@ -92,6 +92,9 @@ def cost(
     of = _checked_sample(sample)
     if isinstance(found, FrozenGraph | Graph):
         graph = found if isinstance(found, Graph) else found.graph
+    elif isinstance(found, str) and not is_import_path(found) and _is_recipe(found):
+        _refuse({"--plan": plan, "--input": sample, **made}, label)
+        graph = _of_recipe(found, bits)
     elif isinstance(found, str) and not is_import_path(found):
         graph = _of_registry(found, _plan(bits, plan, of.T), of, classes, channels)
     else:
@@ -145,6 +148,25 @@ def _plan(bits: Bits | str | None, plan: BitPlan | str | Path | None, T: int = 1
     return BitPlan(bits if isinstance(bits, Bits) else Bits.parse(DEFAULT_BITS if bits is None else bits))
 
 
+def _is_recipe(name: str) -> bool:
+    from bitspike.models import MODELS
+    from bitspike.recipes import RECIPES
+
+    return name in RECIPES and name not in MODELS
+
+
+def _of_recipe(name: str, bits: Bits | str | None) -> Graph:
+    """Of the network that a recipe trains, on its data."""
+    import torch
+
+    from bitspike.api.train import configured
+    from bitspike.training.setup import graph_of, make_model
+
+    config = configured(name, [] if bits is None else [f"bits={bits}"])
+    with torch.device("meta"):  # shapes are enough
+        return graph_of(config, make_model(config))
+
+
 def _of_registry(
     name: str, plan: BitPlan, sample: Sample, classes: int | None, channels: tuple[int, ...] | None
 ) -> Graph:
@@ -154,7 +176,7 @@ def _of_registry(
     from bitspike.models import MODELS, build_model
 
     if name not in MODELS:
-        kinds = "or a run folder, a frozen file, or package.module:function"
+        kinds = "or a run folder, a recipe, a frozen file, or package.module:function"
         if os.path.isdir(name):
             kinds = "a folder must hold the config.json of a run"
         raise UserError("model", name, f"{closest(name, MODELS)}; {kinds}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any
 
 from bitspike.errors import UserError
 
@@ -56,11 +56,11 @@ def how_to_get(name: str) -> str:
 
 def _event_row(chosen: EventSet, directory: Path) -> dict[str, Any]:
     """A set of recordings: ``train`` and ``test`` are ``None`` where it has no split of its own."""
-    from bitspike.datasets.sources import Split
+    from bitspike.datasets.sources import BOTH
 
     here: dict[str, str] = {}
     problem = ""
-    for split in get_args(Split):
+    for split in BOTH:
         try:
             files = chosen.source.recordings(split, directory)
         except FileNotFoundError:

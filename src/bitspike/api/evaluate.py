@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from bitspike.datasets.frames import FrameSettings
     from bitspike.ir import FrozenGraph
 
-__all__ = ["evaluate"]
+__all__ = ["evaluate", "frames_of"]
 
 
 def evaluate(
@@ -64,11 +64,12 @@ def _of_net(
     from bitspike import ir
     from bitspike.api.backends import chosen
     from bitspike.backends import able, engines
-    from bitspike.datasets import find_dataset, load_split
+    from bitspike.datasets import find_dataset
+    from bitspike.datasets.dataset import read_blocks
 
     runner = chosen("engine", engine, engines(), options)
     net = ir.load(at_home(source)) if isinstance(source, str | Path) else source
-    frames = _frames_of(net)
+    frames = frames_of(net)
     dataset = find_dataset(net.dataset, frames)
     where = source if isinstance(source, str | Path) else net.graph.name
     pixels = dataset.sample.is_image  # whose levels a mean and std may have changed
@@ -81,13 +82,17 @@ def _of_net(
     if answers != dataset.num_classes:  # a folder of one's own may have another class by now, and so other labels
         seen = f"{dataset.num_classes} classes"
         raise UserError(f"labels of {net.dataset}", seen, f"the network in {where} tells {answers} apart")
-    codes, labels = load_split(net.dataset, "test", data_dir, frames)
-    correct = int((able(runner, net).run(net, codes).argmax(-1) == labels).sum())
+    if net.classes and net.classes != dataset.classes:
+        raise UserError(f"classes of {net.dataset}", dataset.classes, f"the network in {where} knows {net.classes}")
+    run, correct, total = able(runner, net).compile(net), 0, 0
+    for codes, labels in read_blocks(dataset, "test", data_dir):
+        correct += int((run(codes).argmax(-1) == labels).sum())
+        total += labels.size
     counted = "steps" if dataset.labels_per_step else "samples"
-    return Evaluation(net.dataset, "test", correct, labels.size, engine=engine, counted=counted)
+    return Evaluation(net.dataset, "test", correct, total, engine=engine, counted=counted)
 
 
-def _frames_of(net: FrozenGraph) -> FrameSettings | None:
+def frames_of(net: FrozenGraph) -> FrameSettings | None:
     """How the network's file says that events become frames."""
     from bitspike.datasets.frames import FrameSettings
 

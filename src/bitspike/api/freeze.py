@@ -26,13 +26,15 @@ __all__ = ["freeze"]
 
 BATCH = 50
 """Images that are compared at once."""
+COMPARED = 1000
+"""Images that are compared where nobody says how many."""
 
 
 def freeze(
     source: Run | nn.Module | str | Path,
     output: str | Path | None = None,
     *,
-    images: int = 0,
+    images: int | None = 0,
     split: Split = "validation",
     sample: AnySample | None = None,
     readout: Answer = "mean",
@@ -48,7 +50,8 @@ def freeze(
     Args:
         source: a run, its folder, or a trained network of your own.
         output: file to write; ``None`` writes nothing.
-        images: of a run, on so many the integers are compared with the floats; 0 for none, and no data are read.
+        images: of a run, on so many the integers are compared with the floats; 0 for none, and no data are read;
+            ``None`` for `COMPARED`, or all where there are fewer.
         split: which images.
         sample: what one input of a network of your own is, ``(C, H, W)`` of an image's shape; a run has its own.
         readout: what such a network's logits are read as: ``mean`` over time, ``last``, ``each``; a run has its own.
@@ -69,12 +72,16 @@ def freeze(
     run = as_run(source, data_dir)
     model, config = run.model(), run.config
     net = _of_run(model, config)
-    shown = run.images(split, images) if images else None
+    if images is None:
+        whole = run.images(split)
+        shown: ImageSet | None = whole.first(min(COMPARED, len(whole)))
+    else:
+        shown = run.images(split, images) if images else None
     frozen = _written(net, output)
     return frozen if shown is None else replace(frozen, comparison=_compared(model, config, net, shown, split))
 
 
-def _of_module(model: nn.Module, sample: AnySample | None, readout: Answer, images: int) -> FrozenGraph:
+def _of_module(model: nn.Module, sample: AnySample | None, readout: Answer, images: int | None) -> FrozenGraph:
     name = type(model).__name__
     if sample is None:
         raise UserError("sample", None, f"want what {name} sees: a Sample, or (C, H, W) of an image")
@@ -88,12 +95,12 @@ def _of_module(model: nn.Module, sample: AnySample | None, readout: Answer, imag
 def _of_run(model: nn.Module, config: TrainConfig) -> FrozenGraph:
     """With where its inputs come from, so that the file finds them."""
     from bitspike import lowering
-    from bitspike.data import find_dataset
+    from bitspike.training.described import dataset_of
 
-    sample = find_dataset(config.dataset, config.frames).sample
+    dataset = dataset_of(config)
     frames = None if config.frames is None else config.frames.model_dump(mode="json")
-    net = lowering.freeze(model, sample, config.model, config.readout)
-    return replace(net, dataset=config.dataset, frames=frames)
+    net = lowering.freeze(model, dataset.sample, config.model, config.readout)
+    return replace(net, dataset=config.dataset, frames=frames, classes=dataset.classes)
 
 
 def _written(net: FrozenGraph, output: str | Path | None) -> Frozen:

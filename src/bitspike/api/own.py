@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from bitspike.errors import UserError
@@ -12,7 +13,10 @@ if TYPE_CHECKING:
 
     from bitspike.training import TrainConfig
 
-__all__ = ["adopted", "network_of", "own_config"]
+__all__ = ["adopted", "network_of", "own_config", "own_training"]
+
+OWN_BITS = "4/2/1"
+"""What a network of one's own has whose neurons and weights say nothing."""
 
 
 def network_of(config: TrainConfig) -> nn.Module:
@@ -48,21 +52,43 @@ def adopted(model: nn.Module, config: TrainConfig) -> nn.Module:
         return conversion.adopt(model, lambda: make_node(config.neuron, config.bits), encoder_of(config))
 
 
+def own_training(label: str, edits: Iterable[str]) -> TrainConfig:
+    """How a network of one's own is trained, where nothing else is said: as the digits' recipe trains.
+
+    Its neurons keep their bits; its weights have 4, and a plain network's neurons 2, unless an edit says otherwise.
+
+    Raises:
+        UserError: no such network.
+    """
+    from bitspike.api.train import configured
+    from bitspike.bits import Bits
+    from bitspike.models.registry import bits_of_own
+
+    config = configured("digits-convnet").model_copy(
+        update={"recipe": label.replace(":", "-"), "model": label, "channels": None, "bits": Bits.parse(OWN_BITS)}
+    )
+    if any(edit.partition("=")[0] in ("bits", "layers", "model") for edit in edits):
+        return config
+    from bitspike.models import own_network
+
+    plan = bits_of_own(own_network(label), config.bits)
+    return config.model_copy(update={"bits": plan.default, "layers": dict(plan.layers)})
+
+
 def own_config(label: str, dataset: str | None) -> TrainConfig:
     """How a network of one's own is fine-tuned, where nothing else is said.
 
     Raises:
         UserError: no data set is named, or one that is unknown.
     """
-    from bitspike import conversion, data
+    from bitspike import conversion
+    from bitspike.api.own_data import on_dataset
     from bitspike.api.train import configured
+    from bitspike.datasets import find_dataset
 
     if dataset is None:
         raise UserError("--dataset", None, "want what your network classifies; see `bitspike data list`")
-    own = {
-        "recipe": label.replace(":", "-"),
-        "model": label,
-        "dataset": data.find_dataset(dataset).name,
-        "channels": None,
-    }
-    return conversion.finetune_config(configured("spikezip-convnet-digits-ann").model_copy(update=own))
+    found = find_dataset(dataset)
+    own = {"recipe": label.replace(":", "-"), "model": label, "dataset": found.name, "channels": None}
+    config = conversion.finetune_config(configured("spikezip-convnet-digits-ann").model_copy(update=own))
+    return on_dataset(config, found) if found.own else config

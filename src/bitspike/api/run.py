@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from bitspike.api.results import Evaluation
     from bitspike.costs import Activity, CostReport, EnergyModel
     from bitspike.costs.hardware import HardwareSettings
-    from bitspike.data import ImageSet
+    from bitspike.data import Dataset, ImageSet
     from bitspike.ir import FrozenGraph, Graph
     from bitspike.training import RunFolder, TrainConfig
 
@@ -35,19 +35,20 @@ class Run:
 
     A run holds no network: every method reads the folder anew.
 
-    >>> run = bitspike.load_run("runs/digits")
-    >>> run.model()(run.images("test", 32).images).shape
-    torch.Size([1, 32, 10])
+    >>> bitspike.load_run("runs/digits").images("test", 32).images.shape
+    torch.Size([32, 1, 8, 8])
 
     Attributes:
         folder: the run folder.
         config: what was trained; its bits are those that the run started from.
         data_dir: where the data sets lie; ``None`` for ``$BITSPIKE_DATA``, else what `bitspike data list` says.
+        dataset: the data, where they were given as an object.
     """
 
     folder: Path
     config: TrainConfig
     data_dir: Path | None = None
+    dataset: Dataset | None = None
 
     @property
     def files(self) -> RunFolder:
@@ -82,7 +83,7 @@ class Run:
         return self
 
     def model(self) -> nn.Module:
-        """The network with the weights of the last checkpoint, a new one at each call, on the CPU, in evaluation mode.
+        """The network of the last checkpoint, a new one at each call, on the CPU, in evaluation mode.
 
         It takes codes ``[N, *array_shape]`` of the data set's sample, of images the pixels ``[N, C, H, W]``, 0..255
         (uint8 or float), and gives logits of every step ``[T, N, K]``.
@@ -127,7 +128,7 @@ class Run:
         Raises:
             UserError: unknown split, data that are missing or broken, or fewer images than asked for.
         """
-        return images_of(self.config, split, first, self.data_dir)
+        return images_of(self.config, split, first, self.data_dir, self.dataset)
 
     def evaluate(self, split: Split = "test") -> Evaluation:
         """How many of the images the network in floats gets right, and its loss.
@@ -154,9 +155,9 @@ class Run:
         """What the network costs, layer by layer and in total; spikes, SOPs and NS-ACE once it is trained.
 
         Args:
-            counting: what the count includes: a key of `bitspike.costs.COUNTINGS`, such as ``paper-000``.
-            batch: images at once, for the memory footprint. hardware: an FPGA, to estimate LUTs and cycles on.
-            energy: a key of `bitspike.costs.ENERGIES`, or a model with constants of one's own.
+            counting: a key of `bitspike.costs.COUNTINGS`, such as ``paper-000``. batch: images at once, for the memory.
+            hardware: an FPGA, to estimate LUTs and cycles on. energy: a key of
+            `bitspike.costs.ENERGIES`, or a model with constants of one's own.
 
         Raises:
             UserError: unknown convention, model or device, or energy before spikes were measured.
@@ -166,11 +167,7 @@ class Run:
         return cost(self.graph(), counting, self.activity(), batch, energy, hardware)
 
     def freeze(self) -> FrozenGraph:
-        """The network in integers, every range proven. `bitspike.freeze` writes and compares it too.
-
-        Raises:
-            UserError: what cannot be frozen, by its path in the network.
-        """
+        """The network in integers, or a refusal by the layer's path. `bitspike.freeze` writes and compares it too."""
         from bitspike.api.freeze import freeze
 
         return freeze(self).net
@@ -182,19 +179,22 @@ class Run:
         return compile(self.freeze(), threads=threads)
 
 
-def load_run(folder: str | Path, data_dir: str | Path | None = None) -> Run:
+def load_run(folder: str | Path, data_dir: str | Path | None = None, *, dataset: Any = None) -> Run:
     """The run in a folder, finished or not.
 
     >>> bitspike.load_run("runs/digits").evaluate("validation").accuracy
     99.5
 
     Args:
-        folder: the run folder. data_dir: where the data sets lie; by default where they lay when it was trained.
+        folder: its folder. data_dir: where the data sets lie; by default where they lay when it was trained.
+        dataset: the data, where the run was trained on an object, as `bitspike.train` takes it.
 
     Raises:
         UserError: there is no run in it, or its ``config.json`` is damaged.
     """
+    from bitspike.api.own_data import given_dataset
     from bitspike.training import RunFolder
 
     files = RunFolder(at_home(folder))
-    return Run(files.path, files.read_config(), files.data_dir() if data_dir is None else at_home(data_dir))
+    place = files.data_dir() if data_dir is None else at_home(data_dir)
+    return Run(files.path, files.read_config(), place, None if dataset is None else given_dataset(dataset))

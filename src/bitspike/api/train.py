@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from contextlib import nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from bitspike.api.own import network_of
 from bitspike.api.run import Run
@@ -16,14 +17,16 @@ from bitspike.importing import is_import_path, users_code
 from bitspike.places import checked_place, refuse_taken, run_folder
 
 if TYPE_CHECKING:
+    from bitspike.datasets import Dataset
     from bitspike.training import Observer, TrainConfig
 
-__all__ = ["check_folder", "chosen", "config_of", "configured", "is_main_process", "run_name", "train"]
+__all__ = ["check_folder", "chosen", "config_of", "configured", "is_main_process", "on_data", "run_name", "train"]
 
 
 def train(
     recipe: str | TrainConfig,
     *edits: str,
+    dataset: Any = None,
     name: str | None = None,
     runs_dir: str | Path = "runs",
     data_dir: str | Path | None = None,
@@ -37,8 +40,12 @@ def train(
     (97.7778, 22756.0)
 
     Args:
-        recipe: a name of `bitspike.recipes.RECIPES`, or a config.
+        recipe: a name of `bitspike.recipes.RECIPES`, or a config; or ``package.module:function``, a network of your
+            own, whose code is run, here and wherever the run is used.
         edits: ``key=value``, as ``--set`` has them: ``"bits=1/4/1"``, ``"optimizer.lr=0.01"``.
+        dataset: what to train on in place of the recipe's: a name, as ``folder:PATH@64`` (docs/own.md); arrays
+            ``(images, labels)``, a ``torch.utils.data.Dataset``, or a mapping of ``train``, ``test`` and, if you like,
+            ``validation`` to these. An object is read once, and given again to `load_run`.
         name: of the run folder; by default recipe, bits and seed.
         runs_dir: where run folders go.
         data_dir: where the data sets lie; ``None`` for ``$BITSPIKE_DATA``, else what `bitspike data list` says. The run
@@ -53,14 +60,14 @@ def train(
     check_folder(name, runs_dir, resume)
     from bitspike import training
 
-    config = configured(recipe, edits)
+    config, data_set = on_data(recipe, dataset, edits)
     own = is_import_path(config.model)
     folder = training.RunFolder(run_folder(runs_dir, run_name(config) if name is None else name))
     data = path_of(data_dir) or (folder.data_dir() if resume else None)
     with users_code() if own else nullcontext():
         model = network_of(config) if own else None
-        training.train(config, folder, data, resume=resume, observer=observer, model=model)
-    return Run(folder.path, folder.read_config(), data)
+        training.train(config, folder, data, resume=resume, observer=observer, model=model, dataset=data_set)
+    return Run(folder.path, folder.read_config(), data, data_set)
 
 
 def check_folder(name: str | None, runs_dir: str | Path, resume: bool = False) -> None:
@@ -77,6 +84,32 @@ def check_folder(name: str | None, runs_dir: str | Path, resume: bool = False) -
         run_folder(runs_dir, name)
 
 
+def on_data(recipe: str | TrainConfig, dataset: Any, edits: Iterable[str] = ()) -> tuple[TrainConfig, Dataset | None]:
+    """The config of a recipe, or of a network of one's own, for that data set, edited; and the data set, of an object.
+
+    Raises:
+        UserError: no data set for a network of one's own, one that cannot be used, or see `configured`.
+    """
+    from bitspike.api.own import own_training
+    from bitspike.api.own_data import given_dataset, on_dataset
+    from bitspike.datasets import find_dataset
+    from bitspike.training.described import as_described
+
+    own = isinstance(recipe, str) and is_import_path(recipe)
+    if dataset is None:
+        if own:
+            raise UserError("--dataset", None, "want what your network classifies; see `bitspike data list`")
+        return configured(recipe, edits), None
+    edits = list(edits)
+    base = own_training(str(recipe), edits) if own else configured(recipe)
+    found = given_dataset(dataset)
+    fitting = on_dataset(base, found)
+    config = configured(fitting, edits)
+    if (config.dataset, config.frames) != (fitting.dataset, fitting.frames):  # other trains of the same events
+        config = as_described(config, find_dataset(config.dataset, config.frames))
+    return config, None if isinstance(dataset, str) else found
+
+
 def configured(recipe: str | TrainConfig, edits: Iterable[str] = ()) -> TrainConfig:
     """The config of a recipe, edited.
 
@@ -88,8 +121,10 @@ def configured(recipe: str | TrainConfig, edits: Iterable[str] = ()) -> TrainCon
     return training.override(recipes.recipe(recipe) if isinstance(recipe, str) else recipe, edits)
 
 
-def chosen(recipe: str | None, file: str | Path | None, edits: Iterable[str] = ()) -> TrainConfig:
-    """The config of a recipe or of a file (`config_of`), edited.
+def chosen(
+    recipe: str | None, file: str | Path | None, edits: Iterable[str] = (), dataset: str | None = None
+) -> TrainConfig:
+    """The config of a recipe or of a file (`config_of`), for another data set where one is named, edited.
 
     Raises:
         UserError: both or none, or see `configured`.
@@ -97,7 +132,7 @@ def chosen(recipe: str | None, file: str | Path | None, edits: Iterable[str] = (
     if (recipe is None) == (file is None):
         seen = None if recipe is None else recipe
         raise UserError("recipe", seen, "want the name of a recipe (--list prints them) or --config FILE, one of them")
-    return configured(recipe if file is None else config_of(file), edits)  # type: ignore[arg-type]  # one is given
+    return on_data(recipe if file is None else config_of(file), dataset, edits)[0]  # type: ignore[arg-type]  # one is
 
 
 def config_of(file: str | Path) -> TrainConfig:
@@ -113,8 +148,13 @@ def config_of(file: str | Path) -> TrainConfig:
 
 
 def run_name(config: TrainConfig) -> str:
-    """The name of a run folder that was given none: recipe, bits and seed."""
-    return f"{config.recipe}-{str(config.bits).replace('/', '-')}-seed{config.seed}"
+    """The name of a run folder that was given none: recipe, data of one's own, bits and seed."""
+    words = (
+        [config.recipe]
+        if config.data is None
+        else [config.recipe, re.sub(r"\W+", "-", config.dataset)[-40:].strip("-")]
+    )
+    return "-".join((*words, str(config.bits).replace("/", "-"), f"seed{config.seed}"))
 
 
 def is_main_process() -> bool:

@@ -1,4 +1,4 @@
-"""`bitspike allocate`: a budget in bytes, bit operations or energy, and a trained network that keeps it."""
+"""`bitspike allocate`: a budget in bytes, operations, energy or of a device, and a trained network that keeps it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ import typer
 
 import bitspike
 from bitspike.cli import allocate_options as options
-from bitspike.cli.options import DataDir, Json, RunsDir, amount, given, print_json
+from bitspike.cli.fitted import print_fitted
+from bitspike.cli.options import CCompiler, DataDir, Json, RunsDir, amount, given, print_json
 from bitspike.cli.tables import print_tables
 from bitspike.errors import UserError
 
@@ -23,6 +24,10 @@ def allocate(
     max_s_ace: options.MaxSAce = None,
     max_bit_budget: options.MaxBitBudget = None,
     max_energy: options.MaxEnergy = None,
+    max_flash: options.MaxFlash = None,
+    max_ram: options.MaxRam = None,
+    max_instructions: options.MaxInstructions = None,
+    cc: CCompiler = None,
     edits: options.Edits = None,
     fine_tune_epochs: options.FineTuneEpochs = None,
     trials: options.Trials = 1,
@@ -34,9 +39,12 @@ def allocate(
 ) -> None:
     """Train a network that learns its bits within a budget, and deliver one that keeps the budget exactly.
 
-    The same command goes on where it was stopped. With --trials, a Pareto table and a picture (pareto.png).
+    The same command goes on where it was stopped. With --trials, a Pareto table and a picture (pareto.png). With
+    --max-flash, --max-ram or --max-instructions, of any recipe whose bits are not learned: the largest widths and
+    channels whose C fits are trained, --trials of them, and the most accurate is delivered.
 
-    Example: bitspike allocate adaptive-resnet8-thin-fashion --max-size 20k --max-s-ace 30M
+    Examples: bitspike allocate adaptive-resnet8-thin-fashion --max-size 20k --max-s-ace 30M;
+    bitspike allocate digits-convnet --max-flash 20k --max-ram 4k
     """
     from bitspike import reports
     from bitspike.api.allocate import budget_of, folder_of, sweep
@@ -44,18 +52,17 @@ def allocate(
 
     limits = {"max_size": max_size, "max_s_ace": max_s_ace, "max_bit_budget": max_bit_budget, "max_energy": max_energy}
     budget: dict[str, Any] = {key: amount(f"--{key.replace('_', '-')}", text) for key, text in given(**limits).items()}
-    how: dict[str, Any] = {
-        "name": name,
-        "runs_dir": runs_dir,
-        "data_dir": data_dir,
-        "fine_tune_epochs": fine_tune_epochs,
-    }
-    path = folder_of(recipe, name, runs_dir)
+    where: dict[str, Any] = {"name": name, "runs_dir": runs_dir, "data_dir": data_dir}
+    device = given(flash=max_flash, ram=max_ram, instructions=max_instructions)
+    if device or cc is not None:
+        print_fitted(recipe, edits, device, budget, cc, trials, {"fine_tune_epochs": fine_tune_epochs}, where, as_json)
+        return
+    how, path = {**where, "fine_tune_epochs": fine_tune_epochs}, folder_of(recipe, name, runs_dir)
     if trials == 1:
         if jobs > 1:
             raise UserError("--jobs", jobs, "one network is one process; give --trials too")
         with ProgressBar(path.name) as bar:
-            found = bitspike.allocate(recipe, *(edits or []), **budget, **how, observer=bar)
+            found = bitspike.allocate(recipe, *(edits or []), **budget, **how, observer=bar, say=bar.say)
         if as_json:
             print_json(found.record)
             return
@@ -66,8 +73,5 @@ def allocate(
     points = sweep(recipe, edits or [], budget_of(**budget), trials=trials, jobs=jobs, **how)
     rows = [asdict(point) for point in points]
     reports.save_pareto(rows, path / "pareto.png")
-    if as_json:
-        print_json(rows)
-        return
-    print_tables(reports.pareto_table(rows))
-    typer.echo(f"sweep: {path}")
+    print_json(rows) if as_json else print_tables(reports.pareto_table(rows))
+    typer.echo(f"sweep: {path}") if not as_json else None

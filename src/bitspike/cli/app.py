@@ -16,9 +16,11 @@ from bitspike.cli import (
     evaluate,
     export,
     freeze,
+    predict,
     quickstart,
     report,
     reproduce,
+    runs,
     train,
 )
 from bitspike.cli.verb import Verb
@@ -33,9 +35,11 @@ app = typer.Typer(
 app.command("quickstart", cls=Verb)(quickstart.quickstart)
 app.command("train", cls=Verb)(train.train)
 app.command("evaluate", cls=Verb)(evaluate.evaluate)
+app.command("predict", cls=Verb)(predict.predict)
 app.command("allocate", cls=Verb)(allocate.allocate)
 app.command("convert", cls=Verb)(convert.convert)
 app.command("cost", cls=Verb)(cost.cost)
+app.command("runs", cls=Verb)(runs.runs)
 app.command("report", cls=Verb)(report.report)
 app.command("reproduce", cls=Verb)(reproduce.reproduce)
 app.command("freeze", cls=Verb)(freeze.freeze)

@@ -31,7 +31,7 @@ MOST_IMAGES = 1_000_000
 Model = Annotated[
     str,
     typer.Argument(
-        help="A network of the registry, a run folder, a frozen file, or package.module:function of your own."
+        help="A network of the registry, a recipe, a run folder, a frozen file, or package.module:function of your own."
     ),
 ]
 Bits = Annotated[

@@ -18,8 +18,11 @@ def freeze(
     run: Annotated[Path, typer.Argument(help="A run folder that `bitspike train` made.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="File to write, for example net.bitspike.")],
     images: Annotated[
-        int, typer.Option("--images", min=0, help="Images to compare spikes on; 0 freezes without data.")
-    ] = 1000,
+        int | None,
+        typer.Option(
+            "--images", min=0, help="Images to compare spikes on; 0 freezes without data. Default: 1000, or all."
+        ),
+    ] = None,
     split: Annotated[
         Literal["test", "validation"], typer.Option("--split", help="Which images to compare on.")
     ] = "validation",

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from bitspike.cli import threads
+from bitspike.cli.learned import learned
 
 if TYPE_CHECKING:
     from bitspike.training import TrainConfig
@@ -42,6 +43,11 @@ class ProgressBar:
         if self.bar.live.is_started:
             self.bar.stop()
 
+    def say(self, line: str) -> None:
+        """A phase of several, which begins: a line, and a bar of its own."""
+        self.console.print(line, highlight=False, markup=False)
+        self.bar.reset(self.task, total=None)
+
     def begin(self, config: TrainConfig) -> None:
         self.precision = config.precision
 
@@ -56,24 +62,6 @@ class ProgressBar:
     def epoch(self, line: dict[str, Any]) -> None:
         self.console.print(
             f"epoch {line['epoch']}: validation {line['validation_accuracy']:.2f} %,"
-            f" loss {line['validation_loss']:.4f}, {line['seconds']:.0f} s{_learned(line)}",
+            f" loss {line['validation_loss']:.4f}, {line['seconds']:.0f} s{learned(line)}",
             highlight=False,
         )
-
-
-def _learned(line: dict[str, Any]) -> str:
-    """Mean W/S/T of networks that learn them, and how far they are from the target."""
-    if "mean_bits" not in line:
-        return ""
-    means = line["mean_bits"]
-    said = "/".join(f"{mean:.2f}" for mean in means.values())
-    names = "/".join(means).upper()
-    if "of_budget" in line:
-        return f", {names} {said}, of the budget " + ", ".join(
-            f"{n} {100 * v:.0f} %" for n, v in line["of_budget"].items()
-        )
-    if "target" not in line:
-        return f", {names} {said}"
-    wanted = dict(zip("wst", line["target"], strict=True))
-    away = "/".join(f"{means[key] - wanted[key]:+.2f}" for key in means)
-    return f", {names} {said} ({away} from the target)"

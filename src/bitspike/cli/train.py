@@ -11,9 +11,7 @@ import bitspike
 from bitspike.cli import train_options as options
 from bitspike.cli.notices import notices
 from bitspike.cli.options import DataDir, Json, Resume, RunsDir, print_json
-from bitspike.cli.tables import print_tables
 from bitspike.cli.verb import print_list
-from bitspike.files import is_there, read_json
 
 __all__ = ["train"]
 
@@ -29,6 +27,9 @@ def train(
     recipe: options.Recipe = None,
     edits: options.Edits = None,
     config: options.Config = None,
+    dataset: options.Dataset = None,
+    init: options.Init = None,
+    seeds: options.Seeds = None,
     show: options.Show = False,
     name: options.Name = None,
     runs_dir: RunsDir = Path("runs"),
@@ -42,36 +43,34 @@ def train(
     """Train a network, then print its test accuracy and its cost.
 
     The run folder receives config, metrics, checkpoint, activity, cost and result. A run that was killed goes on with
-    the same command and --resume, and ends as if it had never stopped. docs/keys.md says what each key means. A value
-    package.module:name (a model, neuron, quantizer, surrogate or method of your own) runs your code, here and wherever
-    the run is used.
+    the same command and --resume, and ends as if it had never stopped; one that has ended is given more epochs by a
+    larger epochs= and --resume. docs/keys.md says what each key means. A value package.module:name (a network, data, a
+    neuron, quantizer, surrogate or method of your own) runs your code, here and wherever the run is used.
 
     Examples: bitspike train fashion-convnet --set bits=2/2/1 --data-dir ~/data;
-    bitspike train digits-convnet --set model=examples.own_network:make_net --set bits=4/2/2
+    bitspike train digits-convnet --dataset folder:pictures@32; bitspike train package.module:function --dataset cifar10
     """
-    from bitspike import reports
-    from bitspike.api.train import check_folder, chosen, is_main_process, run_name
-    from bitspike.cli.progress import ProgressBar
+    from bitspike.api.own_data import data_lines
+    from bitspike.api.train import check_folder, chosen, run_name
+    from bitspike.cli.trained import print_run, print_seeds, seeds_of
 
-    if not show:
+    if not show and seeds is None:
         check_folder(name, runs_dir, resume)  # before torch is loaded
-    made = chosen(recipe, config, edits or [])
+    started = [] if init is None else [f"init={options.run_of(init)}"]
+    made = chosen(recipe, config, [*(edits or []), *started], dataset)
     if show:
         from bitspike.training import edits_of
 
         print_json(made.model_dump(mode="json")) if as_json else typer.echo("\n".join(edits_of(made)))
         return
+    for line in data_lines(made):
+        typer.echo(line, err=True)
+    if seeds is not None:
+        print_seeds(made, seeds_of(seeds), name, runs_dir, data_dir, resume, as_json)
+        return
+    from bitspike.cli.progress import ProgressBar
+
     title = run_name(made) if name is None else name
     with notices(), ProgressBar(title) as bar:
         run = bitspike.train(made, name=title, runs_dir=runs_dir, data_dir=data_dir, resume=resume, observer=bar)
-    if not is_main_process():
-        return
-    if as_json:
-        print_json({**run.result, "folder": str(run.folder)})
-        return
-    from bitspike.training.pace import pace_line
-
-    print_tables(reports.results_table([run.result], title))
-    if is_there(run.files.pace_file):  # a run that was only finished has none
-        typer.echo(pace_line(read_json(run.files.pace_file)))
-    typer.echo(f"run folder: {run.folder}")
+    print_run(run, title, as_json)

@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-__all__ = ["Config", "Edits", "Name", "Recipe", "Show"]
+from bitspike.errors import UserError
+from bitspike.files import is_there
 
-Recipe = Annotated[str | None, typer.Argument(help="Name of the recipe; --list prints them.", show_default=False)]
+__all__ = ["Config", "Dataset", "Edits", "Init", "Name", "Recipe", "Seeds", "Show", "run_of"]
+
+Recipe = Annotated[
+    str | None,
+    typer.Argument(
+        help="Name of the recipe; --list prints them. Or package.module:function, a network of your own.",
+        show_default=False,
+    ),
+]
 Edits = Annotated[
     list[str] | None,
     typer.Option(
@@ -23,4 +33,29 @@ Config = Annotated[
     typer.Option("--config", help="A file in place of a recipe, as --show --json prints it."),
 ]
 Show = Annotated[bool, typer.Option("--show", help="Print the config as KEY=VALUE (with --json as JSON), and exit.")]
+Dataset = Annotated[
+    str | None,
+    typer.Option(
+        help="In place of the recipe's: a name, or of your own folder:PATH@64, npz:FILE, hf:PATH, events:PATH or"
+        " package.module:function."
+    ),
+]
+Init = Annotated[
+    Path | None,
+    typer.Option("--init", metavar="RUN", help="Start from the weights of another run of the same network."),
+]
+Seeds = Annotated[
+    str | None, typer.Option("--seeds", help="A run for each, NAME-seedN, with their mean and spread: 0-2, or 0,3,7.")
+]
 Name = Annotated[str | None, typer.Option("--name", help="Name of the run folder. Default: recipe, bits and seed.")]
+
+
+def run_of(folder: Path) -> str:
+    """The folder of a run that others start from, whole, so that it is found from anywhere.
+
+    Raises:
+        UserError: there is no checkpoint in it.
+    """
+    if not is_there(folder / "checkpoint.safetensors"):
+        raise UserError("--init", str(folder), "want the folder of a run, with a checkpoint in it")
+    return json.dumps(str(folder.absolute()))

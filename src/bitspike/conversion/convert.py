@@ -97,6 +97,7 @@ def convert(
     method: str = "spikezip",
     name: str = "network",
     dataset: str = "",
+    classes: tuple[str, ...] = (),
 ) -> Converted:
     """Converts a network of Q-ReLUs that was morphed and trained.
 
@@ -105,7 +106,7 @@ def convert(
         sample: what one input is; ``(C, H, W)`` is an image's shape.
         T: steps of the spiking network; ``None`` for as many as are certain to settle it.
         method: a key of `METHODS`.
-        name, dataset: of the frozen network.
+        name, dataset, classes: of the frozen network.
 
     Raises:
         UserError: what cannot be converted, by its path in the model, or ``T`` outside 1..1024.
@@ -115,7 +116,7 @@ def convert(
     bound, T = settling_bound(graph), steps_of(graph, T)
     snn = to_snn(qann, T, method)
     rounded = float_weights(snn)
-    net = replace(freeze(snn, sample, name), dataset=dataset)
+    net = replace(freeze(snn, sample, name), dataset=dataset, classes=classes)
     levels = {name: module.levels for name, module in qann.named_modules() if isinstance(module, QReLU)}
     return Converted(qann, snn, net, levels, bound, method, rounded)
 

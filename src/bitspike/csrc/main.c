@@ -2,10 +2,13 @@
  * input; prints a line of logits for each, or for each of its steps where these have answers. Every export writes a
  * main.c: in a folder with several, it runs what was exported last.
  *
+ * With a second argument, names, the name of the image's class is on a line below, where there are names.
+ *
  * Built with -DNETWORK_TRACE, the second argument is a file that takes every stored edge of every image, as it lies in
  * memory: [T][H][W][C].
  */
 #include <stdio.h>
+#include <string.h>
 
 #include "network.h"
 
@@ -30,6 +33,9 @@ int main(int argc, char **argv)
     FILE *const images = argc > 1 ? fopen(argv[1], "rb") : stdin;
     unsigned long seen = 0;
     size_t got;
+#if defined(NETWORK_CLASS_NAMES) && !defined(NETWORK_TRACE)
+    const int named = NETWORK_STEPS == 1 && argc > 2 && strcmp(argv[2], "names") == 0;
+#endif
 
     if (images == NULL) {
         perror(argv[1]);
@@ -53,6 +59,14 @@ int main(int argc, char **argv)
         network_run(image, logits);
         for (long k = 0; k < (long)NETWORK_STEPS * NETWORK_CLASSES; k++)
             printf((k + 1) % NETWORK_CLASSES ? "%lld " : "%lld\n", (long long)logits[k]);
+#if defined(NETWORK_CLASS_NAMES) && !defined(NETWORK_TRACE)
+        if (named) {
+            int largest = 0;
+            for (int k = 1; k < NETWORK_CLASSES; k++)
+                largest = logits[k] > logits[largest] ? k : largest;
+            printf("%s\n", network_class_names[largest]);
+        }
+#endif
         seen++;
     }
 #ifdef NETWORK_TRACE

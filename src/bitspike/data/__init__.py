@@ -8,7 +8,7 @@ from bitspike.data.images import ImageSet, split_validation
 from bitspike.data.loader import EpochBatches, TrainingImages, as_is
 from bitspike.data.mixing import Mixing
 from bitspike.data.randaugment import RandAugment
-from bitspike.data.stored import load, load_split
+from bitspike.data.stored import load, load_of, load_split
 from bitspike.datasets import DATASETS, Dataset, FileCheck, check, find_dataset, where
 
 __all__ = [
@@ -32,6 +32,7 @@ __all__ = [
     "check",
     "find_dataset",
     "load",
+    "load_of",
     "load_split",
     "split_validation",
     "where",

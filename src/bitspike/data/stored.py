@@ -11,13 +11,14 @@ import torch
 from bitspike import datasets
 from bitspike.data.images import ImageSet
 from bitspike.data.streamed import StreamedImages
+from bitspike.datasets.dataset import read_split
 from bitspike.datasets.files import data_directory
 from bitspike.datasets.frames import FrameSettings
 from bitspike.datasets.picture_sets import PictureSource
 from bitspike.datasets.sources import Split
 from bitspike.errors import UserError
 
-__all__ = ["load", "load_split"]
+__all__ = ["load", "load_of", "load_split"]
 
 
 def load(name: str, data_dir: Path | None = None, frames: FrameSettings | None = None) -> tuple[ImageSet, ImageSet]:
@@ -36,10 +37,14 @@ def load(name: str, data_dir: Path | None = None, frames: FrameSettings | None =
 
 def load_split(name: str, split: Split, data_dir: Path | None = None, frames: FrameSettings | None = None) -> ImageSet:
     """One split of a dataset; see `load`. The images are contiguous, and may be written to; no file sees it."""
-    dataset = datasets.find_dataset(name, frames)
+    return load_of(datasets.find_dataset(name, frames), split, data_dir)
+
+
+def load_of(dataset: datasets.Dataset, split: Split, data_dir: Path | None = None) -> ImageSet:
+    """One split of a dataset that was found; see `load`."""
     if isinstance(dataset.source, PictureSource):
         return _streamed(dataset, dataset.source, split, data_dir)
-    images, labels = datasets.load_split(name, split, data_dir, frames)
+    images, labels = read_split(dataset, split, data_dir)
     writable = torch.from_numpy(np.require(images, requirements=["C", "W"]))
     return ImageSet(writable, torch.from_numpy(labels.astype(np.int64)), dataset.classes, dataset.sample)
 

@@ -13,7 +13,7 @@ __all__ = ["StreamedImages"]
 
 
 class StreamedImages:
-    """What a set of images asks of a tensor ``uint8 [N, 3, H, W]``: shape, rows, parts.
+    """What a set of images asks of a tensor ``uint8 [N, C, H, W]``: shape, rows, parts.
 
     A slice, or `part`, is streamed too; rows that are given as a tensor, or `split`, are read.
 
@@ -30,7 +30,7 @@ class StreamedImages:
 
     @property
     def shape(self) -> torch.Size:
-        return torch.Size((len(self.pictures), 3, *self.pictures.size))
+        return torch.Size((len(self.pictures), self.pictures.channels, *self.pictures.size))
 
     def __len__(self) -> int:
         return len(self.pictures)

@@ -15,7 +15,7 @@ from bitspike.datasets.sources import Arrays, Found, Source, Split, Stored
 from bitspike.errors import UserError
 from bitspike.sample import Sample
 
-__all__ = ["Dataset", "find_split", "parse_split", "read_split"]
+__all__ = ["Dataset", "find_split", "parse_split", "read_blocks", "read_split"]
 
 
 @dataclass(frozen=True)
@@ -32,6 +32,7 @@ class Dataset:
         sums: MD5 of the official files, as far as known.
         source: what finds and reads it.
         labels_per_step: whether a train has a label at every step.
+        own: whether it is one of the user's own, which a run describes.
         made_from: the dataset that it is made from, whose files are its own.
         remade: makes the same dataset with other frames, where it is one of events.
     """
@@ -45,6 +46,7 @@ class Dataset:
     sums: Mapping[str, str]
     source: Source
     labels_per_step: bool = False
+    own: bool = False
     made_from: str = ""
     remade: Callable[[FrameSettings], Dataset] | None = None
 
@@ -87,13 +89,35 @@ def read_split(dataset: Dataset, split: Split, data_dir: Path | None = None) -> 
     Raises:
         UserError: no such directory, a missing, damaged or wrong file.
     """
+    found = _found(dataset, split, data_dir)
+    if dataset.source.kept_by is None:
+        return _joined(list(parse_split(dataset, split, found, found.read())))
+    return _kept(dataset, split, found)
+
+
+def read_blocks(dataset: Dataset, split: Split, data_dir: Path | None = None) -> Iterator[Arrays]:
+    """`read_split`, some samples at a time where they are not kept: as pictures, of which all may not fit into memory.
+
+    Raises:
+        UserError: see `read_split`.
+    """
+    if dataset.source.kept_by is not None:
+        yield read_split(dataset, split, data_dir)
+        return
+    found = _found(dataset, split, data_dir)
+    yield from parse_split(dataset, split, found, found.read())
+
+
+def _found(dataset: Dataset, split: Split, data_dir: Path | None) -> Found:
     try:
-        found = find_split(dataset, split, data_dir)
+        return find_split(dataset, split, data_dir)
     except FileNotFoundError as missing:
         directory, thing = str(data_directory(data_dir)), f"{dataset.name} {split} split"
         raise UserError(thing, directory, f"there is {missing}. {dataset.how_to_get}") from missing
-    if (decides := dataset.source.kept_by) is None:
-        return _joined(list(parse_split(dataset, split, found, found.read())))
+
+
+def _kept(dataset: Dataset, split: Split, found: Found) -> Arrays:
+    decides = dataset.source.kept_by or {}
     try:
         key = {"dataset": dataset.name, "split": split, "files": signature(found.files), "told": found.told, **decides}
     except OSError as wrong:

@@ -6,13 +6,12 @@ import os
 from collections import defaultdict
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import get_args
 
 from bitspike.datasets.event_sets import EVENT_SETS, EventSet, find_event_set
 from bitspike.datasets.files import data_directory
 from bitspike.datasets.recordings import Recording
 from bitspike.datasets.registry import MADE
-from bitspike.datasets.sources import Split
+from bitspike.datasets.sources import BOTH, Split
 from bitspike.datasets.verify import FileCheck, check
 from bitspike.errors import UserError
 
@@ -86,7 +85,7 @@ def check_events(name: str, data_dir: Path | None = None) -> list[EventCheck]:
         UserError: unknown name, or no such data directory; what is wrong with a file is in its `EventCheck`.
     """
     chosen, directory = find_event_set(name), data_directory(data_dir)
-    return [_check_split(chosen, split, directory) for split in get_args(Split)]
+    return [_check_split(chosen, split, directory) for split in BOTH]
 
 
 def _check_split(chosen: EventSet, split: Split, directory: Path) -> EventCheck:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 
@@ -13,8 +14,9 @@ from bitspike.datasets.events import read_events
 from bitspike.datasets.events.event import SensorSize
 from bitspike.datasets.events.read import SUFFIXES
 from bitspike.datasets.gestures import GestureSource
+from bitspike.datasets.own import checked_names
 from bitspike.datasets.recordings import EventSource, FolderSource, Shares, folders, split_folders
-from bitspike.datasets.sources import Split
+from bitspike.datasets.sources import BOTH, Split
 from bitspike.errors import UserError, closest
 from bitspike.files import at_home
 
@@ -34,6 +36,7 @@ class EventSet:
         citation: who made it, and under which terms.
         source: what finds and reads them.
         total: recordings of the whole set, where the set has no split of its own.
+        own: whether it is one of the user's own.
     """
 
     name: str
@@ -44,6 +47,7 @@ class EventSet:
     citation: str
     source: EventSource
     total: int | None = None
+    own: bool = False
 
     @property
     def num_classes(self) -> int:
@@ -63,7 +67,9 @@ def find_event_set(name: str) -> EventSet:
     return event_folder(name)
 
 
-def event_folder(path: str | Path, shares: Shares | None = None, sensor_size: SensorSize | None = None) -> EventSet:
+def event_folder(
+    path: str | Path, shares: Shares | None = None, sensor_size: SensorSize | None = None, name: str | None = None
+) -> EventSet:
     """Class folders of recordings in any format, in ``train/`` and ``test/`` or without a split.
 
     Args:
@@ -71,6 +77,7 @@ def event_folder(path: str | Path, shares: Shares | None = None, sensor_size: Se
         shares: how they are split where there is no ``train/`` or ``test/``; by default four fifths of each class,
             drawn with seed 0, are for training.
         sensor_size: ``(W, H)`` of all; by default that of the first recording.
+        name: what the set is called; by default its path.
 
     Raises:
         UserError: no such folder, or none with recordings in it; the first recording is damaged.
@@ -88,15 +95,26 @@ def event_folder(path: str | Path, shares: Shares | None = None, sensor_size: Se
     if not first:
         raise UserError("event folder", str(path), f"want folders of classes with files *{', *'.join(SUFFIXES)} in it")
     size = sensor_size or read_events(first[0].path).sensor_size
+    whole = replace(source, sensor_size=size)
     return EventSet(
-        name=str(path),
+        name=str(path) if name is None else name,
         sensor_size=size,
-        classes=tuple(found),
-        full=MappingProxyType({}),
+        classes=checked_names(str(path), found, least=1),
+        own=True,
+        full=MappingProxyType(_counts(whole, split_folders(home) or BOTH)),
         how_to_get="It is a folder of your own",
         citation="",
-        source=FolderSource((str(home),), tuple(found), SUFFIXES, size, shares or Shares(80, 0)),
+        source=whole,
     )
+
+
+def _counts(source: FolderSource, splits: Iterable[Split]) -> dict[Split, int]:
+    """Recordings of each split that has some."""
+    found: dict[Split, int] = {}
+    for split in splits:
+        with suppress(FileNotFoundError):
+            found[split] = len(source.recordings(split, Path()))
+    return found
 
 
 _N = (

@@ -1,14 +1,12 @@
-"""The sets of pictures in class folders: ImageNet, TinyImageNet, and folders of one's own."""
+"""The sets of pictures in class folders: ImageNet and TinyImageNet."""
 
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import get_args
 
 import numpy as np
 
@@ -17,15 +15,17 @@ from bitspike.datasets.files import read_bytes
 from bitspike.datasets.pictures import SUFFIXES, Pictures
 from bitspike.datasets.sources import Arrays, Found, Split, Stored
 from bitspike.errors import UserError
-from bitspike.files import at_home, is_there
+from bitspike.files import is_there
 from bitspike.sample import Sample
 
-__all__ = ["FOLDER", "PICTURE_SETS", "PictureSource", "class_folders", "picture_folder"]
+__all__ = ["PICTURE_SETS", "PictureSource", "class_folders", "in_class_folders", "pictures_in"]
 
 Labelled = tuple[tuple[Path, int], ...]
-FOLDER = "folder:"
-"""What the name of a folder of one's own begins with: ``folder:PATH@64``, pictures of 64x64 pixels."""
-SPLITS: Mapping[Split, tuple[str, ...]] = MappingProxyType({"train": ("train",), "test": ("test", "val")})
+SPLITS: Mapping[Split, tuple[str, ...]] = MappingProxyType(
+    {"train": ("train",), "validation": (), "test": ("test", "val")}
+)
+BLOCK = 256
+"""Pictures that are read together, where all of a split are."""
 _ANNOTATIONS = 1 << 22  # bytes; those of 10,000 pictures have 380,000
 
 
@@ -89,6 +89,13 @@ def tiny_imagenet_validation(place: Path, classes: Sequence[str]) -> Labelled:
     return tuple(found)
 
 
+@dataclass(frozen=True, eq=False)
+class _Block(Stored):
+    """Pictures that are read when they are parsed."""
+
+    pictures: Pictures
+
+
 @dataclass(frozen=True)
 class PictureSource:
     """Finds the pictures of a set, and reads none of them.
@@ -128,12 +135,16 @@ class PictureSource:
         place = self._place(split, data_dir)
 
         def read() -> Iterator[Stored]:
-            raise UserError(str(place), "a set of pictures", "they are read one by one: bitspike.data.load")
+            pictures = self.pictures(split, data_dir)
+            for start in range(0, len(pictures), BLOCK):
+                yield _Block(str(place), "", b"", pictures.part(range(start, min(start + BLOCK, len(pictures)))))
 
         return Found(str(place), read, ())
 
     def parse(self, split: Split, files: Iterable[Stored]) -> Iterator[Arrays]:
-        raise UserError("pictures", split, "they are read one by one: bitspike.data.load")
+        for block in files:
+            assert isinstance(block, _Block)
+            yield block.pictures.read(), block.pictures.labels
 
     def _place(self, split: Split, data_dir: Path) -> Path:
         tried = [data_dir / folder / part for folder in self.folders for part in SPLITS[split]]
@@ -141,35 +152,6 @@ class PictureSource:
             if os.path.isdir(place):
                 return place
         raise FileNotFoundError(f"no folder {tried[0]}")
-
-
-def picture_folder(rest: str) -> Dataset:
-    """The set that is called ``folder:PATH@64``, or ``folder:PATH@48x64`` of height and width, without ``folder:``.
-
-    Raises:
-        UserError: another text, or no such folder.
-    """
-    name = FOLDER + rest
-    found = re.fullmatch(r"(.+)@([0-9]{1,4})(?:x([0-9]{1,4}))?", rest)
-    if found is None or int(found[2]) < 1 or found[3] == "0":
-        raise UserError("dataset", name, "want folder:PATH@64, pictures of 64x64 pixels, or folder:PATH@48x64")
-    home = at_home(found[1]).absolute()
-    if not os.path.isdir(home / "train"):
-        raise UserError("dataset", name, f"there is no folder {home / 'train'}; want train/ and test/ (or val/) in it")
-    source = PictureSource((str(home),), (int(found[2]), int(found[3] or found[2])))
-    classes = class_folders(home / "train")
-    if len(classes) < 2:
-        raise UserError(str(home / "train"), f"{len(classes)} folders", "want one for each class, two at least")
-    return Dataset(
-        name=name,
-        sample=Sample((3, *source.size)),
-        images=MappingProxyType({split: len(source.pictures(split, Path())) for split in get_args(Split)}),
-        classes=classes,
-        how_to_get="It is a folder of your own",
-        citation="",
-        sums={},
-        source=source,
-    )
 
 
 _TERMS = "O. Russakovsky et al., ImageNet Large Scale Visual Recognition Challenge, IJCV 115, 2015; for research only"

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 
 from bitspike.errors import UserError, require
 
-__all__ = ["SUFFIXES", "Pictures", "read_picture"]
+__all__ = ["SUFFIXES", "Pictures", "fitted", "picture_size", "read_picture"]
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".ppm", ".pgm", ".tif", ".tiff", ".gif"})
 """How names of pictures end; case does not count."""
@@ -21,6 +22,10 @@ MOST_PIXELS = 1 << 27
 """Of one file: a larger one is refused by its header, before it could fill the memory."""
 THREADS = 4
 """Pictures that are decoded at the same time; Pillow leaves Python alone meanwhile."""
+MODES = {1: "L", 3: "RGB"}
+"""What Pillow calls pictures of so many channels."""
+BYTES = frozenset({"1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr", "HSV", "LAB"})
+"""Modes of at most 8 bits a channel: others would be cut to their lowest values."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,12 +38,16 @@ class Pictures:
         size: height and width of what is given; pictures are scaled so that their shorter side, or one of ``scaled``,
             has ``size``, and the middle is cut out.
         scaled: how long the shorter side is made; by default as long as that of what is given needs it.
+        channels: 3, where grey pictures have three that are equal, or 1, where colours become grey.
+        exact: whether pictures of another size are refused.
     """
 
     files: tuple[Path, ...]
     labels: NDArray[np.int64]
     size: tuple[int, int]
     scaled: int | None = None
+    channels: int = 3
+    exact: bool = False
 
     def __post_init__(self) -> None:
         if self.scaled is not None and self.scaled < max(self.size):
@@ -53,41 +62,85 @@ class Pictures:
         return replace(self, files=files, labels=self.labels[np.asarray(indices, dtype=np.int64)])
 
     def read(self) -> NDArray[np.uint8]:
-        """All of them, ``[N, 3, H, W]``.
+        """All of them, ``[N, C, H, W]``.
 
         Raises:
             UserError: Pillow is missing, or a file is no picture; the line names the file.
         """
-        images = np.empty((len(self.files), 3, *self.size), np.uint8)
+        images = np.empty((len(self.files), self.channels, *self.size), np.uint8)
         with ThreadPoolExecutor(THREADS) as pool:
-            for place, image in enumerate(pool.map(self._one, self.files)):
+            for place, image in enumerate(pool.map(self.one, self.files)):
                 images[place] = image
         return images
 
-    def _one(self, file: Path) -> NDArray[np.uint8]:
-        return read_picture(file, self.size, self.scaled)
+    def one(self, file: Path) -> NDArray[np.uint8]:
+        """What a file is given as, ``[C, H, W]``."""
+        return read_picture(file, self.size, self.scaled, self.channels, self.exact)
+
+    @property
+    def bytes(self) -> int:
+        """Of all of them, read."""
+        return len(self.files) * self.channels * self.size[0] * self.size[1]
 
 
-def read_picture(file: Path, size: tuple[int, int], scaled: int | None = None) -> NDArray[np.uint8]:
-    """One picture in colours, ``[3, H, W]``; grey ones have three equal channels, and what is transparent is as it is.
+def read_picture(
+    file: Path, size: tuple[int, int], scaled: int | None = None, channels: int = 3, exact: bool = False
+) -> NDArray[np.uint8]:
+    """One picture, ``[C, H, W]``: in colours, where grey ones have three equal channels, or grey. What is transparent
+    is as it is.
 
     Args:
         file: of any format that Pillow reads.
-        size, scaled: see `Pictures`.
+        size, scaled, channels, exact: see `Pictures`.
 
     Raises:
-        UserError: Pillow is missing, or the file is no picture, or a damaged, cut or enormous one.
+        UserError: Pillow is missing, or the file is no picture, or a damaged, cut or enormous one, or one that has more
+            than 8 bits a channel.
     """
     pillow = require("PIL.Image", "data")
+    with _refusing(file), pillow.open(file) as opened:
+        width, height = opened.size
+        if width * height > MOST_PIXELS:
+            raise UserError(str(file), f"{width}x{height} pixels", f"want at most {MOST_PIXELS:,}")
+        return fitted(str(file), opened, size, scaled, channels, exact)
+
+
+def fitted(
+    thing: str, image: Any, size: tuple[int, int], scaled: int | None, channels: int, exact: bool
+) -> NDArray[np.uint8]:
+    """A picture of Pillow as it is given, see `Pictures`.
+
+    Raises:
+        UserError: of more than 8 bits a channel, or of another size than ``exact`` wants.
+    """
+    width, height = image.size
+    if image.mode not in BYTES:
+        raise UserError(thing, f"mode {image.mode}", "want 8 bits a channel; convert it")
+    if exact and (height, width) != size:
+        wanted = f"want {size[1]}x{size[0]} as the first has, or a size behind the name, as folder:PATH@64"
+        raise UserError(thing, f"{width}x{height} pixels", wanted)
+    return _cut_out(image.convert(MODES[channels]), size, scaled, require("PIL.Image", "data"))
+
+
+def picture_size(file: Path) -> tuple[int, int]:
+    """Height and width of a picture, by its header alone.
+
+    Raises:
+        UserError: see `read_picture`.
+    """
+    with _refusing(file), require("PIL.Image", "data").open(file) as opened:
+        width, height = opened.size
+        return height, width
+
+
+@contextmanager
+def _refusing(file: Path) -> Iterator[None]:
+    """What a decoder meets in a damaged file, of which Pillow has no list, is one line with the file's name."""
     try:
-        with pillow.open(file) as opened:
-            width, height = opened.size
-            if width * height > MOST_PIXELS:
-                raise UserError(str(file), f"{width}x{height} pixels", f"want at most {MOST_PIXELS:,}")
-            return _cut_out(opened.convert("RGB"), size, scaled, pillow)
+        yield
     except (UserError, MemoryError):
         raise
-    except Exception as wrong:  # of what a decoder can meet in a damaged file, Pillow has no list
+    except Exception as wrong:
         seen = str(wrong).replace("\n", " ").replace(f" {str(file)!r}", "") or type(wrong).__name__
         raise UserError(str(file), seen, "want a picture, whole: get it again, or leave it out") from wrong
 
@@ -100,5 +153,5 @@ def _cut_out(image: Any, size: tuple[int, int], scaled: int | None, pillow: Any)
     if (wide, high) != (width, height):
         image = image.resize((wide, high), pillow.Resampling.BILINEAR)
     left, top = (wide - columns) // 2, (high - rows) // 2
-    pixels = np.asarray(image, dtype=np.uint8)[top : top + rows, left : left + columns]
-    return np.ascontiguousarray(pixels.transpose(2, 0, 1))
+    pixels = np.atleast_3d(np.asarray(image, dtype=np.uint8))[top : top + rows, left : left + columns]
+    return np.array(pixels.transpose(2, 0, 1), order="C")

@@ -113,5 +113,6 @@ def recorded(chosen: EventSet, frames: FrameSettings | None = None) -> Dataset:
         citation=chosen.citation,
         sums=MappingProxyType({}),
         source=FramesSource(chosen.source, frames),
+        own=chosen.own,
         remade=partial(recorded, chosen),
     )

@@ -19,8 +19,12 @@ from bitspike.files import is_there
 
 __all__ = ["EventSource", "FolderSource", "Recording", "Shares", "folders", "split_folders"]
 
-SPLITS: Mapping[Split, tuple[str, ...]] = {"train": ("train", "Train"), "test": ("test", "Test")}
-"""How the folders of both splits are called."""
+SPLITS: Mapping[Split, tuple[str, ...]] = {
+    "train": ("train", "Train"),
+    "validation": ("val", "validation", "Validation"),
+    "test": ("test", "Test"),
+}
+"""How the folders of splits are called."""
 
 
 @dataclass(frozen=True)
@@ -101,7 +105,8 @@ class FolderSource:
 
     def recordings(self, split: Split, data_dir: Path) -> list[Recording]:
         for home in (data_dir / name for name in self.homes):
-            if (found := split_folders(home)) or self.shares is not None:
+            found = split_folders(home)
+            if found or (self.shares is not None and split != "validation"):
                 place = found.get(split, home / SPLITS[split][0]) if found else home
                 shares = None if found else self.shares
                 if chosen := list(self._chosen(place, split, shares)):
@@ -109,7 +114,7 @@ class FolderSource:
                 if shares is not None and any(self._chosen(place, "train", shares)):
                     taken = f"{shares.train_percent} % of each class, rounded up, are for training"
                     raise FileNotFoundError(f"no recording left for the test split in {home}: {taken}")
-        wanted = f"{self.homes[0]}/" + ("" if self.shares else f"{SPLITS[split][1]}/")
+        wanted = f"{self.homes[0]}/" + ("" if self.shares else f"{SPLITS[split][-1]}/")
         raise FileNotFoundError(f"no {wanted}{self.classes[0]}/*{self.suffixes[0]}")
 
     def read(self, recording: Recording) -> Events:
@@ -134,7 +139,7 @@ def folders(place: Path) -> list[Path]:
 
 
 def split_folders(home: Path) -> dict[Split, Path]:
-    """The folders of both splits that are in ``home``."""
+    """The folders of splits that are in ``home``."""
     there = {path.name: path for path in folders(home)}
     return {split: there[name] for split, names in SPLITS.items() for name in names if name in there}
 

@@ -10,12 +10,17 @@ from typing import Any, Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Arrays", "Found", "Shape", "Source", "Split", "Stored"]
+__all__ = ["BOTH", "Arrays", "Found", "Shape", "Source", "Split", "Stored"]
 
-Split = Literal["train", "test"]
+Split = Literal["train", "validation", "test"]
+"""``validation`` is of those sets alone that have one of their own; of others it is taken from ``train``."""
 
-Arrays = tuple[NDArray[np.uint8], NDArray[np.uint8]]
-"""Codes ``[N, *sample.array_shape]``, ``[N, C, H, W]`` of images; and labels ``[N]``, or ``[N, T]`` per step."""
+BOTH: tuple[Split, ...] = ("train", "test")
+"""What every set has."""
+
+Arrays = tuple[NDArray[np.uint8], NDArray[Any]]
+"""Codes ``[N, *sample.array_shape]``, ``[N, C, H, W]`` of images; and labels ``[N]``, or ``[N, T]`` per step: bytes, or
+whole numbers of another width in sets of one's own, which may have more classes."""
 
 Shape = tuple[int, int, int]
 """``(C, H, W)``: channels, height, width of an image."""

@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Literal
 
 from bitspike.datasets.checksums import md5
 from bitspike.datasets.dataset import Dataset, find_split, parse_split
 from bitspike.datasets.files import data_directory
 from bitspike.datasets.picture_sets import PictureSource
-from bitspike.datasets.pictures import read_picture
 from bitspike.datasets.registry import find_dataset
-from bitspike.datasets.sources import Split, Stored
+from bitspike.datasets.sources import BOTH, Split, Stored
 from bitspike.errors import UserError
 
 __all__ = ["FileCheck", "check"]
@@ -57,7 +56,7 @@ def check(name: str, data_dir: Path | None = None) -> list[FileCheck]:
     dataset = find_dataset(name)
     if dataset.made_from:
         return [replace(result, dataset=name) for result in check(dataset.made_from, data_dir)]
-    return [result for split in get_args(Split) for result in _check_split(dataset, split, data_dir)]
+    return [result for split in dataset.images or BOTH for result in _check_split(dataset, split, data_dir)]
 
 
 def _check_split(dataset: Dataset, split: Split, data_dir: Path | None) -> list[FileCheck]:
@@ -101,7 +100,7 @@ def _check_pictures(
     results, size = [], 0
     for file in pictures.files:
         try:
-            read_picture(file, pictures.size, pictures.scaled)
+            pictures.one(file)
             size += file.stat().st_size
         except (UserError, OSError) as wrong:
             results.append(FileCheck(dataset.name, split, str(file), True, 0, "unknown", str(wrong)))

@@ -31,6 +31,7 @@ class FrozenGraph:
             signed type that holds it: arithmetic on one widens it first.
         dataset: that the network was trained on, as `bitspike data list` calls it; empty where it is not known.
         frames: how events of the dataset became frames, settings as JSON has them; ``None`` where it has no events.
+        classes: their names, printable and all different; empty where they are not known.
 
     Attributes:
         ranges: range of every edge. totals: of what its first steps, however many, add up to. values: of everything
@@ -45,6 +46,7 @@ class FrozenGraph:
     tensors: Mapping[str, Int]
     dataset: str = ""
     frames: Mapping[str, Any] | None = None
+    classes: tuple[str, ...] = ()
     ranges: Mapping[str, Range] = field(init=False, repr=False)
     totals: Mapping[str, Range] = field(init=False, repr=False)
     values: Mapping[str, Mapping[str, Range]] = field(init=False, repr=False)
@@ -57,6 +59,7 @@ class FrozenGraph:
             raise UserError("tensor", name, "it is missing" if name in wanted else "no op of the graph has it")
         _check_graph(self.graph, self.dataset)
         _check_frames(self.frames)
+        _check_classes(self.classes, self.graph.edges[self.graph.nodes[-1].name].size)
         own: dict[str, Int] = {}
         for name, shape in wanted.items():
             given = self.tensors[name]
@@ -83,7 +86,7 @@ class FrozenGraph:
         object.__setattr__(self, "words", MappingProxyType({name: found.dtype for name, found in met.items()}))
 
     def __reduce__(self) -> Any:  # what is read-only is no part of a copy, and is proven of it again
-        return type(self), (self.graph, dict(self.tensors), self.dataset)
+        return type(self), (self.graph, dict(self.tensors), self.dataset, self.frames, self.classes)
 
     def integers(self, name: str) -> Int:
         """A tensor in int64, to compute with: ``tensors`` has it as narrow as its values are."""
@@ -144,6 +147,16 @@ def _check_graph(graph: Graph, dataset: str) -> None:
     logits = graph.edges[ends[1].name]
     if len(logits.shape) != 1:
         raise ends[1].refuse(logits.shape, "want logits of shape (K,)")
+
+
+def _check_classes(classes: tuple[str, ...], logits: int) -> None:
+    """Names of the classes, one for each logit."""
+    if not classes:
+        return
+    if any(not isinstance(name, str) or not name or not name.isprintable() for name in classes):
+        raise UserError("graph classes", classes, "want printable texts")
+    if len(set(classes)) != len(classes) or len(classes) != logits:
+        raise UserError("graph classes", classes, f"want {logits} names, all different")
 
 
 def _check_frames(frames: Mapping[str, Any] | None) -> None:

@@ -43,7 +43,8 @@ def to_bytes(net: FrozenGraph) -> bytes:
     tensors = {name: _packed(net, name, values) for name, values in net.tensors.items()}
     nodes = [_to_dict(node) for node in net.graph.nodes]
     frames = {} if net.frames is None else {"frames": dict(net.frames)}
-    graph = {"name": net.graph.name, "dataset": net.dataset, **frames, "nodes": nodes}
+    classes = {"classes": list(net.classes)} if net.classes else {}
+    graph = {"name": net.graph.name, "dataset": net.dataset, **frames, **classes, "nodes": nodes}
     text = json.dumps(graph, separators=(",", ":"), allow_nan=False)
     _check_size(len(text), len(nodes))
     return _in_order(save_tensors(tensors, metadata={"format": FORMAT, "graph": text}))
@@ -70,7 +71,7 @@ def load(path: str | Path) -> FrozenGraph:
 def _from_parts(header: Mapping[str, str], tensors: Mapping[str, NDArray[Any]]) -> FrozenGraph:
     if header.get("format") != FORMAT:
         raise UserError("format", header.get("format"), f"this version reads {FORMAT}")
-    raw = _object(_parsed(header.get("graph", "")), "graph", ("name", "dataset", "nodes"), ("frames",))
+    raw = _object(_parsed(header.get("graph", "")), "graph", ("name", "dataset", "nodes"), ("frames", "classes"))
     if not isinstance(raw["nodes"], list):
         raise UserError("graph nodes", type(raw["nodes"]).__name__, "want a list of ops")
     _check_size(0, len(raw["nodes"]))
@@ -79,12 +80,14 @@ def _from_parts(header: Mapping[str, str], tensors: Mapping[str, NDArray[Any]]) 
             raise UserError(f"graph {key}", raw[key], "want text")
     if not isinstance(raw.get("frames", {}), dict):
         raise UserError("graph frames", raw["frames"], "want an object")
+    if not isinstance(raw.get("classes", []), list):
+        raise UserError("graph classes", raw["classes"], "want a list of names")
     graph = Graph(raw["name"], tuple(_to_node(index, node) for index, node in enumerate(raw["nodes"])))
     wanted = {n: (node, shape) for node in graph.nodes for n, shape in tensor_shapes(graph, node).items()}
     for name in sorted(wanted.keys() ^ tensors.keys()):
         raise UserError("tensor", name, "it is missing" if name in wanted else "no op of the graph has it")
     unpacked = {name: _unpacked(name, *wanted[name], tensors[name]) for name in wanted}
-    return FrozenGraph(graph, unpacked, raw["dataset"], raw.get("frames"))
+    return FrozenGraph(graph, unpacked, raw["dataset"], raw.get("frames"), tuple(raw.get("classes", ())))
 
 
 def _check_size(length: int, ops: int) -> None:

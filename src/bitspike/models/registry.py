@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from bitspike.bits import FULL_PRECISION, BitPlan, alphabet_width
+from bitspike.bits import FULL_PRECISION, BitPlan, Bits, alphabet_width
 from bitspike.errors import UserError, closest
 from bitspike.layers import SqueezeTime
 from bitspike.models.blocks import (
@@ -232,6 +232,22 @@ def apply_weight_bits(model: nn.Module, plan: BitPlan, quantizer: QuantizerFacto
             gives = f"the model's code gives it spike bits/steps/membrane bits {has}"
             raise UserError(f"bits of {name}", str(plan[name]), gives)
     return _quantize(model, plan, quantizer)
+
+
+def bits_of_own(model: nn.Module, usual: Bits) -> BitPlan:
+    """The plan that `apply_weight_bits` takes of a network as it is: its neurons' bits, and ``usual`` elsewhere."""
+    has = {
+        name: (alphabet_width(node.staircase.lo, node.staircase.hi), node.T, node.membrane_bits)
+        for name, node in _neurons(model).items()
+    }
+    if not has:
+        return BitPlan(usual)
+    s, t, u = max(has.values(), key=list(has.values()).count)
+    others: dict[str, dict[str, int]] = {}
+    for name, (a, b, c) in has.items():
+        if (a, b, c) != (s, t, u):
+            others[name] = {"s": a, "t": b} if c is None else {"s": a, "t": b, "u": c}
+    return BitPlan(Bits(usual.w, s, t, u), others)
 
 
 def _neurons(model: nn.Module) -> dict[str, BaseNode]:

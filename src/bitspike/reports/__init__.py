@@ -13,7 +13,8 @@ from bitspike.reports.energy import energy_table
 from bitspike.reports.hardware import hardware_table
 from bitspike.reports.pareto import budget_table, pareto_table, save_pareto
 from bitspike.reports.pictures import check_picture, save_picture
-from bitspike.reports.shipping import agreement_table, footprint_table, frozen_lines, verilog_table
+from bitspike.reports.runs import as_csv, compared_figure, compared_table, runs_table
+from bitspike.reports.shipping import agreement_table, device_table, footprint_table, frozen_lines, verilog_table
 from bitspike.reports.tables import (
     activity_tables,
     cost_table,
@@ -27,17 +28,21 @@ from bitspike.reports.tables import (
 __all__ = [
     "activity_tables",
     "agreement_table",
+    "as_csv",
     "bench_tables",
     "budget_table",
     "check_lines",
     "check_picture",
     "checks_tables",
+    "compared_figure",
+    "compared_table",
     "conversion_figure",
     "conversion_lines",
     "conversion_table",
     "cost_table",
     "cost_tables",
     "datasets_table",
+    "device_table",
     "energy_table",
     "footprint_table",
     "frozen_lines",
@@ -45,6 +50,7 @@ __all__ = [
     "memory_table",
     "pareto_table",
     "results_table",
+    "runs_table",
     "save_pareto",
     "save_picture",
     "si",

@@ -13,7 +13,15 @@ from bitspike.reports.pictures import save_picture
 
 __all__ = ["budget_table", "pareto_table", "save_pareto"]
 
-NAMES = {"size": "bytes", "s_ace": "S-ACE", "bit_budget": "mean Bit Budget", "energy": "nJ"}
+NAMES = {
+    "flash": "flash, bytes",
+    "ram": "RAM, bytes",
+    "instructions": "instructions",
+    "size": "bytes",
+    "s_ace": "S-ACE",
+    "bit_budget": "mean Bit Budget",
+    "energy": "nJ",
+}
 
 
 def budget_table(limits: Mapping[str, float], costs: Mapping[str, float]) -> Table:

@@ -6,11 +6,11 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from rich.markup import escape
-from rich.table import Table
+from rich.table import Column, Table
 
 from bitspike.reports.tables import si, table_of
 
-__all__ = ["agreement_table", "footprint_table", "frozen_lines", "verilog_table"]
+__all__ = ["agreement_table", "device_table", "footprint_table", "frozen_lines", "verilog_table"]
 
 
 def agreement_table(result: Mapping[str, Any]) -> Table:
@@ -86,3 +86,23 @@ def frozen_lines(result: Mapping[str, Any]) -> Iterator[str]:
         f"{result['file']}: {result['bytes']:,} bytes, {result['bytes_per_weight_byte']:.3f} times the "
         f"{result['weight_bytes']:,.0f} bytes that its {result['weights']:,} weights take at their width"
     )
+
+
+def device_table(device: Mapping[str, Any]) -> Table:
+    """What a network takes of a device (`bitspike.device_cost`), and which of it is an estimate."""
+    about = "of its own program" if device["trained"] else "of an untrained network of its shape"
+    table = Table(*(Column(name, no_wrap=True) for name in ("device", "takes", "")), title=f"exported C, {about}")
+    names = {
+        "flash_bytes": "flash: weights, constants",
+        "code_bytes": "flash: code and the rest",
+        "ram_bytes": "RAM: edges, what layers compute in",
+        "stack_bytes": "RAM: stack",
+        "instructions": "instructions",
+    }
+    for key, name in names.items():
+        value, unit = device[key], "" if key == "instructions" else " B"
+        said = "exact" if key in device["exact"] else "estimate"
+        table.add_row(name, "–" if value is None else f"{value:,}{unit}", "no compiler" if value is None else said)
+    by = f"code and stack by {device['cc']} at -Os; " if device["cc"] else ""
+    table.caption = escape(f"{by}instructions of a Cortex-M4 at -O3, within a factor of 2")
+    return table

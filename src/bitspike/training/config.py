@@ -15,10 +15,11 @@ from bitspike.neurons import MultiBitSettings, NeuronSettings
 from bitspike.quant import PerChannelLSQSettings, QuantizerSettings
 from bitspike.training.budget import BudgetConfig
 from bitspike.training.chunks import ChunksConfig
+from bitspike.training.data import DataConfig
 from bitspike.training.methods import MethodSettings, settings_of
 from bitspike.training.sections import Section, each, words
 
-__all__ = ["BudgetConfig", "ChunksConfig", "LossConfig", "OptimizerConfig", "TrainConfig"]
+__all__ = ["BudgetConfig", "ChunksConfig", "DataConfig", "LossConfig", "OptimizerConfig", "TrainConfig"]
 
 
 def _bits(value: Any) -> Any:
@@ -91,7 +92,8 @@ class TrainConfig(Section):
 
     Attributes:
         recipe: what it is called, in the names of runs and in results.
-        dataset: a name of `bitspike data list`.
+        dataset: a name of `bitspike data list`, or one of your own (docs/own.md).
+        data: what a data set of your own is; training writes it, and it is no choice.
         frames: how events become frames, where the data are recordings of events: `bitspike.datasets.frames`, also by
             name and steps, as ``paper-001@2``. The steps are those of every neuron.
         readout: what the logits of all steps are read as: their ``mean``, the ``last``, or ``each`` by itself, which
@@ -107,7 +109,9 @@ class TrainConfig(Section):
         neuron: settings of a kind of `bitspike.neurons.NEURONS`.
         quantizer: of the weights, a kind of `bitspike.quant.QUANTIZERS`; its name alone is its usual settings.
         augment: what happens to training images, in order, as ``crop4,flip``.
-        epochs: how often all images are seen.
+        epochs: how often all images are seen. A run that has ended is given more by a larger number and --resume.
+        ended_at: numbers of epochs at which the run had ended before; training writes it, and it is no choice.
+        init: folder of another run of the same network, whose weights this one starts from.
         batch_size: images of one optimizer step.
         optimizer: the optimizer and its schedule.
         loss: what is minimised.
@@ -125,6 +129,7 @@ class TrainConfig(Section):
 
     recipe: str = Field(min_length=1)
     dataset: str
+    data: DataConfig | None = None
     model: str
     bits: BitsField
     layers: dict[str, dict[str, int]] = Field(default_factory=dict)
@@ -140,6 +145,8 @@ class TrainConfig(Section):
     train_size: int | None = Field(None, ge=1)
     validation_size: int = Field(ge=1)
     epochs: int = Field(ge=1)
+    ended_at: tuple[int, ...] = ()
+    init: str | None = None
     batch_size: int = Field(128, ge=1)
     optimizer: OptimizerConfig = OptimizerConfig()
     loss: LossConfig = LossConfig()

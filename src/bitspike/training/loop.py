@@ -14,15 +14,16 @@ from torch.nn.utils import get_total_norm
 
 from bitspike import native
 from bitspike.costs import cost
-from bitspike.data import EpochBatches, ImageSet, TrainingImages, build_augment
+from bitspike.data import Dataset, EpochBatches, ImageSet, TrainingImages, build_augment, find_dataset
 from bitspike.errors import UserError, require
-from bitspike.files import is_there, write_json
+from bitspike.files import at_home, is_there, write_json
 from bitspike.lowering import measure
 from bitspike.stopping import Signals
 from bitspike.training.board import Board
-from bitspike.training.checkpoint import Progress, load_training, save_training
+from bitspike.training.checkpoint import Progress, load_model, load_training, save_training
 from bitspike.training.chunks import InChunks
 from bitspike.training.config import TrainConfig
+from bitspike.training.described import as_described
 from bitspike.training.evaluate import Accuracy, at_once, batches, evaluate
 from bitspike.training.guard import first_nonfinite
 from bitspike.training.lock import locked
@@ -60,6 +61,7 @@ def train(
     observer: Observer | None = None,
     model: nn.Module | None = None,
     teacher: nn.Module | None = None,
+    dataset: Dataset | None = None,
 ) -> dict[str, Any]:
     """Trains the config's network and writes everything into ``folder``.
 
@@ -78,6 +80,7 @@ def train(
         model: what to train, where it is not a fresh network of the config (`bitspike.training.setup.prepared`). The
             run names the class of one that is not the config's; give its import path as ``config.model`` instead.
         teacher: a trained network, for the methods that learn from one.
+        dataset: what to train on, where it was given as an object.
 
     Returns:
         The result, as written to ``result.json``; empty in a helper process.
@@ -88,14 +91,23 @@ def train(
     accelerator = require("accelerate", "train").Accelerator(mixed_precision="no")  # `_one_step` casts by itself
     config = config if model is None else as_named(config, model)
     main = accelerator.is_main_process
-    if main or resume:
-        folder.check(config, resume)  # before images are read
+    if main and not resume:
+        folder.check_free()  # before anything is read
+    config = as_described(config, find_dataset(config.dataset, config.frames) if dataset is None else dataset)
+    if resume:
+        if main:
+            folder.prolong(config)
+        accelerator.wait_for_everyone()
+        folder.resume(config)  # before images are
     native.level()  # refuses an instruction set that is none, before anything is written
     if resume:
-        config = config.model_copy(update={"precision": folder.read_config().precision})
+        started = folder.read_config()
+        config = config.model_copy(update={"precision": started.precision, "ended_at": started.ended_at})
     with locked(folder.path) if main else nullcontext(), Signals(folder.path) as signals:
-        images = load_images(config, data_dir)
+        images = load_images(config, data_dir, dataset)
         model = (model or make_model(config)).to(accelerator.device)
+        if config.init is not None and not (resume and is_there(folder.checkpoint_file)):
+            load_model(RunFolder(at_home(config.init)).checkpoint_file, model)
         graph = graph_of(config, model)  # refuses a plan that does not fit, before anything is written
         config = settled(config, graph, accelerator.device)
         model = laid_out(model, config.precision)

@@ -37,6 +37,8 @@ def describe_run(
         "readout": config.readout,
         "seed": config.seed,
         "epochs": config.epochs,
+        "ended_at": list(config.ended_at),
+        "init": config.init,
         "train_images": len(images.train),
         "test_images": len(images.test),
         "counted": test.counted,

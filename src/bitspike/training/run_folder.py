@@ -66,23 +66,39 @@ class RunFolder:
         """
         return read_result(self.result_file)
 
-    def check(self, config: TrainConfig, resume: bool) -> None:
-        """Refuses what `create`, or `resume`, will refuse: before images are read."""
-        if resume:
-            self.resume(config)
-        else:
-            refuse_taken(self.path)
-
     def resume(self, config: TrainConfig) -> None:
         """Checks that the run in the folder is the one that ``config`` describes; ``auto`` is what it settled on."""
+        started = self.read_config()
         if config.precision == "auto":
-            config = config.model_copy(update={"precision": self.read_config().precision})
-        ours, theirs = (dict(_flat(c.model_dump(mode="json"))) for c in (config, self.read_config()))
+            config = config.model_copy(update={"precision": started.precision})
+        if config.data is None:  # nobody looked at the data yet
+            config = config.model_copy(update={"data": started.data})
+        config = config.model_copy(update={"ended_at": started.ended_at})
+        ours, theirs = (dict(_flat(c.model_dump(mode="json"))) for c in (config, started))
         for key in (*ours, *theirs):
             if ours.get(key) != theirs.get(key):
                 raise UserError(
                     f"--resume with {key}", ours.get(key), f"the run was started with {shown(theirs.get(key))}"
                 )
+
+    def prolong(self, config: TrainConfig) -> None:
+        """Gives a run that has ended more epochs, if ``config`` asks for more of this very run, and for nothing else.
+
+        The learning rate goes on as that of a run of so many epochs; the run says where it had ended.
+
+        Raises:
+            UserError: it has not ended yet.
+        """
+        started = self.read_config()
+        if config.epochs <= started.epochs:
+            return
+        self.resume(config.model_copy(update={"epochs": started.epochs}))
+        if not is_there(self.result_file):
+            wanted = f"it has not ended; go on with epochs={started.epochs} first"
+            raise UserError("--resume with epochs", config.epochs, wanted)
+        more = {"epochs": config.epochs, "ended_at": (*started.ended_at, started.epochs)}
+        write_json(self.config_file, started.model_copy(update=more).model_dump(mode="json"))
+        self.result_file.unlink()
 
     def remember(self, data_dir: Path | None) -> None:
         """Keeps where the data lie, if that was said; it is no part of what decides the outcome."""

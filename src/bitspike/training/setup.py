@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
 
-from bitspike.data import ImageSet, load, split_validation
+from bitspike.data import Dataset, ImageSet, load_of, split_validation
+from bitspike.data.streamed import StreamedImages
+from bitspike.datasets.sources import BOTH
 from bitspike.errors import UserError, closest
 from bitspike.importing import is_import_path
 from bitspike.ir import Graph
@@ -17,10 +20,15 @@ from bitspike.lowering import lower
 from bitspike.models import MODELS, apply_weight_bits, build_model, own_network
 from bitspike.neurons import BaseNode, QReLU
 from bitspike.training.config import TrainConfig
+from bitspike.training.described import found_dataset
 from bitspike.training.methods import METHODS, methods_of
 from bitspike.training.trains import checked_dataset
 
 __all__ = ["Images", "as_named", "encoder_of", "fitted", "graph_of", "load_images", "make_model", "prepared"]
+
+
+HELD = 1 << 28
+"""Bytes of a split of pictures that is read at once; a larger one is read batch by batch."""
 
 
 @dataclass(frozen=True)
@@ -32,21 +40,44 @@ class Images:
     test: ImageSet
 
 
-def load_images(config: TrainConfig, data_dir: Path | None) -> Images:
+def load_images(config: TrainConfig, data_dir: Path | None, dataset: Dataset | None = None) -> Images:
     """Reads the data set and splits the validation images off (by class; the same ones whatever the seed of the run).
+
+    Args:
+        dataset: the data set itself, where it was given as an object.
 
     Raises:
         UserError: the data set is unknown, missing or broken, or smaller than the config asks for.
     """
     checked_dataset(config)  # before anything is read
-    train, test = load(config.dataset, data_dir, config.frames)
-    train, validation = split_validation(train, config.validation_size)
+    found = found_dataset(config, dataset)
+    train, test = (held(load_of(found, split, data_dir)) for split in BOTH)
+    if "validation" in found.images:  # of its own
+        validation = part_of(held(load_of(found, "validation", data_dir)), "validation_size", config.validation_size)
+    else:
+        train, validation = split_validation(train, config.validation_size)
     if config.train_size is not None:
-        if config.train_size > len(train):
-            raise UserError("train_size", config.train_size, f"want at most {len(train)}")
-        if config.train_size < len(train):
-            train = split_validation(train, config.train_size)[1]  # balanced over the classes
+        train = part_of(train, "train_size", config.train_size)
     return Images(train, validation, test)
+
+
+def part_of(images: ImageSet, key: str, size: int) -> ImageSet:
+    """So many of them, balanced over the classes.
+
+    Raises:
+        UserError: more than there are.
+    """
+    if size > len(images):
+        raise UserError(key, size, f"want at most {len(images)}")
+    return images if size == len(images) else split_validation(images, size)[1]
+
+
+def held(images: ImageSet) -> ImageSet:
+    """Pictures in files, read once where all fit in little memory: a damaged one is found before any work is done."""
+    streamed: Any = images.images
+    if not isinstance(streamed, StreamedImages) or streamed.pictures.bytes > HELD:
+        return images
+    return replace(images, images=streamed.read())
 
 
 def make_model(config: TrainConfig) -> nn.Module:

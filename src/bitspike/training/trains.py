@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from bitspike.datasets import Dataset, find_dataset
+from bitspike.datasets import Dataset
 from bitspike.errors import UserError
 from bitspike.neurons import SpikingSettings
 from bitspike.training.config import TrainConfig
+from bitspike.training.described import dataset_of
 
 __all__ = ["checked_dataset"]
 
@@ -19,7 +20,7 @@ def checked_dataset(config: TrainConfig) -> Dataset:
     Raises:
         UserError: an unknown data set, frames that it has no use for, or what of the config does not fit.
     """
-    dataset = find_dataset(config.dataset, config.frames)
+    dataset = dataset_of(config)
     steps = dataset.sample.T
     if dataset.labels_per_step != (config.readout == "each"):
         has = "a class at every step" if dataset.labels_per_step else "one class for each sample"

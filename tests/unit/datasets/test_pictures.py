@@ -79,8 +79,8 @@ def test_a_damaged_picture_is_one_line_with_its_file(tmp_path: Path, damage: str
 
 def test_nothing_is_read_before_it_is_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     home, seen = folder(tmp_path / "set"), []
-    one = Pictures._one
-    monkeypatch.setattr(Pictures, "_one", lambda self, file: seen.append(file) or one(self, file))
+    one = Pictures.one
+    monkeypatch.setattr(Pictures, "one", lambda self, file: seen.append(file) or one(self, file))
     training, test = load(f"folder:{home}@24")
     rest, validation = split_validation(training, 9)
     assert (len(rest), len(validation), len(test)) == (63, 9, 15)
@@ -124,7 +124,7 @@ def test_tiny_imagenet_in_the_layout_of_its_authors(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("folder:{home}", "want folder:PATH@64"),
+        ("folder:{home}@", "want folder:PATH@64"),
         ("folder:{home}@0", "want folder:PATH@64"),
         ("folder:{home}/nowhere@8", "there is no folder"),
         ("folder:{home}/empty@8", "want some"),

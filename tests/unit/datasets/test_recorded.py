@@ -6,13 +6,18 @@ import numpy as np
 import pytest
 from event_files import aedat2, aedat3, atis, made
 
+import bitspike as door
+from bitspike.api.own_data import on_dataset
 from bitspike.datasets import check, find_dataset, load_split, where
+from bitspike.datasets.dataset import read_split
 from bitspike.datasets.events import Events
 from bitspike.datasets.frames import FrameSettings, frames_of, read_frames
+from bitspike.datasets.inputs import codes_of
 from bitspike.datasets.recorded import usual_frames
 from bitspike.datasets.recordings import Recording
 from bitspike.errors import UserError
 from bitspike.places import cache_folder
+from bitspike.recipes import recipe
 from bitspike.sample import Sample
 
 
@@ -134,6 +139,41 @@ def test_a_folder_of_ones_own(tmp_path: Path) -> None:
     assert labels.tolist() == [0, 1]
     assert trains.sum(dtype=int) == 50
     assert load_split(name, "test")[0].shape == (1, 8, 2, 48, 48)
+
+
+def test_recordings_of_ones_own_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    home = tmp_path / "own"
+    for word in ("left", "right"):
+        for number in range(6):
+            put(home / word / f"{number}.aedat", aedat2(drawn((128, 128), 30 + number, number)))
+    found = find_dataset(f"events:{home}@test=50,seed=1")
+    assert (found.own, dict(found.images), found.classes) == (True, {"train": 6, "test": 6}, ("left", "right"))
+    described = on_dataset(recipe("digits-convnet"), found)
+    assert described.frames == usual_frames((128, 128))
+    assert (described.bits.t, described.data and described.data.sample) == (8, "8@2x48x48")
+    files = [recording.path for recording in found.source.events.recordings("test", Path())]  # type: ignore[attr-defined]
+    codes, _ = read_split(found, "test")
+    for own, file in zip(codes, files, strict=True):  # a network is asked of one file what it was trained on
+        assert np.array_equal(codes_of(file, found.sample, found.name, described.frames)[0], own)
+    with pytest.raises(UserError, match="the network reads"):
+        codes_of(files[0], Sample((1, 8, 8)))
+    with pytest.raises(UserError, match=r"want some that are 8@2x34x34"):
+        codes_of(files[0], Sample((2, 34, 34), 8, 0, 15))
+
+    monkeypatch.chdir(tmp_path)
+    frames = FrameSettings(slices=2, clip=3, size=(8, 8)).model_dump_json()
+    edits = (f"frames={frames}", "bits=4/2/2", "epochs=1", "channels=2,2,2")
+    run = door.train("digits-convnet", *edits, dataset=f"events:{home}@test=50,seed=1", name="a")
+    assert run.config.data is not None
+    assert run.config.data.sample == "2@2x8x8"
+    net = door.freeze(run, images=2).net
+    assert (net.classes, net.sample) == (("left", "right"), Sample((2, 8, 8), 2, 0, 3))
+    assert run.config.frames is not None
+    shown, _ = read_split(found.with_frames(run.config.frames), "test")
+    assert [one.label for one in door.predict(net, *files)] == door.compile(net, engine="oracle")(shown).argmax(
+        1
+    ).tolist()
+    assert door.evaluate(net).total == 6
 
 
 def test_a_recording_is_read_once_and_one_file_at_a_time(nmnist: Path, monkeypatch: pytest.MonkeyPatch) -> None:

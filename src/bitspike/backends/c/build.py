@@ -22,7 +22,7 @@ from bitspike.errors import UserError
 from bitspike.ir import FrozenGraph
 from bitspike.ir.steps import codes_of_steps
 
-__all__ = ["COMPILERS", "Footprint", "compiler", "footprint", "logits", "traced"]
+__all__ = ["COMPILERS", "Footprint", "compiler", "footprint", "logits", "stack", "traced"]
 
 COMPILERS = ("cc", "gcc", "clang")
 STRICT = ("-std=c99", "-Wall", "-Wextra", "-Werror", "-pedantic")
@@ -144,6 +144,29 @@ def footprint(program: Program, cc: Sequence[str]) -> Footprint:
             )
         text, data, bss = (int(part) for part in _run([size, str(network)]).decode().splitlines()[1].split()[:3])
         return Footprint(flash=text + data, ram=data + bss)
+
+
+def stack(program: Program, cc: Sequence[str]) -> int | None:
+    """Bytes of stack of a run at ``-Os``: its own, and of every function below it the largest, by depth of calls.
+
+    Three deep: the network, a layer, what that calls. ``None`` of a compiler that does not tell (``-fstack-usage``).
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        _write(program, Path(folder))
+        made = Path(folder, "network.o")
+        try:
+            _compile(
+                [*cc, *STRICT, "-Os", "-fstack-usage", "-c", str(Path(folder, f"{program.name}.c")), "-o", str(made)]
+            )
+            lines = next(Path(folder).glob("*.su")).read_text().splitlines()
+        except (UserError, StopIteration):
+            return None
+    found = {words[0].rpartition(":")[2]: int(words[1]) for words in map(str.split, lines)}
+    run = found.pop(f"{program.name}_run", 0) + found.pop(f"{program.name}_step", 0)
+    found.pop(f"{program.name}_classify", None)
+    layers = [size for name, size in found.items() if name.endswith("_run")]
+    others = [size for name, size in found.items() if not name.endswith("_run")]
+    return run + max(layers, default=0) + max(others, default=0)
 
 
 @contextmanager

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from importlib.resources import files
 from math import prod
 
+from bitspike.backends.c.classes import classify, declared_classes
 from bitspike.backends.c.code import Code
 from bitspike.backends.c.memory import CType, arena_sizes, number_type
 from bitspike.backends.c.plan import Plan, Seen
@@ -113,6 +114,7 @@ def _source(code: Code, memory: dict[str, tuple[CType, int]]) -> str:
         [f"static int32_t {plan.t} = {plan.steps}; /* steps since the reset */"] * plan.by_steps,
         code.text.lines[:-1],
         *([_reset(code), _layers(plan), _all_steps(plan)] if plan.by_steps else [_layers(plan)]),
+        classify(net=plan.net, name=plan.name),
     ]
     text = "\n\n".join("\n".join(part) for part in parts if part)
     defined = re.findall(r"^#define (BITSPIKE_\w+)", text + _resource("simd.h"), re.MULTILINE)
@@ -223,7 +225,7 @@ typedef {number_type(net.ranges[last]).name} {name}_logit;
 /* Classifies one image of {codes}. The class is the first largest logit. Not reentrant: memory is static. */
 void {name}_run(const uint8_t image[{upper}_IMAGE_BYTES], {name}_logit logits[{_logits(net, upper)}]);
 
-{_by_steps(plan)}\
+{declared_classes(net, name)}{_by_steps(plan)}\
 #ifdef {upper}_TRACE /* for tests: yours to define; is given every edge in memory, each when it has been made */
 void {name}_trace(const void *values, size_t bytes);
 #endif

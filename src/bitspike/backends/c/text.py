@@ -9,7 +9,10 @@ from math import prod
 
 from bitspike.backends.c.memory import CType
 
-__all__ = ["Text", "comment", "memory_order", "number", "short", "symbol"]
+__all__ = ["Text", "comment", "memory_order", "number", "quoted", "short", "symbol"]
+
+_PLAIN = frozenset(map(chr, range(32, 127))) - set('"\\?')
+"""What a string of C holds as it is."""
 
 Pair = tuple[int, int]
 
@@ -92,6 +95,12 @@ def symbol(network: str, index: int, name: str) -> str:
 def comment(text: str) -> str:
     """Text that cannot end a comment."""
     return re.sub(r"[^ -~]|\*/|/\*|\\", "?", text)
+
+
+def quoted(text: str) -> str:
+    """Text as a string of C, byte by byte in UTF-8: it ends nowhere before its end, and is no trigraph."""
+    plain = (chr(byte) if chr(byte) in _PLAIN else f"\\{byte:03o}" for byte in text.encode())
+    return f'"{"".join(plain)}"'
 
 
 def memory_order(shape: tuple[int, ...]) -> str:

@@ -39,6 +39,7 @@ def document(net: FrozenGraph) -> dict[str, Any]:
         "format": FORMAT,
         "name": graph.name,
         "dataset": net.dataset,
+        "classes": list(net.classes),
         "arithmetic": ARITHMETIC,
         "ops": dict(sorted(ops.items())),
         "primitives": PRIMITIVES,

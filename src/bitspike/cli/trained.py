@@ -1,0 +1,75 @@
+"""What `bitspike train` prints of a run, or of one for each seed."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from bitspike.cli.notices import notices
+from bitspike.cli.options import print_json
+from bitspike.cli.tables import print_tables
+from bitspike.errors import UserError
+from bitspike.files import is_there, read_json
+
+if TYPE_CHECKING:
+    from bitspike import Run
+    from bitspike.training import TrainConfig
+
+__all__ = ["print_run", "print_seeds", "seeds_of"]
+
+MOST_SEEDS = 1000
+
+
+def seeds_of(text: str) -> list[int]:
+    """``0-2``, ``5`` and ``0,3,7``."""
+    found: list[int] = []
+    for part in text.split(","):
+        said = re.fullmatch(r"(\d{1,9})(?:-(\d{1,9}))?", part, flags=re.ASCII)
+        first, last = (int(said[1]), int(said[2] or said[1])) if said else (1, 0)
+        if not first <= last < first + MOST_SEEDS:
+            raise UserError("--seeds", text, "want whole numbers, for example 0-2 or 0,3,7")
+        found += range(first, last + 1)
+    if len(set(found)) < len(found):
+        raise UserError("--seeds", text, "a seed is there twice")
+    return found
+
+
+def print_run(run: Run, title: str, as_json: bool) -> None:
+    """Accuracy and cost, in the process that speaks."""
+    from bitspike import reports
+    from bitspike.api.train import is_main_process
+    from bitspike.training.pace import pace_line
+
+    if not is_main_process():
+        return
+    if as_json:
+        print_json({**run.result, "folder": str(run.folder)})
+        return
+    print_tables(reports.results_table([run.result], title))
+    if is_there(run.files.pace_file):  # a run that was only finished has none
+        typer.echo(pace_line(read_json(run.files.pace_file)))
+    typer.echo(f"run folder: {run.folder}")
+
+
+def print_seeds(
+    config: TrainConfig,
+    seeds: list[int],
+    name: str | None,
+    runs_dir: Path,
+    data_dir: Path | None,
+    resume: bool,
+    as_json: bool,
+) -> None:
+    """Trains a run for each seed, and prints their mean and spread."""
+    from bitspike import compared, reports
+    from bitspike.api.runs import train_seeds
+    from bitspike.cli.progress import ProgressBar
+
+    with notices():
+        where = {"name": name, "runs_dir": runs_dir, "resume": resume}
+        found = train_seeds(config, seeds, **where, data_dir=data_dir, observer=ProgressBar)  # type: ignore[arg-type]
+    rows = compared(found)
+    print_json(rows) if as_json else print_tables(reports.compared_table(rows))
