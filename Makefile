@@ -25,7 +25,7 @@ test-slow: $(VENV)/.installed-dev ## run the tests that take minutes
 test-isa: $(VENV)/.installed-dev ## run the tests that compare floats at every instruction set of this processor
 	$(VENV)/bin/python tools/instruction_sets.py -- --numprocesses $(JOBS) $(ARGS)
 
-test-peers: $(PEERS)/.installed-peers ## run the comparisons with SpikingJelly
+test-peers: $(PEERS)/.installed-peers ## run the comparisons with SpikingJelly, snnTorch and readers of other formats
 	$(PEERS)/bin/python -m pytest -m peer $(ARGS)
 
 test-arm: $(VENV)/.installed-dev ## run exported networks on emulated ARM (CONTRIBUTING.md says what to install)

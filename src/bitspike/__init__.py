@@ -14,6 +14,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from bitspike.api.adopt import adopt
     from bitspike.api.allocate import allocate
     from bitspike.api.bench import bench
     from bitspike.api.compile import compile  # noqa: A004
@@ -36,6 +37,7 @@ __all__ = [
     "Run",
     "UserError",
     "__version__",
+    "adopt",
     "allocate",
     "bench",
     "compile",
@@ -54,6 +56,7 @@ _ROOMS = {
     "Bits": "bits",
     "Run": "api.run",
     "UserError": "errors",
+    "adopt": "api.adopt",
     "allocate": "api.allocate",
     "bench": "api.bench",
     "compile": "api.compile",
