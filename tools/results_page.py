@@ -18,10 +18,8 @@ from written import ROOT, main, table
 
 RESULTS = ROOT / "results"
 BY = "tools/results_page.py"
-PAGES = (
-    ROOT / "README.md",
-    *(ROOT / "docs" / name for name in ("results.md", "events.md", "shipping.md", "frameworks.md")),
-)
+OURS = ("results.md", "events.md", "shipping.md", "frameworks.md")
+PAGES = (ROOT / "README.md", *(ROOT / "docs" / name for name in OURS))
 
 TRAININGS = (  # file, command
     ("quickstart.json", "make quickstart"),

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from bitspike.api.evaluate import evaluate
     from bitspike.api.export import export
     from bitspike.api.freeze import freeze
+    from bitspike.api.from_nir import from_nir
     from bitspike.api.run import Run, load_run
     from bitspike.api.stream import stream
     from bitspike.api.train import train
@@ -46,6 +47,7 @@ __all__ = [
     "evaluate",
     "export",
     "freeze",
+    "from_nir",
     "load_run",
     "stream",
     "train",
@@ -65,6 +67,7 @@ _ROOMS = {
     "evaluate": "api.evaluate",
     "export": "api.export",
     "freeze": "api.freeze",
+    "from_nir": "api.from_nir",
     "load_run": "api.run",
     "stream": "api.stream",
     "train": "api.train",

@@ -15,7 +15,7 @@ import pytest
 import bitspike
 
 FUNCTIONS = {"allocate", "bench", "compile", "convert", "cost", "evaluate", "export", "freeze", "load_run"}
-FUNCTIONS |= {"adopt", "stream", "train"}
+FUNCTIONS |= {"adopt", "from_nir", "stream", "train"}
 GROUND = {"bitspike", "bitspike.bits", "bitspike.errors", "bitspike.files"}
 PACKAGE = Path(bitspike.__file__).parent
 
