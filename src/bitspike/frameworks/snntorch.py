@@ -1,4 +1,4 @@
-"""snnTorch: neurons whose spikes and potentials a forward passes from step to step by itself."""
+"""What snnTorch has: neurons whose spikes and potentials a forward passes from step to step by itself."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""SpikingJelly: its neurons are the ones that bitspike's are named after, and its layers are torch's over time."""
+"""What SpikingJelly has: the neurons that bitspike's are named after, and layers of torch over time."""
 
 from __future__ import annotations
 
