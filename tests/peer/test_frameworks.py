@@ -131,6 +131,22 @@ class Repeated(nn.Module):
         return self.net(x.unsqueeze(0).repeat(5, 1, 1, 1, 1))
 
 
+def test_steps_that_a_container_merges():
+    theirs = wide(
+        nn.Sequential(
+            layer.SeqToANNContainer(nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4)),
+            neuron.IFNode(step_mode="m"),
+            layer.SeqToANNContainer(nn.Flatten(), nn.Linear(4 * 26 * 26, 10)),
+            neuron.LIFNode(step_mode="m"),
+        )
+    )
+    ours = bitspike.adopt(Repeated(theirs))
+    x = ours.encoder(IMAGES[:50])[0]
+    made = ours(IMAGES[:50])
+    assert float((made != theirs(x[None].repeat(5, 1, 1, 1, 1))).double().mean()) < 1e-3  # float32
+    assert 0.02 < made.mean() < 0.98
+
+
 def test_a_convolutional_network_of_a_sequential_with_hidden_states():
     theirs = wide(
         nn.Sequential(

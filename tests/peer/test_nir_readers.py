@@ -5,6 +5,7 @@ import pytest
 import torch
 from torch import nn
 
+import bitspike
 from bitspike.backends import backend, oracle
 from bitspike.layers import Encoder, EventEncoder, OverTime
 from bitspike.lowering import freeze
@@ -81,3 +82,26 @@ def test_snntorch_reads_it(tmp_path):
     wanted = oracle.run(net, codes)[net.readout.inputs[0]]
     assert (np.abs(made - wanted) > 1e-4 * np.abs(wanted).max()).mean() < 1e-3
     assert len(np.unique(wanted)) > 8
+
+
+def test_what_snntorch_writes_is_taken_in(tmp_path):
+    snntorch = pytest.importorskip("snntorch", exc_type=ImportError)
+    export = pytest.importorskip("snntorch.export_nir", exc_type=ImportError)
+    torch.manual_seed(0)
+    how = {"reset_mechanism": "zero", "reset_delay": False, "init_hidden": True}
+
+    def leaky(count, beta, threshold):  # its writer wants numbers for each neuron
+        return snntorch.Leaky(torch.full((count,), beta), torch.full((count,), threshold), **how)
+
+    theirs = nn.Sequential(nn.Linear(64, 30), leaky(30, 0.9, 0.3), nn.Linear(30, 4), leaky(4, 0.8, 0.2))
+    graph = export.export_to_nir(theirs, torch.randn(64))
+    nir.write(tmp_path / "net.nir", graph)
+    sample = Sample((64,), 6, 0, 7)
+    ours = bitspike.adopt(tmp_path / "net.nir", encoder=EventEncoder(sample, 0.25))
+    codes = torch.randint(0, 8, (50, 6, 64), dtype=torch.uint8, generator=torch.Generator().manual_seed(1))
+    utils = pytest.importorskip("snntorch.utils")
+    utils.reset(theirs)
+    wanted = torch.stack([theirs(one) for one in (codes * 0.25).unbind(1)])
+    made = ours(codes)
+    assert (made != wanted).float().mean() < 0.01  # beta came through 1 - dt/tau
+    assert 0.05 < made.mean() < 0.95

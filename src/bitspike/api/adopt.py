@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
+
+from bitspike.files import at_home
 
 if TYPE_CHECKING:
     from torch import nn
@@ -12,8 +15,10 @@ if TYPE_CHECKING:
 __all__ = ["adopt"]
 
 
-def adopt(model: nn.Module, T: int | None = None, *, encoder: Encoder | EventEncoder | None = None) -> nn.Module:
-    """Takes a model of SpikingJelly or snnTorch in: a copy with its weights, whose neurons send the same spikes.
+def adopt(
+    model: nn.Module | str | Path, T: int | None = None, *, encoder: Encoder | EventEncoder | None = None
+) -> nn.Module:
+    """Takes a model of SpikingJelly or snnTorch in, or a NIR file: its weights, and neurons that send the same spikes.
 
     From there on it is any network of one's own: trained, given quantized weights, costed, frozen and exported.
 
@@ -22,7 +27,8 @@ def adopt(model: nn.Module, T: int | None = None, *, encoder: Encoder | EventEnc
     794000
 
     Args:
-        model: of one framework. It may loop over the steps in its forward, take all of them at once, or take one.
+        model: of one framework. It may loop over the steps in its forward, take all of them at once, or take one. Or
+            the path of a NIR file, whose floats count; `bitspike.from_nir` reads the integers of one of ours.
         T: steps, where the model leaves them to its user.
         encoder: how it sees its input: ``Encoder(mean=..., std=...)`` of images, by default pixels/255, or
             ``EventEncoder(sample)`` of trains.
@@ -36,4 +42,4 @@ def adopt(model: nn.Module, T: int | None = None, *, encoder: Encoder | EventEnc
     """
     from bitspike import frameworks
 
-    return frameworks.adopt(model, T, encoder)
+    return frameworks.adopt(at_home(model) if isinstance(model, str | Path) else model, T, encoder)

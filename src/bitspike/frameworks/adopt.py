@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from copy import deepcopy
 from dataclasses import replace
+from pathlib import Path
 
 import torch.fx
 from torch import nn
@@ -11,12 +12,21 @@ from torch import nn
 from bitspike.conversion import house_layer
 from bitspike.errors import UserError
 from bitspike.frameworks.framework import FRAMEWORKS, Framework
+from bitspike.frameworks.nir import network_of_nir
 from bitspike.frameworks.roll import Rolled, roll
 from bitspike.frameworks.trace import trace
 from bitspike.frontend import Call, check_hooks, needed, network, read, unused
 from bitspike.layers import Encoder, EventEncoder
 
 __all__ = ["adopt"]
+
+
+ELSEWHERE = {
+    "brevitas": "want nn.Conv2d and nn.Linear with its weights, and bitspike.quant.quantize_weights with its widths",
+    "norse": "want a model of SpikingJelly or snnTorch, whose neurons are known",
+    "sinabs": "want a model of SpikingJelly or snnTorch, whose neurons are known",
+}
+"""Packages whose classes are known not to be taken in, and what would do."""
 
 
 class Spot(nn.Module):
@@ -30,14 +40,16 @@ class Spot(nn.Module):
         return x
 
 
-def adopt(model: nn.Module, T: int | None = None, encoder: Encoder | EventEncoder | None = None) -> nn.Module:
+def adopt(
+    model: nn.Module | str | Path, T: int | None = None, encoder: Encoder | EventEncoder | None = None
+) -> nn.Module:
     """The network ``model``, a copy with its weights: codes ``[N, ...]`` to what its last layer sends, ``[T, N, K]``.
 
     It may loop over the steps in its forward, take all of them at once, or take one while its user loops. What its
     forward makes of all steps at the end (a stack, a sum, a mean) is left out: the readout of the house is their mean.
 
     Args:
-        model: of one framework of `FRAMEWORKS`; it is left as it is, but for what its neurons keep.
+        model: of one framework of `FRAMEWORKS`; it is left as it is, but for what its neurons keep. Or a NIR file.
         T: steps, where the model leaves them to its user.
         encoder: how it sees its input: ``Encoder(mean=..., std=...)`` of images, by default pixels/255, or
             ``EventEncoder(sample)`` of trains.
@@ -46,6 +58,8 @@ def adopt(model: nn.Module, T: int | None = None, encoder: Encoder | EventEncode
         UserError: a class or an operator that has no counterpart, by its path; a step that is not like the others; no
             neurons of any framework, or of two.
     """
+    if isinstance(model, str | Path):
+        return _of_nir(model, T, encoder or Encoder(mean=0.0, std=1.0))
     framework = _framework_of(model)
     modules = dict(model.named_modules())
     rolled = roll(*trace(model, framework), framework)
@@ -67,7 +81,22 @@ def adopt(model: nn.Module, T: int | None = None, encoder: Encoder | EventEncode
     return network((images, *made.values()), made[calls.answer], training=model.training)
 
 
+def _of_nir(path: str | Path, T: int | None, encoder: Encoder | EventEncoder) -> nn.Module:
+    of_input = encoder.sample.T if isinstance(encoder, EventEncoder) else 1
+    steps = of_input if T is None and of_input > 1 else T
+    if steps is None:
+        raise UserError("T", None, "a NIR file has no number of steps; want T=...")
+    if of_input not in (1, steps):
+        raise UserError("T", steps, f"the input has {of_input} steps")
+    return network_of_nir(path, steps, encoder)
+
+
 def _framework_of(model: nn.Module) -> Framework:
+    for path, module in model.named_modules():
+        package = type(module).__module__.partition(".")[0]
+        if package in ELSEWHERE:
+            name = type(module).__name__
+            raise UserError("layer", path or "the model", f"{name} of {package} is not taken in; {ELSEWHERE[package]}")
     found = [one for one in FRAMEWORKS.values() if any(one.has(module) for module in model.modules())]
     if len(found) == 1:
         return found[0]

@@ -27,7 +27,7 @@ class Framework:
         package: the top-level package that its classes are of.
         neurons: by class name, what makes bitspike's neurons of a layer; raises UserError where none compute the same.
         layers: by class name, what makes the layer of torch that computes the same at one step.
-        chains: classes that call their children one after the other.
+        merged: classes that call their children, one after the other, on all steps merged into the batch.
         refused: by class name, what would do instead.
         many_steps: whether a module, as it is set, takes all steps ``[T, N, ...]`` at once.
         tupled: whether a layer of neurons, as it is set, returns its spikes first and what it carries behind.
@@ -36,7 +36,7 @@ class Framework:
     package: str
     neurons: Mapping[str, Neuron]
     layers: Mapping[str, Callable[[Any], nn.Module]] = field(default_factory=dict)
-    chains: Sequence[str] = ()
+    merged: Sequence[str] = ()
     refused: Mapping[str, Refusal] = field(default_factory=dict)
     many_steps: Callable[[Any], bool] = lambda module: False
     tupled: Callable[[Any], bool] = lambda module: False

@@ -299,14 +299,18 @@ class _Roller:
         over_time = any(before in timed for before in node.all_input_nodes)
         if node.op == "call_module":
             module, path = self._module(node), inside(str(node.target))
-            if self.framework.has(module):
+            if node.meta["merged"]:
+                if node in self.steps or self.framework.many_steps(module) or not over_time:
+                    wanted = "where steps are merged into the batch, want layers of one step and no neurons"
+                    raise UserError("layer", path, wanted)
+            elif self.framework.has(module):
                 if self.framework.many_steps(module) != over_time:
                     seen, wanted = ("[T, N, ...]", "m") if over_time else ("[N, ...]", "s")
                     raise UserError(f"layer {path}", seen, f"want step_mode={wanted!r} of it there")
             elif over_time and not isinstance(module, ALIKE):
                 wanted = f"want {type(module).__name__} of {self.framework.package} with step_mode='m'"
                 raise UserError(f"layer {path}", "[T, N, ...]", wanted)
-        elif over_time and not (node.target in ADD or _flattens(node)):
+        elif over_time and not (node.target in ADD or _flattens(node) or node.meta["merged"]):
             name = node.target if isinstance(node.target, str) else getattr(node.target, "__name__", node.target)
             raise UserError("operator", str(name), "on all steps [T, N, ...] it is not taken in; want a layer")
 

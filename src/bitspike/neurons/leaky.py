@@ -1,4 +1,4 @@
-"""snnTorch's leaky neuron: it fires above its threshold and not at it, and its reset comes a step later."""
+"""A leaky neuron as snnTorch has it: it fires above its threshold, not at it, and its reset comes a step later."""
 
 from __future__ import annotations
 

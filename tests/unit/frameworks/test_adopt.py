@@ -54,12 +54,24 @@ class Dense(nn.Linear):
     __module__ = "toyspikes.layers"
 
 
-class Chain(nn.Sequential):
+class Merged(nn.Sequential):
     __module__ = "toyspikes.layers"
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x.flatten(0, 1)).unflatten(0, x.shape[:2])
 
 
 class Odd(nn.Module):
     __module__ = "toyspikes.neurons"
+
+
+class Many(Dense):
+    __module__ = "toyspikes.layers"
+    many = True
+
+
+class QuantLinear(nn.Linear):
+    __module__ = "brevitas.nn.quant_linear"
 
 
 class OwnLeak(Leak):
@@ -71,10 +83,10 @@ class OwnLeak(Leak):
 TOY = Framework(
     "toyspikes",
     neurons={"Leak": lambda node, T: LIFNode(T, node.tau, False, v_reset=None, surrogate_function=ATan())},
-    layers={"Dense": plain(nn.Linear)},
-    chains=("Chain",),
+    layers={"Dense": plain(nn.Linear), "Many": plain(nn.Linear)},
+    merged=("Merged",),
     refused={"Odd": "want Leak"},
-    many_steps=lambda module: getattr(module, "many", True),
+    many_steps=lambda module: getattr(module, "many", False),
     tupled=lambda node: node.given,
 )
 
@@ -132,8 +144,8 @@ class AtOnce(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        parts = (dense(16, 8, kind=Dense), Leak(many=True), dense(8, 8, kind=Dense), Leak(many=True))
-        self.flat, self.net = nn.Flatten(), Chain(*parts)
+        parts = (Merged(dense(16, 8), nn.BatchNorm1d(8)), Leak(many=True), Many(8, 8), Leak(many=True))
+        self.flat, self.net = nn.Flatten(), nn.Sequential(*parts)
 
     def forward(self, x: Tensor) -> Tensor:
         seq = self.flat(x).unsqueeze(0).repeat(3, 1, 1)
@@ -234,6 +246,18 @@ class Forgets(Loop):
         return torch.stack(sent)
 
 
+class Keeps(Loop):
+    """A leak of its own, at the input."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.trace = 0.0
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.trace = self.trace * 0.5 + self.fc1(x.flatten(1))
+        return self.lif1(self.trace, self.lif1.start())[0]
+
+
 class SomeSteps(Loop):
     def forward(self, x: Tensor) -> Tensor:
         return super().forward(x)[0][1:].sum(0)
@@ -243,6 +267,14 @@ class Counted(Loop):
     def forward(self, x: Tensor) -> Tensor:
         self.steps = x.shape[0]
         return super().forward(x)[0]
+
+
+def test_a_forward_that_was_traced_keeps_no_stand_ins() -> None:
+    model = Keeps()
+    with pytest.raises(UserError, match="trace"):
+        adopt(model, 3)
+    assert model.trace == 0.0
+    assert model(FLOATS).shape == (6, 8)
 
 
 def flat(*parts: nn.Module) -> nn.Module:
@@ -257,6 +289,9 @@ def flat(*parts: nn.Module) -> nn.Module:
         (Potential(), None, "its potential is read"),
         (Forgets(), None, "another state at step 1"),
         (SomeSteps(), None, "answer"),
+        (Keeps(), 3, "its forward keeps what it computed"),
+        (nn.Sequential(Merged(dense(4, 3), Leak(many=True))), 3, "want layers of one step and no neurons"),
+        (nn.Sequential(Merged(Many(4, 3)), Leak(many=True)), 3, "want layers of one step and no neurons"),
         (Counted(), None, "cannot be traced"),
         (Loop(), 4, "one number of steps"),
         (flat(dense(16, 3), Leak()), None, "T="),
@@ -265,8 +300,9 @@ def flat(*parts: nn.Module) -> nn.Module:
         (flat(dense(16, 3), Leak(), nn.Softmax(1)), 3, "Softmax"),
         (flat(dense(16, 3), Leak(), nn.ReLU()), 3, "ReLU between spiking neurons"),
         (flat(dense(16, 3)), 3, "want a model of"),
+        (flat(dense(16, 3, kind=QuantLinear), Leak()), 3, "QuantLinear of brevitas is not taken in"),
         (flat(dense(16, 3), Leak(), Leak(many=True)), 3, "step mode"),
-        (nn.Sequential(dense(16, 3, kind=Dense), nn.Conv1d(3, 3, 1), Leak(many=True)), 3, "Conv1d of toyspikes"),
+        (nn.Sequential(Many(16, 3), nn.Conv1d(3, 3, 1), Leak(many=True)), 3, "Conv1d of toyspikes"),
     ],
 )
 def test_what_is_no_network_of_like_steps_is_refused(model: nn.Module, T: int | None, says: str) -> None:
