@@ -9,16 +9,21 @@ import numpy as np
 import pytest
 
 from bitspike.backends import backend, oracle
-from bitspike.ir import Affine, Edge, Fire, FrozenGraph, Graph, Input, LeakyDynamics, Linear, Readout
+from bitspike.backends.verilog import simulated, to_verilog
+from bitspike.ir import Affine, Edge, Fire, FrozenGraph, Graph, Input, LeakyDynamics, Linear, Readout, Reshape
 
 RESETS = ["subtract", "subtract-at-once", "zero", "none"]
 
 
-def network(reset: str, seed: int, T: int = 6, features: int = 12) -> FrozenGraph:
-    """Two layers of neurons on whole weights and few bits after the point, so that sums often are on a threshold."""
+def network(reset: str, seed: int, T: int = 6, features: int = 12, image: bool = False) -> FrozenGraph:
+    """Two layers of neurons behind a train or a held image, on few bits, so that sums often are on a threshold."""
     draw = np.random.default_rng(seed)
     fraction, leak = int(draw.integers(0, 4)), int(draw.integers(0, 5))
     nodes: list = [Input(name="input", inputs=(), edge=Edge(shape=(features,), T=T, lo=-3, hi=3, scale=1.0))]
+    if image:
+        held = Edge(shape=(1, 1, features), T=1, lo=-3, hi=3, scale=1.0)
+        flat = Reshape(name="flat", inputs=("input",), shape=(features,))
+        nodes = [Input(name="input", inputs=(), edge=held), flat]
     tensors = {}
     for name, outputs in (("a", features), ("b", 5)):
         linear = Linear(name=f"{name}.sum", inputs=(nodes[-1].name,), out_channels=outputs, weight_bits=3)
@@ -77,3 +82,16 @@ def test_a_file_keeps_it(reset: str, tmp_path) -> None:
     net = network(reset, 0)
     save(net, tmp_path / "net.bitspike")
     assert load(tmp_path / "net.bitspike").graph == net.graph
+
+
+@pytest.mark.hdl
+@pytest.mark.parametrize("reset", RESETS)
+def test_its_hardware_equals_the_oracle(reset: str) -> None:
+    if shutil.which("iverilog") is None:
+        pytest.skip("no iverilog")
+    net = network(reset, 1, T=5, features=6, image=True)
+    shown = codes(net, 6)
+    seen = simulated(to_verilog(net, "network", 2, "parallel"), shown, "icarus", trace=True)
+    assert np.array_equal(seen.logits, oracle.logits(net, shown))
+    wanted = oracle.run(net, shown)
+    assert all(np.array_equal(seen.edges[name], wanted[name]) for name in ("a", "b"))

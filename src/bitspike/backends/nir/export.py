@@ -252,8 +252,8 @@ def _reset(node: Fire, how: Dynamics) -> int:
             raise node.refuse(seen, "NIR has no neurons with one")
     if how.v_reset is None:
         raise node.refuse("a soft reset", "NIR's neurons are reset to v_reset: want a hard reset (v_reset=0)")
-    if how.v_init not in (how.v_reset, 0):
-        raise node.refuse(how.v_init, "NIR's neurons start at their v_reset, or at 0")
+    if how.v_init != how.v_reset:
+        raise node.refuse(f"v_init={how.v_init}", "NIR does not say where neurons start, and readers do so at v_reset")
     return how.v_reset
 
 
