@@ -25,7 +25,7 @@ test-slow: $(VENV)/.installed-dev ## run the tests that take minutes
 test-isa: $(VENV)/.installed-dev ## run the tests that compare floats at every instruction set of this processor
 	$(VENV)/bin/python tools/instruction_sets.py -- --numprocesses $(JOBS) $(ARGS)
 
-test-peers: $(PEERS)/.installed-peers ## run the comparisons with SpikingJelly
+test-peers: $(PEERS)/.installed-peers ## run the comparisons with SpikingJelly, snnTorch and readers of other formats
 	$(PEERS)/bin/python -m pytest -m peer $(ARGS)
 
 test-arm: $(VENV)/.installed-dev ## run exported networks on emulated ARM (CONTRIBUTING.md says what to install)
@@ -59,7 +59,7 @@ claims: $(VENV)/.installed ## run what results/claims/ does not have yet
 constraints: ## renew constraints.txt: the newest versions that pyproject.toml allows
 	$(call venv,.venv-constraints)
 	.venv-constraints/bin/python -m pip install --quiet torch==$(TORCH) '.[dev]' $(PEER_NEEDS)
-	.venv-constraints/bin/python -m pip install --quiet --no-deps spikingjelly==2.0.0
+	.venv-constraints/bin/python -m pip install --quiet --no-deps $(PEERS_ALONE)
 	grep '^#' constraints.txt > .venv-constraints/new
 	.venv-constraints/bin/python -m pip freeze --exclude bitspike | sed 's/+[^ ]*$$//' \
 	  | grep -viE '^(nvidia|cuda|triton)' >> .venv-constraints/new
@@ -80,13 +80,15 @@ $(VENV)/.installed-dev: pyproject.toml constraints.txt
 $(PEERS)/.installed-peers: pyproject.toml constraints.txt
 	$(call install,$(PEERS),dev)
 	@$(PEERS)/bin/python -m pip install --quiet --constraint constraints.txt $(PEER_NEEDS)
-	@$(PEERS)/bin/python -m pip install --quiet --constraint constraints.txt --no-deps spikingjelly
+	@$(PEERS)/bin/python -m pip install --quiet --constraint constraints.txt --no-deps $(PEERS_ALONE)
 	@touch $@
 
 QUICKSTART = train,data
 
-# SpikingJelly asks for torchvision and torchaudio too; what it is compared in needs neither, so it comes alone.
-PEER_NEEDS = loguru tqdm
+# These ask for torchvision, torchaudio, tonic or numba too; what they are compared in needs none, so they come alone,
+# and what they do need comes before them.
+PEERS_ALONE = spikingjelly==2.0.0 snntorch==1.0.0 nirtorch neurobench==2.3.0 qonnx
+PEER_NEEDS = loguru tqdm attrs bitstring clize importlib-metadata onnxscript sigtools toposort
 
 # A worker a core with one thread each: the tests' tensors are too small to share.
 pytest = OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest

@@ -16,7 +16,7 @@ from inspect import cleandoc
 from pathlib import Path
 from typing import Any
 
-from bitspike.ir import OPS, Dynamics, Edge, Node, Store, limits, ranges
+from bitspike.ir import OPS, Dynamics, Edge, LeakyDynamics, Node, Store, limits, ranges
 
 PAGE = Path(__file__).parents[1] / "docs" / "ir-spec.md"
 BEGIN, END = "<!-- begin: written by tools/ir_spec.py -->", "<!-- end -->"
@@ -100,7 +100,7 @@ def generated() -> str:
         "\n".join(table),
         "## Edge",
         bullets(described(Edge)),
-        *(part for cls in (Dynamics, Store) for part in chapter(cls)),
+        *(part for cls in (Dynamics, LeakyDynamics, Store) for part in chapter(cls)),
         "## Limits",
         bullets([f"`{name}` = {power(value)}{value:,}" for name, value in most.items()]),
     ]

@@ -95,6 +95,11 @@ KINDS = (  # files, what they hold, the command that writes such a file
         "gradient norms by block",
         "python -m claims.gradients_004",
     ),
+    (
+        "peers/*.json",
+        "a model of another framework's tutorial: spikes there and here, few bits, its C",
+        "python benchmarks/peer_models.py NAME",
+    ),
     ("benchmarks/train_step.json", "time of a training step beside SpikingJelly's and the ANN's", "make bench"),
     (
         "benchmarks/neurons.json",

@@ -18,10 +18,8 @@ from written import ROOT, main, table
 
 RESULTS = ROOT / "results"
 BY = "tools/results_page.py"
-PAGES = (
-    ROOT / "README.md",
-    *(ROOT / "docs" / name for name in ("results.md", "events.md", "shipping.md", "hardware.md")),
-)
+OURS = ("results.md", "events.md", "shipping.md", "hardware.md", "frameworks.md")
+PAGES = (ROOT / "README.md", *(ROOT / "docs" / name for name in OURS))
 
 TRAININGS = (  # file, command
     ("quickstart.json", "make quickstart"),
@@ -348,6 +346,22 @@ def architectures() -> str:
     return table(("network", "hardware", *head), rows)
 
 
+def peers() -> str:
+    """Networks of other frameworks' tutorials, there and here."""
+    rows = []
+    for name in ("spikingjelly", "snntorch"):
+        one = read(f"peers/{name}.json")
+        layers = one["compared"][0]["layers"].values()
+        spikes = f"{sum(made['spikes'] for made in layers):,} of {sum(made['elements'] for made in layers):,}"
+        apart = [f"{sum(layer['different'] for layer in made['layers'].values()):,}" for made in one["compared"]]
+        shares = ("there", "taken_in", "quantized", "integers")
+        accuracies = (f"{one[f'accuracy_{share}']:.1f} %" for share in shares)
+        same = "equal" if one["c_equals_oracle"] else "not equal"
+        rows.append((f"{name} {one['version']}", spikes, *apart, *accuracies, same))
+    head = ("different, float64", "float32, the same floats", "float32, pixels/255", "right there", "here")
+    return table(("tutorial of", "spikes", *head, "4-bit weights", "in integers", "C beside the oracle"), rows)
+
+
 PARTS = {
     part.__name__: part
     for part in (
@@ -367,6 +381,7 @@ PARTS = {
         event_readers,
         cortex_m,
         architectures,
+        peers,
     )
 }
 

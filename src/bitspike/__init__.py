@@ -14,6 +14,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from bitspike.api.adopt import adopt
     from bitspike.api.allocate import allocate
     from bitspike.api.bench import bench
     from bitspike.api.compile import compile  # noqa: A004
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from bitspike.api.export import export
     from bitspike.api.fit import fit
     from bitspike.api.freeze import freeze
+    from bitspike.api.from_nir import from_nir
     from bitspike.api.predict import predict
     from bitspike.api.run import Run, load_run
     from bitspike.api.runs import compared, runs
@@ -40,6 +42,7 @@ __all__ = [
     "Run",
     "UserError",
     "__version__",
+    "adopt",
     "allocate",
     "bench",
     "compared",
@@ -51,6 +54,7 @@ __all__ = [
     "export",
     "fit",
     "freeze",
+    "from_nir",
     "load_run",
     "predict",
     "runs",
@@ -63,6 +67,7 @@ _ROOMS = {
     "Bits": "bits",
     "Run": "api.run",
     "UserError": "errors",
+    "adopt": "api.adopt",
     "allocate": "api.allocate",
     "bench": "api.bench",
     "compared": "api.runs",
@@ -74,6 +79,7 @@ _ROOMS = {
     "export": "api.export",
     "fit": "api.fit",
     "freeze": "api.freeze",
+    "from_nir": "api.from_nir",
     "load_run": "api.run",
     "predict": "api.predict",
     "runs": "api.runs",

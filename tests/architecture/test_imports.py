@@ -67,11 +67,12 @@ MAY_IMPORT: dict[str, set[str]] = {
     # above
     "training": BELOW_TRAINING,
     "conversion": BELOW_TRAINING | {"training", "backends"},  # backends: the oracle, in which it is checked
+    "frameworks": BELOW_RECIPES,  # models of other frameworks as networks of the house
     "allocation": BELOW_TRAINING | {"training"},
     "reproduce": BELOW_TRAINING,
     "recipes": BELOW_RECIPES,
     # the door: what `import bitspike` offers; the commands call it
-    "api": BELOW_RECIPES | {"recipes", "allocation", "backends", "reports"},
+    "api": BELOW_RECIPES | {"recipes", "frameworks", "allocation", "backends", "reports"},
     "cli": BELOW_RECIPES | {"api", "recipes", "allocation", "backends", "reports", "reproduce"},
     "__main__": {"cli"},
 }

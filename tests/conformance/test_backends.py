@@ -82,7 +82,7 @@ def test_images_of_another_kind_are_refused(name: str) -> None:
 
 def test_who_runs_and_who_writes() -> None:
     assert engines() == ["oracle", "c", "onnx", "native", "verilog"]
-    assert exporters() == ["c", "onnx", "json", "mem", "verilog"]
+    assert exporters() == ["c", "onnx", "json", "mem", "verilog", "nir", "qonnx"]
     assert all(kind.name == name and kind.about for name, kind in BACKENDS.items())
 
 
@@ -157,7 +157,7 @@ def test_a_backend_of_ones_own_is_one_line() -> None:
     net = NETS[0]
     with BACKENDS.added("blind", Blind):
         assert engines()[-1] == "blind"
-        assert exporters() == ["c", "onnx", "json", "mem", "verilog"]
+        assert exporters() == ["c", "onnx", "json", "mem", "verilog", "nir", "qonnx"]
         assert (backend("blind", answer=3).run(net, images(net)) == 3).all()
         with pytest.raises(UserError, match="backend: got 'blind'"):
             backend("blind").trace(net, images(net))

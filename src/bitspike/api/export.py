@@ -33,7 +33,8 @@ def export(
         to: a name of `bitspike.backends.exporters`. ``c``: NAME.c, NAME.h, NAME_simd.h and main.c.
             ``onnx``: NAME.onnx. ``json``: NAME.json, all integers and what each op means. ``mem``: hexadecimal files of
             every tensor, golden vectors of every edge, and their index NAME.mem.json. ``verilog``: NAME.sv, its
-            memories, and what docs/hardware.md lists.
+            memories, and what docs/hardware.md lists. ``nir``: NAME.nir (docs/nir-bits.md). ``qonnx``:
+            NAME.onnx, in floats with Quant nodes.
         output: folder to write into.
         name: of the files, and of what they define.
         options: of the form. ``cc``: the C compiler with its flags, whose linker says what flash and RAM the network

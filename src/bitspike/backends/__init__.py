@@ -14,8 +14,10 @@ from bitspike.backends.c import C
 from bitspike.backends.json import Json
 from bitspike.backends.mem import Mem
 from bitspike.backends.native import Native
+from bitspike.backends.nir import Nir
 from bitspike.backends.onnx import Onnx
 from bitspike.backends.protocol import Backend, Export, Images, Int
+from bitspike.backends.qonnx import Qonnx
 from bitspike.backends.verilog import Verilog
 from bitspike.errors import UserError
 from bitspike.ir import FrozenGraph
@@ -47,6 +49,8 @@ BACKENDS.register(Native.name, Native)
 BACKENDS.register(Json.name, Json)
 BACKENDS.register(Mem.name, Mem)
 BACKENDS.register(Verilog.name, Verilog)
+BACKENDS.register(Nir.name, Nir)
+BACKENDS.register(Qonnx.name, Qonnx)
 
 
 def backend(name: str, **options: Any) -> Backend:

@@ -15,7 +15,8 @@ __all__ = ["export"]
 
 FORMS = (
     "c: NAME.c, NAME.h, NAME_simd.h and main.c. onnx: NAME.onnx. json: NAME.json. mem: NAME.mem.json and a hexadecimal"
-    " file for each tensor and edge. verilog: NAME.sv, its memories and its parts."
+    " file for each tensor and edge. verilog: NAME.sv, its memories and its parts. nir: NAME.nir."
+    " qonnx: NAME.onnx with Quant nodes."
 )
 
 

@@ -1,6 +1,6 @@
 """Conversion: a trained network to a quantized one, and that to a spiking one that computes the same (paper 003)."""
 
-from bitspike.conversion.adopt import adopt
+from bitspike.conversion.adopt import adopt, house_layer
 from bitspike.conversion.check import Equivalence, LayerEquivalence, equivalence
 from bitspike.conversion.convert import MOST_STEPS, Converted, convert, steps_of
 from bitspike.conversion.equilibrium import quantized, with_steps
@@ -31,6 +31,7 @@ __all__ = [
     "equivalence",
     "finetune_config",
     "float_weights",
+    "house_layer",
     "max_pool_of",
     "quantized",
     "seen",

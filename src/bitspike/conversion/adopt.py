@@ -29,7 +29,7 @@ from bitspike.layers import Encoder, OverTime
 from bitspike.neurons import BaseNode
 from bitspike.quant import weight_quantizer
 
-__all__ = ["adopt"]
+__all__ = ["adopt", "house_layer"]
 
 WANTED = "want conv, linear, batch norm, ReLU, pools, flatten and sums"
 
@@ -73,6 +73,17 @@ def adopt(model: nn.Module, neuron: Callable[[], nn.Module], encoder: Encoder | 
     for call in calls[1:]:
         made[call] = replace(call, module=_house(call, neuron), inputs=tuple(made[before] for before in call.inputs))
     return network((images, *made.values()), made[calls.answer])
+
+
+def house_layer(call: Call) -> nn.Module:
+    """What stands for a plain layer that is no ReLU, over all steps.
+
+    Raises:
+        UserError: nothing does.
+    """
+    if isinstance(call.module, nn.ReLU):
+        raise UserError("layer", call.path, f"a ReLU between spiking neurons has no integers; want neurons{call.place}")
+    return _house(call, nn.ReLU)
 
 
 def _house(call: Call, neuron: Callable[[], nn.Module]) -> nn.Module:

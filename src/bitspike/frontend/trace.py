@@ -15,7 +15,7 @@ from bitspike.errors import UserError
 from bitspike.frontend.overridden import Layers, class_of, overridden, stays_in_training
 from bitspike.layers import mean_over_time, merge_time, split_time
 
-__all__ = ["evaluating", "inside", "parent", "trace"]
+__all__ = ["OnImages", "Recording", "evaluating", "inside", "parent", "trace"]
 
 
 def trace(model: nn.Module, layers: Layers) -> torch.fx.Graph:
@@ -38,7 +38,7 @@ def trace(model: nn.Module, layers: Layers) -> torch.fx.Graph:
     tracer = _Tracer(layers)
     try:
         with evaluating(model):
-            return tracer.trace(_OnImages(model))
+            return tracer.trace(OnImages(model))
     except UserError:
         raise
     except Exception as wrong:  # whatever the model's own code raises when it meets a stand-in for the images
@@ -46,7 +46,7 @@ def trace(model: nn.Module, layers: Layers) -> torch.fx.Graph:
         raise UserError("forward", where, f"cannot be traced: {type(wrong).__name__}: {wrong}") from wrong
 
 
-class _OnImages(nn.Module):
+class OnImages(nn.Module):
     """Calls the model with images alone: its other arguments keep their defaults."""
 
     def __init__(self, model: nn.Module) -> None:
@@ -58,7 +58,7 @@ class _OnImages(nn.Module):
 
 
 def inside(path: str) -> str:
-    """The path inside the user's model, of a path inside `_OnImages`."""
+    """The path inside the user's model, of a path inside `OnImages`."""
     return path.removeprefix("model").removeprefix(".")
 
 
@@ -108,19 +108,19 @@ class _Tracer(torch.fx.Tracer):
             raise
 
     def proxy(self, node: torch.fx.Node) -> torch.fx.Proxy:
-        return _Proxy(node, self)
+        return Recording(node, self)
 
 
-class _Proxy(torch.fx.Proxy):
+class Recording(torch.fx.Proxy):
     """A stand-in that records ``x += y`` as what it is: `torch.fx` makes a sum out of place of it."""
 
 
 def _in_place(name: str) -> Any:
-    def record(self: _Proxy, other: Any) -> Any:
+    def record(self: Recording, other: Any) -> Any:
         return self.tracer.create_proxy("call_function", getattr(operator, name), (self, other), {})
 
     return record
 
 
 for _name in ("iadd", "isub", "imul", "itruediv", "ifloordiv", "imod", "ipow", "imatmul", "iand", "ior", "ixor"):
-    setattr(_Proxy, f"__{_name}__", _in_place(_name))
+    setattr(Recording, f"__{_name}__", _in_place(_name))

@@ -3,7 +3,7 @@
 from bitspike.ir.edge import Edge
 from bitspike.ir.frozen import FrozenGraph, tensor_shapes
 from bitspike.ir.graph import Graph
-from bitspike.ir.netfile import load, save
+from bitspike.ir.netfile import load, op_from_dict, op_to_dict, save
 from bitspike.ir.ops import (
     DYNAMICS,
     OPS,
@@ -18,6 +18,7 @@ from bitspike.ir.ops import (
     Fire,
     Input,
     Instruction,
+    LeakyDynamics,
     Linear,
     MatMul,
     MaxPool,
@@ -60,6 +61,7 @@ __all__ = [
     "Graph",
     "Input",
     "Instruction",
+    "LeakyDynamics",
     "Linear",
     "MatMul",
     "MaxPool",
@@ -84,6 +86,8 @@ __all__ = [
     "Times",
     "TokenLinear",
     "load",
+    "op_from_dict",
+    "op_to_dict",
     "save",
     "tensor_shapes",
 ]

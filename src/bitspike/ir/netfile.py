@@ -24,7 +24,7 @@ from bitspike.ir.ops import OPS, Node
 from bitspike.ir.ranges import INT64
 from bitspike.registry import Registry
 
-__all__ = ["FORMAT", "load", "save", "to_bytes"]
+__all__ = ["FORMAT", "load", "op_from_dict", "op_to_dict", "save", "to_bytes"]
 
 FORMAT = "bitspike-net-1"
 MOST_BYTES_OF_GRAPH = 1 << 22
@@ -41,7 +41,7 @@ def save(net: FrozenGraph, path: str | Path) -> int:
 def to_bytes(net: FrozenGraph) -> bytes:
     """The content of the file: the same network gives the same bytes."""
     tensors = {name: _packed(net, name, values) for name, values in net.tensors.items()}
-    nodes = [_to_dict(node) for node in net.graph.nodes]
+    nodes = [op_to_dict(node) for node in net.graph.nodes]
     frames = {} if net.frames is None else {"frames": dict(net.frames)}
     classes = {"classes": list(net.classes)} if net.classes else {}
     graph = {"name": net.graph.name, "dataset": net.dataset, **frames, **classes, "nodes": nodes}
@@ -82,7 +82,7 @@ def _from_parts(header: Mapping[str, str], tensors: Mapping[str, NDArray[Any]]) 
         raise UserError("graph frames", raw["frames"], "want an object")
     if not isinstance(raw.get("classes", []), list):
         raise UserError("graph classes", raw["classes"], "want a list of names")
-    graph = Graph(raw["name"], tuple(_to_node(index, node) for index, node in enumerate(raw["nodes"])))
+    graph = Graph(raw["name"], tuple(op_from_dict(index, node) for index, node in enumerate(raw["nodes"])))
     wanted = {n: (node, shape) for node in graph.nodes for n, shape in tensor_shapes(graph, node).items()}
     for name in sorted(wanted.keys() ^ tensors.keys()):
         raise UserError("tensor", name, "it is missing" if name in wanted else "no op of the graph has it")
@@ -119,7 +119,7 @@ def _unpacked(name: str, node: Node, shape: tuple[int, ...], planes: NDArray[Any
         raise UserError(f"tensor {name}, {wrong.thing}", wrong.seen, wrong.would_do) from None
 
 
-def _to_dict(node: Node) -> dict[str, Any]:
+def op_to_dict(node: Node) -> dict[str, Any]:
     """Fields that differ from their defaults, and the op's name."""
     if OPS.get(node.op) is not type(node):
         raise node.refuse(node.op, "is no op of that name in bitspike.ir.OPS: register its class")
@@ -140,7 +140,8 @@ def _kind(kinds: Registry[type[Any]], part: Any) -> dict[str, Any]:
     return {} if part.kind == next(iter(kinds)) else {"kind": part.kind}
 
 
-def _to_node(index: int, raw: object) -> Node:
+def op_from_dict(index: int, raw: object) -> Node:
+    """The op that `op_to_dict` wrote, its numbers checked; ``index`` is where it stands, for refusals."""
     where = f"graph nodes[{index}]"
     if not isinstance(raw, dict):
         raise UserError(where, type(raw).__name__, "want an object")

@@ -11,6 +11,7 @@ from bitspike.neurons.binary import (
 )
 from bitspike.neurons.dynamics import NeuronDynamics, NotDescribedError, describe
 from bitspike.neurons.integrate import TiedIntegrate
+from bitspike.neurons.leaky import LeakyDynamics, LeakyNode, LeakyReset
 from bitspike.neurons.membrane import quantize_membrane
 from bitspike.neurons.multibit import MultiBitLIFNode, MultiBitSettings
 from bitspike.neurons.multilevel import MultiLevelIFNode, MultiLevelSettings, barrier, behind_spikes
@@ -54,6 +55,9 @@ __all__ = [
     "IFSettings",
     "LIFNode",
     "LIFSettings",
+    "LeakyDynamics",
+    "LeakyNode",
+    "LeakyReset",
     "MicroStepSigmoid",
     "MultiBitLIFNode",
     "MultiBitSettings",

@@ -7,7 +7,7 @@ the table of docs/ir-spec.md, which tools/ir_spec.py writes.
 
 from bitspike.ir.ops.arithmetic import Add, Affine, Relu
 from bitspike.ir.ops.delay import Delay
-from bitspike.ir.ops.dynamics import DYNAMICS, AnyDynamics, Dynamics, Store
+from bitspike.ir.ops.dynamics import DYNAMICS, AnyDynamics, Dynamics, LeakyDynamics, Store
 from bitspike.ir.ops.ends import Input, Over, Readout
 from bitspike.ir.ops.linear import Conv, Linear, Synapse, TokenLinear
 from bitspike.ir.ops.neurons import Fire
@@ -34,6 +34,7 @@ __all__ = [
     "Input",
     "Instruction",
     "Int",
+    "LeakyDynamics",
     "Linear",
     "MatMul",
     "MaxPool",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Literal, get_args, get_type_hints
 
 from bitspike.errors import UserError
 from bitspike.intmath import half
@@ -12,7 +12,7 @@ from bitspike.ir.limits import MOST_FRACTION_BITS, MOST_STEP, MOST_STORE_SHIFT, 
 from bitspike.ir.ops.program import Program, Step, Term
 from bitspike.registry import Registry
 
-__all__ = ["DYNAMICS", "AnyDynamics", "Dynamics", "Store"]
+__all__ = ["DYNAMICS", "AnyDynamics", "Dynamics", "LeakyDynamics", "Store"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -183,6 +183,80 @@ class Dynamics(AnyDynamics):
         return self.tracer
 
 
+@dataclass(frozen=True, kw_only=True)
+class LeakyDynamics(AnyDynamics):
+    """A neuron that fires above its threshold and not at it, and is reset by what its potential was a step before.
+
+    One step, with ``v = 0`` and ``over = 0`` before the first, current ``x``, and ``one = 2^fraction_bits``::
+
+        kept  = (v * leak_multiplier) >> leak_shift
+        u     = kept + x - over * one                             subtract, subtract-at-once
+        u     = kept + x, of which kept is 0 where over != 0      zero
+        u     = kept + x                                          none
+        level = clip((u - 1) >> fraction_bits, 0, 1)
+        v     = u - (level - over) * one                          subtract-at-once
+        v     = u                                                 otherwise
+        over  = clip((v - 1) >> fraction_bits, 0, 1)
+
+    Units: ``v``, ``u`` and ``x`` in ``2^-fraction_bits`` of the threshold.
+
+    Range: of ``u`` and ``v`` together, over the steps of the `Fire`, interval by interval.
+
+    Args:
+        fraction_bits: bits of a potential after the point, 0 to 30.
+        leak_multiplier: over ``2^leak_shift``, what a step keeps of the potential: 0 to all of it.
+        leak_shift: 0 to 30.
+        reset: what a spike takes from the potential, and when.
+    """
+
+    fraction_bits: int
+    leak_multiplier: int
+    leak_shift: int
+    reset: Literal["subtract", "subtract-at-once", "zero", "none"]
+
+    kind: ClassVar[str] = "leaky"
+
+    def __post_init__(self) -> None:
+        for name in ("fraction_bits", "leak_shift"):
+            if not 0 <= getattr(self, name) <= MOST_FRACTION_BITS:
+                raise UserError(name, getattr(self, name), f"want 0 to {MOST_FRACTION_BITS}")
+        if not 0 <= self.leak_multiplier <= 1 << self.leak_shift:
+            wanted = f"want 0 to {1 << self.leak_shift}: a membrane does not grow by itself"
+            raise UserError("leak_multiplier", self.leak_multiplier, wanted)
+        if self.reset not in (known := get_args(get_type_hints(type(self))["reset"])):
+            raise UserError("reset", self.reset, f"want {', '.join(known)}")
+
+    def program(self, lo: int, hi: int, top: int) -> Program:
+        if self.reset == "none":
+            step = Step(v=0)
+            over = None
+        else:
+            step = Step(v=0, over=0)
+            over = step.over
+        kept = step.v
+        if self.leak_multiplier != 1 << self.leak_shift:
+            kept = step.named("leak", step.v * self.leak_multiplier >> self.leak_shift)
+        if over is not None and self.reset == "zero":
+            kept = step.named("kept", over.select(0, kept))
+        u = kept + step.x
+        if over is not None and self.reset.startswith("subtract"):
+            u = u - (over << self.fraction_bits)
+        u = step.named("membrane", u)
+        level = step.named("level", (u + -1 >> self.fraction_bits).clip(lo, hi))
+        if over is None:
+            return step.ends(level, ("membrane", "v"), v=u)
+        if self.reset != "subtract-at-once":
+            return step.ends(level, ("membrane", "v"), v=u, over=level)
+        v = step.named("reset", u - (level - over << self.fraction_bits))
+        then = step.named("again", (v + -1 >> self.fraction_bits).clip(0, 1))
+        return step.ends(level, ("membrane", "reset", "v"), v=v, over=then)
+
+    def check_levels(self, lo: int, hi: int) -> None:
+        if (lo, hi) != (0, 1):
+            raise UserError("levels", (lo, hi), "wants 0..1: such neurons send one bit")
+
+
 DYNAMICS = Registry[type[AnyDynamics]]("dynamics")
 """Kinds of frozen neurons, by the name that ``kind`` has in a file; where a file says none it is the first."""
 DYNAMICS.register(Dynamics.kind, Dynamics)
+DYNAMICS.register(LeakyDynamics.kind, LeakyDynamics)

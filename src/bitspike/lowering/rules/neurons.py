@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from torch import nn
 
+from bitspike import ir
 from bitspike.intmath import round_half_up
 from bitspike.ir import AnyDynamics, Dynamics, Fire, Node, Relu, Store
 from bitspike.ir.limits import MOST_STORE_SHIFT
@@ -17,7 +18,15 @@ from bitspike.lowering.fixed_point import EXACT, LEAK_BITS, LEVEL_BITS, WORD, fr
 from bitspike.lowering.freezer import Freezer
 from bitspike.lowering.rules.rule import RULES, Maker, Place, Reads, Rule
 from bitspike.lowering.values import Integers, Kind, Sum, Value
-from bitspike.neurons import BaseNode, NeuronDynamics, NotDescribedError, TiedIntegrate, check_described, describe
+from bitspike.neurons import (
+    BaseNode,
+    LeakyDynamics,
+    NeuronDynamics,
+    NotDescribedError,
+    TiedIntegrate,
+    check_described,
+    describe,
+)
 
 TIE = 2.0**-12
 """Part of a threshold that is nearer to a tie than other sums of spikes come."""
@@ -93,10 +102,10 @@ def _(d: NeuronDynamics, node: Fire, current: Sum, freezer: Freezer) -> Frozen:
     else:  # what images add up to over all steps is what counts
         fraction = freezer.fraction(node, math.inf, in_thresholds, sent=freezer.release.parts)
     slack = _slack(in_thresholds, fraction, node.T) if _ties(freezer.modules[node.name]) and not level else 0
-    shift = next((k for k in range(LEAK_BITS) if (d.retention * 2**k).is_integer()), LEAK_BITS)
+    multiplier, shift = leak(d.retention)
     dynamics = Dynamics(
         fraction_bits=fraction,
-        leak_multiplier=int(round_half_up(d.retention * 2**shift)),
+        leak_multiplier=multiplier,
         leak_shift=shift,
         v_reset=None if d.v_reset is None else int(round_half_up(reset * 2**fraction)) + slack,
         v_init=int(round_half_up(start * 2**fraction)) + slack,
@@ -105,6 +114,24 @@ def _(d: NeuronDynamics, node: Fire, current: Sum, freezer: Freezer) -> Frozen:
         store=_store(node, level * 2.0**fraction, largest * 2.0**fraction) if level else None,
     )
     return Frozen(in_thresholds, fraction, dynamics, max(node.hi, -node.lo) if d.tracer is None else d.tracer)
+
+
+@frozen.register
+def _(d: LeakyDynamics, node: Fire, current: Sum, freezer: Freezer) -> Frozen:
+    if freezer.release is not None:
+        raise node.refuse("snnTorch's leaky neuron", "cannot settle on an image that is released; want held images")
+    in_thresholds = current.scaled(np.full_like(current.beta, 1 / d.v_threshold), np.zeros_like(current.beta))
+    largest = (in_thresholds.largest() + 1) * sum(d.retention**k for k in range(node.T)) + 1
+    fraction = fraction_bits(node, largest)
+    multiplier, shift = leak(d.retention)
+    dynamics = ir.LeakyDynamics(fraction_bits=fraction, leak_multiplier=multiplier, leak_shift=shift, reset=d.reset)
+    return Frozen(in_thresholds, fraction, dynamics, 1)
+
+
+def leak(retention: float) -> tuple[int, int]:
+    """What a step keeps of a potential, as a multiplier over a power of two: the shift."""
+    shift = next((k for k in range(LEAK_BITS) if (retention * 2**k).is_integer()), LEAK_BITS)
+    return int(round_half_up(retention * 2**shift)), shift
 
 
 def _ties(neuron: Any) -> bool:
