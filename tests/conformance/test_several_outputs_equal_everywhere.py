@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from conformance.several_outputs import IMAGE, ROUTES, Plan, images, network
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from several_outputs import IMAGE, ROUTES, Plan, images, network
 
 from bitspike.backends import oracle
 from bitspike.lowering import agreement, freeze
