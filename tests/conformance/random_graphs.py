@@ -354,7 +354,7 @@ class _Sampler:
         fit = [n for n, e in self.edges.items() if e.shape[1:] == sides and e.T in steps]
         ways = [x, self.choice(fit)]
         ways += [self.fire(self.affine(self.conv_of_one(x)))] if self.chance(0.5) else []
-        ways += [self.choice(fit)] if self.chance(0.3) else []
+        ways += [self.choice([n for n in fit if self.edges[n].T == 1] or fit)] if self.chance(0.4) else []
         made = self.add(Concat(name=self.fresh("concat"), inputs=tuple(self.rng.permutation(ways).tolist())))
         return self.layer(made) if self.chance(0.5) else made
 
