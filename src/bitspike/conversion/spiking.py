@@ -106,7 +106,7 @@ def _with_spiking_products(qann: nn.Module) -> nn.Module:
         if isinstance(module, View) and not module.numbers:
             raise UserError("view", call.path, f"want sizes that are numbers, or -1{call.place}")
         made[call] = replace(call, module=module, inputs=tuple(made[before] for before in call.inputs))
-    return network([*made.values()], made[calls.answer], training=False)
+    return network([*made.values()], [made[answer] for answer in calls.answers], training=False)
 
 
 @dataclass(frozen=True)
@@ -249,7 +249,7 @@ def settling_bound(graph: Graph) -> int:
     for node in graph.nodes:
         before = max((steps[name] for name in node.inputs), default=max(most.values()))
         steps[node.name] = before + most.get(node.name, 0)
-    return steps[graph.nodes[-1].name]
+    return max(steps[readout.name] for readout in graph.readouts())
 
 
 def float_weights(model: nn.Module) -> int:

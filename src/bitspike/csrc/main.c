@@ -1,5 +1,5 @@
 /* Runs "network" on images (uint8, C x H x W each, one after another; of trains each step so) of a file or standard
- * input; prints a line of logits for each, or for each of its steps where these have answers. Every export writes a
+ * input; prints a line of each output for each, or for each of its steps where these have answers. Every export writes a
  * main.c: in a folder with several, it runs what was exported last.
  *
  * With a second argument, names, the name of the image's class is on a line below, where there are names.
@@ -12,6 +12,10 @@
 
 #include "network.h"
 
+#if defined(NETWORK_CLASS_NAMES) && !defined(NETWORK_STEPS) && !defined(NETWORK_TRACE)
+#define NAMED
+#endif
+
 #ifdef NETWORK_TRACE
 static FILE *traced;
 
@@ -22,19 +26,15 @@ void network_trace(const void *values, size_t bytes)
 }
 #endif
 
-#ifndef NETWORK_STEPS
-#define NETWORK_STEPS 1 /* one answer for all of them */
-#endif
-
 int main(int argc, char **argv)
 {
     static uint8_t image[NETWORK_IMAGE_BYTES];
-    static network_logit logits[NETWORK_STEPS * NETWORK_CLASSES];
+    /* ANSWERS */
     FILE *const images = argc > 1 ? fopen(argv[1], "rb") : stdin;
     unsigned long seen = 0;
     size_t got;
-#if defined(NETWORK_CLASS_NAMES) && !defined(NETWORK_TRACE)
-    const int named = NETWORK_STEPS == 1 && argc > 2 && strcmp(argv[2], "names") == 0;
+#ifdef NAMED
+    const int named = argc > 2 && strcmp(argv[2], "names") == 0;
 #endif
 
     if (images == NULL) {
@@ -56,10 +56,9 @@ int main(int argc, char **argv)
                 return 2;
             }
 #endif
-        network_run(image, logits);
-        for (long k = 0; k < (long)NETWORK_STEPS * NETWORK_CLASSES; k++)
-            printf((k + 1) % NETWORK_CLASSES ? "%lld " : "%lld\n", (long long)logits[k]);
-#if defined(NETWORK_CLASS_NAMES) && !defined(NETWORK_TRACE)
+        network_run(image, /* GIVEN */);
+        /* PRINTED */
+#ifdef NAMED
         if (named) {
             int largest = 0;
             for (int k = 1; k < NETWORK_CLASSES; k++)

@@ -78,7 +78,7 @@ def adopt(
         check_hooks(call.module, call.path)
         module = call.module.node if isinstance(call.module, Spot) else house_layer(call)
         made[call] = replace(call, module=module, inputs=tuple(made[before] for before in call.inputs))
-    return network((images, *made.values()), made[calls.answer], training=model.training)
+    return network((images, *made.values()), [made[one] for one in calls.answers], training=model.training)
 
 
 def _of_nir(path: str | Path, T: int | None, encoder: Encoder | EventEncoder) -> nn.Module:

@@ -11,6 +11,7 @@ from bitspike.ir.ops import (
     Add,
     Affine,
     AnyDynamics,
+    Concat,
     Conv,
     Delay,
     Difference,
@@ -32,6 +33,7 @@ from bitspike.ir.ops import (
     Release,
     Relu,
     Reshape,
+    Slice,
     SpikingMaxPool,
     Step,
     Store,
@@ -40,8 +42,10 @@ from bitspike.ir.ops import (
     Synapse,
     Times,
     TokenLinear,
+    Upsample,
 )
 from bitspike.ir.ranges import Range
+from bitspike.ir.resizing import resized
 from bitspike.ir.steps import Stepper
 
 __all__ = [
@@ -51,6 +55,7 @@ __all__ = [
     "Add",
     "Affine",
     "AnyDynamics",
+    "Concat",
     "Conv",
     "Delay",
     "Difference",
@@ -76,6 +81,7 @@ __all__ = [
     "Release",
     "Relu",
     "Reshape",
+    "Slice",
     "SpikingMaxPool",
     "Step",
     "Stepper",
@@ -85,9 +91,11 @@ __all__ = [
     "Synapse",
     "Times",
     "TokenLinear",
+    "Upsample",
     "load",
     "op_from_dict",
     "op_to_dict",
+    "resized",
     "save",
     "tensor_shapes",
 ]

@@ -42,8 +42,9 @@ class Graph:
         for node in self.nodes:
             if node.name in edges:
                 raise UserError("op", node.name, "the name is taken by an earlier op")
-            if len(node.inputs) != node.arity:
-                raise node.refuse(node.inputs, f"wants {node.arity} inputs")
+            if len(node.inputs) < 2 if node.arity is None else len(node.inputs) != node.arity:
+                wanted = "two or more" if node.arity is None else node.arity
+                raise node.refuse(node.inputs, f"wants {wanted} inputs")
             for source in node.inputs:
                 if source not in edges:
                     raise node.refuse(source, "its input is not an earlier op")
@@ -121,3 +122,14 @@ class Graph:
     def readouts(self) -> Iterator[Readout]:
         """Where answers go out, in order."""
         return self.of(Readout)
+
+    @property
+    def outputs(self) -> tuple[Edge, ...]:
+        """What goes out, in order."""
+        return tuple(self.edges[node.name] for node in self.readouts())
+
+    @property
+    def classes(self) -> int | None:
+        """How many classes its only output, logits ``(K,)``, tells apart; ``None`` where it has others."""
+        shapes = [edge.shape for edge in self.outputs]
+        return shapes[0][0] if len(shapes) == 1 and len(shapes[0]) == 1 else None

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from bitspike.errors import UserError
 from bitspike.ir.graph import Graph
-from bitspike.ir.ops import Delay, Int, Node
+from bitspike.ir.ops import Delay, Int, Node, Readout
 
 if TYPE_CHECKING:
     from bitspike.ir.frozen import FrozenGraph
@@ -32,8 +32,8 @@ def check_steps(graph: Graph) -> None:
     """
     T = steps_of(graph)
     for node in graph.nodes:
-        last, read = node is graph.nodes[-1], graph.read(node)
-        if node.adds_steps and not last and read[0].T > 1:
+        read = graph.read(node)
+        if node.adds_steps and not isinstance(node, Readout) and read[0].T > 1:
             raise node.refuse(f"the sum over {read[0].T} steps", "it waits for the last: no step by step before it")
         if graph.edges[node.name].T not in (1, T):
             raise node.refuse(f"{graph.edges[node.name].T} steps", f"step by step all ops take the same, which is {T}")
@@ -91,13 +91,28 @@ class Stepper:
         self._state: dict[str, Any] = {}
 
     def step(self, codes: NDArray[np.uint8]) -> NDArray[np.int64]:
-        """The next step.
+        """The next step of a network of one output.
 
         Args:
             codes: of the input at that step, uint8 ``[N, *shape]``; an image is given at every step.
 
         Returns:
             The answer so far, ``[N, K]``: the sum of the logits of all steps up to this, or those of this step alone.
+
+        Raises:
+            UserError: as of `outputs`, or the network has several outputs.
+        """
+        _ = self.net.readout  # refused before a step is taken
+        return self.outputs(codes)[0]
+
+    def outputs(self, codes: NDArray[np.uint8]) -> tuple[NDArray[np.int64], ...]:
+        """The next step.
+
+        Args:
+            codes: of the input at that step, uint8 ``[N, *shape]``; an image is given at every step.
+
+        Returns:
+            Of each output the answer so far, ``[N, *shape]``: the sum of all steps up to this, or this step alone.
 
         Raises:
             UserError: all steps were taken, or the codes are not of the input's shape or of as many inputs as before.
@@ -112,12 +127,12 @@ class Stepper:
             edges[node.name] = self._advanced(node, codes, *(edges[name] for name in node.inputs))
         self._state |= {delay.name: edges[delay.of] for delay in self.delays}
         self.edges, self.t = edges, self.t + 1
-        return edges[self.net.graph.nodes[-1].name][0].astype(np.int64)
+        return tuple(edges[node.name][0].astype(np.int64) for node in self.net.readouts)
 
     def _advanced(self, node: Node, codes: NDArray[np.uint8], *x: Int) -> Int:
         net, edges = self.net, self.net.graph.edges
         tensors, proven, word = net.graph.tensors_of(node, net.tensors), net.ranges[node.name], net.words[node.name]
-        given = [edge.astype(word, copy=False) for edge in x] if node.arity else [codes]
+        given = [edge.astype(word, copy=False) for edge in x] if x else [codes]
         held = all(edges[name].T == 1 for name in (node.name, *node.inputs))
         if held and not isinstance(node, Delay):  # the same at every step, from whatever is the same
             made = node.step(tensors, proven, *given)

@@ -8,7 +8,7 @@ from typing import Literal
 from torch import nn
 
 from bitspike.errors import UserError
-from bitspike.frontend import Call, Calls, Sum, network, read, unused
+from bitspike.frontend import Call, Calls, Concat, Sum, network, read, unused
 from bitspike.layers import Encoder, OverTime
 from bitspike.neurons import QReLU
 from bitspike.quant import synapses
@@ -54,16 +54,16 @@ def morph(model: nn.Module, reroute: bool = False, max_pool: MaxPools = "mean") 
     calls = read(model, whole=(OverTime,))
     if reroute:
         calls = _rerouted(calls)
-        model = network(calls, calls.answer, model.training)
+        model = network(calls, calls.answers, model.training)
     _share_steps(calls)
     return model
 
 
 def _neurons_behind(call: Call) -> list[Call] | None:
-    """The neurons whose spikes ``call`` is, or is a sum or a pool of; ``None`` where it is a current."""
+    """The neurons whose spikes ``call`` is, or joins, or is a sum or a pool of; ``None`` where it is a current."""
     if isinstance(call.module, QReLU):
         return [call]
-    if isinstance(call.module, Sum):
+    if isinstance(call.module, Sum | Concat):
         found = [_neurons_behind(part) for part in dict.fromkeys(call.inputs)]
         return None if None in found else [neuron for neurons in found for neuron in neurons or ()]
     return None if _is_current(call.module) or not call.inputs else _neurons_behind(call.inputs[0])
@@ -90,7 +90,7 @@ def _rerouted(calls: Calls) -> Calls:
         if isinstance(call.module, QReLU)
         and isinstance(call.inputs[0].module, Sum)
         and len(calls.readers(call.inputs[0])) == 1
-        and call.inputs[0] is not calls.answer
+        and call.inputs[0] not in calls.answers
     }
     paths = {call.path for call in calls}
     made: list[Call] = []
@@ -107,7 +107,7 @@ def _rerouted(calls: Calls) -> Calls:
             continue
         now[call] = replace(call, inputs=inputs)
         made.append(now[call])
-    return Calls(tuple(made), now[calls.answer])
+    return Calls(tuple(made), tuple(now[answer] for answer in calls.answers))
 
 
 def _neurons_on(neuron: Call, parts: tuple[Call, ...], taken: set[str]) -> dict[Call, Call]:

@@ -154,9 +154,10 @@ def graph_of(config: TrainConfig, model: nn.Module) -> Graph:
     """
     dataset = checked_dataset(config)
     graph = lower(model, dataset.sample, config.model, config.readout)
-    answer = graph.edges[graph.nodes[-1].name]
-    if answer.shape != (dataset.num_classes,):
-        raise UserError("logits", answer.shape, f"want {dataset.num_classes}, one for each class of {config.dataset}")
+    if graph.classes != dataset.num_classes:
+        seen = ", ".join(str(edge.shape) for edge in graph.outputs)
+        raise UserError("logits", seen, f"want {dataset.num_classes}, one for each class of {config.dataset}")
+    (answer,) = graph.outputs
     if config.readout == "each" and answer.T != dataset.sample.T:
         seen = f"of {answer.T} steps"
         raise UserError("logits", seen, f"want {dataset.sample.T}, one for each step of {config.dataset}")

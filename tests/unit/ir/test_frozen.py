@@ -124,7 +124,7 @@ REFUSED = {
     # ends
     "no op": (
         lambda: FrozenGraph(Graph("net", ()), {}),
-        "graph: got 'no op'; want one input, first, and one readout, last",
+        "graph: got 'no op'; want one input, first, and its readouts, one or more, last",
     ),
     "no readout": (lambda: FrozenGraph(Graph("net", (image,)), {}), "graph: got 'input input'; want one input"),
     "readout before the end": (
@@ -132,10 +132,6 @@ REFUSED = {
         "graph: .* input'",
     ),
     "two inputs": (lambda: frozen(also=(replace(image, name="other"),)), "graph: got 'input readout'; want one input"),
-    "two readouts": (
-        lambda: frozen(also=(replace(answer, name="other"),)),
-        "graph: got 'input readout'; want one input",
-    ),
     "input later": (
         lambda: FrozenGraph(Graph("net", (replace(image, name="a"), image, *nodes[1:])), tensors),
         "graph: got 'input readout'; want one input, first",
@@ -169,9 +165,11 @@ REFUSED = {
         lambda: frozen(replace(image, edge=Edge(shape=(1, 2, 2), T=1, lo=1, hi=1))),
         "input image: .*256 levels",
     ),
-    "logits with places": (
-        lambda: FrozenGraph(Graph("net", (image, fire, replace(answer, inputs=("fire",)))), {}),
-        r"readout answer: got \(1, 2, 2\); want logits of shape \(K,\)",
+    "outputs and something behind them": (
+        lambda: FrozenGraph(
+            Graph("net", (image, fire, replace(answer, inputs=("fire",)), replace(fire, name="f"))), {}
+        ),
+        "graph: got 'input fire'; want one input, first, and its readouts",
     ),
     "steps of all": (
         lambda: frozen(also=[replace(fire, name=f"f{index}", T=1024) for index in range(64)]),
@@ -369,3 +367,14 @@ def test_a_potential_to_start_from_that_no_integer_of_64_bits_is(name, value):
     integers = {"fraction_bits": 4, "leak_multiplier": 0, "leak_shift": 0, "v_reset": 0, name: value}
     with pytest.raises(UserError, match=f"{name}: got {value}"):
         Dynamics(**integers)
+
+
+def test_several_readouts_are_several_outputs() -> None:
+    net = frozen(also=(replace(answer, name="other", over="last", scale=0.5),))
+    assert [node.name for node in net.readouts] == ["other", "answer"]
+    assert (net.classifies, frozen().classifies) == (False, True)
+    assert frozen().readout.name == "answer"
+    with pytest.raises(UserError, match="network net: got '2 outputs, other, answer'; want a network of one"):
+        net.readout  # noqa: B018
+    with pytest.raises(UserError, match="want a network of one output here"):
+        net.logit_scale  # noqa: B018

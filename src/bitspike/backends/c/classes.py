@@ -9,8 +9,10 @@ __all__ = ["classify", "declared_classes"]
 
 
 def declared_classes(net: FrozenGraph, name: str) -> str:
-    """Of the header. A network that answers at every step has no one class, and one without names none to print."""
+    """Of the header. A network that answers at every step has no one class, one without names none to print."""
     upper, text = name.upper(), ""
+    if not net.classifies:
+        return text
     if net.readout.over != "each":
         head = f"int {name}_classify("
         text += f"""\
@@ -31,7 +33,10 @@ extern const char *const {name}_class_names[{upper}_CLASSES];
 
 def classify(net: FrozenGraph, name: str) -> list[str]:
     """Of the program: the names, and the function."""
-    upper, lines = name.upper(), []
+    upper = name.upper()
+    lines: list[str] = []
+    if not net.classifies:
+        return lines
     if net.classes:
         lines += [f"const char *const {name}_class_names[{upper}_CLASSES] = {{"]
         lines += [*(f"    {quoted(called)}," for called in net.classes), "};"]
