@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bitspike.errors import UserError, require
 
-__all__ = ["SUFFIXES", "Pictures", "read_picture"]
+__all__ = ["SUFFIXES", "Pictures", "decoded", "read_picture"]
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".ppm", ".pgm", ".tif", ".tiff", ".gif"})
 """How names of pictures end; case does not count."""
@@ -78,18 +79,31 @@ def read_picture(file: Path, size: tuple[int, int], scaled: int | None = None) -
     Raises:
         UserError: Pillow is missing, or the file is no picture, or a damaged, cut or enormous one.
     """
+    return _cut_out(decoded(file, file), size, scaled, require("PIL.Image", "data"))
+
+
+def decoded(name: str | Path, source: Path | IO[bytes]) -> Any:
+    """The picture in a file, or in a stream of it, as Pillow's in colours.
+
+    Args:
+        name: what a message calls it.
+        source: where it is.
+
+    Raises:
+        UserError: see `read_picture`.
+    """
     pillow = require("PIL.Image", "data")
     try:
-        with pillow.open(file) as opened:
+        with pillow.open(source) as opened:
             width, height = opened.size
             if width * height > MOST_PIXELS:
-                raise UserError(str(file), f"{width}x{height} pixels", f"want at most {MOST_PIXELS:,}")
-            return _cut_out(opened.convert("RGB"), size, scaled, pillow)
+                raise UserError(str(name), f"{width}x{height} pixels", f"want at most {MOST_PIXELS:,}")
+            return opened.convert("RGB")
     except (UserError, MemoryError):
         raise
     except Exception as wrong:  # of what a decoder can meet in a damaged file, Pillow has no list
-        seen = str(wrong).replace("\n", " ").replace(f" {str(file)!r}", "") or type(wrong).__name__
-        raise UserError(str(file), seen, "want a picture, whole: get it again, or leave it out") from wrong
+        seen = re.sub(r" (<_io[^>]*>|'[^']*')$", "", str(wrong).replace("\n", " ")) or type(wrong).__name__
+        raise UserError(str(name), seen, "want a picture, whole: get it again, or leave it out") from wrong
 
 
 def _cut_out(image: Any, size: tuple[int, int], scaled: int | None, pillow: Any) -> NDArray[np.uint8]:

@@ -1,0 +1,129 @@
+"""The sets of images with boxes: BCCD, and folders of one's own in the layouts of VOC and COCO."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+
+from bitspike.datasets.boxed import DetectionSplit, Faults, Wrong
+from bitspike.datasets.files import data_directory
+from bitspike.datasets.sources import Split
+from bitspike.datasets.storage import Storage, storage
+from bitspike.datasets.voc import read_voc, voc_classes, voc_home
+from bitspike.errors import UserError, closest
+from bitspike.files import at_home
+
+__all__ = ["DETECTION_SETS", "DetectionSet", "find_detection_set", "is_detection", "load_detection"]
+
+
+@dataclass(frozen=True)
+class DetectionSet:
+    """A set of images with boxes.
+
+    Args:
+        name: on the command line.
+        layout: ``voc`` or ``coco``.
+        path: its folder or archive; of a set that is known, looked for in the data directory.
+        classes: their names; without any, those in its files.
+        images: how many each split of the whole set has, where that is known.
+        how_to_get: where its files come from; nothing is ever downloaded.
+        citation: who made it, and under which terms.
+    """
+
+    name: str
+    layout: str
+    path: Path | None = None
+    classes: tuple[str, ...] = ()
+    images: Mapping[Split, int] = field(default_factory=dict)
+    how_to_get: str = "It is a folder of your own"
+    citation: str = ""
+
+    def home(self, data_dir: Path | None = None) -> Storage:
+        """Its folder or archive.
+
+        Raises:
+            FileNotFoundError: it is not there.
+            UserError: what is there has another layout.
+        """
+        if self.path is not None:
+            tried = [self.path]
+        else:
+            directory = data_directory(data_dir)
+            tried = [directory / self.name, directory / self.name.upper()]
+        for path in tried:
+            if (place := storage(path)) is not None:
+                return _LAYOUTS[self.layout].home(place)
+        raise FileNotFoundError(f"no folder {tried[0]}, and no {tried[0]}.zip")
+
+
+class _VOC:
+    home = staticmethod(voc_home)
+    classes = staticmethod(voc_classes)
+    read = staticmethod(read_voc)
+
+
+_LAYOUTS = {"voc": _VOC}
+
+DETECTION_SETS: Mapping[str, DetectionSet] = MappingProxyType(
+    {
+        "bccd": DetectionSet(
+            name="bccd",
+            layout="voc",
+            classes=("RBC", "WBC", "Platelets"),
+            images=MappingProxyType({"train": 292, "test": 72}),
+            how_to_get="Put the folder BCCD of github.com/Shenggan/BCCD_Dataset there as bccd/, or as bccd.zip",
+            citation="Shenggan, BCCD Dataset: 364 images of blood cells; MIT",
+        )
+    }
+)
+"""Those that bitspike knows, by name. ``voc:PATH`` and ``coco:PATH`` are folders of one's own."""
+
+
+def is_detection(name: str) -> bool:
+    """Whether a name is that of a set of images with boxes."""
+    return name in DETECTION_SETS or (name.partition(":")[0] in _LAYOUTS and ":" in name)
+
+
+def find_detection_set(name: str) -> DetectionSet:
+    """The set called ``name``.
+
+    Raises:
+        UserError: none is.
+    """
+    layout, colon, rest = name.partition(":")
+    if colon and layout in _LAYOUTS:
+        if not rest:
+            raise UserError("dataset", name, f"want {layout}:PATH, a folder or a ZIP archive in the layout of {layout}")
+        return DetectionSet(name, layout, at_home(rest).absolute())
+    if name not in DETECTION_SETS:
+        known = closest(name, [*DETECTION_SETS, *(f"{layout}:PATH" for layout in _LAYOUTS)])
+        raise UserError("dataset of boxes", name, known)
+    return DETECTION_SETS[name]
+
+
+def load_detection(name: str, split: Split, data_dir: Path | None = None, wrong: Wrong = "skip") -> DetectionSplit:
+    """A split; annotations are read and checked, images when they are asked for.
+
+    Args:
+        data_dir: where datasets lie; ``None`` means ``$BITSPIKE_DATA``, else ``./data``.
+        wrong: what becomes of boxes and images that cannot be used: they are left out (`DetectionSplit.faults` names
+            each), or the first is refused. An image that cannot be read is always refused when its turn comes.
+
+    Raises:
+        UserError: unknown name, no such folder, another layout, or no image that can be used.
+    """
+    chosen = find_detection_set(name)
+    layout = _LAYOUTS[chosen.layout]
+    try:
+        home = chosen.home(data_dir)
+        classes = chosen.classes or layout.classes(home)
+        found = layout.read(chosen.name, home, split, classes, Faults(wrong))
+    except FileNotFoundError as missing:
+        where = str(chosen.path or data_directory(data_dir))
+        raise UserError(f"{chosen.name} {split} split", where, f"there is {missing}. {chosen.how_to_get}") from missing
+    if not len(found):
+        first = f"; the first of {len(found.faults)} faults: {found.faults[0]}" if found.faults else ""
+        raise UserError(found.name, "no images", f"want some with annotations{first}")
+    return found
