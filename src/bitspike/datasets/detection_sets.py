@@ -2,20 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any, TypeVar
 
 from bitspike.datasets.boxed import DetectionSplit, Faults, Wrong
 from bitspike.datasets.files import data_directory
 from bitspike.datasets.sources import Split
 from bitspike.datasets.storage import Storage, storage
-from bitspike.datasets.voc import read_voc, voc_classes, voc_home
+from bitspike.datasets.voc import read_voc, voc_classes, voc_home, voc_validation
 from bitspike.errors import UserError, closest
 from bitspike.files import at_home
 
-__all__ = ["DETECTION_SETS", "DetectionSet", "find_detection_set", "is_detection", "load_detection"]
+__all__ = [
+    "DETECTION_SETS",
+    "DetectionSet",
+    "classes_of",
+    "find_detection_set",
+    "is_detection",
+    "load_detection",
+    "validation_files",
+]
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -62,6 +73,7 @@ class _VOC:
     home = staticmethod(voc_home)
     classes = staticmethod(voc_classes)
     read = staticmethod(read_voc)
+    validation = staticmethod(voc_validation)
 
 
 _LAYOUTS = {"voc": _VOC}
@@ -115,15 +127,40 @@ def load_detection(name: str, split: Split, data_dir: Path | None = None, wrong:
         UserError: unknown name, no such folder, another layout, or no image that can be used.
     """
     chosen = find_detection_set(name)
-    layout = _LAYOUTS[chosen.layout]
-    try:
-        home = chosen.home(data_dir)
-        classes = chosen.classes or layout.classes(home)
-        found = layout.read(chosen.name, home, split, classes, Faults(wrong))
-    except FileNotFoundError as missing:
-        where = str(chosen.path or data_directory(data_dir))
-        raise UserError(f"{chosen.name} {split} split", where, f"there is {missing}. {chosen.how_to_get}") from missing
+    classes = classes_of(name, data_dir)
+    faults = Faults(wrong)
+    found: DetectionSplit = _read(
+        chosen, split, data_dir, lambda layout, home: layout.read(chosen.name, home, split, classes, faults)
+    )
     if not len(found):
         first = f"; the first of {len(found.faults)} faults: {found.faults[0]}" if found.faults else ""
         raise UserError(found.name, "no images", f"want some with annotations{first}")
     return found
+
+
+def classes_of(name: str, data_dir: Path | None = None) -> tuple[str, ...]:
+    """The classes of the set called ``name``; of a folder of one's own, those in its files.
+
+    Raises:
+        UserError: unknown name, or no such folder.
+    """
+    chosen = find_detection_set(name)
+    return chosen.classes or _read(chosen, "train", data_dir, lambda layout, home: layout.classes(home))
+
+
+def validation_files(name: str, data_dir: Path | None = None) -> frozenset[str]:
+    """Names of the training images that the set itself has for validation; none, where it does not say.
+
+    Raises:
+        UserError: unknown name, or no such folder.
+    """
+    return _read(find_detection_set(name), "train", data_dir, lambda layout, home: layout.validation(home))
+
+
+def _read(chosen: DetectionSet, split: Split, data_dir: Path | None, read: Callable[[Any, Storage], T]) -> T:
+    """What ``read`` finds in the folder of a set."""
+    try:
+        return read(_LAYOUTS[chosen.layout], chosen.home(data_dir))
+    except FileNotFoundError as missing:
+        where = str(chosen.path or data_directory(data_dir))
+        raise UserError(f"{chosen.name} {split} split", where, f"there is {missing}. {chosen.how_to_get}") from missing

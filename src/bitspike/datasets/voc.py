@@ -15,7 +15,7 @@ from bitspike.datasets.sources import Split
 from bitspike.datasets.storage import Storage
 from bitspike.errors import UserError
 
-__all__ = ["read_voc", "voc_classes", "voc_home"]
+__all__ = ["read_voc", "voc_classes", "voc_home", "voc_validation"]
 
 _XML, _LIST = 1 << 22, 1 << 26  # bytes of an annotation, of a list
 _NO_ROOM = "want a VOC folder, with Annotations/, JPEGImages/ and ImageSets/Main/"
@@ -74,6 +74,15 @@ def read_voc(name: str, home: Storage, split: Split, classes: tuple[str, ...], f
     )
 
 
+def voc_validation(home: Storage) -> frozenset[str]:
+    """The images in ``val.txt`` where they are training images too; none, where they are to test on."""
+    lists = home.files("ImageSets/Main")
+    if not {"trainval.txt", "test.txt", "val.txt"} <= set(lists):
+        return frozenset()
+    stems = set(_stems(home, "val.txt"))
+    return frozenset(file for file in home.files("JPEGImages") if file.rpartition(".")[0] in stems)
+
+
 def _annotations(home: Storage, split: Split, faults: Faults) -> Iterator[tuple[str, Annotation]]:
     """Of the images of a split that have one, with the name of its file."""
     pictures = set(home.files("JPEGImages"))
@@ -99,12 +108,17 @@ def _listed(home: Storage, split: Split) -> list[str]:
     wanted = {"train": ("trainval.txt", "train.txt") if own else ("train.txt",), "test": ("test.txt", "val.txt")}[split]
     for file in wanted:
         if file in lists:
-            text = home.read(f"ImageSets/Main/{file}", _LIST).decode(errors="replace")
-            stems = [line.split()[0] for line in text.splitlines() if line.strip()]
+            stems = _stems(home, file)
             if twice := {stem for stem in stems if stems.count(stem) > 1} if len(set(stems)) < len(stems) else ():
                 raise UserError(home.called(f"ImageSets/Main/{file}"), min(twice), "it is there twice")
             return stems
     raise FileNotFoundError(f"no file {home.called(f'ImageSets/Main/{wanted[0]}')}")
+
+
+def _stems(home: Storage, file: str) -> list[str]:
+    """The names in a list; what stands behind one says whether a class is in it."""
+    text = home.read(f"ImageSets/Main/{file}", _LIST).decode(errors="replace")
+    return [line.split()[0] for line in text.splitlines() if line.strip()]
 
 
 def _parsed(home: Storage, file: str, image: str) -> Annotation:

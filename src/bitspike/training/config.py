@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, PlainSerializer, PositiveFloat, SerializeAsAny
 
 from bitspike.bits import BitPlan, Bits
-from bitspike.datasets import is_detection
+from bitspike.datasets.detection_sets import is_detection
 from bitspike.datasets.frames import FrameSettings, read_frames
 from bitspike.errors import UserError
 from bitspike.layers import Answer

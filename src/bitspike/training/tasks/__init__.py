@@ -2,10 +2,10 @@
 
 from bitspike.training.config import TrainConfig
 from bitspike.training.tasks.classify import Classify
-from bitspike.training.tasks.detect import Detect
+from bitspike.training.tasks.detect import Detect, Detected
 from bitspike.training.tasks.task import Images, Outputs, Part, Seen, Task, answers_of
 
-__all__ = ["Classify", "Detect", "Images", "Outputs", "Part", "Seen", "Task", "answers_of", "task_of"]
+__all__ = ["Classify", "Detect", "Detected", "Images", "Outputs", "Part", "Seen", "Task", "answers_of", "task_of"]
 
 
 def task_of(config: TrainConfig) -> Task:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,8 +13,11 @@ from torch.nn import functional as F
 
 from bitspike.data import BoxedImages, TrainingDetections, boxed_images
 from bitspike.data.scenes import SceneAugments
-from bitspike.datasets import find_detection_set, load_detection
-from bitspike.detection import Boxes, Head, decode, mean_average_precision, nms
+from bitspike.datasets.detection_sets import classes_of, load_detection, validation_files
+from bitspike.detection import Boxes, Head, Letterbox
+from bitspike.detection.decode import decode
+from bitspike.detection.metric import mean_average_precision
+from bitspike.detection.nms import nms
 from bitspike.errors import UserError
 from bitspike.ir import Graph
 from bitspike.sample import Sample
@@ -26,18 +29,23 @@ from bitspike.training.tasks.points import points_loss
 from bitspike.training.tasks.targets import Targets
 from bitspike.training.tasks.task import Images, Outputs, Task
 
-__all__ = ["Detect", "Precision"]
+__all__ = ["Detect", "Detected"]
 
 MOST_AT_ONCE = 32
 """Images that are run together, as their maps are large."""
 
 
 @dataclass(frozen=True)
-class Precision:
-    """Mean average precision in percent: at an IoU of 0.5, and the mean of 0.5 to 0.95."""
+class Detected:
+    """Mean average precision in percent: at an IoU of 0.5, and the mean of 0.5 to 0.95.
+
+    Attributes:
+        of_class: at an IoU of 0.5, by name; ``None`` of a class that no image has.
+    """
 
     map50: float
     map5095: float
+    of_class: Mapping[str, float | None]
     loss: float | None = None
     counted: Counted = "samples"
 
@@ -65,17 +73,21 @@ class Detect(Task):
                 raise UserError(key, str(value), f"of boxes want {key}={only}")
         self.settings: DetectionConfig = config.detection
         self.augments = SceneAugments.named(config.augment)
-        self.classes = find_detection_set(config.dataset).classes
+        self.classes = classes_of(config.dataset)
         self.sample = Sample((3, *self.settings.size))
 
     def load(self, data_dir: Path | None) -> Images:
-        """See `Task.load`; the validation images are drawn from the training images, with one seed for all runs."""
+        """See `Task.load`; validation images are drawn from those that the set itself has for it, or from all."""
         config, size = self.config, self.settings.size
         train = load_detection(config.dataset, "train", data_dir)
-        if not 0 < config.validation_size < len(train):
-            raise UserError("validation_size", config.validation_size, f"want 1 to {len(train) - 1}")
-        order = torch.randperm(len(train), generator=torch.Generator().manual_seed(0)).tolist()
-        kept, rest = sorted(order[: config.validation_size]), sorted(order[config.validation_size :])
+        own = validation_files(config.dataset, data_dir)
+        to_draw = [at for at, file in enumerate(train.files) if file in own] or range(len(train))
+        most = min(len(to_draw), len(train) - 1)
+        if config.validation_size > most:
+            raise UserError("validation_size", config.validation_size, f"want 1 to {most}")
+        order = torch.randperm(len(to_draw), generator=torch.Generator().manual_seed(0)).tolist()
+        kept = sorted(to_draw[at] for at in order[: config.validation_size])
+        rest = sorted(set(range(len(train))) - set(kept))
         if config.train_size is not None:
             if config.train_size > len(rest):
                 raise UserError("train_size", config.train_size, f"want at most {len(rest)}")
@@ -118,7 +130,7 @@ class Detect(Task):
         return torch.stack([F.mse_loss(said, wanted) for said, wanted in pairs]).mean()
 
     @torch.no_grad()
-    def evaluate(self, model: nn.Module, images: BoxedImages) -> Precision:
+    def evaluate(self, model: nn.Module, images: BoxedImages) -> Detected:
         device, precision = next(model.parameters()).device, self.config.precision
         was_training = model.training
         model = laid_out(model.eval(), precision)
@@ -133,7 +145,7 @@ class Detect(Task):
             loss += len(x) * float(self.loss(tuple(each[None] for each in outputs), inside))
             found += self.found([each.cpu().numpy() for each in outputs], fitted)
         model.train(was_training)
-        return self.precision(found, images, loss / len(images))
+        return self.judged(found, images, loss / len(images))
 
     def found(self, maps: Sequence[Any], fitted: Sequence[Letterbox]) -> list[Boxes]:
         """The boxes of each image, in pixels of the original, that maps ``[N, C, h, w]`` say."""
@@ -141,10 +153,11 @@ class Detect(Task):
         every = decode(maps, head, settings.lowest)
         return [box.back(nms(one, settings.overlap)) for box, one in zip(fitted, every, strict=True)]
 
-    def precision(self, found: Sequence[Boxes], images: BoxedImages, loss: float | None = None) -> Precision:
+    def judged(self, found: Sequence[Boxes], images: BoxedImages, loss: float | None = None) -> Detected:
         """How good boxes are that were found in these images."""
-        map50, map5095 = mean_average_precision(found, images.boxes, len(self.classes))
-        return Precision(100 * map50, 100 * map5095, loss)
+        seen = mean_average_precision(found, images.boxes, self.classes)
+        of_class = {name: None if part is None else 100 * part for name, part in seen.of_class.items()}
+        return Detected(100 * seen.ap50, 100 * seen.ap, of_class, loss)
 
 
 def targets_of(boxes: Sequence[Boxes], device: torch.device | str = "cpu") -> Targets:
