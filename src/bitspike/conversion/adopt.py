@@ -72,7 +72,7 @@ def adopt(model: nn.Module, neuron: Callable[[], nn.Module], encoder: Encoder | 
     made[images] = Call(unused("encoder", taken), encoder or Encoder(), (images,), ("1", "N"), "encoder")
     for call in calls[1:]:
         made[call] = replace(call, module=_house(call, neuron), inputs=tuple(made[before] for before in call.inputs))
-    return network((images, *made.values()), made[calls.answer])
+    return network((images, *made.values()), [made[answer] for answer in calls.answers])
 
 
 def _house(call: Call, neuron: Callable[[], nn.Module]) -> nn.Module:

@@ -71,11 +71,11 @@ class _Network:
         else:
             self.made.append(new)
         self.now[call] = new
-        if self.readers.get(call) == 1 and call is not self.old.answer:
+        if self.readers.get(call) == 1 and call not in self.old.answers:
             self.sole.add(new)
 
     def end(self) -> Calls:
-        return Calls(tuple(self.made), self.now[self.old.answer])
+        return Calls(tuple(self.made), tuple(self.now[answer] for answer in self.old.answers))
 
     def _relu(self, relu: Call) -> Call:
         """The ReLU before the max pools that it reads, with the batch norms between; names what is now where it was."""

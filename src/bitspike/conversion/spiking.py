@@ -106,7 +106,7 @@ def _with_spiking_products(qann: nn.Module) -> nn.Module:
         if isinstance(module, View) and not module.numbers:
             raise UserError("view", call.path, f"want sizes that are numbers, or -1{call.place}")
         made[call] = replace(call, module=module, inputs=tuple(made[before] for before in call.inputs))
-    return network([*made.values()], made[calls.answer], training=False)
+    return network([*made.values()], [made[answer] for answer in calls.answers], training=False)
 
 
 @dataclass(frozen=True)

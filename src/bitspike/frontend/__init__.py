@@ -6,6 +6,7 @@ from bitspike.frontend.calls import Call, Calls, needed, unused
 from bitspike.frontend.instead import instead
 from bitspike.frontend.overridden import check_hooks, class_of, overridden
 from bitspike.frontend.read import read
+from bitspike.frontend.routes import Concat, Range
 from bitspike.frontend.steps import ModelStepper
 from bitspike.frontend.trace import evaluating
 from bitspike.frontend.vocabulary import (
@@ -30,6 +31,7 @@ __all__ = [
     "WORDS",
     "Call",
     "Calls",
+    "Concat",
     "Images",
     "Known",
     "MatMul",
@@ -37,6 +39,7 @@ __all__ = [
     "MergeTime",
     "ModelStepper",
     "Permute",
+    "Range",
     "SplitTime",
     "Sum",
     "Times",

@@ -24,7 +24,7 @@ UNWRITTEN = r"[\x00-\x1f\x7f-\x9f\"\\\u2028\u2029]"
 """Characters of which the code of a traced module cannot be written."""
 
 
-def network(calls: Sequence[Call], answer: Call, training: bool = True) -> nn.Module:
+def network(calls: Sequence[Call], answers: Sequence[Call], training: bool = True) -> nn.Module:
     """The module of ``calls``, whose layers have the paths of the calls; it is traced and saved as any other.
 
     Names that such a module has for itself (``graph``, ``code``), and those that its code cannot be written with
@@ -32,7 +32,7 @@ def network(calls: Sequence[Call], answer: Call, training: bool = True) -> nn.Mo
 
     Args:
         calls: in their order; they may be of several networks, as long as each reads earlier ones.
-        answer: whose result is the network's.
+        answers: whose results are the network's: a tuple of tensors, or the tensor where there is one.
         training: the mode that it says it is in.
     """
     graph, house = torch.fx.Graph(), nn.Module()
@@ -49,7 +49,8 @@ def network(calls: Sequence[Call], answer: Call, training: bool = True) -> nn.Mo
             path = _free(call.path, parts)
             _set(house, path, call.module)
             values[call] = graph.call_module(path, inputs)
-    graph.output(values[answer])
+    given = tuple(values[answer] for answer in answers)
+    graph.output(given if len(given) > 1 else given[0])
     return torch.fx.GraphModule(house, graph)
 
 

@@ -9,6 +9,8 @@ from typing import Any
 
 from torch import nn
 
+from bitspike.errors import UserError
+
 __all__ = ["Call", "Calls", "needed", "unused"]
 
 
@@ -43,10 +45,21 @@ class Call:
 
 @dataclass(frozen=True)
 class Calls(Sequence[Call]):
-    """The calls of one forward in their order, and whose result is the network's answer. The first is the images."""
+    """The calls of one forward in their order, and whose results are the network's answers. The first is the images."""
 
     calls: tuple[Call, ...]
-    answer: Call
+    answers: tuple[Call, ...]
+
+    @property
+    def answer(self) -> Call:
+        """Whose result is the network's only answer.
+
+        Raises:
+            UserError: it has several.
+        """
+        if len(self.answers) > 1:
+            raise UserError("model output", f"{len(self.answers)} tensors", "want one tensor of logits")
+        return self.answers[0]
 
     def __getitem__(self, index: Any) -> Any:
         return self.calls[index]
@@ -63,9 +76,9 @@ class Calls(Sequence[Call]):
 
 
 def needed(calls: Calls) -> Calls:
-    """The calls that the answer is made of, and the images."""
-    kept = {calls.answer}
+    """The calls that the answers are made of, and the images."""
+    kept = set(calls.answers)
     for call in reversed(calls.calls):
         if call in kept:
             kept.update(call.inputs)
-    return Calls(tuple(call for call in calls if call in kept or not call.inputs), calls.answer)
+    return Calls(tuple(call for call in calls if call in kept or not call.inputs), calls.answers)

@@ -6,6 +6,7 @@ import inspect
 import operator
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from itertools import chain
 from typing import Any
 
@@ -17,6 +18,7 @@ from bitspike.frontend.calls import Call, Calls, unused
 from bitspike.frontend.inplace import Names
 from bitspike.frontend.instead import instead
 from bitspike.frontend.overridden import Layers, check_hooks, class_of
+from bitspike.frontend.routes import range_of
 from bitspike.frontend.sizes import Shape, Size, view
 from bitspike.frontend.trace import inside, parent, trace
 from bitspike.frontend.vocabulary import WORDS, Images, MeanOverTime, MergeTime, SplitTime, Word
@@ -47,15 +49,15 @@ def read(model: nn.Module, whole: tuple[type[nn.Module], ...] = ()) -> Calls:
     reader = _Reader(dict(model.named_modules()), layers)
     for node in trace(model, layers).nodes:
         reader.visit(node)
-    assert reader.answer is not None
-    return Calls(tuple(reader.calls), reader.answer)
+    return Calls(tuple(reader.calls), reader.answers)
 
 
 class _Reader:
     def __init__(self, modules: Mapping[str, nn.Module], layers: Layers) -> None:
         self.modules, self.layers = modules, layers
         self.calls: list[Call] = []
-        self.answer: Call | None = None
+        self.answers: tuple[Call, ...] = ()
+        self.pieces: dict[torch.fx.Node, tuple[str, Word, dict[str, Any]]] = {}
         self.names = Names()
         self.sizes: dict[torch.fx.Node, Size | Shape] = {}
         self.taken: set[str] = set()
@@ -72,9 +74,7 @@ class _Reader:
         elif node.op in ("call_function", "call_method"):
             self._function(node)
         elif node.op == "output":
-            if not isinstance(node.args[0], torch.fx.Node):
-                raise UserError("model output", type(node.args[0]).__name__, "want one tensor of logits")
-            self.answer = self._input(node, node.args[0])
+            self.answers = tuple(self._input(node, value) for value in _tensors(node.args[0]))
 
     def _module(self, node: torch.fx.Node) -> None:
         path = inside(str(node.target))
@@ -96,6 +96,9 @@ class _Reader:
         if node.target in VIEWS:
             self._view(node)
             return
+        if node.target is operator.getitem:
+            self._item(node)
+            return
         written = _label(node)
         if node.target not in self.words:
             raise UserError("operator", written, f"has no op in the graph{self._place(node)}{instead(written)}")
@@ -104,14 +107,35 @@ class _Reader:
             node.args = node.args[::-1]
         if word.spread and not node.kwargs and len(node.args) > 1 and not isinstance(node.args[1], tuple | list):
             node.args = (node.args[0], node.args[1:])
+        if word.pieces:
+            self.pieces[node] = (name, word, _arguments(node, partial(word.make, index=0)))
+            return
         plain = not node.kwargs and len(node.args) == len(word.reads)
         arguments = dict(zip(word.reads, node.args, strict=True)) if plain else _arguments(node, word.make)
+        self._word(node, name, word, arguments)
+
+    def _word(self, node: torch.fx.Node, name: str, word: Word, arguments: dict[str, Any]) -> None:
+        written = _label(node)
         module = self._made(node, word, arguments)
         writes = node.target in word.writes or bool(arguments.get("inplace"))
-        read = [arguments[key] for key in word.reads]
+        read = [part for key in word.reads for part in _listed(arguments[key])]
         for part in module if isinstance(module, nn.Sequential) else [module]:
             self._call(node, part, f"{parent(node)}.{name}".lstrip("."), written, read, writes)
             read = [node]
+
+    def _item(self, node: torch.fx.Node) -> None:
+        """A range of a tensor; or one of the pieces that it was cut into."""
+        source, index = node.args
+        if isinstance(source, torch.fx.Node) and source in self.pieces and type(index) is int:
+            name, word, arguments = self.pieces[source]
+            self._word(node, name, word, {**arguments, "index": index})
+            return
+        if source in self.sizes:
+            raise UserError("operator", "a part of a shape", f"want sizes that are numbers{self._place(node)}")
+        module = range_of(index)
+        if module is None:
+            raise UserError("operator", f"x[{index}]", f"want a range of channels: x[:, 0:8]{self._place(node)}")
+        self._call(node, module, f"{parent(node)}.slice".lstrip("."), "slice", [source], writes=False)
 
     def _made(self, node: torch.fx.Node, word: Word, arguments: Mapping[str, Any]) -> nn.Module:
         options = {key: value for key, value in arguments.items() if key not in word.reads}
@@ -231,6 +255,19 @@ def _lead(module: nn.Module, name: str, inputs: tuple[Call, ...]) -> tuple[str, 
     longest = max(leads, key=len)
     same = len({lead for lead in leads if len(lead) == len(longest)}) == 1
     return longest if same else (f"T of {name}", *longest[1:])
+
+
+def _tensors(given: Any) -> tuple[Any, ...]:
+    """What a forward answers with: one tensor, or several."""
+    if isinstance(given, torch.fx.Node):
+        return (given,)
+    if isinstance(given, tuple | list) and len(given) > 1 and all(isinstance(one, torch.fx.Node) for one in given):
+        return tuple(given)
+    raise UserError("model output", type(given).__name__, "want one tensor of logits, or a tuple of several tensors")
+
+
+def _listed(value: Any) -> list[Any]:
+    return list(value) if isinstance(value, tuple | list) else [value]
 
 
 def _holds(module: nn.Module) -> bool:

@@ -14,6 +14,7 @@ from bitspike.errors import UserError
 from bitspike.frontend.calls import Call, Calls, needed
 from bitspike.frontend.overridden import class_of
 from bitspike.frontend.read import read
+from bitspike.frontend.routes import Chunk, Concat, Slice, Split
 from bitspike.frontend.trace import evaluating
 from bitspike.frontend.vocabulary import (
     KNOWN,
@@ -117,7 +118,7 @@ ONCE = Registry[type[nn.Module]]("layer of each step by itself")
 """Layers that make of each step what they make of all at once; so do those of torch that the vocabulary knows."""
 for _once in (Images, Encoder, PathBatchNorm1d, PathBatchNorm2d, MergeTime, SplitTime, Sum, View):
     ONCE.register(_once.__name__, _once)
-for _word in (MatMul, Permute, Times, Transpose):
+for _word in (Chunk, Concat, MatMul, Permute, Slice, Split, Times, Transpose):
     ONCE.register(_word.__name__, _word)
 
 
@@ -152,14 +153,15 @@ class ModelStepper:
         self._state: dict[Call, Any] = {}
 
     @torch.no_grad()
-    def step(self, codes: Tensor) -> Tensor:
+    def step(self, codes: Tensor) -> Tensor | tuple[Tensor, ...]:
         """The next step.
 
         Args:
             codes: of the input at that step, ``[N, *shape]``; an image is given at every step.
 
         Returns:
-            The logits of this step, ``[N, K]``; of a network that ends in `mean_over_time` the mean of those so far.
+            The logits of this step, ``[N, K]``; of a network that ends in `mean_over_time` the mean of those so far. A
+            tuple where the network answers with several tensors.
 
         Raises:
             UserError: all steps were taken, the codes are no tensor or not of as many inputs as before, or what a layer
@@ -186,8 +188,8 @@ class ModelStepper:
                 else:
                     made[call], state[call] = advance(call.module, self.t, self._state.get(call), read[0])
         self._state, self._count, self.t = state, len(codes), self.t + 1
-        answer = made[self.calls.answer]
-        return answer[0] if len(self.calls.answer.lead) == 2 else answer
+        answers = tuple(made[call][0] if len(call.lead) == 2 else made[call] for call in self.calls.answers)
+        return answers if len(answers) > 1 else answers[0]
 
     def _steps(self) -> int:
         """Steps of the network, which are those of all that has more than one."""

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from bitspike.frontend.routes import Chunk, Concat, Slice, Split, cat, chunk, interpolate, narrow, split
 from bitspike.layers import (
     Accumulate,
     Difference,
@@ -210,6 +211,9 @@ for _known in (
     Known(nn.AdaptiveAvgPool2d, again=True, through=True),
     Known(nn.Flatten, again=True, through=True, shares=True),
     Known(nn.Unflatten, again=True, through=True, shares=True),
+    Known(nn.Upsample, again=True, through=True),
+    Known(Concat),
+    *(Known(kind, shares=True) for kind in (Slice, Chunk, Split)),
     Known(Permute, shares=True),
     Known(Transpose, shares=True),
     *(
@@ -235,6 +239,7 @@ class Word:
         writes: those of them that write their result into what they read first.
         reads: names of the arguments that are tensors.
         spread: whether the second argument may be given as several, one after the other.
+        pieces: whether its result is a tuple of tensors; ``make`` is then given the ``index`` of one.
     """
 
     make: Callable[..., nn.Module]
@@ -243,6 +248,7 @@ class Word:
     writes: tuple[Any, ...] = ()
     reads: tuple[str, ...] = ("input",)
     spread: bool = False
+    pieces: bool = False
 
 
 _SUM, _MERGE, _SPLIT = Sum(), MergeTime(), SplitTime()  # they hold nothing, and a network has many
@@ -363,6 +369,11 @@ for _name, _word in {
     "mul": Word(_times, (operator.mul, torch.mul), ("mul",)),
     "div": Word(_over, (operator.truediv, torch.div), ("div",)),
     "dropout": Word(_dropout, (F.dropout, F.dropout1d, F.dropout2d, F.dropout3d, F.alpha_dropout)),
+    "cat": Word(cat, (torch.cat, torch.concat, torch.concatenate), reads=("tensors",)),
+    "upsample": Word(interpolate, (F.interpolate, F.upsample)),
+    "slice": Word(narrow, (torch.narrow,), ("narrow",)),
+    "chunk": Word(chunk, (torch.chunk,), ("chunk",), pieces=True),
+    "split": Word(split, (torch.split,), ("split",), reads=("tensor",), pieces=True),
     "contiguous": Word(_contiguous, (), ("contiguous",)),
     "merge_time": Word(lambda x: _MERGE, (merge_time,), reads=("x",)),
     "split_time": Word(lambda merged, like: _SPLIT, (split_time,), reads=("merged", "like")),

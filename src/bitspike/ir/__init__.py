@@ -11,6 +11,7 @@ from bitspike.ir.ops import (
     Add,
     Affine,
     AnyDynamics,
+    Concat,
     Conv,
     Delay,
     Difference,
@@ -31,6 +32,7 @@ from bitspike.ir.ops import (
     Release,
     Relu,
     Reshape,
+    Slice,
     SpikingMaxPool,
     Step,
     Store,
@@ -39,6 +41,7 @@ from bitspike.ir.ops import (
     Synapse,
     Times,
     TokenLinear,
+    Upsample,
 )
 from bitspike.ir.ranges import Range
 from bitspike.ir.steps import Stepper
@@ -50,6 +53,7 @@ __all__ = [
     "Add",
     "Affine",
     "AnyDynamics",
+    "Concat",
     "Conv",
     "Delay",
     "Difference",
@@ -74,6 +78,7 @@ __all__ = [
     "Release",
     "Relu",
     "Reshape",
+    "Slice",
     "SpikingMaxPool",
     "Step",
     "Stepper",
@@ -83,6 +88,7 @@ __all__ = [
     "Synapse",
     "Times",
     "TokenLinear",
+    "Upsample",
     "load",
     "save",
     "tensor_shapes",

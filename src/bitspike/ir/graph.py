@@ -42,8 +42,9 @@ class Graph:
         for node in self.nodes:
             if node.name in edges:
                 raise UserError("op", node.name, "the name is taken by an earlier op")
-            if len(node.inputs) != node.arity:
-                raise node.refuse(node.inputs, f"wants {node.arity} inputs")
+            if len(node.inputs) < 2 if node.arity is None else len(node.inputs) != node.arity:
+                wanted = "two or more" if node.arity is None else node.arity
+                raise node.refuse(node.inputs, f"wants {wanted} inputs")
             for source in node.inputs:
                 if source not in edges:
                     raise node.refuse(source, "its input is not an earlier op")

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from bitspike.errors import UserError
 from bitspike.ir.graph import Graph
-from bitspike.ir.ops import Delay, Int, Node
+from bitspike.ir.ops import Delay, Int, Node, Readout
 
 if TYPE_CHECKING:
     from bitspike.ir.frozen import FrozenGraph
@@ -32,8 +32,8 @@ def check_steps(graph: Graph) -> None:
     """
     T = steps_of(graph)
     for node in graph.nodes:
-        last, read = node is graph.nodes[-1], graph.read(node)
-        if node.adds_steps and not last and read[0].T > 1:
+        read = graph.read(node)
+        if node.adds_steps and not isinstance(node, Readout) and read[0].T > 1:
             raise node.refuse(f"the sum over {read[0].T} steps", "it waits for the last: no step by step before it")
         if graph.edges[node.name].T not in (1, T):
             raise node.refuse(f"{graph.edges[node.name].T} steps", f"step by step all ops take the same, which is {T}")
@@ -117,7 +117,7 @@ class Stepper:
     def _advanced(self, node: Node, codes: NDArray[np.uint8], *x: Int) -> Int:
         net, edges = self.net, self.net.graph.edges
         tensors, proven, word = net.graph.tensors_of(node, net.tensors), net.ranges[node.name], net.words[node.name]
-        given = [edge.astype(word, copy=False) for edge in x] if node.arity else [codes]
+        given = [edge.astype(word, copy=False) for edge in x] if x else [codes]
         held = all(edges[name].T == 1 for name in (node.name, *node.inputs))
         if held and not isinstance(node, Delay):  # the same at every step, from whatever is the same
             made = node.step(tensors, proven, *given)

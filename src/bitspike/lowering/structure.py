@@ -46,7 +46,8 @@ def lower(model: nn.Module, sample: AnySample, name: str = "network", readout: A
 
     Args:
         model: codes ``[N, *sample.array_shape]``, of images the pixels ``[N, C, H, W]``, to logits ``[T, N, K]`` (or
-            ``[N, K]``, for a network without neurons).
+            ``[N, K]``, for a network without neurons); or to a tuple of tensors, ``[T, N, ...]`` each, a readout of
+            each of which ends the graph, in that order.
         sample: what one input is; ``(C, H, W)`` is an image's shape.
         name: of the graph.
         readout: what the answer is of the logits of all steps: their ``mean``, those of the ``last``, or of ``each``.
@@ -62,14 +63,14 @@ def structure(
 ) -> tuple[Graph, dict[str, nn.Module]]:
     """`lower`, and by the name of each op the module that it comes from."""
     calls, builder = _built(model, sample)
-    builder.end(calls.answer, readout)
+    builder.end(calls.answers, readout)
     return Graph(name, tuple(builder.nodes)), builder.modules
 
 
 def in_modules(model: nn.Module, sample: AnySample) -> tuple[nn.Module, dict[str, nn.Module]]:
     """The network with a module for each function of its forward, and what each op comes from, by the op's name."""
     calls, builder = _built(model, sample)
-    return network(calls, calls.answer, training=False), builder.modules
+    return network(calls, calls.answers, training=False), builder.modules
 
 
 def _built(model: nn.Module, sample: AnySample) -> tuple[Calls, _Builder]:
@@ -174,19 +175,29 @@ class _Builder:
     def _free(self, name: str) -> str:
         return unused(name, self.edges, self.paths)
 
-    def end(self, answer: Call, readout: Answer) -> None:
-        """The readout behind the network's answer, unless there is one."""
+    def end(self, answers: tuple[Call, ...], readout: Answer) -> None:
+        """The readouts behind the network's answers, in their order, unless they are there."""
         if readout not in OVER:
             raise UserError("readout", readout, f"want {', '.join(OVER)}")
-        op = self._op(answer)
+        if len(set(answers)) < len(answers):
+            raise UserError("model output", "one tensor twice", "want each tensor of the answer once")
+        there = {node.name: node for node in self.nodes if rule_of(node).ends}
+        self.nodes = [node for node in self.nodes if node.name not in there]
+        for index, answer in enumerate(answers):
+            op = self._op(answer)
+            if op in there:
+                if readout != "mean":
+                    wanted = f"{answer.written} answers with the mean over time; leave that out"
+                    raise UserError("readout", readout, wanted)
+                self.nodes.append(there[op])
+            else:
+                self._end(op, answer, readout, f"readout{index}" if len(answers) > 1 else "readout")
+
+    def _end(self, op: str, answer: Call, readout: Answer, name: str) -> None:
         if readout == "each" and (self.edges[op].T == 1 or self.images.T not in (1, self.edges[op].T)):
             seen = f"logits of {self.edges[op].T} steps behind an input of {self.images.T}"
             raise UserError("readout each", seen, "want an answer at each step of the input; neurons send their mean")
-        if not rule_of(self.nodes[-1]).ends:  # it is the answer's, since nothing but what the answer needs is here
-            name = unused("readout", self.edges, self.paths)
-            self._add(Readout(name=name, inputs=(op,), over=OVER[readout]), answer.module)
-        elif readout != "mean":
-            raise UserError("readout", readout, f"{answer.written} answers with the mean over time; leave that out")
+        self._add(Readout(name=self._free(name), inputs=(op,), over=OVER[readout]), answer.module)
 
     def _op(self, call: Call) -> str:
         """The op of an earlier call, or of images that no encoder has read, unquantized."""

@@ -54,7 +54,7 @@ def morph(model: nn.Module, reroute: bool = False, max_pool: MaxPools = "mean") 
     calls = read(model, whole=(OverTime,))
     if reroute:
         calls = _rerouted(calls)
-        model = network(calls, calls.answer, model.training)
+        model = network(calls, calls.answers, model.training)
     _share_steps(calls)
     return model
 
@@ -90,7 +90,7 @@ def _rerouted(calls: Calls) -> Calls:
         if isinstance(call.module, QReLU)
         and isinstance(call.inputs[0].module, Sum)
         and len(calls.readers(call.inputs[0])) == 1
-        and call.inputs[0] is not calls.answer
+        and call.inputs[0] not in calls.answers
     }
     paths = {call.path for call in calls}
     made: list[Call] = []
@@ -107,7 +107,7 @@ def _rerouted(calls: Calls) -> Calls:
             continue
         now[call] = replace(call, inputs=inputs)
         made.append(now[call])
-    return Calls(tuple(made), now[calls.answer])
+    return Calls(tuple(made), tuple(now[answer] for answer in calls.answers))
 
 
 def _neurons_on(neuron: Call, parts: tuple[Call, ...], taken: set[str]) -> dict[Call, Call]:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from torch import nn
 
-from bitspike.data import ImageSet, load, split_validation
 from bitspike.errors import UserError, closest
 from bitspike.importing import is_import_path
 from bitspike.ir import Graph
@@ -18,35 +16,14 @@ from bitspike.models import MODELS, apply_weight_bits, build_model, own_network
 from bitspike.neurons import BaseNode, QReLU
 from bitspike.training.config import TrainConfig
 from bitspike.training.methods import METHODS, methods_of
-from bitspike.training.trains import checked_dataset
+from bitspike.training.tasks import Images, task_of
 
-__all__ = ["Images", "as_named", "encoder_of", "fitted", "graph_of", "load_images", "make_model", "prepared"]
-
-
-@dataclass(frozen=True)
-class Images:
-    """The three parts of a data set. ``test`` is for the one evaluation at the end."""
-
-    train: ImageSet
-    validation: ImageSet
-    test: ImageSet
+__all__ = ["as_named", "encoder_of", "fitted", "graph_of", "load_images", "make_model", "prepared"]
 
 
 def load_images(config: TrainConfig, data_dir: Path | None) -> Images:
-    """Reads the data set and splits the validation images off (by class; the same ones whatever the seed of the run).
-
-    Raises:
-        UserError: the data set is unknown, missing or broken, or smaller than the config asks for.
-    """
-    checked_dataset(config)  # before anything is read
-    train, test = load(config.dataset, data_dir, config.frames)
-    train, validation = split_validation(train, config.validation_size)
-    if config.train_size is not None:
-        if config.train_size > len(train):
-            raise UserError("train_size", config.train_size, f"want at most {len(train)}")
-        if config.train_size < len(train):
-            train = split_validation(train, config.train_size)[1]  # balanced over the classes
-    return Images(train, validation, test)
+    """See `bitspike.training.tasks.Task.load`."""
+    return task_of(config).load(data_dir)
 
 
 def make_model(config: TrainConfig) -> nn.Module:
@@ -61,12 +38,12 @@ def make_model(config: TrainConfig) -> nn.Module:
     if config.model not in MODELS:
         again = "or package.module:function of your own; a network that was given as an object cannot be made again"
         raise UserError("model", config.model, f"{closest(config.model, MODELS)}; {again}")
-    dataset = checked_dataset(config)
+    task = task_of(config)
     model = build_model(
         config.model,
         config.plan,
-        sample=dataset.sample,
-        num_classes=dataset.num_classes,
+        sample=task.sample,
+        num_classes=len(task.classes),
         neuron=config.neuron,
         quantizer=config.quantizer,
         channels=config.channels,
@@ -119,16 +96,11 @@ def graph_of(config: TrainConfig, model: nn.Module) -> Graph:
     """The structural graph of the config's model.
 
     Raises:
-        UserError: what has no op, by its path in the model, or other logits than one for each class.
+        UserError: what has no op, by its path in the model, or other answers than the data set asks for.
     """
-    dataset = checked_dataset(config)
-    graph = lower(model, dataset.sample, config.model, config.readout)
-    answer = graph.edges[graph.nodes[-1].name]
-    if answer.shape != (dataset.num_classes,):
-        raise UserError("logits", answer.shape, f"want {dataset.num_classes}, one for each class of {config.dataset}")
-    if config.readout == "each" and answer.T != dataset.sample.T:
-        seen = f"of {answer.T} steps"
-        raise UserError("logits", seen, f"want {dataset.sample.T}, one for each step of {config.dataset}")
+    task = task_of(config)
+    graph = lower(model, task.sample, config.model, config.readout)
+    task.check(graph)
     return graph
 
 

@@ -73,7 +73,7 @@ def farthest(model: nn.Module) -> float:
     want = model(x.clone()).float()  # it may write into its images
     assert want.std(0).max() > 0.01
     calls = read(model)
-    direct = network(calls, calls.answer).eval()(x.clone())
+    direct = network(calls, calls.answers).eval()(x.clone())
     adopted = adopt(model, nn.ReLU).eval()(images())[0]
     return max(float((got - want).abs().max()) for got in (direct.float(), adopted))
 

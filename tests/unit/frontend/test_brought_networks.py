@@ -137,8 +137,8 @@ def _through_a_view(net, x):
 
 
 REFUSED = {
-    _sliced: "getitem",
-    _chunk: "chunk",
+    _sliced: "out of place",
+    _chunk: "out of place",
     _out: "out",
     _assigned: "item assignment",
     _data: "data",

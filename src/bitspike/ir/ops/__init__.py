@@ -15,6 +15,7 @@ from bitspike.ir.ops.node import Int, Node
 from bitspike.ir.ops.pooling import MaxPool, Pool, SpikingMaxPool, SumPool
 from bitspike.ir.ops.product import MatMul
 from bitspike.ir.ops.program import Instruction, Operand, Program, Quantizer, Step, Term
+from bitspike.ir.ops.routes import Concat, Slice, Upsample
 from bitspike.ir.ops.shape import Permute, Reshape, Times
 from bitspike.ir.ops.time import Accumulate, Difference, Release, SumTime
 from bitspike.registry import Registry
@@ -26,6 +27,7 @@ __all__ = [
     "Add",
     "Affine",
     "AnyDynamics",
+    "Concat",
     "Conv",
     "Delay",
     "Difference",
@@ -48,6 +50,7 @@ __all__ = [
     "Release",
     "Relu",
     "Reshape",
+    "Slice",
     "SpikingMaxPool",
     "Step",
     "Store",
@@ -57,6 +60,7 @@ __all__ = [
     "Term",
     "Times",
     "TokenLinear",
+    "Upsample",
 ]
 
 OPS = Registry[type[Node]]("op")
@@ -79,6 +83,9 @@ for _kind in (
     SpikingMaxPool,
     Reshape,
     Permute,
+    Concat,
+    Slice,
+    Upsample,
     MatMul,
     Readout,
 ):

@@ -115,7 +115,7 @@ class Add(Node):
     """
 
     op: ClassVar[str] = "add"
-    arity: ClassVar[int] = 2
+    arity: ClassVar[int | None] = 2
     adds_paths: ClassVar[bool] = True
 
     def infer(self, *edges: Edge) -> Edge:

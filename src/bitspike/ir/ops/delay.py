@@ -31,7 +31,7 @@ class Delay(Node):
     """
 
     op: ClassVar[str] = "delay"
-    arity: ClassVar[int] = 0
+    arity: ClassVar[int | None] = 0
 
     of: str
     edge: Edge

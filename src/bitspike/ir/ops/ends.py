@@ -38,7 +38,7 @@ class Input(Node):
     """
 
     op: ClassVar[str] = "input"
-    arity: ClassVar[int] = 0
+    arity: ClassVar[int | None] = 0
 
     edge: Edge
 

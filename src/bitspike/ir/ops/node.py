@@ -29,10 +29,11 @@ __all__ = ["Int", "Node"]
 class Node:
     """One op: a name, the edges it reads, and its own constants.
 
-    Its class says what the op is called in files and in docs/ir-spec.md (``op``), how many edges it reads (``arity``),
-    and three facts that a cost depends on: whether its output has its input's elements, as they are
-    (``same_elements``); whether it adds the spikes of two paths (``adds_paths``); whether it is a sum over steps, which
-    is there when the last of them has been (``adds_steps``). Fields of several kinds have them in ``kinds``.
+    Its class says what the op is called in files and in docs/ir-spec.md (``op``), how many edges it reads (``arity``;
+    ``None`` for two or more), and three facts that a cost depends on: whether its output has its input's elements, as
+    they are (``same_elements``); whether it adds the spikes of two paths (``adds_paths``); whether it is a sum over
+    steps, which is there when the last of them has been (``adds_steps``). Fields of several kinds have them in
+    ``kinds``.
 
     Args:
         name: of the op, of its output edge, and the first part of its tensors' names.
@@ -43,7 +44,7 @@ class Node:
     inputs: tuple[str, ...]
 
     op: ClassVar[str] = ""
-    arity: ClassVar[int] = 1
+    arity: ClassVar[int | None] = 1
     same_elements: ClassVar[bool] = False
     adds_paths: ClassVar[bool] = False
     adds_steps: ClassVar[bool] = False

@@ -33,7 +33,7 @@ class MatMul(Node):
     """
 
     op: ClassVar[str] = "matmul"
-    arity: ClassVar[int] = 2
+    arity: ClassVar[int | None] = 2
 
     inner: int
 
