@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import Any, TypeVar
 
 from bitspike.datasets.boxed import DetectionSplit, Faults, Wrong
+from bitspike.datasets.classes import COCO, VOC
 from bitspike.datasets.coco import coco_classes, coco_home, coco_validation, read_coco
 from bitspike.datasets.files import data_directory
 from bitspike.datasets.sources import Split
@@ -92,13 +93,30 @@ DETECTION_SETS: Mapping[str, DetectionSet] = MappingProxyType(
             name="bccd",
             layout="voc",
             classes=("RBC", "WBC", "Platelets"),
-            images=MappingProxyType({"train": 292, "test": 72}),
+            images={"train": 292, "test": 72},
             how_to_get="Put the folder BCCD of github.com/Shenggan/BCCD_Dataset there as bccd/, or as bccd.zip",
             citation="Shenggan, BCCD Dataset: 364 images of blood cells; MIT",
-        )
+        ),
+        "voc": DetectionSet(
+            name="voc",
+            layout="voc",
+            classes=VOC,
+            images={"train": 5011, "test": 4952},
+            how_to_get="Unpack trainval and test of VOC2007 (host.robots.ox.ac.uk/pascal/VOC/voc2007) into voc/",
+            citation="M. Everingham et al., The PASCAL Visual Object Classes Challenge 2007; images of Flickr",
+        ),
+        "coco": DetectionSet(
+            name="coco",
+            layout="coco",
+            classes=COCO,
+            images={"train": 118_287, "test": 5_000},
+            how_to_get="Unpack train2017, val2017 and annotations of cocodataset.org/#download into coco/",
+            citation="T.-Y. Lin et al., Microsoft COCO, ECCV 2014; annotations CC BY 4.0, images of Flickr",
+        ),
     }
 )
-"""Those that bitspike knows, by name. ``voc:PATH`` and ``coco:PATH`` are folders of one's own."""
+"""Those that bitspike knows, by name; COCO is tested on what it calls validation. ``voc:PATH`` and ``coco:PATH`` are
+folders of one's own."""
 
 
 def is_detection(name: str) -> bool:
