@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 from bitspike.datasets.boxed import DetectionSplit, Faults, Wrong
 from bitspike.datasets.coco import coco_classes, coco_home, coco_validation, read_coco
+from bitspike.datasets.classes import COCO, VOC
 from bitspike.datasets.files import data_directory
 from bitspike.datasets.sources import Split
 from bitspike.datasets.storage import Storage, storage
@@ -95,7 +96,23 @@ DETECTION_SETS: Mapping[str, DetectionSet] = MappingProxyType(
             images=MappingProxyType({"train": 292, "test": 72}),
             how_to_get="Put the folder BCCD of github.com/Shenggan/BCCD_Dataset there as bccd/, or as bccd.zip",
             citation="Shenggan, BCCD Dataset: 364 images of blood cells; MIT",
-        )
+        ),
+        "voc": DetectionSet(
+            name="voc",
+            layout="voc",
+            classes=VOC,
+            images=MappingProxyType({"train": 5011, "test": 4952}),
+            how_to_get="Put the folder VOC2007 of PASCAL VOC there as voc/",
+            citation="Everingham et al., The PASCAL Visual Object Classes Challenge, IJCV 2010",
+        ),
+        "coco": DetectionSet(
+            name="coco",
+            layout="coco",
+            classes=COCO,
+            images=MappingProxyType({"train": 118287, "test": 5000}),
+            how_to_get="Put train2017/, val2017/ and annotations/ of COCO there as coco/",
+            citation="Lin et al., Microsoft COCO: Common Objects in Context, ECCV 2014; annotations CC BY 4.0",
+        ),
     }
 )
 """Those that bitspike knows, by name. ``voc:PATH`` and ``coco:PATH`` are folders of one's own."""
