@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-from fractions import Fraction
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +16,7 @@ from bitspike.detection import Head, WholeHead
 
 STRICT = ("-std=c99", "-Wall", "-Wextra", "-Werror", "-pedantic")
 HEADS = {
-    "one output": (Head("points", ("RBC", "WBC", "Platelets"), (8,)), (0.01,), (40, 48)),
+    "one output": (Head("points", ("RBC", "WBC", "Platelets"), (8,), overlap=0.45), (0.01,), (40, 48)),
     "two scales": (Head("points", ("a",), (4, 16)), (0.3, 0.0007), (32, 48)),
     "odd names": (Head("points", ('"??/\\', "kälte\n", "%d"), (8, 8, 32)), (1.0, 2.5, 1e-6), (64, 32)),
 }
@@ -78,7 +78,7 @@ def test_the_boxes_are_those_of_python(tmp_path, kind, last):
     cc = next(filter(shutil.which, ("gcc", "clang", "cc")), None) or pytest.skip("no C compiler")
     flags = ("-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all") if sanitizes(cc) else ("-O2",)
     arrays = [OutputArray("int32_t", shape, last) for shape in head.shapes(size)]
-    whole = WholeHead(head, scales, *((0.6, Fraction(1, 3)) if last else (0.0, Fraction(45, 100))))
+    whole = WholeHead(head, scales, 0.6 if last else 0.0)
     binary = program(tmp_path, whole, arrays, cc, *flags)
     for seed, most in enumerate([3, 40, 500, 20_000, (1 << 31) - 1]):
         outputs = raw(head, size, most, seed)
@@ -94,7 +94,7 @@ def test_another_threshold_is_seen(tmp_path):
     outputs = raw(head, size, 300, 0)
     found = printed(binary, outputs, False)
     assert found == expected(WholeHead(head, scales), outputs)
-    assert found != expected(WholeHead(head, scales, iou=Fraction(35, 100)), outputs)
+    assert found != expected(WholeHead(replace(head, overlap=0.35), scales), outputs)
     assert found != expected(WholeHead(head, (0.0101,)), outputs)
     assert found != expected(WholeHead(head, scales, lowest=0.3), outputs)
 

@@ -29,13 +29,13 @@ Array = NDArray[np.floating]
 _HIGHEST = 30.0  # exp(30) anchors reach out of every image; more would overflow
 
 
-def decode(outputs: Sequence[NDArray[np.floating]], head: Head, lowest: float = 0.0) -> list[Boxes]:
+def decode(outputs: Sequence[NDArray[np.floating]], head: Head, lowest: float | None = None) -> list[Boxes]:
     """The boxes of each image, with area, cut off at its border, in the order of outputs, anchors, rows and columns.
 
     Args:
         outputs: real numbers ``[N, C, H, W]``, one for each stride.
         head: what they mean.
-        lowest: probability below which there is no box, 0 to 1.
+        lowest: probability below which there is no box, 0 to 1; by default the head's.
 
     Raises:
         UserError: they are not the outputs of such a head.
@@ -43,6 +43,7 @@ def decode(outputs: Sequence[NDArray[np.floating]], head: Head, lowest: float = 
     size = head.size_of([output.shape[1:] for output in outputs])
     if not all(np.isfinite(output).all() for output in outputs):
         raise UserError("outputs", "numbers that are not finite", "the network has diverged, or its input is damaged")
+    lowest = head.lowest if lowest is None else lowest
     read = _points if head.kind == "points" else _anchors
     images: list[Boxes] = []
     for number in range(len(outputs[0])):

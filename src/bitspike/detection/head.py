@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal
 
 from bitspike.errors import UserError
@@ -11,6 +11,7 @@ from bitspike.errors import UserError
 __all__ = ["Head"]
 
 Anchors = tuple[tuple[float, float], ...]
+_KEYS = "want kind, classes, strides, anchors, lowest and overlap"
 _MOST = 1 << 12  # strides, anchors and classes that a head may have
 
 
@@ -30,6 +31,8 @@ class Head:
         classes: their names.
         strides: pixels from cell to cell, of each output.
         anchors: of each output, widths and heights in pixels; none of ``points``.
+        lowest: probability below which there is no box, where nobody says otherwise.
+        overlap: IoU with a surer box of its class above which a box is left out.
 
     Raises:
         UserError: another kind, a stride below 1, or anchors that do not fit.
@@ -39,6 +42,8 @@ class Head:
     classes: tuple[str, ...]
     strides: tuple[int, ...]
     anchors: tuple[Anchors, ...] = ()
+    lowest: float = 0.01
+    overlap: float = 0.5
 
     def __post_init__(self) -> None:
         if self.kind not in ("points", "anchors"):
@@ -52,6 +57,9 @@ class Head:
         for anchors in self.anchors:
             if not 1 <= len(anchors) <= _MOST or not all(0 < side < 1 << 20 for pair in anchors for side in pair):
                 raise UserError("head anchors", anchors, "want widths and heights above 0")
+        for name in ("lowest", "overlap"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise UserError(f"head {name}", getattr(self, name), "want a number of 0 to 1")
 
     @property
     def num_classes(self) -> int:
@@ -105,11 +113,12 @@ class Head:
                 tuple((float(width), float(height)) for width, height in one) for one in value.get("anchors", ())
             )
             strides = tuple(int(stride) for stride in value["strides"])
-            known = cls(value["kind"], tuple(str(name) for name in value["classes"]), strides, anchors)
+            numbers = {key: float(value[key]) for key in ("lowest", "overlap") if key in value}
+            known = cls(value["kind"], tuple(str(name) for name in value["classes"]), strides, anchors, **numbers)
         except (TypeError, ValueError, KeyError, AttributeError) as wrong:
             if isinstance(wrong, UserError):
                 raise
-            raise UserError("head", value, "want kind, classes, strides and anchors") from wrong
-        if value.keys() - {"kind", "classes", "strides", "anchors"}:
-            raise UserError("head", sorted(value), "want kind, classes, strides and anchors")
+            raise UserError("head", value, _KEYS) from wrong
+        if value.keys() - {field.name for field in fields(cls)}:
+            raise UserError("head", sorted(value), _KEYS)
         return known

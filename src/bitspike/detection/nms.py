@@ -11,10 +11,8 @@ from numpy.typing import NDArray
 from bitspike.detection.boxes import Boxes
 from bitspike.errors import UserError
 
-__all__ = ["IOU", "as_iou", "kept_rows", "nms"]
+__all__ = ["as_iou", "kept_rows", "nms"]
 
-IOU = Fraction(45, 100)
-"""Intersection over union above which two boxes of a class show the same thing, where nobody says otherwise."""
 _DENOMINATOR = 1000
 
 
@@ -29,7 +27,7 @@ def as_iou(value: float | Fraction) -> Fraction:
     return Fraction(value).limit_denominator(_DENOMINATOR)
 
 
-def nms(boxes: Boxes, iou: float | Fraction = IOU) -> Boxes:
+def nms(boxes: Boxes, iou: float | Fraction) -> Boxes:
     """The boxes that stay, the surest first.
 
     Raises:
@@ -41,7 +39,7 @@ def nms(boxes: Boxes, iou: float | Fraction = IOU) -> Boxes:
 
 
 def kept_rows(
-    xyxy: NDArray[Any], labels: NDArray[np.int64], scores: NDArray[Any], iou: float | Fraction = IOU
+    xyxy: NDArray[Any], labels: NDArray[np.int64], scores: NDArray[Any], iou: float | Fraction
 ) -> NDArray[np.int64]:
     """Which boxes stay, the surest first; of equally sure ones that of the lower index.
 

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from bitspike.detection.boxes import Boxes
 from bitspike.detection.decode import logit
 from bitspike.detection.head import Head
-from bitspike.detection.nms import IOU, as_iou, kept_rows
+from bitspike.detection.nms import as_iou, kept_rows
 from bitspike.errors import UserError
 from bitspike.intmath import half, round_half_up, shift_right
 
@@ -86,8 +86,7 @@ class WholeHead:
     Args:
         head: what the outputs mean.
         scales: value of one unit of each.
-        lowest: probability below which there is no box.
-        iou: of the suppression.
+        lowest: probability below which there is no box; by default the head's.
 
     Raises:
         UserError: a head of anchors, whose boxes need an exponential; or an output without a scale.
@@ -95,16 +94,14 @@ class WholeHead:
 
     head: Head
     scales: tuple[float, ...]
-    lowest: float = 0.0
-    iou: Fraction = IOU
+    lowest: float | None = None
 
     def __post_init__(self) -> None:
         if self.head.kind != "points":
             raise UserError("head", self.head.kind, "want points: boxes of anchors need sigmoid and exp, in floats")
         if len(self.scales) != len(self.head.strides):
             raise UserError("scales", self.scales, f"want one for each of {len(self.head.strides)} outputs")
-        object.__setattr__(self, "iou", as_iou(self.iou))
-        _ = self.factors, self.least
+        _ = self.factors, self.least  # refused here, before anything is computed
 
     @property
     def factors(self) -> tuple[tuple[Factor, Factor], ...]:
@@ -115,9 +112,14 @@ class WholeHead:
         )
 
     @property
+    def iou(self) -> Fraction:
+        """The most that two boxes of a class may have in common."""
+        return as_iou(self.head.overlap)
+
+    @property
     def least(self) -> int:
         """The lowest score of a box."""
-        least = logit(self.lowest) * (1 << SCORE_BITS)
+        least = logit(self.head.lowest if self.lowest is None else self.lowest) * (1 << SCORE_BITS)
         return math.ceil(min(max(least, LEAST_SCORE), -LEAST_SCORE))
 
     def decode(self, outputs: Sequence[NDArray[Any]]) -> list[WholeBoxes]:

@@ -59,7 +59,7 @@ def test_points_are_read_as_the_equation_says():
 def test_a_box_whose_edges_cross_is_none():
     outputs = [np.zeros((1, 6, 2, 4)), np.zeros((1, 6, 1, 2))]
     outputs[0][0, 2] = -1.0
-    assert len(decode(outputs, POINTS)[0]) == 0
+    assert len(decode(outputs, POINTS, 0.0)[0]) == 0
 
 
 def test_anchors_are_read_as_published():
@@ -97,6 +97,8 @@ def test_a_head_is_kept_as_json(head):
         {"kind": "anchors", "classes": ["a"], "strides": [8], "anchors": [[[0, 2]]]},
         {"kind": "points", "classes": ["a"], "strides": [8], "more": 1},
         {"kind": "points"},
+        {"kind": "points", "classes": ["a"], "strides": [8], "lowest": 2},
+        {"kind": "points", "classes": ["a"], "strides": [8], "overlap": "much"},
         7,
     ],
 )

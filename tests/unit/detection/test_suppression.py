@@ -53,7 +53,7 @@ def test_a_union_that_is_just_at_the_threshold_does_not_suppress():
 def test_of_equally_sure_boxes_that_of_the_lower_index_stays():
     xyxy = np.array([[1, 0, 11, 10], [0, 0, 10, 10], [0, 0, 10, 10]])
     labels = np.array([0, 0, 1])
-    assert kept_rows(xyxy, labels, np.array([5, 5, 9])).tolist() == [2, 0]
+    assert kept_rows(xyxy, labels, np.array([5, 5, 9]), 0.5).tolist() == [2, 0]
 
 
 def test_a_threshold_is_a_fraction():
@@ -62,7 +62,7 @@ def test_a_threshold_is_a_fraction():
         with pytest.raises(UserError, match="want a number of 0 to 1"):
             as_iou(wrong)
     with pytest.raises(UserError, match="no scores"):
-        nms(Boxes.none())
+        nms(Boxes.none(), 0.5)
 
 
 @given(st.floats(1e-9, 1e9), st.integers(-(1 << 31) + 1, (1 << 31) - 1))
@@ -91,15 +91,15 @@ def test_whole_boxes_are_those_of_the_floats_but_for_a_sixteenth(data):
 
 
 def test_scores_of_unlike_scales_are_in_one_order():
-    head = Head("points", ("a",), (8, 8))
+    head = Head("points", ("a",), (8, 8), overlap=1.0)
     outputs = [np.full((1, 5, 1, 1), 100), np.full((1, 5, 1, 1), 100)]
-    (found,) = WholeHead(head, (0.01, 0.02), iou=Fraction(1)).found(outputs)
+    (found,) = WholeHead(head, (0.01, 0.02)).found(outputs)
     assert found.scores.tolist() == [131072, 65536]
 
 
 def test_the_lowest_score_is_a_whole_number():
     head = Head("points", ("a",), (8,))
-    assert WholeHead(head, (1.0,)).least == LEAST_SCORE
+    assert WholeHead(head, (1.0,), lowest=0.0).least == LEAST_SCORE
     assert WholeHead(head, (1.0,), lowest=0.5).least == 0
     assert WholeHead(head, (1.0,), lowest=1.0).least == -LEAST_SCORE
 

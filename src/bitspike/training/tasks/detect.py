@@ -111,7 +111,8 @@ class Detect(Task):
         """
         height, anchors = self.settings.size[0], self.settings.anchors
         strides = tuple(height // shape[1] if len(shape) == 3 and 0 < shape[1] <= height else 1 for shape in shapes)
-        head = Head("anchors" if anchors else "points", self.classes, strides, anchors)
+        kept = (self.settings.lowest, self.settings.overlap)
+        head = Head("anchors" if anchors else "points", self.classes, strides, anchors, *kept)
         head.size_of(shapes)
         return head
 
@@ -149,9 +150,8 @@ class Detect(Task):
 
     def found(self, maps: Sequence[Any], fitted: Sequence[Letterbox]) -> list[Boxes]:
         """The boxes of each image, in pixels of the original, that maps ``[N, C, h, w]`` say."""
-        head, settings = self.head([each.shape[1:] for each in maps]), self.settings
-        every = decode(maps, head, settings.lowest)
-        return [box.back(nms(one, settings.overlap)) for box, one in zip(fitted, every, strict=True)]
+        head = self.head([each.shape[1:] for each in maps])
+        return [box.back(nms(one, head.overlap)) for box, one in zip(fitted, decode(maps, head), strict=True)]
 
     def judged(self, found: Sequence[Boxes], images: BoxedImages, loss: float | None = None) -> Detected:
         """How good boxes are that were found in these images."""
