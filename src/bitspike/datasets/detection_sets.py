@@ -101,17 +101,17 @@ DETECTION_SETS: Mapping[str, DetectionSet] = MappingProxyType(
             name="voc",
             layout="voc",
             classes=VOC,
-            images={"train": 5011, "test": 4952},
-            how_to_get="Unpack trainval and test of VOC2007 (host.robots.ox.ac.uk/pascal/VOC/voc2007) into voc/",
-            citation="M. Everingham et al., The PASCAL Visual Object Classes Challenge 2007; images of Flickr",
+            images=MappingProxyType({"train": 5011, "test": 4952}),
+            how_to_get="Put the folder VOC2007 of PASCAL VOC there as voc/",
+            citation="Everingham et al., The PASCAL Visual Object Classes Challenge, IJCV 2010",
         ),
         "coco": DetectionSet(
             name="coco",
             layout="coco",
             classes=COCO,
-            images={"train": 118_287, "test": 5_000},
-            how_to_get="Unpack train2017, val2017 and annotations of cocodataset.org/#download into coco/",
-            citation="T.-Y. Lin et al., Microsoft COCO, ECCV 2014; annotations CC BY 4.0, images of Flickr",
+            images=MappingProxyType({"train": 118287, "test": 5000}),
+            how_to_get="Put train2017/, val2017/ and annotations/ of COCO there as coco/",
+            citation="Lin et al., Microsoft COCO: Common Objects in Context, ECCV 2014; annotations CC BY 4.0",
         ),
     }
 )

@@ -62,7 +62,7 @@ def spikezip_yolo_tiny_bccd_ann() -> TrainConfig:
 
 def spikezip_yolo_tiny_bccd() -> TrainConfig:
     """SpikeZIP on blood cells: for one core."""
-    return _qann(spikezip_yolo_tiny_bccd_ann(), 8, 30, 8)
+    return _qann(spikezip_yolo_tiny_bccd_ann(), 8, 20, 8)
 
 
 def spikezip_yolov3_voc_ann() -> TrainConfig:

@@ -55,7 +55,7 @@ def learned(head: Head, wanted: Targets, steps: int = 150) -> list[Tensor]:
 
 @pytest.mark.parametrize("head", [POINTS, WITH_ANCHORS], ids=lambda head: head.kind)
 def test_what_loses_least_decodes_to_the_boxes_that_were_wanted(head: Head) -> None:
-    found = decode([each.numpy() for each in learned(head, targets())], head, lowest=0.3)
+    found = decode([each.numpy() for each in learned(head, targets())], head, lowest=0.5)
     assert [sorted(set(boxes.labels.tolist())) for boxes in found] == [sorted(labels) for _, labels in WANTED]
     for boxes, (sides, labels) in zip(found, WANTED, strict=True):
         assert boxes.scores is not None
@@ -71,8 +71,8 @@ def test_a_box_in_another_place_or_of_another_class_loses_more(head: Head) -> No
     least = float(loss_of(head, maps, targets()))
     moved = targets([([[4, 6, 16, 18], [48, 24, 80, 52]], [2, 0]), WANTED[1]])
     renamed = targets([(WANTED[0][0], [2, 1]), WANTED[1]])
-    assert float(loss_of(head, maps, moved)) > 2 * least + 0.1
-    assert float(loss_of(head, maps, renamed)) > 2 * least + 0.1
+    assert float(loss_of(head, maps, moved)) > least + 1
+    assert float(loss_of(head, maps, renamed)) > least + 1
 
 
 @pytest.mark.parametrize("head", [POINTS, WITH_ANCHORS], ids=lambda head: head.kind)

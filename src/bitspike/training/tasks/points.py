@@ -14,8 +14,6 @@ __all__ = ["points_loss"]
 
 TOP = 10
 """Points that answer for a box, at most (Feng et al. 2021, TOOD, has 13; 10 is what YOLOv8 made usual)."""
-SCORE_POWER, IOU_POWER = 0.5, 6.0
-"""Of what a point says of a box, in how well it is aligned with the task: ``score^0.5 IoU^6`` (TOOD; YOLOv8)."""
 FOCUS = 0.75, 2.0
 """Weight and power of points that answer for no box (Zhang et al. 2021, VarifocalNet)."""
 BOX_SHARE = 2.0
@@ -64,27 +62,36 @@ def _varifocal(logits: Tensor, wanted: Tensor) -> Tensor:
 def _assigned(logits: Tensor, found: Tensor, at: Tensor, targets: Targets) -> tuple[Tensor, Tensor]:
     """What each point should say of each class ``[N, A, K]``, and which box it answers for ``[N, A]``; -1 for none.
 
-    Of the points inside a box the best aligned answer for it; one that is in several is the box's that it overlaps
+    How well a point is aligned with a box is ``score^(1/2) IoU^6`` (TOOD, with the powers of YOLOv8). Of the points inside
+    a box the best aligned answer for it; one that is in several is the box's that it overlaps
     most. The best of a box should score what the best of its boxes overlaps, others less, as they are aligned.
     """
     wanted, owner = torch.zeros_like(logits), torch.full(logits.shape[:2], -1, device=logits.device)
     if targets.labels.shape[1] == 0:
         return wanted, owner
     sides = targets.xyxy[:, :, None]
-    inside = torch.cat([at - sides[..., :2], sides[..., 2:] - at], -1).amin(-1) > 0  # [N, M, A]
-    inside &= targets.there[..., None]
+    inside = targets.there[..., None] & (sides[..., :2] < at).all(-1) & (at < sides[..., 2:]).all(-1)  # [N, M, A]
     overlap = iou(sides, found[:, None]) * inside
     classes = targets.labels[..., None].expand(-1, -1, len(at))
     scores = logits.sigmoid().transpose(1, 2).gather(1, classes)
-    aligned = scores**SCORE_POWER * overlap**IOU_POWER
-    least = aligned.topk(min(TOP, len(at)), -1).values[..., -1:]
-    chosen = inside & (aligned >= least) & (aligned > 0)
-    best = (overlap * chosen).argmax(1, keepdim=True)
-    chosen &= torch.zeros_like(chosen).scatter_(1, best, True)  # noqa: FBT003
-    aligned, overlap = aligned * chosen, overlap * chosen
+    aligned, points = (scores.sqrt() * (overlap * overlap.square()).square()).topk(min(TOP, len(at)), -1)
+    overlap = torch.where(aligned > 0, overlap.gather(2, points), 0)
+    most = torch.zeros_like(logits[..., 0]).scatter_reduce_(1, points.flatten(1), overlap.flatten(1), "amax")
+    theirs = (overlap > 0) & (overlap == _at(most, points))
+    count = targets.labels.shape[1]
+    number = torch.arange(count, device=at.device)[:, None].expand_as(points)
+    first = torch.full_like(owner, count).scatter_reduce_(
+        1, points.flatten(1), torch.where(theirs, number, count).flatten(1), "amin"
+    )
+    owner = torch.where(first < count, first, owner)
+    theirs &= number == _at(owner, points)
+    aligned, overlap = aligned * theirs, overlap * theirs
     share = aligned / aligned.amax(-1, keepdim=True).clamp_min(1e-9) * overlap.amax(-1, keepdim=True)
-    taken = chosen.any(1)
-    owner = torch.where(taken, chosen.int().argmax(1), owner)
+    of_point = torch.zeros_like(most).scatter_reduce_(1, points.flatten(1), share.flatten(1), "amax")
     label = targets.labels.gather(1, owner.clamp_min(0))
-    wanted.scatter_(2, label[..., None], (share.amax(1) * taken)[..., None])
-    return wanted, owner
+    return wanted.scatter_(2, label[..., None], of_point[..., None]), owner
+
+
+def _at(each: Tensor, points: Tensor) -> Tensor:
+    """What each point ``[N, A]`` has, for every box's points ``[N, M, top]``."""
+    return each.gather(1, points.flatten(1)).view_as(points)
