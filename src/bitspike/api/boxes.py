@@ -141,12 +141,11 @@ def boxes_side_by_side(
 def _of_net(net: FrozenGraph, label: str) -> Finder:
     """Integers, run by the fastest engine that has all of the network's ops."""
     from bitspike.backends import backend
-    from bitspike.detection import Head
     from bitspike.detection.found import found_in_integers
 
     if net.head is None:
         raise UserError("network", label, "it finds no boxes; want one that was trained on a data set of boxes")
-    head, native = Head.from_json(net.head), backend("native")
+    head, native = net.head, backend("native")
     outputs = (native if native.lacks(net) is None else backend("oracle")).prepare(net)
     scales = [readout.scale for readout in net.readouts]
 

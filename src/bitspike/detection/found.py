@@ -1,4 +1,4 @@
-"""From what a network answers to the boxes that stay."""
+"""What a network answers, as the boxes that stay."""
 
 from __future__ import annotations
 
