@@ -17,14 +17,19 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from numpy.typing import NDArray
 
+    from bitspike.api.results import BoxEvaluation
+    from bitspike.backends import Backend
+    from bitspike.datasets.boxed import DetectionSplit
     from bitspike.detection import Boxes, Head
     from bitspike.ir import FrozenGraph
 
-__all__ = ["Finder", "boxes_side_by_side", "finder", "found_in"]
+__all__ = ["Finder", "boxes_judged", "boxes_of_split", "boxes_side_by_side", "finder", "found_in"]
 
 SHOWN = 0.3
 """The probability that a box has at least where boxes are shown: those that a metric counts begin far below."""
 IMAGES = 4
+AT_ONCE = 128
+"""Images that are run together: a compiler that an engine calls is called as often."""
 
 
 @dataclass(frozen=True)
@@ -138,14 +143,64 @@ def boxes_side_by_side(
     return boxes_figure(rows, test.classes, f"{dataset} test, {100 * lowest:g} % sure or more")
 
 
+def boxes_judged(net: FrozenGraph, runner: Backend, engine: str, data_dir: Path | None) -> BoxEvaluation:
+    """How good the boxes are that a frozen network finds in the test images of its data set.
+
+    Args:
+        runner: runs it. engine: what that is called.
+
+    Raises:
+        UserError: missing or broken data, or other classes than the network's.
+    """
+    from bitspike.api.results import BoxEvaluation
+    from bitspike.datasets.detection_sets import load_detection
+    from bitspike.detection import mean_average_precision
+
+    test = load_detection(net.dataset, "test", data_dir)
+    judged = mean_average_precision(boxes_of_split(net, runner, test), test.boxes, test.classes)
+    of_class = {name: None if part is None else 100 * part for name, part in judged.of_class.items()}
+    numbers = (100 * judged.ap50, 100 * judged.ap, of_class)
+    return BoxEvaluation(net.dataset, "test", len(test), *numbers, engine=engine)
+
+
+def boxes_of_split(net: FrozenGraph, runner: Backend, split: DetectionSplit) -> list[Boxes]:
+    """The boxes that a frozen network finds in each image, in its pixels, as sure as the network's head asks for.
+
+    Raises:
+        UserError: the network finds none, or boxes of other classes, or an image cannot be read.
+    """
+    import numpy as np
+
+    from bitspike.datasets.boxed import in_letterbox
+    from bitspike.detection import Letterbox
+    from bitspike.detection.found import found_in_integers
+
+    head = _head_of(net, net.graph.name)
+    if head.classes != split.classes:  # a folder of one's own may have others by now
+        raise UserError(f"classes of {split.name}", ", ".join(split.classes), f"want {', '.join(head.classes)}")
+    size, outputs, found = net.sample.shape[-2:], runner.prepare(net), []
+    for start in range(0, len(split), AT_ONCE):
+        rows = range(start, min(start + AT_ONCE, len(split)))
+        codes = np.stack([in_letterbox(split.read(row), (size[0], size[1])) for row in rows])
+        own = found_in_integers(outputs(codes), head, [readout.scale for readout in net.readouts])
+        found += [
+            Letterbox(split.sizes[row], (size[0], size[1])).back(boxes) for row, boxes in zip(rows, own, strict=True)
+        ]
+    return found
+
+
+def _head_of(net: FrozenGraph, label: str) -> Head:
+    if net.head is None:
+        raise UserError("network", label, "it finds no boxes; want one that was trained on a data set of boxes")
+    return net.head
+
+
 def _of_net(net: FrozenGraph, label: str) -> Finder:
     """Integers, run by the fastest engine that has all of the network's ops."""
     from bitspike.backends import backend
     from bitspike.detection.found import found_in_integers
 
-    if net.head is None:
-        raise UserError("network", label, "it finds no boxes; want one that was trained on a data set of boxes")
-    head, native = net.head, backend("native")
+    head, native = _head_of(net, label), backend("native")
     outputs = (native if native.lacks(net) is None else backend("oracle")).prepare(net)
     scales = [readout.scale for readout in net.readouts]
 
