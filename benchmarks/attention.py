@@ -88,8 +88,8 @@ def microseconds(run: Callable[[], Any]) -> float:
 def measured(features: int, tokens: int, heads: int, most: int, rounds: int) -> dict[str, Any]:
     net = attention(features, tokens, heads, most)
     codes = np.random.default_rng(0).integers(0, most + 1, (BATCH, T, features, tokens), dtype=np.uint8)
-    compiled = Native(1).compile(net)
-    if not np.array_equal(compiled(codes), oracle.logits(net, codes)):
+    compiled = Native(1).prepare(net)
+    if not np.array_equal(compiled(codes)[0], oracle.logits(net, codes)):
         raise AssertionError("other integers than the oracle")
     products = [net.graph[name] for name in ("scores", "mixed")]
     edges = oracle.run(net, codes)

@@ -141,7 +141,7 @@ def one(nets: dict[str, FrozenGraph], batch: int, threads: int) -> dict[str, Any
 
 def slowest_stages(net: FrozenGraph, batch: int) -> list[dict[str, Any]]:
     """The stages of a network on one thread that take most of its time."""
-    found = stage_times(Native(1).compile(net), images_of(net, batch), 5)
+    found = stage_times(Native(1).prepare(net), images_of(net, batch), 5)
     total = sum(stage.seconds for stage in found)
     return [
         {

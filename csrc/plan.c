@@ -215,17 +215,27 @@ static void own_lock(struct bs_runtime *runtime) {
   }
 }
 
+/* An answer, channels first; its edge lies channels last. */
+static void give(const struct bs_edge *edge, const uint8_t *arena, int64_t count, int64_t *to) {
+  for (int64_t n = 0; n < count; n++)
+    for (int64_t t = 0; t < edge->steps; t++) {
+      const int64_t *from = (const int64_t *)(const void *)(arena + edge->place) + t * edge->step + n * edge->image;
+      for (int64_t c = 0; c < edge->channels; c++)
+        for (int64_t q = 0; q < edge->positions; q++) *to++ = from[q * edge->channels + c];
+    }
+}
+
 int bs_run(struct bs_runtime *runtime, const struct bs_plan *plan, const uint8_t *images, int64_t count,
-           int64_t *logits, double *seconds) {
-  const struct bs_edge *made = plan->edge + plan->logits;
+           int64_t *const *answers, double *seconds) {
   own_lock(runtime);
   pthread_mutex_lock(&runtime->lock);
   for (int64_t first = 0; first < count; first += plan->batch) {
     const int64_t some = count - first < plan->batch ? count - first : plan->batch;
     run_some(runtime, plan, images + first * plan->image, some, seconds);
-    for (int64_t n = 0; n < some; n++)
-      for (int64_t t = 0; t < made->steps; t++, logits += plan->classes)
-        memcpy(logits, runtime->arena + made->place + (t * made->step + n * made->image) * 8, (size_t)plan->classes * 8);
+    for (int32_t i = 0; i < plan->answers; i++) {
+      const struct bs_edge *made = plan->edge + plan->answer[i];
+      give(made, runtime->arena, some, answers[i] + first * made->steps * made->positions * made->channels);
+    }
   }
   pthread_mutex_unlock(&runtime->lock);
   return 0;

@@ -27,6 +27,13 @@ struct bs_window {
   int32_t high, wide, down, right, top, left;    /* kernel, stride and padding */
 };
 
+/* Runs of channels that are moved: of each position where its run begins, in elements from the image's start. They go to
+ * the channels `first` and on of what is made. */
+struct bs_runs {
+  const int32_t *place;
+  int32_t first, count;
+};
+
 /* Sums of products that are computed in plain C, for whatever no kernel takes: weights [out][row][column][in]. */
 struct bs_wide {
   int32_t out, in, groups, high, wide; /* in: channels of one group */
@@ -99,7 +106,8 @@ enum bs_kind {
   BS_PICK_X, BS_PICK_Y, BS_PICK_XY,                      /* selections between constants and registers */
   BS_FIRE,                                               /* a, and the state b, to levels and the next state */
   BS_KEEP,                                               /* a held value for the first steps, then 0 */
-  BS_MATMUL                                              /* sums of products of two edges */
+  BS_MATMUL,                                             /* sums of products of two edges */
+  BS_RUNS                                                /* channels beside each other, of an edge at other places */
 };
 
 /* One vector instruction: registers `to`, `a`, `b`, `c`; constants `x`, `y`, `n`. */
@@ -123,10 +131,10 @@ struct bs_stage {
 };
 
 struct bs_plan {
-  int32_t level, batch, stages, classes;
+  int32_t level, batch, stages, answers;
   int64_t arena, scratch;   /* bytes: of all edges, and of one thread's registers */
   int64_t image;            /* bytes of one image, or of all steps of a train */
-  int32_t logits;           /* edge, int64 */
+  const int32_t *answer;    /* edges, int64 */
   const struct bs_edge *edge;
   const struct bs_stage *stage;
 };
@@ -150,11 +158,11 @@ struct bs_runtime;
 BS_API struct bs_runtime *bs_runtime_new(const struct bs_plan *plan, int32_t threads);
 BS_API void bs_runtime_free(struct bs_runtime *runtime);
 
-/* Runs a plan: logits [count][steps][classes], where the logits' edge has `steps`, of images [count][image]. `seconds`,
- * where it is given, gets the processor time that each stage took of the calling thread, added up. Returns 0. One run at
- * a time for each runtime: another waits. */
+/* Runs a plan: of each answer [count][steps][channels][positions], as its edge has them, of images [count][image].
+ * `seconds`, where it is given, gets the processor time that each stage took of the calling thread, added up. Returns 0.
+ * One run at a time for each runtime: another waits. */
 BS_API int bs_run(struct bs_runtime *runtime, const struct bs_plan *plan, const uint8_t *images, int64_t count,
-                  int64_t *logits, double *seconds);
+                  int64_t *const *answers, double *seconds);
 
 /* Copies an edge of the last run, which had `count` images, as levels [T][N][positions][channels]. */
 BS_API void bs_edge_copy(struct bs_runtime *runtime, const struct bs_plan *plan, int32_t edge, int64_t count,

@@ -124,6 +124,24 @@ static void NAMED(gather)(const struct bs_here *here, const struct bs_op *op) {
   }
 }
 
+static void NAMED(runs)(const struct bs_here *here, const struct bs_op *op) {
+  const struct bs_edge *edge = here->plan->edge + op->edge;
+  const struct bs_stage *stage = here->stage;
+  const struct bs_runs *by = op->data;
+  const uint8_t *start = here->arena + edge->place;
+  const int64_t step = (edge->steps == 1 ? 0 : here->t) * edge->step;
+  NUMBER *restrict to = NAMED(reg)(here, op->to) + by->first;
+  int64_t n = here->first / stage->positions, q = here->first % stage->positions;
+  for (int32_t i = 0; i < here->count; i++, to += stage->width) {
+    const int64_t e = step + n * edge->image + by->place[q];
+    if (edge->type == BS_U8)
+      for (int32_t c = 0; c < by->count; c++) to[c] = (NUMBER)start[e + c] + (NUMBER)edge->lo;
+    else
+      for (int32_t c = 0; c < by->count; c++) to[c] = (NUMBER)level_at(edge, start, e + c);
+    if (++q == stage->positions) q = 0, n++;
+  }
+}
+
 static void NAMED(matmul)(const struct bs_here *here, const struct bs_op *op) {
   const struct bs_matmul *by = op->data;
   const int32_t n = here->count * here->stage->width;
@@ -314,6 +332,7 @@ static void NAMED(run_op)(const struct bs_here *here, const struct bs_op *op) {
     case BS_SUM_POOL: NAMED(pool)(here, op, 0); return;
     case BS_MAX_POOL: NAMED(pool)(here, op, 1); return;
     case BS_GATHER: NAMED(gather)(here, op); return;
+    case BS_RUNS: NAMED(runs)(here, op); return;
     case BS_MATMUL: NAMED(matmul)(here, op); return;
     case BS_AFFINE:
     case BS_PRODUCT: NAMED(affine)(here, op); return;

@@ -91,16 +91,16 @@ def bench(
         engines = _engines(net, count)
         for size in batch:
             speeds += _speeds(net, engines, size, count)
-    stages: list[StageTime] = stage_times(Native(1).compile(net), _images(net, max(batch)), ROUNDS)
+    stages: list[StageTime] = stage_times(Native(1).prepare(net), _images(net, max(batch)), ROUNDS)
     return Bench(processor(), level().name, peak(level()), tuple(speeds), tuple(stages))
 
 
 def _engines(net: FrozenGraph, threads: int) -> dict[str, Callable[[Any], Any]]:
     from bitspike.backends import backend
 
-    engines = {"native": backend("native", threads=threads).compile(net)}
+    engines = {"native": backend("native", threads=threads).prepare(net)}
     with suppress(UserError):  # it is not installed, or its floats do not hold the integers of this network
-        engines[BESIDE] = backend(BESIDE, threads=threads).compile(net)
+        engines[BESIDE] = backend(BESIDE, threads=threads).prepare(net)
     return engines
 
 

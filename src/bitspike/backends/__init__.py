@@ -31,12 +31,12 @@ class Oracle(Backend):
     name: ClassVar[str] = "oracle"
     about: ClassVar[str] = "the definition, in NumPy"
 
-    def run(self, net: FrozenGraph, images: Images) -> Int:
-        return oracle.logits(net, images)
+    def outputs(self, net: FrozenGraph, images: Images) -> tuple[Int, ...]:
+        return oracle.outputs(net, images)
 
-    def trace(self, net: FrozenGraph, images: Images) -> tuple[Int, dict[str, Int]]:
+    def traced(self, net: FrozenGraph, images: Images) -> tuple[tuple[Int, ...], dict[str, Int]]:
         edges = {name: edge.astype(np.int64) for name, edge in oracle.run(net, images).items()}
-        return edges[net.graph.nodes[-1].name][0], edges
+        return tuple(readout.logits(edges[readout.name]) for readout in net.readouts), edges
 
 
 BACKENDS: Registry[type[Backend]] = Registry("backend")
@@ -98,12 +98,17 @@ def having(option: str) -> list[str]:
 
 def engines() -> list[str]:
     """Names of the backends that run a network."""
-    return [name for name, kind in BACKENDS.items() if kind.run is not Backend.run]
+    return [name for name, kind in BACKENDS.items() if _runs(kind)]
 
 
 def exporters() -> list[str]:
     """Names of the backends that write a network as files."""
     return [name for name, kind in BACKENDS.items() if kind.export is not Backend.export]
+
+
+def _runs(kind: type[Backend]) -> bool:
+    """By what a backend says itself; one that knows networks of one output says how it runs those."""
+    return kind.outputs is not Backend.outputs or kind.run is not Backend.run
 
 
 def _options(kind: type[Backend]) -> list[str]:

@@ -10,7 +10,7 @@ from bitspike.ir.frozen import largest_array
 from bitspike.ir.ops import Int
 from bitspike.ir.steps import codes_of_steps
 
-__all__ = ["logits", "run", "step"]
+__all__ = ["logits", "outputs", "run", "step"]
 
 ELEMENTS_AT_A_TIME = 2**20
 
@@ -34,15 +34,30 @@ def run(net: FrozenGraph, images: NDArray[np.uint8]) -> dict[str, Int]:
 
 
 def logits(net: FrozenGraph, images: NDArray[np.uint8]) -> NDArray[np.int64]:
-    """The network's answer ``[N, K]``, or ``[N, T, K]`` of each step: the class is the first largest.
+    """The answer ``[N, K]`` of a network of one output, or ``[N, T, K]`` of each step: the class is the first largest.
+
+    Raises:
+        UserError: the network has several outputs.
+    """
+    _ = net.readout
+    return outputs(net, images)[0]
+
+
+def outputs(net: FrozenGraph, images: NDArray[np.uint8]) -> tuple[NDArray[np.int64], ...]:
+    """What the network answers: of each of its outputs ``[N, *shape]``, or ``[N, T, *shape]`` of each step.
 
     Runs as many images at once as fit in memory.
     """
-    readout = net.readout
     widest = max(largest_array(net.graph, node) for node in net.graph.nodes)
     size = max(1, min(100, ELEMENTS_AT_A_TIME // widest))
     batches = (images[i : i + size] for i in range(0, max(len(images), 1), size))
-    return np.concatenate([readout.logits(run(net, batch)[readout.name]).astype(np.int64) for batch in batches])
+    return tuple(
+        np.concatenate(parts) for parts in zip(*(_answers(net, run(net, some)) for some in batches), strict=True)
+    )
+
+
+def _answers(net: FrozenGraph, edges: dict[str, Int]) -> list[NDArray[np.int64]]:
+    return [readout.logits(edges[readout.name]).astype(np.int64) for readout in net.readouts]
 
 
 def step(net: FrozenGraph, node: Node, images: NDArray[np.uint8], *x: Int) -> Int:

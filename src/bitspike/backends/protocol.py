@@ -59,8 +59,8 @@ class Backend:
         """
         return None
 
-    def run(self, net: FrozenGraph, images: Images) -> Int:
-        """The logits ``[N, K]``, or ``[N, T, K]`` where the network answers at each step.
+    def outputs(self, net: FrozenGraph, images: Images) -> tuple[Int, ...]:
+        """What the network answers: of each of its outputs ``[N, *shape]``, or ``[N, T, *shape]`` of each step.
 
         Args:
             net: the network.
@@ -71,21 +71,48 @@ class Backend:
         """
         raise UserError("backend", self.name, "it does not run networks")
 
-    def compile(self, net: FrozenGraph) -> Callable[[Images], Int]:
-        """The network made ready, once, for any number of runs: a function from images to logits.
+    def prepare(self, net: FrozenGraph) -> Callable[[Images], tuple[Int, ...]]:
+        """The network made ready, once, for any number of runs: a function from images to `outputs`.
 
         Raises:
-            UserError: as of `run`.
+            UserError: as of `outputs`.
         """
-        return partial(self.run, net)
+        return partial(self.outputs, net)
 
-    def trace(self, net: FrozenGraph, images: Images) -> tuple[Int, dict[str, Int]]:
-        """The logits, and by name every edge that the backend can show: ``[T, N, *shape]``.
+    def traced(self, net: FrozenGraph, images: Images) -> tuple[tuple[Int, ...], dict[str, Int]]:
+        """The outputs, and by name every edge that the backend can show: ``[T, N, *shape]``.
 
         Raises:
-            UserError: as of `run`.
+            UserError: as of `outputs`.
         """
         raise UserError("backend", self.name, "it does not show what it computes")
+
+    def run(self, net: FrozenGraph, images: Images) -> Int:
+        """The logits ``[N, K]``, or ``[N, T, K]`` where the network answers at each step.
+
+        Raises:
+            UserError: as of `outputs`, or the network has several outputs.
+        """
+        return self.compile(net)(images)
+
+    def compile(self, net: FrozenGraph) -> Callable[[Images], Int]:
+        """`prepare` of a network of one output: a function from images to logits.
+
+        Raises:
+            UserError: as of `run`.
+        """
+        _ = net.readout  # refused before anything is made ready
+        return partial(_first, self.prepare(net))
+
+    def trace(self, net: FrozenGraph, images: Images) -> tuple[Int, dict[str, Int]]:
+        """`traced` of a network of one output.
+
+        Raises:
+            UserError: as of `run`.
+        """
+        _ = net.readout
+        (answer,), edges = self.traced(net, images)
+        return answer, edges
 
     def export(self, net: FrozenGraph, name: str) -> Export:
         """The network as files.
@@ -98,6 +125,10 @@ class Backend:
             UserError: the backend writes no files, or not of this network, or the name will not do.
         """
         raise UserError("backend", self.name, "it writes no files")
+
+
+def _first(prepared: Callable[[Images], tuple[Int, ...]], images: Images) -> Int:
+    return prepared(images)[0]
 
 
 def checked(net: FrozenGraph, images: Images) -> Images:

@@ -95,9 +95,26 @@ class FrozenGraph:
         return next(self.graph.inputs()).sample
 
     @property
+    def readouts(self) -> tuple[Readout, ...]:
+        """What its answers are, in their order."""
+        return tuple(self.graph.readouts())
+
+    @property
     def readout(self) -> Readout:
-        """What its answer is."""
-        return next(self.graph.readouts())
+        """What its only answer is.
+
+        Raises:
+            UserError: it has several.
+        """
+        if len(self.readouts) > 1:
+            seen = f"{len(self.readouts)} outputs, {', '.join(node.name for node in self.readouts)}"
+            raise UserError(f"network {self.graph.name}", seen, "want a network of one output here")
+        return self.readouts[0]
+
+    @property
+    def classifies(self) -> bool:
+        """Whether its answer is the logits ``(K,)`` of classes, and nothing else."""
+        return len(self.readouts) == 1 and len(self.graph.edges[self.readouts[0].name].shape) == 1
 
     @property
     def logit_scale(self) -> float | None:
@@ -127,23 +144,19 @@ def largest_array(graph: Graph, node: Node) -> int:
 
 
 def _check_graph(graph: Graph, dataset: str) -> None:
-    """What every backend is written for: one input, first; one readout of logits, last; names to print."""
+    """What every backend is written for: one input, first; readouts, last; names to print."""
     for thing, text in {"graph name": graph.name, "graph dataset": dataset}.items():
         if not text.isprintable():
             raise UserError(thing, text, "want printable text")
     steps = sum(node.T for node in graph.neurons())
     if steps > MOST_STEPS_OF_ALL:
         raise UserError("graph", f"{steps} steps", f"want at most {MOST_STEPS_OF_ALL}, over all layers of neurons")
-    nodes, ends = graph.nodes, (*graph.inputs(), *graph.readouts())
-    first_and_last = nodes[:1] + nodes[-1:]
-    if len([*graph.inputs()]) != 1 or ends != first_and_last:
-        seen = " ".join(type(node).__name__.lower() for node in first_and_last) or "no op"
-        raise UserError("graph", seen, "want one input, first, and one readout, last")
+    nodes, inputs, readouts = graph.nodes, tuple(graph.inputs()), tuple(graph.readouts())
+    if len(inputs) != 1 or inputs != nodes[:1] or not readouts or readouts != nodes[-len(readouts) :]:
+        seen = " ".join(type(node).__name__.lower() for node in nodes[:1] + nodes[-1:]) or "no op"
+        raise UserError("graph", seen, "want one input, first, and its readouts, one or more, last")
     if any(graph.delays()):
         check_steps(graph)
-    logits = graph.edges[ends[1].name]
-    if len(logits.shape) != 1:
-        raise ends[1].refuse(logits.shape, "want logits of shape (K,)")
 
 
 def _check_frames(frames: Mapping[str, Any] | None) -> None:

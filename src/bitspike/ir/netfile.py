@@ -20,13 +20,15 @@ from bitspike.errors import UserError, closest
 from bitspike.files import safetensors_metadata, write_atomically
 from bitspike.ir.frozen import FrozenGraph, tensor_shapes
 from bitspike.ir.graph import Graph
-from bitspike.ir.ops import OPS, Node
+from bitspike.ir.ops import OPS, Concat, Node, Slice, Upsample
 from bitspike.ir.ranges import INT64
 from bitspike.registry import Registry
 
-__all__ = ["FORMAT", "load", "save", "to_bytes"]
+__all__ = ["FORMAT", "FORMATS", "format_of", "load", "save", "to_bytes"]
 
-FORMAT = "bitspike-net-1"
+FORMAT, FORMATS = "bitspike-net-1", ("bitspike-net-1", "bitspike-net-2")
+"""A network is written in the first that knows all of it, so that older versions read what they can; both are read."""
+NEW_IN_2 = (Concat, Slice, Upsample)
 MOST_BYTES_OF_GRAPH = 1 << 22
 MOST_OPS = 4096
 
@@ -46,7 +48,14 @@ def to_bytes(net: FrozenGraph) -> bytes:
     graph = {"name": net.graph.name, "dataset": net.dataset, **frames, "nodes": nodes}
     text = json.dumps(graph, separators=(",", ":"), allow_nan=False)
     _check_size(len(text), len(nodes))
-    return _in_order(save_tensors(tensors, metadata={"format": FORMAT, "graph": text}))
+    return _in_order(save_tensors(tensors, metadata={"format": format_of(net.graph), "graph": text}))
+
+
+def format_of(graph: Graph) -> str:
+    """The format of a network's file: the second has several outputs, of any shape, and routes through a network."""
+    readouts = tuple(graph.readouts())
+    plain = len(readouts) == 1 and len(graph.edges[readouts[0].name].shape) == 1
+    return FORMATS[not plain or any(isinstance(node, NEW_IN_2) for node in graph.nodes)]
 
 
 def load(path: str | Path) -> FrozenGraph:
@@ -68,8 +77,8 @@ def load(path: str | Path) -> FrozenGraph:
 
 
 def _from_parts(header: Mapping[str, str], tensors: Mapping[str, NDArray[Any]]) -> FrozenGraph:
-    if header.get("format") != FORMAT:
-        raise UserError("format", header.get("format"), f"this version reads {FORMAT}")
+    if header.get("format") not in FORMATS:
+        raise UserError("format", header.get("format"), f"this version reads {', '.join(FORMATS)}")
     raw = _object(_parsed(header.get("graph", "")), "graph", ("name", "dataset", "nodes"), ("frames",))
     if not isinstance(raw["nodes"], list):
         raise UserError("graph nodes", type(raw["nodes"]).__name__, "want a list of ops")
@@ -80,6 +89,8 @@ def _from_parts(header: Mapping[str, str], tensors: Mapping[str, NDArray[Any]]) 
     if not isinstance(raw.get("frames", {}), dict):
         raise UserError("graph frames", raw["frames"], "want an object")
     graph = Graph(raw["name"], tuple(_to_node(index, node) for index, node in enumerate(raw["nodes"])))
+    if header["format"] != (wanted_format := format_of(graph)):
+        raise UserError("format", header["format"], f"the graph has what {wanted_format} has: want that")
     wanted = {n: (node, shape) for node in graph.nodes for n, shape in tensor_shapes(graph, node).items()}
     for name in sorted(wanted.keys() ^ tensors.keys()):
         raise UserError("tensor", name, "it is missing" if name in wanted else "no op of the graph has it")

@@ -91,13 +91,28 @@ class Stepper:
         self._state: dict[str, Any] = {}
 
     def step(self, codes: NDArray[np.uint8]) -> NDArray[np.int64]:
-        """The next step.
+        """The next step of a network of one output.
 
         Args:
             codes: of the input at that step, uint8 ``[N, *shape]``; an image is given at every step.
 
         Returns:
             The answer so far, ``[N, K]``: the sum of the logits of all steps up to this, or those of this step alone.
+
+        Raises:
+            UserError: as of `outputs`, or the network has several outputs.
+        """
+        _ = self.net.readout  # refused before a step is taken
+        return self.outputs(codes)[0]
+
+    def outputs(self, codes: NDArray[np.uint8]) -> tuple[NDArray[np.int64], ...]:
+        """The next step.
+
+        Args:
+            codes: of the input at that step, uint8 ``[N, *shape]``; an image is given at every step.
+
+        Returns:
+            Of each output the answer so far, ``[N, *shape]``: the sum of all steps up to this, or this step alone.
 
         Raises:
             UserError: all steps were taken, or the codes are not of the input's shape or of as many inputs as before.
@@ -112,7 +127,7 @@ class Stepper:
             edges[node.name] = self._advanced(node, codes, *(edges[name] for name in node.inputs))
         self._state |= {delay.name: edges[delay.of] for delay in self.delays}
         self.edges, self.t = edges, self.t + 1
-        return edges[self.net.graph.nodes[-1].name][0].astype(np.int64)
+        return tuple(edges[node.name][0].astype(np.int64) for node in self.net.readouts)
 
     def _advanced(self, node: Node, codes: NDArray[np.uint8], *x: Int) -> Int:
         net, edges = self.net, self.net.graph.edges

@@ -52,11 +52,12 @@ class LayerAgreement:
 class Agreement:
     """A comparison on ``images`` images: images whose class is the same, and the layers.
 
-    Where a network answers at each step, each is one.
+    Where a network answers at each step, each is one. Of a network that tells no classes apart, whose outputs are
+    several or of another shape, ``same_class`` is ``None``: its layers are compared, down to the last that sends spikes.
     """
 
     images: int
-    same_class: int
+    same_class: int | None
     layers: tuple[LayerAgreement, ...]
 
     def to_dict(self) -> dict[str, Any]:
@@ -81,7 +82,7 @@ def agreement(model: nn.Module, net: FrozenGraph, batches: Iterable[Tensor]) -> 
     farthest = dict.fromkeys(neurons, 0.0)
     images = same = 0
     for batch in batches:
-        answer, sent = _float_spikes(model, net, batch)
+        answers, sent = _float_spikes(model, net, batch)
         edges = oracle.run(net, batch.numpy())
         own = _fed_by_floats(net, batch.numpy(), sent)
         for name, levels in sent.items():
@@ -90,7 +91,10 @@ def agreement(model: nn.Module, net: FrozenGraph, batches: Iterable[Tensor]) -> 
             mismatches[name] += int((levels != edges[name]).sum())
             own_mismatches[name] += wrong
             farthest[name] = max(farthest[name], distance)
-        right = answer.argmax(-1) == net.readout.logits(edges[net.readout.name]).argmax(-1)
+        if not net.classifies:
+            images += len(batch)
+            continue
+        right = answers[0].argmax(-1) == net.readout.logits(edges[net.readout.name]).argmax(-1)
         images += right.size
         same += int(right.sum())
     if not images:
@@ -98,11 +102,11 @@ def agreement(model: nn.Module, net: FrozenGraph, batches: Iterable[Tensor]) -> 
     layers = tuple(
         LayerAgreement(name, elements[name], mismatches[name], own_mismatches[name], farthest[name]) for name in neurons
     )
-    return Agreement(images, same, layers)
+    return Agreement(images, same if net.classifies else None, layers)
 
 
-def _float_spikes(model: nn.Module, net: FrozenGraph, images: Tensor) -> tuple[NDArray[Any], dict[str, Int]]:
-    """Logits, and the levels that the float network's neurons send."""
+def _float_spikes(model: nn.Module, net: FrozenGraph, images: Tensor) -> tuple[list[NDArray[Any]], dict[str, Int]]:
+    """The outputs, and the levels that the float network's neurons send."""
     sent: dict[str, Int] = {}
 
     def keep(name: str, scale: float) -> Any:
@@ -115,12 +119,14 @@ def _float_spikes(model: nn.Module, net: FrozenGraph, images: Tensor) -> tuple[N
     scales = {node.name: node.scale for node in net.graph.neurons()}
     hooks = [modules[n].register_forward_hook(keep(n, scale)) for n, scale in scales.items() if scale is not None]
     try:
-        (meant,) = (answer for answer, over in OVER.items() if over == net.readout.over)
-        answer = read_out(model(images), meant).numpy()
+        meant = {over: answer for answer, over in OVER.items()}
+        made = model(images)
+        outputs = [made] if isinstance(made, Tensor) else [*made]
+        answers = [read_out(x, meant[node.over]).numpy() for x, node in zip(outputs, net.readouts, strict=True)]
     finally:
         for hook in hooks:
             hook.remove()
-    return answer, sent
+    return answers, sent
 
 
 def _fed_by_floats(

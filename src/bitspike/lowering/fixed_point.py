@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from bitspike.errors import UserError
 from bitspike.intmath import round_half_up
 from bitspike.ir import Node
-from bitspike.lowering.values import Channels
+from bitspike.lowering.values import Channels, Reach
 
 __all__ = [
     "EXACT",
@@ -58,26 +58,26 @@ def ratio(value: float, bits: int, most: int) -> tuple[int, int]:
     return numerator, shift
 
 
-def multiplier_shift(multiplier: Channels, reach: int) -> int:
+def multiplier_shift(multiplier: Channels, reach: Reach) -> int:
     """Bits that a multiplier needs beyond the fraction: few, if it is exact with them.
 
     Else so many that its rounding times ``reach`` stays below one unit, as long as that product has ``EXACT`` bits.
     """
-    product_bits = math.frexp(float(np.abs(multiplier).max()) * reach)[1]
-    most = max(min(reach.bit_length() - 1, WORD, EXACT - product_bits), 0)
+    product_bits = math.frexp(float((np.abs(multiplier) * reach).max()))[1]
+    most = max(min(int(np.max(reach)).bit_length() - 1, WORD, EXACT - product_bits), 0)
     scaled = (multiplier * 2.0**shift for shift in range(most))
     return next((shift for shift, m in enumerate(scaled) if (m == np.floor(m)).all()), most)
 
 
-def rounded(name: str, multiplier: Channels, reach: int, bits: int) -> NDArray[np.int64]:
+def rounded(name: str, multiplier: Channels, reach: Reach, bits: int) -> NDArray[np.int64]:
     """Multipliers with ``bits`` after the point as integers.
 
     Raises:
         UserError: rounding changes what they make of integers as large as ``reach``: these have too many bits.
     """
     made = round_half_up(multiplier)
-    lost = float(np.abs(multiplier - made).max())
-    if lost * reach > COARSE * 2.0**bits and lost > OFF * float(np.abs(multiplier).max()):
-        seen = f"integers up to {reach.bit_length()} bits, of which so little is left"
+    lost = np.abs(multiplier - made)
+    if (lost * reach).max() > COARSE * 2.0**bits and lost.max() > OFF * np.abs(multiplier).max():
+        seen = f"integers up to {int(np.max(reach)).bit_length()} bits, of which so little is left"
         raise UserError(f"sum of {name}", seen, "want fewer products or smaller factors before its threshold")
     return made

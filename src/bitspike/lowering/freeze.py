@@ -15,13 +15,13 @@ from torch import nn
 
 from bitspike.errors import UserError
 from bitspike.frontend import check_hooks, evaluating
-from bitspike.ir import FrozenGraph, Graph, Node
+from bitspike.ir import FrozenGraph, Graph, Node, Readout
 from bitspike.ir.limits import AXES, MOST_AXES
 from bitspike.layers import Answer
 from bitspike.lowering.freezer import Freezer
 from bitspike.lowering.rules import rule_of
 from bitspike.lowering.structure import structure
-from bitspike.lowering.values import Kind, Sum, Value
+from bitspike.lowering.values import Joined, Kind, Sum, Value, Whole
 from bitspike.sample import AnySample
 
 __all__ = ["check_freezable", "freeze"]
@@ -55,12 +55,24 @@ def freeze(model: nn.Module, sample: AnySample, name: str = "network", readout: 
         for node in graph.nodes:
             inputs = [values[before] for before in node.inputs]
             _check(graph, node, [value.kind for value in inputs])
+            if not rules[node.name].by_parts:
+                inputs = [_whole(freezer, node, value) for value in inputs]
             if not rules[node.name].any_order:
                 inputs = [freezer.laid(node, value) if isinstance(value, Sum) else value for value in inputs]
             made = rules[node.name].freeze(freezer, node, *inputs)  # type: ignore[misc]
             if made is not None:
                 values[node.name] = made
-    return FrozenGraph(Graph(name, tuple(freezer.nodes)), freezer.tensors)
+    ordered = sorted(freezer.nodes, key=lambda node: isinstance(node, Readout))  # stable: readouts go last
+    return FrozenGraph(Graph(name, tuple(ordered)), freezer.tensors)
+
+
+def _whole(freezer: Freezer, node: Node, value: Value) -> Whole:
+    """What an op reads that knows no parts: spikes of unlike scales as a sum, if it reads one."""
+    if not isinstance(value, Joined):
+        return value
+    if rule_of(node).furthest(node, freezer.graph.input_edge(node)) < Kind.SUM:
+        raise node.refuse("channels of unlike scales", f"wants one scale: put a neuron behind {value.name}")
+    return freezer.summed(value)
 
 
 def _check_numbers(model: nn.Module, modules: Mapping[str, nn.Module]) -> None:

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from torch import nn
 
 from bitspike.intmath import round_half_up
-from bitspike.ir import Add, Affine, Edge, Graph, Node, Permute, Release
+from bitspike.ir import Add, Affine, Concat, Edge, Graph, Node, Permute, Release
 from bitspike.lowering.fixed_point import MOST_RELEASED_BITS, WIDE_WORD, fraction_bits, multiplier_shift, rounded
-from bitspike.lowering.values import Sum
+from bitspike.lowering.values import Joined, Sum
 
 __all__ = ["Freezer"]
 
@@ -34,6 +34,7 @@ class Freezer:
         self.tensors: dict[str, NDArray[np.int64]] = {}
         self._permuted: dict[tuple[str, tuple[int, ...]], str] = {}
         self._orders: dict[str, tuple[str, tuple[int, ...]]] = {}
+        self._summed: dict[str, Sum] = {}
 
     def edge(self, node: Node) -> Edge:
         """The output edge of a node of the structural graph."""
@@ -73,6 +74,24 @@ class Freezer:
                 name = f"{reader}.sum{index}"
             joined = name
         return self.permuted(joined, total.order) if total.order else joined
+
+    def summed(self, joined: Joined) -> Sum:
+        """Spikes of unlike scales as a sum of one term: what joins them is emitted once, for the first who reads it."""
+        if joined.name not in self._summed:
+            terms = [part.terms(channels) for part, channels in zip(joined.parts, joined.channels, strict=True)]
+            self._summed[joined.name] = self.joined(joined.name, terms)
+        return self._summed[joined.name]
+
+    def joined(self, name: str, sums: list[Sum]) -> Sum:
+        """Sums one after the other along their channels. One with fewer terms has one again, times 0."""
+        parts = []
+        for index in range(max(len(one.parts) for one in sums)):
+            terms = [one.parts[index] if index < len(one.parts) else (one.parts[0][0], one.beta * 0, 0) for one in sums]
+            term = f"{name}.term{index}" if index else name
+            self.emit(Concat(name=term, inputs=()), *(source for source, _, _ in terms))
+            reach = [np.broadcast_to(np.float64(most), alpha.shape) for _, alpha, most in terms]
+            parts.append((term, np.concatenate([alpha for _, alpha, _ in terms]), np.concatenate(reach)))
+        return Sum(tuple(parts), np.concatenate([one.beta for one in sums]))
 
     def permuted(self, source: str, axes: tuple[int, ...]) -> str:
         """An edge with its axes in another order: the name of the op, which is emitted once for all who read it so."""

@@ -1,4 +1,4 @@
-"""What an edge of the structural graph is while it is frozen: integers of known scale, or a sum of such terms."""
+"""What an edge of the structural graph is while it is frozen: integers of known scale, such joined, or a sum."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ from enum import IntEnum
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Channels", "Integers", "Kind", "Sum", "Value"]
+__all__ = ["Channels", "Integers", "Joined", "Kind", "Reach", "Sum", "Value", "Whole"]
 
 Channels = NDArray[np.float64]
+Reach = int | Channels
+"""Bound of an integer's magnitude: of all channels, or of each."""
 
 
 class Kind(IntEnum):
@@ -46,6 +48,27 @@ class Integers:
 
 
 @dataclass(frozen=True)
+class Joined:
+    """Spikes of unlike scales, one after the other along their channels.
+
+    A synapse sums each part by itself, exactly, so that nothing joins them; whatever else needs them as one edge reads
+    the sum of which that edge is the only term (`bitspike.lowering.freezer.Freezer.summed`).
+    """
+
+    name: str
+    parts: tuple[Integers, ...]
+    channels: tuple[int, ...]
+
+    kind = Kind.SPIKES
+
+    @property
+    def ends(self) -> tuple[tuple[int, int], ...]:
+        """The first channel of each part, and the one behind its last."""
+        stops = np.cumsum(self.channels).tolist()
+        return tuple(zip([0, *stops[:-1]], stops, strict=True))
+
+
+@dataclass(frozen=True)
 class Sum:
     """``sum_i alpha_i * integer_i + beta``, per channel; each term names its integer edge and its reach.
 
@@ -53,7 +76,7 @@ class Sum:
     terms; where nothing is given, they lie as it does.
     """
 
-    parts: tuple[tuple[str, Channels, int], ...]
+    parts: tuple[tuple[str, Channels, Reach], ...]
     beta: Channels
     order: tuple[int, ...] = ()
 
@@ -78,7 +101,9 @@ class Sum:
 
     def largest(self) -> float:
         """Bound of its magnitude."""
-        return float(sum(np.abs(alpha).max() * reach for _, alpha, reach in self.parts) + np.abs(self.beta).max())
+        return float(sum((np.abs(alpha) * reach).max() for _, alpha, reach in self.parts) + np.abs(self.beta).max())
 
 
-Value = Integers | Sum
+Whole = Integers | Sum
+"""What is read without looking at parts."""
+Value = Whole | Joined

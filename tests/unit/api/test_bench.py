@@ -84,7 +84,7 @@ def test_what_does_not_fit_is_refused() -> None:
 
 def test_the_plan_of_a_network_is_made_once() -> None:
     net = ir.load(NET)
-    assert backend("native", threads=1).compile(net) is backend("native", threads=1).compile(net)
+    assert backend("native", threads=1).prepare(net) is backend("native", threads=1).prepare(net)
 
 
 def test_a_bench_says_images_a_second_and_where_they_go(monkeypatch: pytest.MonkeyPatch) -> None:

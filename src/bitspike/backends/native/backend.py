@@ -41,13 +41,13 @@ class Native(Backend):
         loop = next(net.graph.delays(), None) if net else None
         return f"native computes all steps of a layer at once, which a loop ({loop.name}) forbids" if loop else None
 
-    def run(self, net: FrozenGraph, images: Images) -> Int:
-        return self.compile(net)(images)
+    def outputs(self, net: FrozenGraph, images: Images) -> tuple[Int, ...]:
+        return self.prepare(net)(images)
 
-    def trace(self, net: FrozenGraph, images: Images) -> tuple[Int, dict[str, Int]]:
+    def traced(self, net: FrozenGraph, images: Images) -> tuple[tuple[Int, ...], dict[str, Int]]:
         return Compiled(net, self._threads(), everything=True).edges(checked(net, images))
 
-    def compile(self, net: FrozenGraph) -> Compiled:
+    def prepare(self, net: FrozenGraph) -> Compiled:
         """The network's plan and memory, which stay for the next call."""
         return _compiled(net, self._threads(), level())
 

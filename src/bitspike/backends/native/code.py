@@ -22,7 +22,7 @@ __all__ = ["AFTER", "BEFORE", "EACH", "Code", "Made"]
 BEFORE, EACH, AFTER = range(3)
 READS = {
     **dict.fromkeys((Kind.LOAD, Kind.PIXELS, Kind.SUMS, Kind.WIDE, Kind.SUM_POOL, Kind.MAX_POOL), ""),
-    **dict.fromkeys((Kind.GATHER, Kind.MAX_CODES, Kind.MATMUL), ""),
+    **dict.fromkeys((Kind.GATHER, Kind.RUNS, Kind.MAX_CODES, Kind.MATMUL), ""),
     **dict.fromkeys((Kind.ADD, Kind.SUB, Kind.MUL, Kind.FIRE), "ab"),
     **{Kind.FILL: "", Kind.SELECT: "abc", Kind.PICK_X: "ac", Kind.PICK_Y: "ab"},
 }

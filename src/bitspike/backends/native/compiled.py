@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import weakref
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +22,7 @@ __all__ = ["Compiled"]
 
 
 class Compiled:
-    """Calls of it answer as the oracle does: uint8 codes ``[N, ...]`` in, logits out.
+    """Calls of it answer as the oracle does: uint8 codes ``[N, ...]`` in, what the network answers out.
 
     Args:
         net: the network.
@@ -47,19 +48,19 @@ class Compiled:
             raise UserError("memory", self.plan.struct.arena, "the network's edges want that many bytes")
         weakref.finalize(self, library.bs_runtime_free, self._runtime)
 
-    def __call__(self, images: Images) -> Int:
+    def __call__(self, images: Images) -> tuple[Int, ...]:
         return self._run(images, None)
 
     def __reduce__(self) -> Any:  # a copy has memory and threads of its own, on the machine where it is made
         return type(self), (self.net, self.threads, self._everything)
 
-    def timed(self, images: Images) -> tuple[Int, NDArray[np.float64]]:
-        """The logits, and the seconds that each stage took."""
+    def timed(self, images: Images) -> tuple[tuple[Int, ...], NDArray[np.float64]]:
+        """The outputs, and the seconds that each stage took."""
         seconds = np.zeros(self.plan.struct.stages)
         return self._run(images, seconds), seconds
 
-    def edges(self, images: Images) -> tuple[Int, dict[str, Int]]:
-        """The logits, and every stored edge: ``[T, N, *shape]``, by name."""
+    def edges(self, images: Images) -> tuple[tuple[Int, ...], dict[str, Int]]:
+        """The outputs, and every stored edge: ``[T, N, *shape]``, by name."""
         batches = [images[i : i + self.plan.batch] for i in range(0, max(len(images), 1), self.plan.batch)]
         shown = [
             (self(batch), [self._edge(index, len(batch)) for index in range(len(self.plan.stored))])
@@ -67,18 +68,20 @@ class Compiled:
         ]
         whole = [np.concatenate(parts, axis=1) for parts in zip(*(edges for _, edges in shown), strict=True)]
         names = (edge.name for edge in self.plan.stored)
-        return np.concatenate([logits for logits, _ in shown]), dict(zip(names, whole, strict=True))
+        answers = tuple(np.concatenate(parts) for parts in zip(*(outputs for outputs, _ in shown), strict=True))
+        return answers, dict(zip(names, whole, strict=True))
 
-    def _run(self, images: Images, seconds: NDArray[np.float64] | None) -> Int:
+    def _run(self, images: Images, seconds: NDArray[np.float64] | None) -> tuple[Int, ...]:
         images = np.ascontiguousarray(checked(self.net, images))
-        edge = self.net.graph.edges[self.net.readout.name]
-        steps = [edge.T] if self.net.readout.over == "each" else []
-        logits = np.empty((len(images), *steps, edge.size), dtype=np.int64)
+        answers = []
+        for readout in self.net.readouts:
+            edge = self.net.graph.edges[readout.name]
+            steps = [edge.T] if readout.over == "each" else []
+            answers.append(np.empty((len(images), *steps, *edge.shape), dtype=np.int64))
+        places = (ctypes.c_void_p * len(answers))(*(answer.ctypes.data for answer in answers))
         times = None if seconds is None else seconds.ctypes.data
-        self._library.bs_run(
-            self._runtime, self.plan.struct, images.ctypes.data, len(images), logits.ctypes.data, times
-        )
-        return logits
+        self._library.bs_run(self._runtime, self.plan.struct, images.ctypes.data, len(images), places, times)
+        return tuple(answers)
 
     def _edge(self, index: int, count: int) -> Int:
         edge = self.plan.stored[index]

@@ -21,7 +21,7 @@ from bitspike.backends.native.stages import Group, groups
 from bitspike.backends.native.structs import Kind, Type
 from bitspike.backends.native.table import ROWS
 from bitspike.backends.protocol import writer_of
-from bitspike.ir import FrozenGraph, Range
+from bitspike.ir import FrozenGraph, Range, Readout
 
 __all__ = ["Plan", "plan"]
 
@@ -78,9 +78,9 @@ def plan(net: FrozenGraph, level: native.Level, everything: bool = False) -> Pla
 def _stored(
     net: FrozenGraph, rows: Mapping[str, Any], made: list[Group], where: Mapping[str, int], everything: bool
 ) -> dict[str, Stored]:
-    """Edges that are read in another stage than their own, or all of them, and the logits."""
+    """Edges that are read in another stage than their own, or all of them, and the answers."""
     border: dict[str, tuple[int, int]] = {}
-    wanted = {net.graph.nodes[-1].name}
+    wanted = {readout.name for readout in net.readouts}
     for node in net.graph.nodes:
         if node.name not in where:
             continue
@@ -95,7 +95,7 @@ def _stored(
             if node.name in wanted or everything:
                 edge, name = net.graph.edges[node.name], node.name
                 held = net.ranges[name]
-                if node is net.graph.nodes[-1]:  # the logits are 64 bits wide
+                if isinstance(node, Readout):  # an answer is 64 bits wide
                     held = Range(-(2**62), 2**62)
                 shape = edge.shape
                 found[name] = Stored(name, len(found), edge.T, shape, held, border.get(name, (0, 0)))
@@ -120,7 +120,6 @@ class _Packer:
         self.kept: list[Any] = []
 
     def plan(self) -> Plan:
-        last = self.net.readout.name
         lives: list[Life] = [self._life(edge) for edge in self.stored.values()]
         lives += [life for number, code in enumerate(self.codes) for life in self._prepared(number, code)]
         batch = 1
@@ -133,15 +132,16 @@ class _Packer:
         stages = [self._stage(code) for code in self.codes]
         made = (structs.Stage * len(stages))(*stages)
         self.kept += [edges, made]
+        answers = [self.stored[readout.name].index for readout in self.net.readouts]
         struct = structs.Plan(
             level=self.level,
             batch=batch,
             stages=len(stages),
-            classes=self.net.graph.edges[last].size,
+            answers=len(answers),
             arena=arena,
             scratch=max(_scratch(stage) for stage in stages),
             image=self.net.sample.size,
-            logits=self.stored[last].index,
+            answer=self._array(np.array(answers, dtype=np.int32)),
             edge=edges,
             stage=made,
         )
@@ -163,7 +163,7 @@ class _Packer:
     def _life(self, edge: Stored) -> Life:
         """An edge, the stage that makes it, and the last one that reads it."""
         makes, end = self.where[edge.name], len(self.codes)
-        if self.everything or edge.name == self.net.graph.nodes[-1].name:
+        if self.everything or any(edge.name == readout.name for readout in self.net.readouts):
             return edge, makes, end
         readers = [
             self.where[node.name]
@@ -227,7 +227,9 @@ class _Packer:
             for part in FACTORS:
                 getattr(own, part).place = self.places[_prepared(code, part)]
         for name, values in arrays.items():
-            if not isinstance(own, structs.Wide):  # of each channel, as far as a register has room for channels
+            if not isinstance(
+                own, structs.Wide | structs.Runs
+            ):  # of each channel, as far as a register has room for channels
                 narrow = code.type == Type.I32 or isinstance(own, structs.Thresholds)
                 kind = values.dtype if values.dtype == np.float32 else np.int32 if narrow else np.int64
                 wide = np.zeros((*values.shape[:-1], width), dtype=kind)

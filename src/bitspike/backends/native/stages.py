@@ -91,8 +91,8 @@ def _joins(net: FrozenGraph, rows: dict[str, Row[Any]], group: Group, node: Node
 
 
 def _needed(net: FrozenGraph, rows: dict[str, Row[Any]]) -> set[str]:
-    """The ops that the answer depends on."""
-    needed = {net.graph.nodes[-1].name}
+    """The ops that the answers depend on."""
+    needed = {readout.name for readout in net.readouts}
     for node in reversed(net.graph.nodes):
         if node.name in needed:
             needed.update(rows[node.name].reads(net.graph, node))

@@ -21,6 +21,7 @@ __all__ = [
     "MatMul",
     "Op",
     "Plan",
+    "Runs",
     "Stage",
     "Sums",
     "Thresholds",
@@ -98,6 +99,7 @@ class Kind(IntEnum):
     FIRE = 29
     KEEP = 30
     MATMUL = 31
+    RUNS = 32
 
 
 def _ints(names: str, kind: type = c_int32) -> list[tuple[str, type]]:
@@ -113,6 +115,10 @@ class Edge(Structure):
 
 class Window(Structure):
     _fields_ = _ints("rows columns columns_out high wide down right top left")
+
+
+class Runs(Structure):
+    _fields_ = [("place", c_void_p), *_ints("first count")]
 
 
 class Wide(Structure):
@@ -162,9 +168,9 @@ class Stage(Structure):
 
 class Plan(Structure):
     _fields_ = [
-        *_ints("level batch stages classes"),
+        *_ints("level batch stages answers"),
         *_ints("arena scratch image", c_int64),
-        *_ints("logits"),
+        ("answer", c_void_p),
         ("edge", POINTER(Edge)),
         ("stage", POINTER(Stage)),
     ]

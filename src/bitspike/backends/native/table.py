@@ -20,6 +20,7 @@ from bitspike.backends.native.elements import (
 )
 from bitspike.backends.native.fire import Neurons
 from bitspike.backends.native.products import ProductOfEdges, Turned
+from bitspike.backends.native.routes import Enlarged, Joined, Sliced
 from bitspike.backends.native.row import Row
 from bitspike.backends.native.synapses import Convolution, Product
 from bitspike.registry import Registry
@@ -41,6 +42,9 @@ ROWS.register("MaxPool", Pooled())
 ROWS.register("SpikingMaxPool", Grown())
 ROWS.register("Reshape", Rearranged())
 ROWS.register("Permute", Turned())
+ROWS.register("Concat", Joined())
+ROWS.register("Slice", Sliced())
+ROWS.register("Upsample", Enlarged())
 ROWS.register("MatMul", ProductOfEdges())
 ROWS.register("Accumulate", SoFar())
 ROWS.register("Difference", Growth())

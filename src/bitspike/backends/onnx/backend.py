@@ -29,13 +29,13 @@ class Onnx(Backend):
     def __post_init__(self) -> None:
         check_threads(self.threads)
 
-    def run(self, net: FrozenGraph, images: Images) -> Int:
-        return self.compile(net)(images)
+    def outputs(self, net: FrozenGraph, images: Images) -> tuple[Int, ...]:
+        return self.prepare(net)(images)
 
-    def compile(self, net: FrozenGraph) -> Compiled:
+    def prepare(self, net: FrozenGraph) -> Compiled:
         return Compiled(net, self.threads)
 
-    def trace(self, net: FrozenGraph, images: Images) -> tuple[Int, dict[str, Int]]:
+    def traced(self, net: FrozenGraph, images: Images) -> tuple[tuple[Int, ...], dict[str, Int]]:
         return trace(net, checked(net, images))
 
     def export(self, net: FrozenGraph, name: str) -> Export:

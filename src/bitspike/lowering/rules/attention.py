@@ -17,7 +17,7 @@ from bitspike.layers import Difference as DifferenceLayer
 from bitspike.lowering.freezer import Freezer
 from bitspike.lowering.rules.behaviour import passes_integers
 from bitspike.lowering.rules.rule import RULES, Maker, Place, Reads, Rule
-from bitspike.lowering.values import Integers, Kind, Value
+from bitspike.lowering.values import Integers, Joined, Kind, Value, Whole
 
 
 def _matmul(m: MatMulOf, at: Place) -> Node:
@@ -54,7 +54,7 @@ def _in_order(at: Place, word: str, seen: object, axes: list[int]) -> Node:
     return Permute(name=at.name, inputs=at.inputs, axes=tuple(axis - at.axes for axis in axes[at.axes :]))
 
 
-def _freeze_permute(freezer: Freezer, node: Permute, value: Value) -> Value:
+def _freeze_permute(freezer: Freezer, node: Permute, value: Whole) -> Value:
     if isinstance(value, Integers):
         freezer.emit(node, value.name)
         return replace(value, name=node.name)
@@ -66,6 +66,8 @@ def _times(m: TimesOf, at: Place) -> Node:
 
 
 def _freeze_times(freezer: Freezer, node: Times, value: Value) -> Value:
+    if isinstance(value, Joined):
+        return replace(value, parts=tuple(replace(part, scale=part.scale * node.factor) for part in value.parts))
     if isinstance(value, Integers):
         return replace(value, scale=value.scale * node.factor)
     return value.scaled(np.full_like(value.beta, node.factor), np.zeros_like(value.beta))
@@ -92,7 +94,17 @@ RULES.register(
         any_order=True,
     ),
 )
-RULES.register("times", Rule(Times, {TimesOf: Maker(_times, Reads.EITHER)}, _freeze_times, linear=True, any_order=True))
+RULES.register(
+    "times",
+    Rule(
+        Times,
+        {TimesOf: Maker(_times, Reads.EITHER)},
+        _freeze_times,
+        linear=True,
+        any_order=True,
+        by_parts=True,
+    ),
+)
 RULES.register(
     "accumulate",
     Rule(
@@ -101,6 +113,7 @@ RULES.register(
         passes_integers(),
         reads=Kind.SPIKES,
         linear=True,
+        by_parts=True,
     ),
 )
 RULES.register(
@@ -111,5 +124,6 @@ RULES.register(
         passes_integers(),
         reads=Kind.SPIKES,
         linear=True,
+        by_parts=True,
     ),
 )

@@ -16,7 +16,7 @@ from bitspike.ir.limits import MOST_STORE_SHIFT
 from bitspike.lowering.fixed_point import EXACT, LEAK_BITS, LEVEL_BITS, WORD, fraction_bits, ratio
 from bitspike.lowering.freezer import Freezer
 from bitspike.lowering.rules.rule import RULES, Maker, Place, Reads, Rule
-from bitspike.lowering.values import Integers, Kind, Sum, Value
+from bitspike.lowering.values import Integers, Kind, Sum, Whole
 from bitspike.neurons import BaseNode, NeuronDynamics, NotDescribedError, TiedIntegrate, check_described, describe
 
 TIE = 2.0**-12
@@ -33,7 +33,7 @@ def _relu(m: nn.ReLU, at: Place) -> Node:
     return Relu(name=at.name, inputs=at.inputs)
 
 
-def _freeze_relu(freezer: Freezer, node: Relu, value: Value) -> Integers:
+def _freeze_relu(freezer: Freezer, node: Relu, value: Whole) -> Integers:
     """A sum is written in fixed point, as for a neuron of threshold 1; integers are read as they are."""
     if isinstance(value, Sum):
         fraction = fraction_bits(node, value.largest())
@@ -124,7 +124,7 @@ def _slack(current: Sum, fraction: int, T: int) -> int:
     return slack if slack <= TIE * 2**fraction else 0
 
 
-def _freeze_fire(freezer: Freezer, node: Fire, value: Value) -> Integers:
+def _freeze_fire(freezer: Freezer, node: Fire, value: Whole) -> Integers:
     neuron: Any = freezer.modules[node.name]
     try:
         description = describe(neuron)

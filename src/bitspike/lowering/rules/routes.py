@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -10,8 +11,11 @@ from torch import nn
 from bitspike.frontend import Concat as ConcatOf
 from bitspike.frontend import Range
 from bitspike.ir import Concat, Node, Slice, Upsample
+from bitspike.lowering.freezer import Freezer
+from bitspike.lowering.rules.behaviour import passes_terms
 from bitspike.lowering.rules.rule import RULES, Maker, Place, Reads, Rule
 from bitspike.lowering.rules.synapses import pair
+from bitspike.lowering.values import Integers, Joined, Kind, Sum, Value
 
 
 def _concat(m: ConcatOf, at: Place) -> Node:
@@ -69,9 +73,58 @@ def _check_nearest(side: int, made: int, m: nn.Upsample, at: Place) -> None:
         raise at.refuse("upsample", f"{side} places to {made}", "torch rounds to another place; want another factor")
 
 
+def _freeze_concat(freezer: Freezer, node: Concat, *values: Value) -> Value:
+    channels = [edge.shape[0] for edge in freezer.graph.read(node)]
+    spikes = [value for value in values if not isinstance(value, Sum) and value.kind is Kind.SPIKES]
+    if len(spikes) < len(values):
+        return freezer.joined(node.name, [_terms(freezer, v, c) for v, c in zip(values, channels, strict=True)])
+    parts, sizes = list[Integers](), list[int]()
+    for value, size in zip(spikes, channels, strict=True):
+        parts += value.parts if isinstance(value, Joined) else [value]
+        sizes += value.channels if isinstance(value, Joined) else [size]
+    if len({part.scale for part in parts}) > 1:
+        return Joined(node.name, tuple(parts), tuple(sizes))
+    freezer.emit(node, *(part.name for part in parts))
+    return Integers(node.name, parts[0].scale, max(part.reach for part in parts))
+
+
+def _terms(freezer: Freezer, value: Value, channels: int) -> Sum:
+    return freezer.summed(value) if isinstance(value, Joined) else value.terms(channels)
+
+
+def _freeze_slice(freezer: Freezer, node: Slice, value: Value) -> Value:
+    """Of each term the same channels; of joined parts those that they have."""
+    if isinstance(value, Integers):
+        freezer.emit(node, value.name)
+        return replace(value, name=node.name)
+    if isinstance(value, Joined):
+        return _sliced(freezer, node, value)
+    parts, span = [], slice(node.start, node.stop)
+    for index, (source, alpha, reach) in enumerate(value.parts):
+        term = replace(node, name=f"{node.name}.term{index}" if index else node.name)
+        freezer.emit(term, source)
+        parts.append((term.name, alpha[span], reach if isinstance(reach, int) else reach[span]))
+    return Sum(tuple(parts), value.beta[span])
+
+
+def _sliced(freezer: Freezer, node: Slice, value: Joined) -> Value:
+    parts, sizes = list[Integers](), list[int]()
+    for index, (part, (start, stop)) in enumerate(zip(value.parts, value.ends, strict=True)):
+        first, last = max(node.start, start), min(node.stop, stop)
+        if first >= last:
+            continue
+        own = replace(node, name=f"{node.name}.part{index}", start=first - start, stop=last - start)
+        if (first, last) != (start, stop):
+            freezer.emit(own, part.name)
+            part = replace(part, name=own.name)
+        parts.append(part)
+        sizes.append(last - first)
+    return parts[0] if len(parts) == 1 else Joined(node.name, tuple(parts), tuple(sizes))
+
+
 for _name, _rule in {
-    "concat": Rule(Concat, {ConcatOf: Maker(_concat, Reads.EITHER)}, linear=True),
-    "slice": Rule(Slice, {Range: Maker(_slice, Reads.EITHER)}, linear=True),
-    "upsample": Rule(Upsample, {nn.Upsample: Maker(_upsample)}, linear=True),
+    "concat": Rule(Concat, {ConcatOf: Maker(_concat, Reads.EITHER)}, _freeze_concat, linear=True, by_parts=True),
+    "slice": Rule(Slice, {Range: Maker(_slice, Reads.EITHER)}, _freeze_slice, linear=True, by_parts=True),
+    "upsample": Rule(Upsample, {nn.Upsample: Maker(_upsample)}, passes_terms(), linear=True, by_parts=True),
 }.items():
     RULES.register(_name, _rule)

@@ -84,6 +84,7 @@ class Rule:
         linear: whether it commutes with sums over time: what it makes of a train adds up to what it makes of the sum.
         ends: whether it is the network's answer.
         any_order: whether it reads a sum whose terms lie in another order than the sum (`Sum.order`).
+        by_parts: whether it reads spikes of unlike scales that are joined (`bitspike.lowering.values.Joined`).
         announce: is called before any op is frozen, where the op says something of all of them.
     """
 
@@ -95,6 +96,7 @@ class Rule:
     linear: bool = False
     ends: bool = False
     any_order: bool = False
+    by_parts: bool = False
     announce: Callable[[Freezer, Any], None] | None = None
 
     def furthest(self, node: Node, edge: Edge) -> Kind:

@@ -18,7 +18,7 @@ from bitspike.lowering.freezer import Freezer
 from bitspike.lowering.rules.behaviour import joins_terms, passes_integers, passes_terms
 from bitspike.lowering.rules.rule import RULES, Maker, Place, Reads, Rule
 from bitspike.lowering.rules.synapses import check_windows, pair, sides
-from bitspike.lowering.values import Integers, Kind, Value
+from bitspike.lowering.values import Integers, Joined, Kind, Value, Whole
 
 
 def _avg_pool(m: Any, at: Place) -> Node:
@@ -108,7 +108,7 @@ def _add(m: SumOf, at: Place) -> Node:
     return Add(name=at.name, inputs=at.inputs)
 
 
-def _freeze_add(freezer: Freezer, node: Add, a: Value, b: Value) -> Value:
+def _freeze_add(freezer: Freezer, node: Add, a: Whole, b: Whole) -> Value:
     if isinstance(a, Integers) and isinstance(b, Integers):
         scale = min(a.scale, b.scale)
         if all((x.scale / scale).is_integer() and x.reach * (x.scale / scale) < 2**WORD for x in (a, b)):
@@ -134,11 +134,26 @@ def _sum_time(m: SqueezeTime, at: Place) -> Node:
     return SumTime(name=at.name, inputs=at.inputs)
 
 
+def _freeze_reshape(freezer: Freezer, node: Reshape, value: Value) -> Value:
+    if not isinstance(value, Joined):
+        return _passes(freezer, node, value)
+    run, left = divmod(node.shape[0], sum(value.channels))
+    if left:
+        wanted = "wants one scale, as it mixes channels: put a neuron before it"
+        raise node.refuse("channels of unlike scales", wanted)
+    made = []
+    for index, (part, channels) in enumerate(zip(value.parts, value.channels, strict=True)):
+        own = replace(node, name=f"{node.name}.part{index}", shape=(run * channels, *node.shape[1:]))
+        freezer.emit(own, part.name)
+        made.append(replace(part, name=own.name))
+    return Joined(node.name, tuple(made), tuple(run * channels for channels in value.channels))
+
+
 def _readout(m: MeanOverTime, at: Place) -> Node:
     return Readout(name=at.name, inputs=at.inputs)
 
 
-def _freeze_readout(freezer: Freezer, node: Readout, value: Value) -> None:
+def _freeze_readout(freezer: Freezer, node: Readout, value: Whole) -> None:
     read = freezer.graph.input_edge(node)
     total = value.terms(freezer.edge(node).shape[0])
     added = read.T if node.over == "sum" else 1
@@ -168,6 +183,7 @@ def _steps(freezer: Freezer, node: SumTime) -> int:
     return freezer.graph.input_edge(node).T
 
 
+_passes = passes_terms()
 _TIME_BEHIND = "put it behind neurons, outside of an OverTime"
 for _name, _rule in {
     "add": Rule(Add, {SumOf: Maker(_add, Reads.EITHER)}, _freeze_add, linear=True, any_order=True),
@@ -177,15 +193,21 @@ for _name, _rule in {
         passes_terms(_window),
         reads=_pooled,
         linear=True,
+        by_parts=True,
     ),
     "sum_time": Rule(
-        SumTime, {SqueezeTime: Maker(_sum_time, Reads.STEPS, _TIME_BEHIND)}, passes_integers(_steps), Kind.CURRENT
+        SumTime,
+        {SqueezeTime: Maker(_sum_time, Reads.STEPS, _TIME_BEHIND)},
+        passes_integers(_steps),
+        Kind.CURRENT,
+        by_parts=True,
     ),
     "max_pool": Rule(
         MaxPool,
         {nn.MaxPool1d: Maker(_max_pool), nn.MaxPool2d: Maker(_max_pool)},
         passes_integers(),
         reads=Kind.CURRENT,
+        by_parts=True,
     ),
     "spiking_max_pool": Rule(
         SpikingMaxPool,
@@ -193,6 +215,7 @@ for _name, _rule in {
         passes_integers(),
         reads=Kind.CURRENT,
         linear=True,
+        by_parts=True,
     ),
     "reshape": Rule(
         Reshape,
@@ -201,9 +224,10 @@ for _name, _rule in {
             View: Maker(_view, Reads.EITHER),
             nn.Unflatten: Maker(_unflatten, Reads.EITHER),
         },
-        passes_terms(),
+        _freeze_reshape,
         reads=_reshaped,
         linear=True,
+        by_parts=True,
     ),
     "readout": Rule(Readout, {MeanOverTime: Maker(_readout, Reads.STEPS)}, _freeze_readout, linear=True, ends=True),
 }.items():

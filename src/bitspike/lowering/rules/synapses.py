@@ -16,7 +16,7 @@ from bitspike.ir import Affine, Conv, Linear, Node, Synapse, TokenLinear
 from bitspike.layers import ReleasedAffine
 from bitspike.lowering.freezer import Freezer
 from bitspike.lowering.rules.rule import RULES, Maker, Place, Reads, Rule
-from bitspike.lowering.values import Channels, Integers, Kind, Sum, Value
+from bitspike.lowering.values import Channels, Integers, Joined, Kind, Sum, Whole
 from bitspike.quant import weight_bits, weight_quantizer
 
 FLOATS = (torch.float32, torch.float64)
@@ -83,7 +83,7 @@ def _linear(m: Any, at: Place) -> Node:
     )
 
 
-def _freeze_synapse(freezer: Freezer, node: Synapse, x: Integers) -> Sum:
+def _freeze_synapse(freezer: Freezer, node: Synapse, x: Integers | Joined) -> Sum:
     layer: Any = freezer.modules[node.name]
     quantizer = weight_quantizer(layer)
     if quantizer is None:
@@ -100,13 +100,47 @@ def _freeze_synapse(freezer: Freezer, node: Synapse, x: Integers) -> Sum:
     codes = codes.reshape(node.weight_shape(freezer.graph.input_edge(node)))  # a 1-D convolution has an axis of one tap
     step = quantizer.step_size(weight.float()).double().flatten().expand(node.out_channels).numpy(force=True)
     _check_codes(node, layer, codes, step)
-    freezer.tensors[f"{node.name}.weight"] = codes
-    reach = int(np.abs(codes).reshape(len(codes), -1).sum(1).max()) * x.reach
     if freezer.release is not None and node.bias:
         raise node.refuse("a bias", "wants a ReleasedAffine: a bias is not released as the images are")
     bias = np.zeros(node.out_channels) if layer.bias is None else layer.bias.double().numpy(force=True)
-    freezer.emit(replace(node, bias=False), x.name)
-    return Sum(((node.name, step * x.scale, reach),), bias)
+    plain = replace(node, bias=False)
+    summed = (
+        _by_parts(freezer, plain, x, codes, step) if isinstance(x, Joined) else _sum(freezer, plain, x, codes, step)
+    )
+    return replace(summed, beta=bias)
+
+
+def _sum(freezer: Freezer, node: Synapse, x: Integers, codes: NDArray[np.int64], step: Channels) -> Sum:
+    """The accumulators of one synapse."""
+    freezer.tensors[f"{node.name}.weight"] = codes
+    freezer.emit(node, x.name)
+    reach = int(np.abs(codes).reshape(len(codes), -1).sum(1).max()) * x.reach
+    return Sum(((node.name, step * x.scale, reach),), np.zeros(node.out_channels))
+
+
+def _by_parts(freezer: Freezer, node: Synapse, x: Joined, codes: NDArray[np.int64], step: Channels) -> Sum:
+    """One synapse for the channels of each part, whose accumulators are terms of one sum; nothing is rounded.
+
+    Of groups, each has to lie in one part; the sums of the groups are then one after the other.
+    """
+    groups = getattr(node, "groups", 1)
+    each = sum(x.channels) // groups
+    found = []
+    for index, (part, (start, stop)) in enumerate(zip(x.parts, x.ends, strict=True)):
+        own = replace(node, name=f"{node.name}.part{index}")
+        if groups == 1:
+            found.append(_sum(freezer, own, part, codes[:, start:stop], step))
+            continue
+        if start % each or stop % each:
+            wanted = f"wants one scale in each of its {groups} groups: put a neuron behind {x.name}"
+            raise node.refuse("channels of unlike scales", wanted)
+        made = node.out_channels // groups
+        rows = slice(start // each * made, stop // each * made)
+        shape: dict[str, Any] = {"out_channels": rows.stop - rows.start, "groups": (stop - start) // each}
+        found.append(_sum(freezer, replace(own, **shape), part, codes[rows], step[rows]))
+    if groups > 1:
+        return freezer.joined(node.name, found)
+    return replace(found[0], parts=tuple(term for one in found for term in one.parts))
 
 
 def _freeze_token_linear(freezer: Freezer, node: TokenLinear, x: Integers) -> Sum:
@@ -142,7 +176,7 @@ def _released_affine(m: ReleasedAffine, at: Place) -> Node:
     return Affine(name=at.name, inputs=at.inputs, steps=m.steps)
 
 
-def _freeze_affine(freezer: Freezer, node: Affine, value: Value) -> Sum:
+def _freeze_affine(freezer: Freezer, node: Affine, value: Whole) -> Sum:
     gain, offset = _gain_and_offset(freezer, node)
     last = getattr(freezer.modules[node.name], "last", False) and len(freezer.edge(node).shape) > 1
     if isinstance(value, Sum):
@@ -176,6 +210,7 @@ RULES.register(
         Kind.SPIKES,
         Kind.SUM,
         linear=True,
+        by_parts=True,
     ),
 )
 RULES.register(
@@ -187,6 +222,7 @@ RULES.register(
         Kind.SPIKES,
         Kind.SUM,
         linear=True,
+        by_parts=True,
     ),
 )
 RULES.register("token_linear", Rule(TokenLinear, {}, _freeze_token_linear, Kind.SPIKES, Kind.SUM, linear=True))
