@@ -1,4 +1,4 @@
-"""Networks of several outputs with concat, slice and upsample, whose constants floats and integers both hold exactly."""
+"""Networks of several outputs with concat, slice and upsample, of constants that floats and integers hold exactly."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ ROUTES: dict[str, Callable[[Any, Tensor, Tensor], Tensor]] = {
 """What becomes of both scales, joined: where they are read by whom."""
 
 
-def network(name: str, plan: Plan = Plan()) -> nn.Module:  # noqa: B008
+def network(name: str, plan: Plan = Plan()) -> nn.Module:
     """One of `ROUTES`, in evaluation mode."""
     torch.manual_seed(plan.seed)
     model = Routes(plan, ROUTES[name])

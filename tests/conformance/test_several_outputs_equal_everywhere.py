@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from several_outputs import IMAGE, ROUTES, Plan, images, network
 
-from bitspike.backends import BACKENDS, backend, oracle
-from bitspike.errors import UserError
-from bitspike.ir import Concat, Slice, Stepper, Upsample, load, save
-from bitspike.ir.steps import codes_of_steps
+from bitspike.backends import oracle
 from bitspike.lowering import agreement, freeze
-from conformance.several_outputs import IMAGE, ROUTES, Plan, images, network
 
 plans = st.builds(
     Plan,

@@ -21,7 +21,7 @@ __all__ = ["compile"]
 
 def compile(  # noqa: A001
     source: FrozenGraph | Run | str | Path, *, engine: str = "native", **options: Any
-) -> Callable[[NDArray[np.uint8]], NDArray[np.int64]]:
+) -> Callable[[NDArray[np.uint8]], Any]:
     """Makes a network ready once, for any number of runs.
 
     >>> net = bitspike.compile("digits.bitspike", threads=1)
@@ -35,7 +35,8 @@ def compile(  # noqa: A001
 
     Returns:
         A function of images, uint8 ``[N, C, H, W]``, or of trains, ``[N, T, ...]``, that gives logits, int64 ``[N, K]``
-        or, of each step, ``[N, T, K]``: those of the oracle.
+        or, of each step, ``[N, T, K]``: those of the oracle. Of a network of several outputs a tuple of them, int64
+        ``[N, *shape]`` each, all from one run.
 
     Raises:
         UserError: no such file, a broken one, an unknown engine, or an option that is for another.
@@ -44,4 +45,5 @@ def compile(  # noqa: A001
     from bitspike.backends import able, engines
 
     runner, net = chosen("engine", engine, engines(), options), as_net(source)
-    return able(runner, net).compile(net)
+    engine_of_net = able(runner, net)
+    return engine_of_net.compile(net) if len(net.readouts) == 1 else engine_of_net.prepare(net)

@@ -95,9 +95,9 @@ def convert(
         shown = find_dataset(config.dataset)
         graph = conversion.check_convertible(network, shown.sample)
         conversion.steps_of(graph, steps)
-        logits = graph.edges[graph.nodes[-1].name].shape
-        if logits != (shown.num_classes,):
-            raise UserError("logits", logits, f"want {shown.num_classes}, one for each class of {config.dataset}")
+        if graph.classes != shown.num_classes:
+            seen = ", ".join(str(edge.shape) for edge in graph.outputs)
+            raise UserError("logits", seen, f"want {shown.num_classes}, one for each class of {config.dataset}")
         images_of(config, split, images, data)
 
     look = Look(data, say)

@@ -68,6 +68,9 @@ def _of_net(
 
     runner = chosen("engine", engine, engines(), options)
     net = ir.load(at_home(source)) if isinstance(source, str | Path) else source
+    if not net.classifies:
+        seen = ", ".join(str(edge.shape) for edge in net.graph.outputs)
+        raise UserError(f"network {net.graph.name}", f"outputs {seen}", "it tells no classes apart: want logits (K,)")
     frames = _frames_of(net)
     dataset = find_dataset(net.dataset, frames)
     where = source if isinstance(source, str | Path) else net.graph.name

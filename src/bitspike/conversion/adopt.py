@@ -13,8 +13,10 @@ from bitspike.conversion.linear import check_spikes_read, with_spikes_read
 from bitspike.errors import UserError
 from bitspike.frontend import (
     Call,
+    Concat,
     MatMul,
     Permute,
+    Range,
     Sum,
     Times,
     Transpose,
@@ -31,16 +33,17 @@ from bitspike.quant import weight_quantizer
 
 __all__ = ["adopt"]
 
-WANTED = "want conv, linear, batch norm, ReLU, pools, flatten and sums"
+WANTED = "want conv, linear, batch norm, ReLU, pools, upsample, cat, slices, flatten and sums"
 
 
 def adopt(model: nn.Module, neuron: Callable[[], nn.Module], encoder: Encoder | None = None) -> nn.Module:
     """The network ``model``, a copy with its weights: images ``[N, C, H, W]`` (0..255) to logits ``[1, N, K]``.
 
-    Every ReLU, module or function, becomes a neuron of its own; other layers keep their names. Linear maps in a row
-    are one where they can be, and ReLUs go before max pools (`bitspike.conversion.linear`). Dropout goes. Weights
-    are taken in float32, which holds those of half and bfloat16 as they are. A network that starts with an `Encoder`
-    is of the house already, and is returned as it is.
+    A network that answers with several tensors gives as many, ``[1, N, ...]`` each. Every ReLU, module or function,
+    becomes a neuron of its own; other layers keep their names. Linear maps in a row are one where they can be, and
+    ReLUs go before max pools (`bitspike.conversion.linear`). Dropout goes. Weights are taken in float32, which holds
+    those of half and bfloat16 as they are. A network that starts with an `Encoder` is of the house already, and is
+    returned as it is.
 
     Args:
         model: images to logits ``[N, K]``.
@@ -115,6 +118,12 @@ def _view(call: Call, neuron: Callable[[], nn.Module]) -> nn.Module:
     return OverTime(call.module)
 
 
+def _concat(call: Call, neuron: Callable[[], nn.Module]) -> nn.Module:
+    """Of tensors with time, whose axes count one more."""
+    module: Any = call.module
+    return module if module.dim < 0 else Concat(module.dim + 1)
+
+
 def _flatten(call: Call, neuron: Callable[[], nn.Module]) -> nn.Module:
     module: Any = call.module
     if module.start_dim == 0:
@@ -127,6 +136,8 @@ HOUSE: dict[Any, Callable[[Call, Callable[[], nn.Module]], nn.Module]] = {
     (nn.Conv1d, nn.Conv2d, nn.Linear): _with_weights,
     (nn.BatchNorm1d, nn.BatchNorm2d): _norm,
     (nn.MaxPool2d, nn.AvgPool2d, nn.AdaptiveAvgPool2d, Permute, Transpose, nn.Unflatten): _over_time,
+    (nn.Upsample, Range): _over_time,
+    Concat: _concat,
     View: _view,
     nn.Flatten: _flatten,
     (Sum, MatMul, Times): lambda call, neuron: call.module,

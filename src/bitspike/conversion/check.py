@@ -48,12 +48,12 @@ class Equivalence:
     """What `equivalence` found on ``images`` images.
 
     Attributes:
-        logits_equal: images all of whose logits are the QANN's.
+        logits_equal: images all of whose outputs are the QANN's.
         T: steps that were run, at most. bound: those after which every image has settled, ``n (L + 1)``.
         settled_at: how many images sent their last spike at which step, by step.
         settled: whether every image was seen to be silent after the release, or ran to the bound.
-        accuracy: of the SNN in percent, had it been read after 1, 2, ... steps.
-        qann_accuracy: of the QANN, in percent.
+        accuracy: of the SNN in percent, had it been read after 1, 2, ... steps; empty where there were no labels.
+        qann_accuracy: of the QANN, in percent; ``None`` where there were no labels.
     """
 
     T: int
@@ -63,12 +63,12 @@ class Equivalence:
     settled: bool = True
     settled_at: dict[int, int] = field(default_factory=dict)
     accuracy: list[float] = field(default_factory=list)
-    qann_accuracy: float = 0.0
+    qann_accuracy: float | None = None
     layers: dict[str, LayerEquivalence] = field(default_factory=dict)
 
     @property
     def equal(self) -> bool:
-        """All logits of all images, and all neurons."""
+        """All outputs of all images, and all neurons."""
         return self.logits_equal == self.images and not any(layer.unequal for layer in self.layers.values())
 
     @property
@@ -84,7 +84,7 @@ def equivalence(
     net: FrozenGraph,
     levels: dict[str, int],
     images: NDArray[np.uint8],
-    labels: NDArray[np.integer],
+    labels: NDArray[np.integer] | None = None,
     *,
     ends: bool = True,
     stop_when_settled: bool = False,
@@ -94,16 +94,21 @@ def equivalence(
     Args:
         net: the frozen SNN.
         levels: ``n`` of each layer of neurons of the QANN, by name.
-        images: pixels ``[N, C, H, W]``. labels: classes ``[N]``.
+        images: pixels ``[N, C, H, W]``. labels: classes ``[N]``, of a network that tells such apart; without them the
+            outputs are compared, and nothing is said of accuracy.
         ends: whether the network is fed for ``n`` steps, so that sums are compared; else (a rate) ``n/T`` of them.
         stop_when_settled: run each batch for as few steps as are seen to be enough: until a whole step is silent after
             the release has ended. Nothing changes from there on.
 
     Raises:
-        UserError: no images, or ``stop_when_settled`` of a network that is always fed.
+        UserError: no images, labels for a network that tells no classes apart, or ``stop_when_settled`` of a network
+            that is always fed.
     """
     if not len(images):
         raise UserError("images to compare on", 0, "want at least one")
+    if labels is not None and not net.classifies:
+        shapes = ", ".join(str(edge.shape) for edge in net.graph.outputs)
+        raise UserError("labels", f"a network of outputs {shapes}", "it tells no classes apart; leave them out")
     if stop_when_settled and not ends:
         raise UserError("--stop-when-settled", "a network that is always fed", "it never settles; leave it out")
     release = release_of(net)
@@ -111,14 +116,14 @@ def equivalence(
     found = Equivalence(T, settling_bound(net.graph) if ends else None)
     qann, parts = quantized(net, levels), max(levels.values())
     ratio = (1, 1) if ends else (parts, T)
-    correct, qann_correct, steps = np.zeros(T, dtype=np.int64), 0, Counter[int]()
+    classes, steps = _Classes(T), Counter[int]()
     distances = {node.name: np.zeros(T) for node in net.graph.neurons()}
     found.layers = {name: LayerEquivalence() for name in distances}
-    readout = net.graph.nodes[-1]
     batch = max(1, min(100, ELEMENTS_AT_A_TIME // max(largest_array(net.graph, node) for node in net.graph.nodes)))
     T_last = min(T, 2 * parts)
+    read = () if labels is None else net.readout.inputs
+    keep = {*distances, *read, *(readout.name for readout in net.readouts)}
     for some, y in _batches(images, labels, batch):
-        keep = {*distances, *readout.inputs, readout.name}
         wanted = _edges(qann, some, keep)
         sent, T_ran = _run(net, some, keep, T_last if stop_when_settled else T)
         while stop_when_settled and T_ran < T and not _silent(sent, distances, T_ran, release.steps):
@@ -128,19 +133,32 @@ def equivalence(
         settled_at = np.max(of_layers, axis=0)
         steps.update(settled_at.tolist())
         found.settled &= ends and bool(parts < T_ran > settled_at.max() or T_ran >= (found.bound or T))
-        logits, qann_logits = sent[readout.name][0], wanted[readout.name][0]
-        found.logits_equal += int((logits * ratio[0] == qann_logits * ratio[1]).all(1).sum())
-        up_to_step = np.cumsum(_whole(sent[readout.inputs[0]], T_ran), axis=0)
-        right = (up_to_step.argmax(2) == y).sum(1)
-        correct += np.concatenate([right, np.full(T - T_ran, right[-1])])
-        qann_correct += int((qann_logits.argmax(1) == y).sum())
+        pairs = [(sent[readout.name][0], wanted[readout.name][0]) for readout in net.readouts]
+        equal = [(ours * ratio[0] == theirs * ratio[1]).reshape(len(some), -1).all(1) for ours, theirs in pairs]
+        found.logits_equal += int(np.all(equal, axis=0).sum())
+        if y is not None:
+            classes.add(np.cumsum(_whole(sent[net.readout.inputs[0]], T_ran), axis=0), pairs[0][1], y)
         found.images += len(some)
     found.settled_at = dict(sorted(steps.items()))
-    found.accuracy = (100 * correct / found.images).tolist()
-    found.qann_accuracy = 100 * qann_correct / found.images
+    if labels is not None:
+        found.accuracy = (100 * classes.right / found.images).tolist()
+        found.qann_accuracy = 100 * classes.qann_right / found.images
     for name, layer in found.layers.items():
         layer.distance = (distances[name] / layer.elements).tolist()
     return found
+
+
+class _Classes:
+    """How many images are classified right: by the SNN, read after each of its steps, and by the QANN."""
+
+    def __init__(self, T: int) -> None:
+        self.right, self.qann_right = np.zeros(T, dtype=np.int64), 0
+
+    def add(self, up_to_step: Int, qann_logits: Int, y: NDArray[np.integer]) -> None:
+        """A batch: logits ``[T, N, K]`` up to each step that was run, those of the QANN, and classes."""
+        right = (up_to_step.argmax(2) == y).sum(1)
+        self.right += np.concatenate([right, np.full(len(self.right) - len(right), right[-1])])
+        self.qann_right += int((qann_logits.argmax(1) == y).sum())
 
 
 def _layer(
@@ -189,6 +207,8 @@ def _edges(net: FrozenGraph, images: NDArray[np.uint8], keep: set[str]) -> dict[
 
 
 def _batches(
-    images: NDArray[np.uint8], labels: NDArray[np.integer], size: int
-) -> Iterator[tuple[NDArray[np.uint8], NDArray[np.integer]]]:
-    return ((images[i : i + size], labels[i : i + size]) for i in range(0, len(images), size))
+    images: NDArray[np.uint8], labels: NDArray[np.integer] | None, size: int
+) -> Iterator[tuple[NDArray[np.uint8], NDArray[np.integer] | None]]:
+    return (
+        (images[i : i + size], None if labels is None else labels[i : i + size]) for i in range(0, len(images), size)
+    )

@@ -58,7 +58,7 @@ class Converted:
             self.net,
             self.levels,
             images.images.numpy(),
-            images.labels.numpy(),
+            images.labels.numpy() if self.net.classifies else None,
             ends=METHODS[self.method].ends,
             stop_when_settled=stop_when_settled,
         )

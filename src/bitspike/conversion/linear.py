@@ -22,7 +22,7 @@ from torch.nn.utils import parametrize
 
 from bitspike.conversion.kernels import Kernel, composed
 from bitspike.errors import UserError
-from bitspike.frontend import Call, Calls, MatMul, Permute, Sum, Times, Transpose, View, folded
+from bitspike.frontend import Call, Calls, Concat, MatMul, Permute, Range, Sum, Times, Transpose, View, folded
 
 __all__ = ["check_spikes_read", "with_spikes_read"]
 
@@ -30,6 +30,7 @@ NORMS = (nn.BatchNorm1d, nn.BatchNorm2d)
 SYNAPSES = (nn.Conv1d, nn.Conv2d, nn.Linear)
 SHAPES = (nn.Flatten, View)
 ATTENTION = (MatMul, Permute, Times, Transpose, nn.Unflatten)
+ROUTES = (Concat, Range, nn.Upsample)
 MEANS = (nn.AvgPool2d, nn.AdaptiveAvgPool2d)
 
 
@@ -211,10 +212,10 @@ def _one_layer(modules: list[nn.Module]) -> nn.Module | None:
 
 
 def _is_spikes(call: Call) -> bool:
-    """Whether a layer with weights can read it: images, what a ReLU sends, their sums, pools and shapes."""
+    """Whether a layer with weights can read it: images, what a ReLU sends, their sums, pools, shapes and routes."""
     if isinstance(call.module, nn.ReLU) or not call.inputs:
         return True
-    through = isinstance(call.module, (Sum, nn.MaxPool2d, *MEANS, *SHAPES, *ATTENTION))
+    through = isinstance(call.module, (Sum, nn.MaxPool2d, *MEANS, *SHAPES, *ATTENTION, *ROUTES))
     return through and all(_is_spikes(before) for before in call.inputs)
 
 

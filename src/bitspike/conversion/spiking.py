@@ -249,7 +249,7 @@ def settling_bound(graph: Graph) -> int:
     for node in graph.nodes:
         before = max((steps[name] for name in node.inputs), default=max(most.values()))
         steps[node.name] = before + most.get(node.name, 0)
-    return steps[graph.nodes[-1].name]
+    return max(steps[readout.name] for readout in graph.readouts())
 
 
 def float_weights(model: nn.Module) -> int:

@@ -1,5 +1,5 @@
 /* Runs "network" on images (uint8, C x H x W each, one after another; of trains each step so) of a file or standard
- * input; prints a line of logits for each, or for each of its steps where these have answers. Every export writes a
+ * input; prints a line of each output for each, or for each of its steps where these have answers. Every export writes a
  * main.c: in a folder with several, it runs what was exported last.
  *
  * Built with -DNETWORK_TRACE, the second argument is a file that takes every stored edge of every image, as it lies in
@@ -19,14 +19,10 @@ void network_trace(const void *values, size_t bytes)
 }
 #endif
 
-#ifndef NETWORK_STEPS
-#define NETWORK_STEPS 1 /* one answer for all of them */
-#endif
-
 int main(int argc, char **argv)
 {
     static uint8_t image[NETWORK_IMAGE_BYTES];
-    static network_logit logits[NETWORK_STEPS * NETWORK_CLASSES];
+    /* ANSWERS */
     FILE *const images = argc > 1 ? fopen(argv[1], "rb") : stdin;
     unsigned long seen = 0;
     size_t got;
@@ -50,9 +46,8 @@ int main(int argc, char **argv)
                 return 2;
             }
 #endif
-        network_run(image, logits);
-        for (long k = 0; k < (long)NETWORK_STEPS * NETWORK_CLASSES; k++)
-            printf((k + 1) % NETWORK_CLASSES ? "%lld " : "%lld\n", (long long)logits[k]);
+        network_run(image, /* GIVEN */);
+        /* PRINTED */
         seen++;
     }
 #ifdef NETWORK_TRACE

@@ -114,7 +114,7 @@ class FrozenGraph:
     @property
     def classifies(self) -> bool:
         """Whether its answer is the logits ``(K,)`` of classes, and nothing else."""
-        return len(self.readouts) == 1 and len(self.graph.edges[self.readouts[0].name].shape) == 1
+        return self.graph.classes is not None
 
     @property
     def logit_scale(self) -> float | None:

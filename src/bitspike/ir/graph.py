@@ -122,3 +122,14 @@ class Graph:
     def readouts(self) -> Iterator[Readout]:
         """Where answers go out, in order."""
         return self.of(Readout)
+
+    @property
+    def outputs(self) -> tuple[Edge, ...]:
+        """What goes out, in order."""
+        return tuple(self.edges[node.name] for node in self.readouts())
+
+    @property
+    def classes(self) -> int | None:
+        """How many classes its only output, logits ``(K,)``, tells apart; ``None`` where it has others."""
+        shapes = [edge.shape for edge in self.outputs]
+        return shapes[0][0] if len(shapes) == 1 and len(shapes[0]) == 1 else None

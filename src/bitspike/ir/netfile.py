@@ -53,9 +53,7 @@ def to_bytes(net: FrozenGraph) -> bytes:
 
 def format_of(graph: Graph) -> str:
     """The format of a network's file: the second has several outputs, of any shape, and routes through a network."""
-    readouts = tuple(graph.readouts())
-    plain = len(readouts) == 1 and len(graph.edges[readouts[0].name].shape) == 1
-    return FORMATS[not plain or any(isinstance(node, NEW_IN_2) for node in graph.nodes)]
+    return FORMATS[graph.classes is None or any(isinstance(node, NEW_IN_2) for node in graph.nodes)]
 
 
 def load(path: str | Path) -> FrozenGraph:

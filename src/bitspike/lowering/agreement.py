@@ -53,7 +53,7 @@ class Agreement:
     """A comparison on ``images`` images: images whose class is the same, and the layers.
 
     Where a network answers at each step, each is one. Of a network that tells no classes apart, whose outputs are
-    several or of another shape, ``same_class`` is ``None``: its layers are compared, down to the last that sends spikes.
+    several or of another shape, ``same_class`` is ``None``, and its layers alone are compared.
     """
 
     images: int

@@ -8,7 +8,7 @@ from typing import Literal
 from torch import nn
 
 from bitspike.errors import UserError
-from bitspike.frontend import Call, Calls, Sum, network, read, unused
+from bitspike.frontend import Call, Calls, Concat, Sum, network, read, unused
 from bitspike.layers import Encoder, OverTime
 from bitspike.neurons import QReLU
 from bitspike.quant import synapses
@@ -60,10 +60,10 @@ def morph(model: nn.Module, reroute: bool = False, max_pool: MaxPools = "mean") 
 
 
 def _neurons_behind(call: Call) -> list[Call] | None:
-    """The neurons whose spikes ``call`` is, or is a sum or a pool of; ``None`` where it is a current."""
+    """The neurons whose spikes ``call`` is, or joins, or is a sum or a pool of; ``None`` where it is a current."""
     if isinstance(call.module, QReLU):
         return [call]
-    if isinstance(call.module, Sum):
+    if isinstance(call.module, Sum | Concat):
         found = [_neurons_behind(part) for part in dict.fromkeys(call.inputs)]
         return None if None in found else [neuron for neurons in found for neuron in neurons or ()]
     return None if _is_current(call.module) or not call.inputs else _neurons_behind(call.inputs[0])

@@ -6,7 +6,7 @@ import shutil
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from bitspike.backends.c.build import COMPILERS, compiler, footprint, logits, traced
+from bitspike.backends.c.build import COMPILERS, compiler, footprint, outputs, traced
 from bitspike.backends.c.program import to_c
 from bitspike.backends.protocol import Backend, Export, Images, Int, checked
 from bitspike.ir import FrozenGraph
@@ -29,11 +29,14 @@ class C(Backend):
     name: ClassVar[str] = "c"
     about: ClassVar[str] = "C99 without dependencies: static memory, integers alone"
 
-    def run(self, net: FrozenGraph, images: Images) -> Int:
-        found = logits(net, checked(net, images), compiler(self.cc), streaming=self.streaming)
-        return found[:, -1] if self.streaming and net.readout.over != "each" else found
+    def outputs(self, net: FrozenGraph, images: Images) -> tuple[Int, ...]:
+        found = outputs(net, checked(net, images), compiler(self.cc), streaming=self.streaming)
+        if not self.streaming:
+            return found
+        answers = zip(net.readouts, found, strict=True)
+        return tuple(so_far if node.over == "each" else so_far[:, -1] for node, so_far in answers)
 
-    def trace(self, net: FrozenGraph, images: Images) -> tuple[Int, dict[str, Int]]:
+    def traced(self, net: FrozenGraph, images: Images) -> tuple[tuple[Int, ...], dict[str, Int]]:
         return traced(net, checked(net, images), compiler(self.cc))
 
     def export(self, net: FrozenGraph, name: str) -> Export:

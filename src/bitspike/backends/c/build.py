@@ -11,6 +11,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from math import prod
 from pathlib import Path
 from typing import NamedTuple
 
@@ -22,7 +23,7 @@ from bitspike.errors import UserError
 from bitspike.ir import FrozenGraph
 from bitspike.ir.steps import codes_of_steps
 
-__all__ = ["COMPILERS", "Footprint", "compiler", "footprint", "logits", "traced"]
+__all__ = ["COMPILERS", "Footprint", "compiler", "footprint", "logits", "outputs", "traced"]
 
 COMPILERS = ("cc", "gcc", "clang")
 STRICT = ("-std=c99", "-Wall", "-Wextra", "-Werror", "-pedantic")
@@ -53,14 +54,22 @@ def compiler(wanted: str | None = None) -> list[str]:
 def logits(
     net: FrozenGraph, images: NDArray[np.uint8], cc: Sequence[str], *flags: str, streaming: bool = False
 ) -> NDArray[np.int64]:
-    """The logits of images, by the network's exported program; streaming, those so far at each step: ``[N, T, K]``."""
+    """`outputs` of a network that has one."""
+    return outputs(net, images, cc, *flags, streaming=streaming)[0]
+
+
+def outputs(
+    net: FrozenGraph, images: NDArray[np.uint8], cc: Sequence[str], *flags: str, streaming: bool = False
+) -> tuple[NDArray[np.int64], ...]:
+    """What the network's exported program answers; streaming, the answers so far at each step: ``[N, T, *shape]``."""
     program = to_c(net, streaming=streaming)
     with _built(program, cc, *(flags or ("-O3",))) as binary:
         if not streaming:
-            return _logits(net, _run([str(binary)], images.tobytes()))
+            return _answers(net, _run([str(binary)], images.tobytes()), len(images))
         steps = np.stack(codes_of_steps(net, images), axis=1)  # of a held image the same
-        printed = _numbers(_run([str(binary)], np.ascontiguousarray(steps).tobytes()))
-        return printed.reshape(*steps.shape[:2], -1)
+        printed = _run([str(binary)], np.ascontiguousarray(steps).tobytes())
+        edges = [net.graph.edges[readout.name] for readout in net.readouts]
+        return _split(printed, [(*steps.shape[:2], *edge.shape) for edge in edges], steps.shape[0] * steps.shape[1])
 
 
 def traced(
@@ -70,8 +79,8 @@ def traced(
     *flags: str,
     emulator: Sequence[str] = (),
     streaming: bool = False,
-) -> tuple[NDArray[np.int64], dict[str, NDArray[np.int64]]]:
-    """Logits, and every edge in memory ``[T, N, *shape]`` by name, as `bitspike.backends.oracle.run` has them.
+) -> tuple[tuple[NDArray[np.int64], ...], dict[str, NDArray[np.int64]]]:
+    """The outputs, and every edge in memory ``[T, N, *shape]`` by name, as `bitspike.backends.oracle.run` has them.
 
     Streaming, those of the program that takes one step at a time; its ``main.c`` reads whole inputs here.
     """
@@ -81,8 +90,8 @@ def traced(
     with _built(program, cc, "-DNETWORK_TRACE", *(flags or ("-O2",))) as binary:
         given, trace = binary.with_name("images"), binary.with_name("trace")
         given.write_bytes(images.tobytes())
-        answer = _logits(net, _run([*emulator, str(binary), str(given), str(trace)]))
-        return answer, split_trace(net, program, trace.read_bytes(), len(images))
+        answers = _answers(net, _run([*emulator, str(binary), str(given), str(trace)]), len(images))
+        return answers, split_trace(net, program, trace.read_bytes(), len(images))
 
 
 def split_trace(net: FrozenGraph, program: Program, content: bytes, images: int) -> dict[str, NDArray[np.int64]]:
@@ -184,10 +193,14 @@ def _finished(command: Sequence[str], given: bytes = b"") -> subprocess.Complete
     return done
 
 
-def _logits(net: FrozenGraph, printed: bytes) -> NDArray[np.int64]:
-    rows, edge = _numbers(printed), net.graph.edges[net.readout.name]
-    return rows.reshape(-1, edge.T, edge.size) if net.readout.over == "each" else rows.reshape(-1, edge.size)
+def _answers(net: FrozenGraph, printed: bytes, images: int) -> tuple[NDArray[np.int64], ...]:
+    edges = ((net.graph.edges[readout.name], readout.over == "each") for readout in net.readouts)
+    return _split(printed, [(images, *([edge.T] if each else []), *edge.shape) for edge, each in edges], images)
 
 
-def _numbers(printed: bytes) -> NDArray[np.int64]:
-    return np.array([line.split() for line in printed.decode().splitlines()], dtype=np.int64)
+def _split(printed: bytes, shapes: Sequence[tuple[int, ...]], rows: int) -> tuple[NDArray[np.int64], ...]:
+    """The outputs of which one row after another is printed, each with all of its numbers."""
+    counts = [prod(shape) // max(rows, 1) for shape in shapes]
+    numbers = np.array(printed.split(), dtype=np.int64).reshape(rows, sum(counts))
+    parts = np.split(numbers, np.cumsum(counts)[:-1], axis=1)
+    return tuple(part.reshape(shape) for part, shape in zip(parts, shapes, strict=True))

@@ -42,7 +42,7 @@ class Code:
     def _function(self, root: Node) -> None:
         writer = self.plan.writers[root.name]
         self.text.line(f"/* {type(root).__name__.lower()} {comment(root.name)} */")
-        self.text.line(f"BITSPIKE_LAYER {self.plan.symbols[root.name]}_run({writer.parameter(self.plan.name)})")
+        self.text.line(f"BITSPIKE_LAYER {self.plan.symbols[root.name]}_run({writer.parameter(self.plan, root)})")
         with self.text.block():
             writer.layer(self, root)
         self.text.line("")

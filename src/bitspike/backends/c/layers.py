@@ -8,6 +8,7 @@ from math import prod
 from typing import TYPE_CHECKING, TypeVar
 
 from bitspike.backends.c.memory import CType, number_type
+from bitspike.backends.c.outputs import Output, outputs
 from bitspike.backends.c.text import memory_order, number
 from bitspike.backends.c.writer import Writer
 from bitspike.ir import (
@@ -52,9 +53,11 @@ class Levels(Writer[Input]):
     """Codes as levels: of a train step after step, the channels of each one after the other."""
 
     stored = True
-    argument = "image"
 
-    def parameter(self, network: str) -> str:
+    def argument(self, plan: Plan, root: Input) -> str:
+        return "image"
+
+    def parameter(self, plan: Plan, root: Input) -> str:
         return "const uint8_t *image"
 
     def layer(self, code: Code, root: Input) -> None:
@@ -347,26 +350,34 @@ class OverTime(_Ending[SumTime]):
 
 
 class Answer(_Ending[Readout]):
-    """The logits, into what the caller gave: steps added up, the last, or each."""
+    """An output, into what the caller gave, channels first: steps added up, the last, or each."""
 
     answers = True
-    argument = "logits"
 
-    def parameter(self, network: str) -> str:
-        return f"{network}_logit *logits"
+    def argument(self, plan: Plan, root: Readout) -> str:
+        return self._output(plan, root).argument
+
+    def parameter(self, plan: Plan, root: Readout) -> str:
+        one = self._output(plan, root)
+        return f"{one.type} *{one.argument}"
+
+    def _output(self, plan: Plan, root: Readout) -> Output:
+        return next(one for one in outputs(plan.net, plan.name) if one.node.name == root.name)
 
     def layer(self, code: Code, root: Readout) -> None:
-        steps, classes, adds = self.steps(code.plan, root), code.plan.graph.edges[root.name].size, root.over == "sum"
+        edge, one = code.plan.graph.edges[root.name], self._output(code.plan, root)
+        steps, adds, places = self.steps(code.plan, root), root.over == "sum", prod(edge.shape[1:])
+        at = f"c * {places} + p" if edge.shape[1:] else "c"
         each, before = root.over == "each" and steps > 1, "0"
         if kept := adds and code.plan.keeps(root):
-            before = f"{code.state(root, 'sum', code.plan.net.ranges[root.name].including(0))}[c]"
-        into = f"logits[t * {classes} + c]" if each else "answer"
+            before = f"{code.state(root, 'sum', code.plan.net.ranges[root.name].including(0))}[{at}]"
+        into = f"{one.argument}[t * {edge.size} + {at}]" if each else "answer"
         with code.elements(root):
             if not each:
-                code.text.line(f"{code.plan.name}_logit answer = {before};")
+                code.text.line(f"{one.type} answer = {before};")
             with code.element(root) as step:
                 code.text.line(f"{into} {'+=' if adds else '='} {step};")
             if kept:
-                code.keep(f"{code.plan.symbols[root.name]}_sum", "c", "answer")
+                code.keep(f"{code.plan.symbols[root.name]}_sum", at, "answer")
             if not each:
-                code.text.line("logits[c] = answer;")
+                code.text.line(f"{one.argument}[{at}] = answer;")

@@ -16,7 +16,8 @@ from importlib.resources import files
 from math import prod
 
 from bitspike.backends.c.code import Code
-from bitspike.backends.c.memory import CType, arena_sizes, number_type
+from bitspike.backends.c.memory import CType, arena_sizes
+from bitspike.backends.c.outputs import declared, defined, main_of, outputs, types
 from bitspike.backends.c.plan import Plan, Seen
 from bitspike.backends.c.text import comment, number, short
 from bitspike.errors import UserError
@@ -83,7 +84,7 @@ def to_c(net: FrozenGraph, name: str = "network", streaming: bool = False) -> Pr
     ram = sum(kind.bytes * count for kind, count in memory.values())
     texts = {f"{name}.c": _source(code, memory), f"{name}.h": _header(plan)}
     texts[f"{name}_simd.h"] = _resource("simd.h").replace("NETWORK", name.upper()).replace("network", name)
-    main = _resource("steps.c" if streaming else "main.c")
+    main = main_of(net, "network", _resource("steps.c" if streaming else "main.c"), streaming)
     texts["main.c"] = main.replace("NETWORK", name.upper()).replace("network", name)
     seen = tuple(edge for root in plan.roots for edge in plan.seen(root))
     return Program(name, texts, seen, plan.steps, code.constants.flash, ram)
@@ -152,19 +153,16 @@ def _layers(plan: Plan) -> list[str]:
 
 
 def _call(plan: Plan, root: Node) -> str:
-    return f"    {plan.symbols[root.name]}_run({plan.writers[root.name].argument});"
+    writer = plan.writers[root.name]
+    return f"    {plan.symbols[root.name]}_run({writer.argument(plan, root)});"
 
 
 def _head(plan: Plan) -> list[str]:
     """How the function that computes all, or all of a step, begins."""
     upper = plan.name.upper()
     if plan.by_steps:
-        return _declared(plan, f"int {plan.name}_step(", f"{upper}_STEP_BYTES", f"{upper}_CLASSES")
-    return _declared(plan, f"void {plan.name}_run(", f"{upper}_IMAGE_BYTES", _logits(plan.net, upper))
-
-
-def _declared(plan: Plan, head: str, codes: str, logits: str) -> list[str]:
-    return [f"{head}const uint8_t image[{codes}],", f"{' ' * len(head)}{plan.name}_logit logits[{logits}])"]
+        return declared(plan.net, plan.name, f"int {plan.name}_step(", f"{upper}_STEP_BYTES", one_step=True)
+    return declared(plan.net, plan.name, f"void {plan.name}_run(", f"{upper}_IMAGE_BYTES")
 
 
 def _reset(code: Code) -> list[str]:
@@ -180,29 +178,25 @@ def _reset(code: Code) -> list[str]:
 def _all_steps(plan: Plan) -> list[str]:
     name, upper = plan.name, plan.name.upper()
     image = "image" if plan.net.sample.T == 1 else f"image + t * {upper}_STEP_BYTES"
-    logits = f"logits + t * {upper}_CLASSES" if plan.net.readout.over == "each" else "logits"
-    lines = _declared(plan, f"void {name}_run(", f"{upper}_IMAGE_BYTES", _logits(plan.net, upper))
+    given = ", ".join([image, *(one.at("t") for one in outputs(plan.net, name))])
+    lines = declared(plan.net, name, f"void {name}_run(", f"{upper}_IMAGE_BYTES")
     lines += ["{", f"    {name}_reset();", f"    for (int32_t t = 0; t < {upper}_TIME_STEPS; t++)"]
-    return [*lines, f"        {name}_step({image}, {logits});", "}"]
-
-
-def _logits(net: FrozenGraph, upper: str) -> str:
-    """How many logits an answer has, as C."""
-    return f"{upper}_STEPS * {upper}_CLASSES" if net.readout.over == "each" else f"{upper}_CLASSES"
+    return [*lines, f"        {name}_step({given});", "}"]
 
 
 def _header(plan: Plan) -> str:
     net, name = plan.net, plan.name
-    last = net.readout.name
-    sample, classes = net.sample, net.graph.edges[last].shape[0]
-    upper, scale, axes = name.upper(), net.logit_scale, ("T x " * (sample.T > 1)) + AXES[len(sample.shape)]
-    most, each = sample.hi - sample.lo, net.readout.over == "each"
+    sample = net.sample
+    upper, axes, most = name.upper(), ("T x " * (sample.T > 1)) + AXES[len(sample.shape)], sample.hi - sample.lo
     highest = "" if most == MOST_CODE else f"#define {upper}_MOST_CODE {most} /* what is above stands for no level */\n"
-    steps = f"#define {upper}_STEPS {net.graph.edges[last].T} /* each has its logits */\n" if each else ""
+    steps = ""
     if plan.by_steps:
-        steps += f"#define {upper}_TIME_STEPS {plan.steps}\n#define {upper}_STEP_BYTES {prod(sample.shape)}\n"
+        steps = f"#define {upper}_TIME_STEPS {plan.steps}\n#define {upper}_STEP_BYTES {prod(sample.shape)}\n"
     codes = "pixels 0..255" if sample.is_image else f"codes 0..{most}"
-    value = "" if scale is None else f"#define {upper}_LOGIT_SCALE {scale!r} /* value of one unit of a logit */\n"
+    does = "Classifies one image of {codes}. The class is the first largest logit."
+    if not net.classifies:
+        does = "Computes the outputs of one image of {codes}: each C x H x W, integers whose unit is OUT_SCALE."
+    run = "\n".join(declared(net, name, f"void {name}_run(", f"{upper}_IMAGE_BYTES"))
     return f"""\
 /* The network "{comment(net.graph.name)}", made by bitspike: C99, static memory, integers alone. */
 #ifndef {upper}_H
@@ -212,16 +206,15 @@ def _header(plan: Plan) -> str:
 #include <stdint.h>
 
 #define {upper}_IMAGE_BYTES {sample.size} /* {" x ".join(map(str, sample.array_shape))}: {axes} */
-{highest}#define {upper}_CLASSES {classes}
-{steps}{value}
+{highest}{defined(net, name)}{steps}
 #ifdef __cplusplus
 extern "C" {{
 #endif
 
-typedef {number_type(net.ranges[last]).name} {name}_logit;
+{types(net, name)}
 
-/* Classifies one image of {codes}. The class is the first largest logit. Not reentrant: memory is static. */
-void {name}_run(const uint8_t image[{upper}_IMAGE_BYTES], {name}_logit logits[{_logits(net, upper)}]);
+/* {does.format(codes=codes)} Not reentrant: memory is static. */
+{run};
 
 {_by_steps(plan)}\
 #ifdef {upper}_TRACE /* for tests: yours to define; is given every edge in memory, each when it has been made */
@@ -243,7 +236,7 @@ def _by_steps(plan: Plan) -> str:
 /* Before the first step of each sequence. */
 void {name}_reset(void);
 
-/* The next step: 1, and the logits so far, which at the last step are those of {name}_run; 0, and nothing else, where
+/* The next step: 1, and the answer so far, which at the last step is that of {name}_run; 0, and nothing else, where
  * all steps were taken since the reset. An image is given at every step. */
 {head};
 

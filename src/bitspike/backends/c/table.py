@@ -20,6 +20,7 @@ from bitspike.backends.c.layers import (
     Train,
 )
 from bitspike.backends.c.products import ProductOfEdges, Turned
+from bitspike.backends.c.routes import Enlarged, Joined, Sliced
 from bitspike.backends.c.synapses import Convolution, Product
 from bitspike.backends.c.writer import Writer
 from bitspike.registry import Registry
@@ -42,6 +43,9 @@ WRITERS.register("MaxPool", LargestOfWindow())
 WRITERS.register("SpikingMaxPool", GrowthOfWindow())
 WRITERS.register("Reshape", Rearranged())
 WRITERS.register("Permute", Turned())
+WRITERS.register("Concat", Joined())
+WRITERS.register("Slice", Sliced())
+WRITERS.register("Upsample", Enlarged())
 WRITERS.register("MatMul", ProductOfEdges())
 WRITERS.register("Accumulate", SumSoFar())
 WRITERS.register("Difference", Growth())

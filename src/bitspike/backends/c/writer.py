@@ -31,7 +31,6 @@ class Writer(Generic[Op]):
         answers: it writes to what the caller gave, and its edge needs no memory.
         sums: it is computed for a block of places at once, before what follows it is computed for each.
         closes: its function is called at the end of a step, for the next one.
-        argument: what its function is given by the program's.
     """
 
     stored: ClassVar[bool] = False
@@ -40,7 +39,6 @@ class Writer(Generic[Op]):
     answers: ClassVar[bool] = False
     sums: ClassVar[bool] = False
     closes: ClassVar[bool] = False
-    argument: ClassVar[str] = ""
 
     # What it needs
 
@@ -91,9 +89,13 @@ class Writer(Generic[Op]):
 
     # A layer
 
-    def parameter(self, network: str) -> str:
-        """What the function of a root takes, in a network of that name."""
+    def parameter(self, plan: Plan, root: Op) -> str:
+        """What the function of a root takes."""
         return "void"
+
+    def argument(self, plan: Plan, root: Op) -> str:
+        """What the function of a root is given by the program's."""
+        return ""
 
     def layer(self, code: Code, root: Op) -> None:
         """Writes, of a root, the body of its function."""

@@ -43,8 +43,14 @@ def document(net: FrozenGraph) -> dict[str, Any]:
         "ops": dict(sorted(ops.items())),
         "primitives": PRIMITIVES,
         "nodes": [_node(net, node) for node in graph.nodes],
-        "output": {"op": graph.nodes[-1].name, "scale": net.logit_scale, "class": "the first largest"},
+        **_outputs(net),
     }
+
+
+def _outputs(net: FrozenGraph) -> dict[str, Any]:
+    """What the network answers: the logits of classes, or outputs in their order."""
+    said = [{"op": readout.name, "scale": readout.scale} for readout in net.readouts]
+    return {"output": {**said[0], "class": "the first largest"}} if net.classifies else {"outputs": said}
 
 
 def meaning(kind: type[Node]) -> dict[str, str]:

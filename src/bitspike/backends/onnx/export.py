@@ -20,7 +20,8 @@ def to_onnx(net: FrozenGraph) -> onnx.ModelProto:
     """The network as an ONNX model.
 
     Its input is ``images``, uint8 ``[N, *net.sample.array_shape]`` with any ``N``; its output ``logits``, int64
-    ``[N, K]`` or, of each step, ``[N, T, K]``. Step ``t`` of the edge ``E`` is the value ``E.t{t}``, ``[N, *shape]``:
+    ``[N, K]`` or, of each step, ``[N, T, K]``; where there are several, ``output0`` and on,
+    ``[N, *shape]``. Step ``t`` of the edge ``E`` is the value ``E.t{t}``, ``[N, *shape]``:
     integers where the edge has levels, float64 elsewhere.
 
     Args:

@@ -35,25 +35,30 @@ class Model:
 
     Attributes:
         dtypes: type of every edge: an integer where it has levels, else float64.
+        outputs: what the network's outputs are called: ``logits``, or ``output0`` and on where there are several.
     """
 
     def __init__(self, onnx: Any, net: FrozenGraph) -> None:
         self.onnx, self.net = onnx, net
         self.nodes: list[Any] = []
         self.initializers: dict[str, Any] = {}
+        several = len(net.readouts) > 1
+        self.outputs = [f"output{index}" for index in range(len(net.readouts))] if several else ["logits"]
         self.dtypes = {name: self._dtype(name) for name in net.graph.edges}
 
     def finish(self) -> onnx.ModelProto:
         """The model, checked."""
         helper, edges = self.onnx.helper, self.net.graph.edges
-        readout = self.net.readout
-        steps = [edges[readout.name].T] if readout.over == "each" else []
-        images, logits = ["N", *self.net.sample.array_shape], ["N", *steps, *edges[readout.name].shape]
+        images, outputs = ["N", *self.net.sample.array_shape], []
+        for node, name in zip(self.net.readouts, self.outputs, strict=True):
+            steps = [edges[node.name].T] if node.over == "each" else []
+            shape = ["N", *steps, *edges[node.name].shape]
+            outputs.append(helper.make_tensor_value_info(name, self._code("int64"), shape))
         graph = helper.make_graph(
             self._in_order() if any(self.net.graph.delays()) else self.nodes,
             self.net.graph.name or "network",
             [helper.make_tensor_value_info("images", self._code("uint8"), images)],
-            [helper.make_tensor_value_info("logits", self._code("int64"), logits)],
+            outputs,
             list(self.initializers.values()),
         )
         opsets = [helper.make_opsetid("", OPSET)]

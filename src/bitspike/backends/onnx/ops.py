@@ -13,6 +13,7 @@ from bitspike.ir import (
     Accumulate,
     Add,
     Affine,
+    Concat,
     Conv,
     Delay,
     Difference,
@@ -27,17 +28,21 @@ from bitspike.ir import (
     Release,
     Relu,
     Reshape,
+    Slice,
     SpikingMaxPool,
     SumPool,
     SumTime,
     Synapse,
+    Upsample,
 )  # fmt: skip
 
 __all__ = [
     "accumulate",
     "add",
     "affine",
+    "concat",
     "convolution",
+    "cut",
     "delay",
     "difference",
     "levels",
@@ -52,6 +57,7 @@ __all__ = [
     "spiking_max_pool",
     "sum_pool",
     "sum_time",
+    "upsample",
 ]
 
 
@@ -180,6 +186,37 @@ def permute(model: Model, node: Permute) -> None:
         model.emit(node, t, model.dtypes[node.inputs[0]], "Transpose", x, perm=perm)
 
 
+def concat(model: Model, node: Concat) -> None:
+    """Channels of each edge one after the other, in the type of the result."""
+    dtype = model.dtypes[node.name]
+    for t in model.steps(node):
+        model.emit(node, t, dtype, "Concat", *(model.step(name, t, dtype) for name in node.inputs), axis=1)
+
+
+def cut(model: Model, node: Slice) -> None:
+    """A range of channels."""
+    ends = {part: np.array([value], dtype=np.int64) for part, value in (("start", node.start), ("stop", node.stop))}
+    bounds = [model.tensor(f"{node.name}.{part}", value) for part, value in ends.items()]
+    axis = model.tensor("axis/1", np.array([1], dtype=np.int64))
+    for t in model.steps(node):
+        x = model.step(node.inputs[0], t)
+        model.emit(node, t, model.dtypes[node.inputs[0]], "Slice", x, *bounds, axis)
+
+
+def upsample(model: Model, node: Upsample) -> None:
+    """The nearest places by their numbers: Resize would find them in floats."""
+    sides = model.net.graph.input_edge(node).shape[1:]
+    factors = node.factor[-len(sides) :]
+    dtype = model.dtypes[node.inputs[0]]
+    indices = [np.repeat(np.arange(side, dtype=np.int64), by) for side, by in zip(sides, factors, strict=True)]
+    places = [model.tensor(f"{node.name}.places{axis}", found) for axis, found in enumerate(indices)]
+    for t in model.steps(node):
+        x = model.step(node.inputs[0], t)
+        for axis, found in enumerate(places[:-1]):
+            x = model.op("Gather", x, found, axis=2 + axis)
+        model.emit(node, t, dtype, "Gather", x, places[-1], axis=1 + len(places))
+
+
 def matmul(model: Model, node: MatMul) -> None:
     """A matrix product in floats that hold every partial sum."""
     largest = node.inner * model.reach(node.inputs[0]) * model.reach(node.inputs[1])
@@ -217,19 +254,19 @@ def sum_time(model: Model, node: SumTime) -> None:
 
 def readout(model: Model, node: Readout) -> None:
     """The answer: the sum of all steps, the last, or each."""
-    (read,) = node.inputs
+    (read,), output = node.inputs, model.outputs[model.net.readouts.index(node)]
     if node.over == "sum":
-        model.cast(_total(model, node), "int64", "logits")
+        model.cast(_total(model, node), "int64", output)
         return
     every = range(model.net.graph.edges[read].T)
     steps = [model.step(read, t, "float64") for t in (every if node.over == "each" else every[-1:])]
     made = [model.emit(node, t, "float64", "Identity", step) for t, step in enumerate(steps)]
     if node.over == "last":
-        model.cast(made[0], "int64", "logits")
+        model.cast(made[0], "int64", output)
         return
     second = model.tensor(f"{node.name}.second", np.array([1], dtype=np.int64))
     rows = [model.op("Unsqueeze", model.cast(step, "int64"), second) for step in made]
-    model.op("Concat", *rows, output="logits", axis=1)
+    model.op("Concat", *rows, output=output, axis=1)
 
 
 def _total(model: Model, node: Readout | SumTime) -> str:

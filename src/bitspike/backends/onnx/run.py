@@ -20,7 +20,7 @@ IMAGES_AT_A_TIME, ELEMENTS_AT_A_TIME = 100, 2**22
 
 
 class Compiled:
-    """Images ``[N, C, H, W]`` to logits ``[N, K]``, by the model as it is used: optimized, with one output.
+    """Images ``[N, C, H, W]`` to what the network answers, by the model as it is used: optimized, nothing else shown.
 
     Args:
         net: the network.
@@ -33,30 +33,33 @@ class Compiled:
         widest = max(edge.size for edge in net.graph.edges.values())
         self._size = max(1, min(IMAGES_AT_A_TIME, ELEMENTS_AT_A_TIME // widest))
 
-    def __call__(self, images: Images) -> Int:
+    def __call__(self, images: Images) -> tuple[Int, ...]:
         checked(self.net, images)
         batches = (images[i : i + self._size] for i in range(0, max(len(images), 1), self._size))
-        return np.concatenate([self._session.run(["logits"], {"images": batch})[0] for batch in batches])
+        found = [self._session.run(None, {"images": batch}) for batch in batches]
+        return tuple(np.concatenate(parts) for parts in zip(*found, strict=True))
 
     def __reduce__(self) -> Any:  # the runtime's sessions are not copied: a copy has one of its own
         return type(self), (self.net, self.threads)
 
 
-def trace(net: FrozenGraph, images: Images) -> tuple[Int, dict[str, Int]]:
-    """Logits, and every edge ``[T, N, *shape]`` by name, by the model as it is written: not optimized.
+def trace(net: FrozenGraph, images: Images) -> tuple[tuple[Int, ...], dict[str, Int]]:
+    """The outputs, and every edge ``[T, N, *shape]`` by name, by the model as it is written: not optimized.
 
     Raises:
         UserError: the runtime made something of an integer that is none.
     """
     onnx, model = require("onnx", "onnx"), to_onnx(net)
     steps = [(name, step_name(net, name, t)) for name, edge in net.graph.edges.items() for t in range(edge.T)]
+    outputs = [output.name for output in model.graph.output]
     model.graph.output.extend(onnx.ValueInfoProto(name=step) for _, step in steps)
     session = _session(model, False)
-    logits, *values = session.run(["logits", *(step for _, step in steps)], {"images": images})
+    found = session.run([*outputs, *(step for _, step in steps)], {"images": images})
+    answers, values = found[: len(outputs)], found[len(outputs) :]
     edges: dict[str, list[Int]] = {name: [] for name in net.graph.edges}
     for (name, step), value in zip(steps, values, strict=True):
         edges[name].append(_whole(step, value))
-    return logits, {name: np.stack(parts) for name, parts in edges.items()}
+    return tuple(answers), {name: np.stack(parts) for name, parts in edges.items()}
 
 
 def _session(model: Any, optimized: bool, threads: int | None = None) -> Any:

@@ -97,7 +97,7 @@ class Plan:
             names.add(fresh)
             row = writer_of(ROWS, "verilog", node)
             found |= {part.node.name: part for part in row.parts(self.net, node, fresh)}
-        wanted = {graph.nodes[-1].name, graph.nodes[0].name}
+        wanted = {self.net.readout.name, graph.nodes[0].name}
         for name, part in reversed(found.items()):
             if name in wanted:
                 wanted.update(part.node.inputs)
