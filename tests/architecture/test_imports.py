@@ -59,9 +59,9 @@ MAY_IMPORT: dict[str, set[str]] = {
     "detection": GROUND,
     "datasets": GROUND | {"detection"},
     # integer wing
-    "ir": GROUND,
+    "ir": GROUND | {"detection"},  # what the outputs of a network that finds boxes mean
     "costs": GROUND | {"ir"},
-    "backends": GROUND | {"ir", "detection"},  # detection: the boxes that an exported program prints
+    "backends": GROUND | {"ir", "detection"},  # the boxes that an exported program prints
     "reports": GROUND | {"ir", "costs", "detection"},
     # bridge (cost: its record of measured activity; backends: the oracle, to compare with)
     "lowering": BELOW_MODELS | {"ir", "costs", "backends"},

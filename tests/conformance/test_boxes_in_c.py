@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 from library import sanitizes
 
-from bitspike.backends.c.boxes import OutputArray, boxes_in_c
+from bitspike.backends.c.boxes import Array, boxes_of_arrays
 from bitspike.detection import Head, WholeHead
 
 STRICT = ("-std=c99", "-Wall", "-Wextra", "-Werror", "-pedantic")
 HEADS = {
     "one output": (Head("points", ("RBC", "WBC", "Platelets"), (8,), overlap=0.45), (0.01,), (40, 48)),
-    "two scales": (Head("points", ("a",), (4, 16)), (0.3, 0.0007), (32, 48)),
+    "two scales": (Head("points", ("a",), (4, 16), lowest=0.6, overlap=1 / 3), (0.3, 0.0007), (32, 48)),
     "odd names": (Head("points", ('"??/\\', "kälte\n", "%d"), (8, 8, 32)), (1.0, 2.5, 1e-6), (64, 32)),
 }
 NETWORK = """#ifndef NETWORK_H
@@ -31,13 +31,13 @@ void network_run(const uint8_t *image, {outputs});
 """In the place of a network: an image is its outputs, one after the other."""
 
 
-def program(folder: Path, whole: WholeHead, outputs: list[OutputArray], cc: str, *flags: str) -> Path:
+def program(folder: Path, whole: WholeHead, outputs: list[Array], cc: str, *flags: str) -> Path:
     """The example program over a network that gives back what it is given."""
     sizes = [4 * one.cells * one.shape[0] for one in outputs]
     arguments = ", ".join(f"int32_t *out{place}" for place in range(len(outputs)))
     lines = [f"memcpy(out{i}, image + {sum(sizes[:i])}, {sizes[i]});" for i in range(len(outputs))]
     run = '#include <string.h>\n#include "network.h"\nvoid network_run(const uint8_t *image, %s)\n{\n%s\n}\n'
-    texts = boxes_in_c("network", whole, outputs)
+    texts = boxes_of_arrays(whole, outputs, "network")
     texts["network.h"] = NETWORK.format(bytes=sum(sizes), outputs=arguments)
     texts["network.c"] = run % (arguments, "\n".join(lines))
     for file, text in texts.items():
@@ -47,10 +47,9 @@ def program(folder: Path, whole: WholeHead, outputs: list[OutputArray], cc: str,
     return folder / "boxes"
 
 
-def printed(binary: Path, outputs: list[np.ndarray], last: bool) -> list[list[str]]:
+def printed(binary: Path, outputs: list[np.ndarray]) -> list[list[str]]:
     """What the program says of raw outputs ``[N, C, H, W]``."""
-    laid = [np.moveaxis(one, 1, -1) if last else one for one in outputs]
-    images = np.concatenate([one.reshape(len(one), -1) for one in laid], 1).astype("<i4")
+    images = np.concatenate([one.reshape(len(one), -1) for one in outputs], 1).astype("<i4")
     done = subprocess.run([str(binary)], input=images.tobytes(), capture_output=True, check=True)
     return [line.rsplit(" ", 5) for line in done.stdout.decode().replace("kälte\n", "kälte").splitlines()]
 
@@ -72,27 +71,27 @@ def raw(head: Head, size: tuple[int, int], most: int, seed: int, count: int = 6)
     return outputs
 
 
-@pytest.mark.parametrize(("kind", "last"), [*((kind, False) for kind in HEADS), ("two scales", True)])
-def test_the_boxes_are_those_of_python(tmp_path, kind, last):
+@pytest.mark.parametrize("kind", HEADS)
+def test_the_boxes_are_those_of_python(tmp_path, kind):
     head, scales, size = HEADS[kind]
     cc = next(filter(shutil.which, ("gcc", "clang", "cc")), None) or pytest.skip("no C compiler")
     flags = ("-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all") if sanitizes(cc) else ("-O2",)
-    arrays = [OutputArray("int32_t", shape, last) for shape in head.shapes(size)]
-    whole = WholeHead(head, scales, 0.6 if last else 0.0)
+    arrays = [Array("int32_t", f"out{place}", shape) for place, shape in enumerate(head.shapes(size))]
+    whole = WholeHead(head, scales)
     binary = program(tmp_path, whole, arrays, cc, *flags)
     for seed, most in enumerate([3, 40, 500, 20_000, (1 << 31) - 1]):
         outputs = raw(head, size, most, seed)
         want = expected(whole, outputs)
-        assert printed(binary, outputs, last) == want
+        assert printed(binary, outputs) == want
     assert want, "random outputs have boxes"
 
 
 def test_another_threshold_is_seen(tmp_path):
     head, scales, size = HEADS["one output"]
     cc = next(filter(shutil.which, ("gcc", "clang", "cc")), None) or pytest.skip("no C compiler")
-    binary = program(tmp_path, WholeHead(head, scales), [OutputArray("int32_t", *head.shapes(size))], cc)
+    binary = program(tmp_path, WholeHead(head, scales), [Array("int32_t", "out0", *head.shapes(size))], cc)
     outputs = raw(head, size, 300, 0)
-    found = printed(binary, outputs, False)
+    found = printed(binary, outputs)
     assert found == expected(WholeHead(head, scales), outputs)
     assert found != expected(WholeHead(replace(head, overlap=0.35), scales), outputs)
     assert found != expected(WholeHead(head, (0.0101,)), outputs)
@@ -102,7 +101,7 @@ def test_another_threshold_is_seen(tmp_path):
 def test_the_program_refuses_half_an_image(tmp_path):
     head, scales, size = HEADS["one output"]
     cc = next(filter(shutil.which, ("gcc", "clang", "cc")), None) or pytest.skip("no C compiler")
-    binary = program(tmp_path, WholeHead(head, scales), [OutputArray("int32_t", *head.shapes(size))], cc)
+    binary = program(tmp_path, WholeHead(head, scales), [Array("int32_t", "out0", *head.shapes(size))], cc)
     done = subprocess.run([str(binary)], input=b"half", capture_output=True)
     assert done.returncode == 2
     assert done.stderr.decode() == "image 0: got 4 bytes; want 840\n"

@@ -107,6 +107,29 @@ class Comparison:
 
 
 @dataclass(frozen=True)
+class BoxComparison:
+    """A network that finds boxes in floats beside its integers, on the same images.
+
+    Attributes:
+        split: which images.
+        float_map50, integer_map50: mean average precision in percent, at an IoU of 0.5.
+        agreement: spikes that are the same, layer by layer.
+    """
+
+    split: str
+    float_map50: float
+    integer_map50: float
+    agreement: Agreement
+
+    def to_dict(self) -> dict[str, Any]:
+        both = {"float_map50": self.float_map50, "integer_map50": self.integer_map50}
+        return {"split": self.split, "counted": "samples", **both, **self.agreement.to_dict()}
+
+
+AnyComparison = Comparison | BoxComparison
+
+
+@dataclass(frozen=True)
 class Frozen:
     """A network in integers, with what was asked for beside it.
 
@@ -119,7 +142,7 @@ class Frozen:
     net: FrozenGraph
     file: Path | None = None
     bytes: int | None = None
-    comparison: Comparison | None = None
+    comparison: AnyComparison | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Sizes in bytes, widths in bits, and the comparison."""

@@ -22,6 +22,13 @@ int main(int argc, char **argv)
     while ((got = fread(image, 1, sizeof image, images)) == sizeof image) {
         int32_t count;
 
+#ifdef NETWORK_MOST_CODE
+        for (size_t i = 0; i < sizeof image; i++)
+            if (image[i] > NETWORK_MOST_CODE) {
+                fprintf(stderr, "image %lu: got code %d; want 0..%d\n", seen, image[i], NETWORK_MOST_CODE);
+                return 2;
+            }
+#endif
         network_run(image, BITSPIKE_BOXES_NAMES);
         count = network_boxes(BITSPIKE_BOXES_NAMES, boxes);
         for (int32_t i = 0; i < count; i++)

@@ -16,7 +16,7 @@ from torch.utils.data import Dataset
 from bitspike.data.loader import AUGMENT
 from bitspike.data.randomness import seeded
 from bitspike.data.scenes import Scene, SceneAugments, Tile
-from bitspike.datasets.boxed import DetectionSplit
+from bitspike.datasets.boxed import DetectionSplit, in_letterbox
 from bitspike.datasets.pictures import THREADS
 from bitspike.detection import Boxes, Letterbox
 from bitspike.detection.letterbox import BARS
@@ -138,11 +138,7 @@ def letterboxed(split: DetectionSplit, index: int, size: tuple[int, int]) -> Pix
     Raises:
         UserError: it cannot be read; the line names its file.
     """
-    box = Letterbox(split.sizes[index], size)
-    (top, left), (rows, columns) = box.corner, box.fitted
-    canvas = np.full((*size, 3), BARS, np.uint8)
-    canvas[top : top + rows, left : left + columns] = split.read(index, box.fitted)
-    return np.ascontiguousarray(canvas.transpose(2, 0, 1))
+    return in_letterbox(split.read(index), size)
 
 
 def _whole(area: tuple[float, float, float, float]) -> tuple[int, int, int, int]:

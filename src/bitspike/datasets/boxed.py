@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 
 from bitspike.datasets.pictures import decoded
 from bitspike.datasets.storage import Storage
-from bitspike.detection import Boxes
+from bitspike.detection import Boxes, Letterbox
+from bitspike.detection.letterbox import BARS
 from bitspike.errors import UserError, require
 
-__all__ = ["Annotation", "DetectionSplit", "Faults", "Wrong"]
+__all__ = ["Annotation", "DetectionSplit", "Faults", "Wrong", "in_letterbox"]
 
 Wrong = Literal["skip", "refuse"]
 _FILE = 1 << 28  # bytes of a picture
@@ -147,7 +148,21 @@ class DetectionSplit:
 
     def read(self, index: int, fitted: tuple[int, int] | None = None) -> NDArray[np.uint8]:
         """An image ``[H, W, 3]``, scaled to ``fitted`` height and width where they are given; see `picture`."""
-        image = self.picture(index)
-        if fitted is not None and image.size != fitted[::-1]:
-            image = image.resize(fitted[::-1], require("PIL.Image", "data").Resampling.BILINEAR)
-        return np.asarray(image, dtype=np.uint8)
+        return _scaled(self.picture(index), fitted)
+
+
+def in_letterbox(pixels: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
+    """An image ``[H, W, 3]`` as networks of ``size`` read it: ``[3, *size]``, with bars on two sides."""
+    box = Letterbox(pixels.shape[:2], size)
+    (top, left), (rows, columns) = box.corner, box.fitted
+    canvas = np.full((*size, 3), BARS, np.uint8)
+    image = require("PIL.Image", "data").fromarray(pixels)
+    canvas[top : top + rows, left : left + columns] = _scaled(image, box.fitted)
+    return np.ascontiguousarray(canvas.transpose(2, 0, 1))
+
+
+def _scaled(image: Any, size: tuple[int, int] | None) -> NDArray[np.uint8]:
+    """To another height and width by Pillow, whose fixed-point arithmetic is the same on every machine."""
+    if size is not None and image.size != size[::-1]:
+        image = image.resize(size[::-1], require("PIL.Image", "data").Resampling.BILINEAR)
+    return np.asarray(image, dtype=np.uint8)

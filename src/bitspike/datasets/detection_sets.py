@@ -9,8 +9,8 @@ from types import MappingProxyType
 from typing import Any, TypeVar
 
 from bitspike.datasets.boxed import DetectionSplit, Faults, Wrong
-from bitspike.datasets.coco import coco_classes, coco_home, coco_validation, read_coco
 from bitspike.datasets.classes import COCO, VOC
+from bitspike.datasets.coco import coco_classes, coco_home, coco_validation, read_coco
 from bitspike.datasets.files import data_directory
 from bitspike.datasets.sources import Split
 from bitspike.datasets.storage import Storage, storage
@@ -93,7 +93,7 @@ DETECTION_SETS: Mapping[str, DetectionSet] = MappingProxyType(
             name="bccd",
             layout="voc",
             classes=("RBC", "WBC", "Platelets"),
-            images=MappingProxyType({"train": 292, "test": 72}),
+            images={"train": 292, "test": 72},
             how_to_get="Put the folder BCCD of github.com/Shenggan/BCCD_Dataset there as bccd/, or as bccd.zip",
             citation="Shenggan, BCCD Dataset: 364 images of blood cells; MIT",
         ),
@@ -115,7 +115,8 @@ DETECTION_SETS: Mapping[str, DetectionSet] = MappingProxyType(
         ),
     }
 )
-"""Those that bitspike knows, by name. ``voc:PATH`` and ``coco:PATH`` are folders of one's own."""
+"""Those that bitspike knows, by name; COCO is tested on what it calls validation. ``voc:PATH`` and ``coco:PATH`` are
+folders of one's own."""
 
 
 def is_detection(name: str) -> bool:

@@ -15,6 +15,7 @@ as published (arXiv:1804.02767, section 2.1), each class with a score high enoug
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +24,7 @@ from bitspike.detection.boxes import Boxes
 from bitspike.detection.head import Head
 from bitspike.errors import UserError
 
-__all__ = ["decode", "logit", "probability"]
+__all__ = ["decode", "in_probability", "logit"]
 
 Array = NDArray[np.floating]
 _HIGHEST = 30.0  # exp(30) anchors reach out of every image; more would overflow
@@ -55,9 +56,11 @@ def decode(outputs: Sequence[NDArray[np.floating]], head: Head, lowest: float | 
     return images
 
 
-def probability(scores: Array, head: Head) -> Array:
-    """Scores as numbers of 0 to 1: the logits of ``points`` through a sigmoid, those of ``anchors`` as they are."""
-    return _sigmoid(scores) if head.kind == "points" else scores
+def in_probability(boxes: Boxes, head: Head) -> Boxes:
+    """Boxes with scores of 0 to 1: the logits of ``points`` through a sigmoid, those of ``anchors`` as they are."""
+    if boxes.scores is None or head.kind == "anchors":
+        return boxes
+    return replace(boxes, scores=_sigmoid(boxes.scores).astype(np.float64))
 
 
 def logit(chance: float) -> float:

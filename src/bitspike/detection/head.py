@@ -99,7 +99,7 @@ class Head:
 
     def as_json(self) -> dict[str, Any]:
         """As JSON has it."""
-        return {name: value for name, value in asdict(self).items() if value != ()}
+        return {name: _listed(value) for name, value in asdict(self).items() if value != ()}
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Head:
@@ -122,3 +122,7 @@ class Head:
         if value.keys() - {field.name for field in fields(cls)}:
             raise UserError("head", sorted(value), _KEYS)
         return known
+
+
+def _listed(value: Any) -> Any:
+    return [_listed(one) for one in value] if isinstance(value, tuple) else value

@@ -117,7 +117,7 @@ def test_an_image_that_cannot_be_read_is_refused_by_its_file(tmp_path, damage, s
 
 
 def test_no_such_set_is_refused(tmp_path):
-    assert [is_detection(name) for name in ("bccd", "voc:x", "coco:x", "voc", "digits", "moving:digits")] == [
+    assert [is_detection(name) for name in ("bccd", "voc:x", "coco:x", "yolo:x", "digits", "moving:digits")] == [
         *[True] * 3,
         *[False] * 3,
     ]

@@ -109,6 +109,6 @@ def test_images_and_boxes_are_counted(tmp_path: Path) -> None:
 def test_a_set_of_boxes_is_listed(tmp_path: Path) -> None:
     assert "bccd: Put the folder BCCD" in " ".join(run("list", "--data-dir", str(tmp_path))[1].split())
     (tmp_path / "bccd").mkdir()
-    row = json.loads(run("list", "--data-dir", str(tmp_path), "--json")[1])["datasets"][-1]
+    row = json.loads(run("list", "--data-dir", str(tmp_path), "--json")[1])["datasets"][-3]
     assert (row["name"], row["here"], "want a VOC folder" in row["problem"]) == ("bccd", {}, True)
     assert run("check", "--data-dir", str(tmp_path))[0] == 2

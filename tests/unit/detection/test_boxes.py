@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bitspike.detection import Boxes, Head, Letterbox
-from bitspike.detection.decode import decode, logit, probability
+from bitspike.detection.decode import decode, in_probability, logit
 from bitspike.errors import UserError
 
 SIDES = st.integers(1, 900)
@@ -53,7 +53,7 @@ def test_points_are_read_as_the_equation_says():
     assert found.xyxy.tolist() == [[20 - 8, 12 - 4, 20 + 2, 12 + 4], [24 - 8, 0, 24 + 8, 8 + 4]]
     assert found.labels.tolist() == [1, 0]  # the first of two equal logits
     assert found.scores.tolist() == [2.0, 3.0]
-    np.testing.assert_allclose(probability(found.scores, POINTS), 1 / (1 + np.exp([-2, -3])))
+    np.testing.assert_allclose(in_probability(found, POINTS).scores, 1 / (1 + np.exp([-2, -3])))
 
 
 def test_a_box_whose_edges_cross_is_none():

@@ -4,60 +4,61 @@ from __future__ import annotations
 
 import string
 from collections.abc import Sequence
-from dataclasses import dataclass
 from importlib.resources import files
+from math import prod
+from typing import NamedTuple
 
+from bitspike.backends.c.outputs import outputs
 from bitspike.backends.c.text import number
 from bitspike.detection import WholeHead
 from bitspike.detection.whole import SUBPIXELS
+from bitspike.errors import UserError
+from bitspike.ir import FrozenGraph
 
-__all__ = ["OutputArray", "boxes_in_c"]
+__all__ = ["Array", "boxes_in_c", "boxes_of_arrays"]
 
 
-@dataclass(frozen=True)
-class OutputArray:
-    """An output as the program has it.
+def boxes_in_c(net: FrozenGraph, name: str) -> dict[str, str]:
+    """``NAME_boxes.h`` and ``NAME_boxes.c``, and ``main.c``, which prints the boxes of images; nothing of a network
+    that finds none, or whose head has anchors: their boxes need an exponential.
 
     Args:
-        type: of its elements.
-        shape: channels, rows, columns.
-        channels_last: whether the channels of a cell lie beside each other; else the cells of a channel do.
+        net: the network.
+        name: of it, whose header ``NAME.h`` declares ``NAME_run(image, out0, out1, ...)``.
+
+    Raises:
+        UserError: an output whose scale is not known.
     """
+    if net.head is None or net.head.kind != "points":
+        return {}
+    if any(readout.scale is None for readout in net.readouts):
+        raise UserError(f"network {net.graph.name}", "outputs without a scale", "want those of bitspike freeze")
+    whole = WholeHead(net.head, tuple(readout.scale or 0.0 for readout in net.readouts))
+    arrays = tuple(Array(one.type, one.argument, net.graph.edges[one.node.name].shape) for one in outputs(net, name))
+    return boxes_of_arrays(whole, arrays, name)
+
+
+class Array(NamedTuple):
+    """An output as the program has it: the type of its elements, what it is called, and its shape, row by row."""
 
     type: str
-    shape: tuple[int, int, int]
-    channels_last: bool = False
+    name: str
+    shape: tuple[int, ...]
 
     @property
     def cells(self) -> int:
         return self.shape[1] * self.shape[2]
 
-    def at(self, channel: str, cell: str) -> str:
-        """The index of an element."""
-        return f"{cell} * {self.shape[0]} + {channel}" if self.channels_last else f"{channel} * {self.cells} + {cell}"
 
-
-def boxes_in_c(name: str, whole: WholeHead, outputs: Sequence[OutputArray]) -> dict[str, str]:
-    """``NAME_boxes.h``, ``NAME_boxes.c``, and ``main.c``, which prints the boxes of images.
-
-    Args:
-        name: of the network, whose header ``NAME.h`` declares ``NAME_run(image, out0, out1, ...)``.
-        whole: what its outputs mean.
-        outputs: where they lie.
-
-    Raises:
-        UserError: they are not the outputs of such a head.
-    """
-    height, width = whole.head.size_of([output.shape for output in outputs])
-    names = [f"out{place}" for place in range(len(outputs))]
+def boxes_of_arrays(whole: WholeHead, arrays: Sequence[Array], name: str) -> dict[str, str]:
+    """The files of `boxes_in_c`, of outputs anywhere."""
+    height, width = whole.head.size_of([array.shape for array in arrays])
     put = {
-        "CONSTANTS": _constants(name.upper(), whole, height, width, sum(output.cells for output in outputs)),
-        "OUTPUTS": " ".join(f"const {one.type} *{out}," for out, one in zip(names, outputs, strict=True)),
-        "CODE": _code(name, whole, outputs),
-        "MEMORY": "\n    ".join(
-            f"static {one.type} {out}[{one.shape[0] * one.cells}];" for out, one in zip(names, outputs, strict=True)
-        ),
-        "NAMES": ", ".join(names),
+        "CONSTANTS": _constants(name.upper(), whole, height, width, sum(array.cells for array in arrays)),
+        "OUTPUTS": " ".join(f"const {array.type} *{array.name}," for array in arrays),
+        "CODE": _code(name, whole, arrays),
+        "MEMORY": "\n    ".join(f"static {array.type} {array.name}[{prod(array.shape)}];" for array in arrays),
+        "NAMES": ", ".join(array.name for array in arrays),
     }
     return {
         f"{name}_boxes.h": _filled("boxes.h", name, put),
@@ -87,23 +88,24 @@ def _constants(upper: str, whole: WholeHead, height: int, width: int, cells: int
     return "\n".join(f"#define {upper}_{key} {value}" for key, value in rows.items())
 
 
-def _code(name: str, whole: WholeHead, outputs: Sequence[OutputArray]) -> str:
+def _code(name: str, whole: WholeHead, arrays: Sequence[Array]) -> str:
     """The names of the classes, and the function that goes over the cells of every output."""
     channels, upper = whole.head.num_classes + 4, name.upper()
     lines = [f"const char *const {name}_class_names[{upper}_BOX_CLASSES] = {{"]
     lines += [f"    {_string(one)}," for one in whole.head.classes]
-    arguments = " ".join(f"const {one.type} *out{place}," for place, one in enumerate(outputs))
+    arguments = " ".join(f"const {array.type} *{array.name}," for array in arrays)
     lines += ["};", "", f"int32_t {name}_boxes({arguments} {name}_box boxes[{upper}_MOST_BOXES])", "{"]
-    for place, (stride, (score, distance)) in enumerate(zip(whole.head.strides, whole.factors, strict=True)):
+    for array, stride, (score, distance) in zip(arrays, whole.head.strides, whole.factors, strict=True):
         values = (stride * SUBPIXELS, score.multiplier, distance.multiplier, score.shift, distance.shift)
-        lines += [f"    static const {name}_scale scale{place} = {{{', '.join(map(number, values))}}};"]
+        lines += [f"    static const {name}_scale {array.name}_scale = {{{', '.join(map(number, values))}}};"]
     lines += [f"    int64_t values[{channels}];", "    int32_t count = 0;", ""]
-    for place, output in enumerate(outputs):
-        cell = f"values, cell / {output.shape[2]}, cell % {output.shape[2]}, &scale{place}, boxes, count"
+    for array in arrays:
+        columns = array.shape[2]
+        cell = f"values, cell / {columns}, cell % {columns}, &{array.name}_scale, boxes, count"
         lines += [
-            f"    for (int32_t cell = 0; cell < {output.cells}; cell++) {{",
+            f"    for (int32_t cell = 0; cell < {array.cells}; cell++) {{",
             f"        for (int32_t k = 0; k < {channels}; k++)",
-            f"            values[k] = out{place}[{output.at('k', 'cell')}];",
+            f"            values[k] = {array.name}[k * {array.cells} + cell];",
             f"        count = {name}_cell({cell});",
             "    }",
         ]

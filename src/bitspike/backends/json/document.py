@@ -39,6 +39,7 @@ def document(net: FrozenGraph) -> dict[str, Any]:
         "format": FORMAT,
         "name": graph.name,
         "dataset": net.dataset,
+        **({} if net.head is None else {"head": net.head.as_json()}),
         "arithmetic": ARITHMETIC,
         "ops": dict(sorted(ops.items())),
         "primitives": PRIMITIVES,
