@@ -27,6 +27,8 @@ class Classify(Task):
 
     def __init__(self, config: TrainConfig) -> None:
         super().__init__(config)
+        if config.detection is not None:
+            raise UserError("detection", str(config.detection), f"{config.dataset} has no boxes; want detection=null")
         self.dataset = checked_dataset(config)  # before anything is read
         self.sample, self.classes = self.dataset.sample, self.dataset.classes
 
@@ -48,10 +50,11 @@ class Classify(Task):
 
     def check(self, graph: Graph) -> None:
         """Refuses other logits than one for each class."""
-        answer, config = graph.edges[graph.nodes[-1].name], self.config
-        classes, steps = len(self.classes), self.sample.T
-        if answer.shape != (classes,):
-            raise UserError("logits", answer.shape, f"want {classes}, one for each class of {config.dataset}")
+        config, steps = self.config, self.sample.T
+        if graph.classes != len(self.classes):
+            seen = ", ".join(str(edge.shape) for edge in graph.outputs)
+            raise UserError("logits", seen, f"want {len(self.classes)}, one for each class of {config.dataset}")
+        (answer,) = graph.outputs
         if config.readout == "each" and answer.T != steps:
             raise UserError("logits", f"of {answer.T} steps", f"want {steps}, one for each step of {config.dataset}")
 

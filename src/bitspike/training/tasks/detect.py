@@ -101,7 +101,7 @@ class Detect(Task):
 
     def check(self, graph: Graph) -> None:
         """Refuses other maps than the head's."""
-        self.head([graph.edges[node.name].shape for node in graph.readouts()])
+        self.head([edge.shape for edge in graph.outputs])
 
     def head(self, shapes: Sequence[tuple[int, ...]]) -> Head:
         """What maps of these shapes ``[C, h, w]`` mean.
