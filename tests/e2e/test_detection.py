@@ -197,7 +197,14 @@ def test_a_trained_network_is_frozen_judged_and_drawn(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     name = voc(tmp_path / "own", {f"a{place}": xml(BOX, ("nut", 5, 5, 30, 25, 0)) for place in range(8)})
     edits = ("epochs=1", "batch_size=4", "validation_size=4", "detection.size=[32,48]", "channels=4,4,6,8")
-    run = bitspike.train("yolo-tiny-bccd", f"dataset={name}", *edits, runs_dir="runs")
+    damaged = tmp_path / "own/JPEGImages/a5.jpg"
+    whole = damaged.read_bytes()
+    damaged.write_bytes(whole[:700])
+    with pytest.raises(UserError, match=r"a5\.jpg.*want a picture, whole") as refusal:
+        bitspike.train("yolo-tiny-bccd", f"dataset={name}", *edits, runs_dir="runs")
+    assert "\n" not in str(refusal.value)
+    damaged.write_bytes(whole)
+    run = bitspike.train("yolo-tiny-bccd", f"dataset={name}", *edits, runs_dir="runs", resume=True)
     frozen = bitspike.freeze(run, "net.bitspike", images=4)
     assert frozen.net.head is not None
     assert abs(frozen.comparison.float_map50 - frozen.comparison.integer_map50) < 10
