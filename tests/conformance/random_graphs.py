@@ -201,7 +201,7 @@ class _Sampler:
         """One to four: the end of the network and any edges before it, in any order; one edge may go out twice."""
         fit = [name for name, edge in self.edges.items() if len(edge.shape) <= 3]
         ends = [self.head(x) if self.chance(0.5) else self.choice(fit)]
-        ends += [self.choice(fit) for _ in range(self.choice([0, 1, 1, 2, 3]))]
+        ends += [self.choice(fit) for _ in range(self.choice([0, 1, 1, 2]))]
         ends += [x] if x in fit and x not in ends else []
         for index in self.rng.permutation(len(ends)):
             over: Over = self.choice(["sum", "sum", "last", "each"])
@@ -238,9 +238,9 @@ class _Sampler:
             self.so_far: 0.6,
             self.dead_end: 0.5,
             self.looped: 3 * self.loops,
-            self.joined: 5 * self.routes,
-            self.cut: 3 * self.routes,
-            self.enlarged: 3 * self.routes,
+            self.joined: 14 * self.routes,
+            self.cut: 6 * self.routes,
+            self.enlarged: 7 * self.routes,
         }
         weights = np.array(list(kinds.values()))
         made = list(kinds)[int(self.rng.choice(len(kinds), p=weights / weights.sum()))](x)
@@ -360,6 +360,7 @@ class _Sampler:
 
     def cut(self, x: str) -> str:
         """A range of channels; or two of one edge, added."""
+        x = self.affine(x) if self.chance(0.25) else x
         start = self.integer(0, self.edges[x].shape[0] - 1)
         count = self.integer(1, self.edges[x].shape[0] - start)
         made = self.slice(x, start, count)
@@ -372,6 +373,7 @@ class _Sampler:
 
     def enlarged(self, x: str) -> str:
         """As a detector goes up again: made larger, and joined with what has that size."""
+        x = self.affine(x) if self.chance(0.25) else x
         factor = (self.integer(1, 3) if len(self.edges[x].shape) == 3 else 1, self.integer(1, 3))
         made = self.add(Upsample(name=self.fresh("upsample"), inputs=(x,), factor=factor))
         fit = [n for n, e in self.edges.items() if e.shape[1:] == self.edges[made].shape[1:] and e.T in (1, self.T)]
