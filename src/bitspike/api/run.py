@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from bitspike.api.results import BoxEvaluation, Evaluation
     from bitspike.costs import Activity, CostReport, EnergyModel
     from bitspike.costs.hardware import HardwareSettings
-    from bitspike.data import ImageSet
     from bitspike.ir import FrozenGraph, Graph
     from bitspike.training import RunFolder, TrainConfig
 
@@ -117,8 +116,10 @@ class Run:
         file = self.files.activity_file
         return Activity.load(file) if is_there(file) else None
 
-    def images(self, split: Split = "test", first: int | None = None) -> ImageSet:
+    def images(self, split: Split = "test", first: int | None = None) -> Any:
         """The run's images: those of the test set, or those that were kept out of training to watch it.
+
+        They are a `bitspike.data.ImageSet`, or `bitspike.data.BoxedImages`.
 
         Args:
             split: which.
