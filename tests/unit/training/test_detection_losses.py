@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from bitspike.detection import Boxes, Head
+from bitspike.detection import Head
 from bitspike.detection.decode import decode
 from bitspike.training.tasks.anchors import anchors_loss
 from bitspike.training.tasks.points import points_loss
