@@ -79,7 +79,8 @@ def test_a_run_says_how_good_its_boxes_are_and_what_it_costs(tiny: Tiny, tmp_pat
     assert json.loads((tmp_path / "run/result.json").read_text()) == result
     run = bitspike.load_run(tmp_path / "run")
     assert run.result["test_map50"] == result["test_map50"] == round(run.evaluate("test").map50, 4)
-    assert isinstance(task_of(run.config), Detect) and run.config.task == "detect"
+    assert isinstance(task_of(run.config), Detect)
+    assert run.config.task == "detect"
 
 
 def test_it_learns_to_find_what_is_there(tmp_path: Path) -> None:
