@@ -91,7 +91,7 @@ def conversion_lines(found: Mapping[str, Any], rounded_to: int) -> Iterator[str]
 
 
 def conversion_figure(found: Mapping[str, Any]) -> Figure:
-    """Accuracy or mAP at every step (paper 003, Fig. 1), and each layer's distance from the QANN's feature map (Fig. 5).
+    """Accuracy or mAP at every step (paper 003, Fig. 1) and each layer's distance from the QANN's feature map (Fig. 5).
 
     The axes end soon after the last spike: from there on nothing moves, and the label says so.
     """
