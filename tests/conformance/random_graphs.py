@@ -16,6 +16,7 @@ from bitspike.ir import (
     Accumulate,
     Add,
     Affine,
+    Concat,
     Conv,
     Delay,
     Difference,
@@ -36,11 +37,13 @@ from bitspike.ir import (
     Release,
     Relu,
     Reshape,
+    Slice,
     SpikingMaxPool,
     Store,
     SumPool,
     SumTime,
     Synapse,
+    Upsample,
     tensor_shapes,
 )  # fmt: skip
 from bitspike.ir.ranges import Range, edge_ranges
@@ -49,7 +52,17 @@ from bitspike.models import build_model
 from bitspike.neurons import NeuronSettings, SpikingNode, neuron_settings
 from bitspike.quant import MembraneQuantizer
 
-__all__ = ["FAMILIES", "FEATURES", "differences", "family", "features", "images", "random_graph", "sample"]
+__all__ = [
+    "FAMILIES",
+    "FEATURES",
+    "FEATURES_OF_ROUTES",
+    "differences",
+    "family",
+    "features",
+    "images",
+    "random_graph",
+    "sample",
+]
 
 FAMILIES = {"convnet": (4, 6, 8), "vgg9": (4, 6, 8), "resnet8-thin": (4, 6, 8), "sew-resnet18": (4, 4, 6, 8)}
 """Channels of each family, few."""
@@ -70,27 +83,28 @@ TYPES = {
 """What each integer of C holds, in the order in which the export prefers them."""
 
 
-def random_graph(seed: int, loops: bool = False, trains: bool = False) -> FrozenGraph:
+def random_graph(seed: int, loops: bool = False, trains: bool = False, routes: bool = False) -> FrozenGraph:
     """A valid random network. The same for the same seed; samples that are refused are drawn again.
 
     With ``loops`` it has neurons that read what was sent a step before, and no sum over time but the readout. With
-    ``trains`` its input mostly has steps, 1 to 3 axes and few levels, and its readout is any.
+    ``trains`` its input mostly has steps, 1 to 3 axes and few levels, and its readout is any. With
+    ``routes`` it has edges joined, cut and made larger, and one to four outputs of any shape.
     """
     for attempt in range(100):
         try:
-            return sample(seed, attempt, loops, trains)
+            return sample(seed, attempt, loops, trains, routes)
         except UserError:
             continue
     raise AssertionError(f"seed {seed}: 100 samples in a row were refused")
 
 
-def sample(seed: int, attempt: int = 0, loops: bool = False, trains: bool = False) -> FrozenGraph:
+def sample(seed: int, attempt: int = 0, loops: bool = False, trains: bool = False, routes: bool = False) -> FrozenGraph:
     """One draw.
 
     Raises:
         UserError: it is no valid network.
     """
-    return _Sampler(np.random.default_rng([seed, attempt]), f"random {seed}", loops, trains).sample()
+    return _Sampler(np.random.default_rng([seed, attempt]), f"random {seed}", loops, trains, routes).sample()
 
 
 def images(net: FrozenGraph, seed: int = 0, count: int = 3) -> NDArray[np.uint8]:
@@ -132,16 +146,18 @@ def family(
 def differences(
     net: FrozenGraph,
     wanted: Mapping[str, NDArray[np.int64]],
-    logits: NDArray[np.int64],
+    outputs: NDArray[np.int64] | tuple[NDArray[np.int64], ...],
     edges: Mapping[str, NDArray[np.int64]],
 ) -> dict[str, int]:
     """Values that differ from the oracle's run ``wanted``, by edge, those that are 0 left out.
 
-    The logits go by the readout's name. An edge of another shape, and one of neurons that is missing, differs in all of
-    its values.
+    The outputs, or the logits of the only one, go by the readouts' names. An edge of another shape, and one of neurons
+    that is missing, differs in all of its values.
     """
-    answer = np.moveaxis(logits, 1, 0) if net.readout.over == "each" else logits[None]
-    seen = {**edges, net.readout.name: answer}
+    answers = outputs if isinstance(outputs, tuple) else (outputs,)
+    seen = {**edges}
+    for node, answer in zip(net.readouts, answers, strict=True):
+        seen[node.name] = np.moveaxis(answer, 1, 0) if node.over == "each" else answer[None]
     found = {node.name: wanted[node.name].size for node in net.graph.neurons()}
     for name, values in seen.items():
         same_shape = values.shape == wanted[name].shape
@@ -155,8 +171,8 @@ class _Sampler:
     ``typical`` is a guess of the magnitude that values of an edge have, so that thresholds fall among them.
     """
 
-    def __init__(self, rng: np.random.Generator, name: str, loops: bool, trains: bool) -> None:
-        self.rng, self.name, self.loops, self.trains = rng, name, loops, trains
+    def __init__(self, rng: np.random.Generator, name: str, loops: bool, trains: bool, routes: bool) -> None:
+        self.rng, self.name, self.loops, self.trains, self.routes = rng, name, loops, trains, routes
         self.nodes: list[Node] = []
         self.tensors: dict[str, NDArray[np.int64]] = {}
         self.edges: dict[str, Edge] = {}
@@ -174,9 +190,22 @@ class _Sampler:
         here = self.looped(here) if self.loops else here
         for _ in range(self.integer(int(len(self.edges[here].shape) == 3), 3)):
             here = self.block(here)
+        if self.routes:
+            self.outputs(here)
+            return FrozenGraph(Graph(self.name, tuple(self.nodes)), self.tensors)
         over: Over = self.choice(["sum", "last", "each"]) if self.trains else "sum"
         self.add(Readout(name="logits", inputs=(self.head(here),), over=over))
         return FrozenGraph(Graph(self.name, tuple(self.nodes)), self.tensors)
+
+    def outputs(self, x: str) -> None:
+        """One to four: the end of the network and any edges before it, in any order; one edge may go out twice."""
+        fit = [name for name, edge in self.edges.items() if len(edge.shape) <= 3]
+        ends = [self.head(x) if self.chance(0.5) else self.choice(fit)]
+        ends += [self.choice(fit) for _ in range(self.choice([0, 1, 1, 2]))]
+        ends += [x] if x in fit and x not in ends else []
+        for index in self.rng.permutation(len(ends)):
+            over: Over = self.choice(["sum", "sum", "last", "each"])
+            self.add(Readout(name=f"output {index}", inputs=(ends[index],), over=over))
 
     def train(self, shape: tuple[int, ...]) -> Edge:
         """Events, counts, signed levels or bytes, with the steps of the neurons or, rarely, none of its own."""
@@ -209,6 +238,9 @@ class _Sampler:
             self.so_far: 0.6,
             self.dead_end: 0.5,
             self.looped: 3 * self.loops,
+            self.joined: 14 * self.routes,
+            self.cut: 6 * self.routes,
+            self.enlarged: 7 * self.routes,
         }
         weights = np.array(list(kinds.values()))
         made = list(kinds)[int(self.rng.choice(len(kinds), p=weights / weights.sum()))](x)
@@ -315,6 +347,39 @@ class _Sampler:
         if self.chance(0.3):
             joined = self.affine(self.pointwise(self.fire(joined), self.edges[current].shape[0]))
         return self.fire(joined, levels=levels, name=sent)
+
+    def joined(self, x: str) -> str:
+        """``x`` with what else is of its sides, or is made of it, or is held."""
+        sides, steps = self.edges[x].shape[1:], {1, self.edges[x].T}
+        fit = [n for n, e in self.edges.items() if e.shape[1:] == sides and e.T in steps]
+        ways = [x, self.choice(fit)]
+        ways += [self.fire(self.affine(self.conv_of_one(x)))] if self.chance(0.5) else []
+        ways += [self.choice([n for n in fit if self.edges[n].T == 1] or fit)] if self.chance(0.4) else []
+        made = self.add(Concat(name=self.fresh("concat"), inputs=tuple(self.rng.permutation(ways).tolist())))
+        return self.layer(made) if self.chance(0.5) else made
+
+    def cut(self, x: str) -> str:
+        """A range of channels; or two of one edge, added."""
+        x = self.affine(x) if self.chance(0.25) else x
+        start = self.integer(0, self.edges[x].shape[0] - 1)
+        count = self.integer(1, self.edges[x].shape[0] - start)
+        made = self.slice(x, start, count)
+        if self.chance(0.3):
+            made = self.join(made, self.slice(x, self.integer(0, self.edges[x].shape[0] - count), count))
+        return self.fire(made) if self.chance(0.4) else made
+
+    def slice(self, x: str, start: int, count: int) -> str:
+        return self.add(Slice(name=self.fresh("slice"), inputs=(x,), start=start, stop=start + count))
+
+    def enlarged(self, x: str) -> str:
+        """As a detector goes up again: made larger, and joined with what has that size."""
+        x = self.affine(x) if self.chance(0.25) else x
+        factor = (self.integer(1, 3) if len(self.edges[x].shape) == 3 else 1, self.integer(1, 3))
+        made = self.add(Upsample(name=self.fresh("upsample"), inputs=(x,), factor=factor))
+        fit = [n for n, e in self.edges.items() if e.shape[1:] == self.edges[made].shape[1:] and e.T in (1, self.T)]
+        if self.chance(0.6) and self.edges[made].T in (1, self.T):
+            made = self.add(Concat(name=self.fresh("concat"), inputs=(made, self.choice(fit))))
+        return self.layer(made) if self.chance(0.5) else made
 
     def relay(self, x: str) -> str:
         """Neurons that read spikes, or whatever ``x`` is."""
@@ -605,6 +670,8 @@ class _Sampler:
                 return seen[0] * prod(kernel)
             case MatMul(inner=inner):
                 return max(1.0, seen[0] * seen[1] * inner / 4)
+            case Concat():
+                return max(seen)
             case SumTime() | Accumulate():
                 return seen[0] * self.edges[node.inputs[0]].T
         return sum(seen)
@@ -635,6 +702,11 @@ def _features(net: FrozenGraph) -> Iterator[str]:
     readers = {n.name: [m for m in net.graph.nodes if n.name in m.inputs] for n in net.graph.nodes}
     by_name = {node.name: node for node in net.graph.nodes}
     yield from _named(len({node.T for node in net.graph.neurons()} - {1}) > 1, "unequal steps")
+    yield f"{len(net.readouts)} outputs"
+    yield from _named(len({node.inputs for node in net.readouts}) < len(net.readouts), "an edge that goes out twice")
+    yield from _named(len({node.over for node in net.readouts}) > 1, "unlike readouts")
+    yield from _named(any(len(readers[node.inputs[0]]) > 1 for node in net.readouts), "an output that is read")
+    yield from (f"output of {len(edge.shape)} axes" for edge in net.graph.outputs)
     for node in net.graph.nodes:
         yield type(node).__name__
         sources = [by_name[name] for name in node.inputs]
@@ -679,6 +751,14 @@ def _features(net: FrozenGraph) -> Iterator[str]:
             case Accumulate() | Difference():
                 yield from _named(edges[node.name].T == 1, f"{type(node).__name__} of one step")
                 yield from _named(ranges[node.inputs[0]].lo < 0, f"{type(node).__name__} of both signs")
+            case Concat():
+                yield from _named(len({edges[name].T for name in node.inputs}) > 1, "Concat of a held edge")
+                yield from _named(current, "Concat of a current")
+                yield from _named(len({ranges[name] for name in node.inputs}) > 1, "Concat of unlike ranges")
+                yield from _named(len(edges[node.name].shape) < 3, "Concat of fewer axes")
+                yield from _named(len(set(node.inputs)) < len(node.inputs), "Concat of an edge twice")
+            case Upsample() | Slice():
+                yield from _named(current, f"{type(node).__name__} of a current")
             case Permute():
                 yield from _named(current, "Permute of a current")
             case Linear():
@@ -767,3 +847,11 @@ FEATURES = (
     *(f"weights of {bits} bits" for bits in range(1, 16)),
 )
 """What a set of random graphs must show."""
+FEATURES_OF_ROUTES = (
+    *("Concat", "Concat of a held edge", "Concat of a current", "Concat of unlike ranges", "Concat of an edge twice"),
+    *("Slice", "Slice of a current", "Upsample", "Upsample of a current"),
+    *(f"{count} outputs" for count in range(1, 5)),
+    *(f"output of {axes} axes" for axes in (1, 2, 3)),
+    *("an edge that goes out twice", "unlike readouts", "an output that is read"),
+)
+"""What a set of random graphs with routes must show."""

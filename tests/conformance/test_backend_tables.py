@@ -187,7 +187,7 @@ def test_own_ops_in_c_are_the_oracles(cc: str, flags: tuple[str, ...]) -> None:
         pytest.skip(f"no {cc} for {flags}")
     net = network()
     shown = images(net, count=20)
-    logits, edges = c.traced(net, shown, [cc], *flags)
+    (logits,), edges = c.traced(net, shown, [cc], *flags)
     assert {"dark", "turned", "few", "last"} <= edges.keys()
     assert "limited" not in edges, "it is computed on the way to the spikes"
     assert not differences(net, oracle.run(net, shown), logits, edges)

@@ -220,7 +220,7 @@ def test_its_c_is_equal(name: str, rounds: bool, tau: float, squeezed: bool, bui
     net = freeze(network(name, 5, (1, 2, 3), squeezed=squeezed, rounds=rounds, tau=tau), IMAGE)
     shown = images(5).numpy()
     wanted = oracle.run(net, shown)
-    logits, edges = c.traced(net, shown, [compiler], *flags)
+    (logits,), edges = c.traced(net, shown, [compiler], *flags)
     assert np.array_equal(logits, wanted[net.graph.nodes[-1].name][0])
     assert {node.name for node in net.graph.nodes if isinstance(node, SumTime)} <= edges.keys()
     assert all(np.array_equal(values, wanted[edge]) for edge, values in edges.items())

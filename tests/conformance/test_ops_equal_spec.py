@@ -30,6 +30,7 @@ from bitspike.ir import (
     Accumulate,
     Add,
     Affine,
+    Concat,
     Conv,
     Delay,
     Difference,
@@ -49,10 +50,12 @@ from bitspike.ir import (
     Release,
     Relu,
     Reshape,
+    Slice,
     SpikingMaxPool,
     Store,
     SumPool,
     SumTime,
+    Upsample,
 )
 from bitspike.ir.ops import neurons as layer_of_neurons
 from bitspike.ir.ops import program
@@ -292,6 +295,33 @@ def permute(case: Case, x: Steps) -> Steps:
     return made
 
 
+def concat(case: Case, *x: Steps) -> Steps:
+    steps = range(max(len(edge) for edge in x))
+    return [[value for edge in x for value in edge[t if len(edge) > 1 else 0]] for t in steps]
+
+
+def cut(case: Case, x: Steps) -> Steps:
+    node, each = case.node, prod(case.shapes[0][1:])
+    return [
+        [step[(node.start + c) * each + p] for c in range(node.stop - node.start) for p in range(each)] for step in x
+    ]
+
+
+def upsample(case: Case, x: Steps) -> Steps:
+    channels, *sides = case.shapes[0]
+    (down, across), (rows, columns) = case.node.factor, sides if len(sides) == 2 else (1, *sides)
+    shape = (channels, rows, columns)
+    return [
+        [
+            at(step, shape, c, i // down, j // across)
+            for c in range(channels)
+            for i in range(rows * down)
+            for j in range(columns * across)
+        ]
+        for step in x
+    ]
+
+
 def matmul(case: Case, x: Steps, y: Steps) -> Steps:
     (*head, M, K), (*_, N) = case.shapes
     made = []
@@ -344,6 +374,9 @@ REFERENCES: dict[type[Node], Callable[..., Steps]] = {
     SpikingMaxPool: spiking_max_pool,
     Reshape: reshape,
     Permute: permute,
+    Concat: concat,
+    Slice: cut,
+    Upsample: upsample,
     MatMul: matmul,
     Accumulate: accumulate,
     Difference: difference,
@@ -556,6 +589,33 @@ def make_permute(draw: Draw) -> Around:
     return Around(shape, [read], Permute(name="op", inputs=("x",), axes=axes))
 
 
+def make_concat(draw: Draw) -> Around:
+    c, h, w = shape = draw(shapes)
+    T, axes = draw(steps), draw(few)
+    sources = [source(draw, name, draw(st.sampled_from([1, T]))) for name in ("x", "y", "z")]
+    for read in sources:
+        read.to = [(c * h * w,), (c, h * w), shape][axes - 1]
+    inputs = draw(st.sampled_from([("x", "y"), ("y", "y"), ("z", "x", "y"), ("x", "y", "x", "z")]))
+    return Around(shape, sources, Concat(name="op", inputs=inputs))
+
+
+def make_slice(draw: Draw) -> Around:
+    c, h, w = shape = draw(shapes)
+    read = source(draw)
+    read.to = draw(st.sampled_from([(c * h * w,), (c * h, w), shape]))
+    start = draw(st.integers(0, read.to[0] - 1))
+    stop = draw(st.integers(start + 1, read.to[0]))
+    return Around(shape, [read], Slice(name="op", inputs=("x",), start=start, stop=stop))
+
+
+def make_upsample(draw: Draw) -> Around:
+    c, h, w = shape = draw(shapes)
+    read, (down, across) = source(draw), draw(pair)
+    read.to = draw(st.sampled_from([(c * h, w), shape]))
+    factor = (down if len(read.to) == 3 else 1, across)
+    return Around(shape, [read], Upsample(name="op", inputs=("x",), factor=factor))
+
+
 def make_matmul(draw: Draw) -> Around:
     heads, rows, inner = shape = draw(shapes)
     T, two = draw(steps), draw(st.booleans())
@@ -584,7 +644,7 @@ def make_sum_time(draw: Draw) -> Around:
 
 def make_readout(draw: Draw) -> Around:
     over = draw(st.sampled_from(["sum", "last", "each"]))
-    return Around(draw(shapes), [source(draw, flat=True)], Readout(name="op", inputs=("x",), over=over))
+    return Around(draw(shapes), [source(draw, flat=draw(st.booleans()))], Readout(name="op", inputs=("x",), over=over))
 
 
 def make_delay(draw: Draw) -> Around:
@@ -610,6 +670,9 @@ CASES: dict[str, Callable[[Draw], Around]] = {
     "spiking_max_pool": make_pool(SpikingMaxPool),
     "reshape": make_reshape,
     "permute": make_permute,
+    "concat": make_concat,
+    "slice": make_slice,
+    "upsample": make_upsample,
     "matmul": make_matmul,
     "accumulate": make_over_time(Accumulate),
     "difference": make_over_time(Difference),
@@ -653,7 +716,7 @@ def one_by_one(case: Case) -> np.ndarray:
     for t in range(max(edge.T for edge in edges)):
         x = [edge.astype(word)[min(t, len(edge) - 1)][None] for edge in case.x]
         codes = case.images[:, t] if isinstance(node, Input) else case.images
-        y, state = node.advance(tensors, proven, t, state, *(x if node.arity else [codes]))
+        y, state = node.advance(tensors, proven, t, state, *(x or [codes]))
         state = x[0] if isinstance(node, Delay) else state
         made.append(y)
     return np.concatenate(made[-1:] if edges[0].T == 1 else made)
@@ -754,13 +817,22 @@ def test_a_planted_error_of_an_op_without_options_is_found(
             Permute(name="op", inputs=("x",), axes=(2, 0, 1)),
             lambda x: x.transpose(0, 1, 3, 4, 2).reshape(3, 2, 3, 2, 2),
         ),
+        (Concat(name="op", inputs=("x", "y")), lambda x, y: np.concatenate([y, x], axis=2)),
+        (Concat(name="op", inputs=("x", "y")), lambda x, y: np.stack([x, y], axis=3).reshape(3, 2, 4, 3, 2)),
+        (Slice(name="op", inputs=("x",), start=1, stop=2), lambda x: x[:, :, :1]),
+        (Upsample(name="op", inputs=("x",), factor=(2, 1)), lambda x: np.tile(x, (1, 1, 1, 2, 1))),
+        (
+            Upsample(name="op", inputs=("x",), factor=(1, 2)),
+            lambda x: np.repeat(x, 2, axis=3).reshape(3, 2, 2, 2, 6),
+        ),
     ],
 )
 def test_a_planted_error_of_a_product_or_an_order_is_found(
     monkeypatch: pytest.MonkeyPatch, node: Node, wrong: Callable[..., np.ndarray]
 ) -> None:
-    sources = [Source("x", 3, -6, 6), Source("y", 3, -6, 6, to=(2, 3, 2))]
-    case = Around((2, 2, 3), sources[: node.arity], node).case(0)
+    turned = (2, 3, 2)
+    sources = [Source("x", 3, -6, 6, to=turned if isinstance(node, Concat) else None), Source("y", 3, -6, 6, to=turned)]
+    case = Around((2, 2, 3), sources[: len(node.inputs)], node).case(0)
     assert differences(case) == 0
     monkeypatch.setattr(type(node), "step", lambda node, tensors, proven, *x: wrong(*x))
     assert differences(case) > 0

@@ -44,6 +44,7 @@ from bitspike.ir.ops import (
     Upsample,
 )
 from bitspike.ir.ranges import Range
+from bitspike.ir.resizing import resized
 from bitspike.ir.steps import Stepper
 
 __all__ = [
@@ -90,6 +91,7 @@ __all__ = [
     "TokenLinear",
     "Upsample",
     "load",
+    "resized",
     "save",
     "tensor_shapes",
 ]

@@ -190,7 +190,7 @@ def test_stopped_when_settled_it_finds_the_same(name):
 
 def test_oracle_and_c_agree_on_every_spike():
     net = converted("resnet8-thin", 3, True).net
-    logits, edges = c.traced(net, IMAGES[:8], c.compiler())
+    (logits,), edges = c.traced(net, IMAGES[:8], c.compiler())
     wanted = oracle.run(net, IMAGES[:8])
     assert np.array_equal(logits, wanted[net.graph.nodes[-1].name][0])
     assert {node.name for node in net.graph.neurons()} <= edges.keys() | {n.inputs[0] for n in net.graph.nodes[1:]}

@@ -124,7 +124,7 @@ REFUSED = {
     # ends
     "no op": (
         lambda: FrozenGraph(Graph("net", ()), {}),
-        "graph: got 'no op'; want one input, first, and one readout, last",
+        "graph: got 'no op'; want one input, first, and its readouts, one or more, last",
     ),
     "no readout": (lambda: FrozenGraph(Graph("net", (image,)), {}), "graph: got 'input input'; want one input"),
     "readout before the end": (
@@ -169,9 +169,11 @@ REFUSED = {
         lambda: frozen(replace(image, edge=Edge(shape=(1, 2, 2), T=1, lo=1, hi=1))),
         "input image: .*256 levels",
     ),
-    "logits with places": (
-        lambda: FrozenGraph(Graph("net", (image, fire, replace(answer, inputs=("fire",)))), {}),
-        r"readout answer: got \(1, 2, 2\); want logits of shape \(K,\)",
+    "outputs and something behind them": (
+        lambda: FrozenGraph(
+            Graph("net", (image, fire, replace(answer, inputs=("fire",)), replace(fire, name="f"))), {}
+        ),
+        "graph: got 'input fire'; want one input, first, and its readouts",
     ),
     "steps of all": (
         lambda: frozen(also=[replace(fire, name=f"f{index}", T=1024) for index in range(64)]),

@@ -31,6 +31,7 @@ from bitspike.ir import (
     Accumulate,
     Add,
     Affine,
+    Concat,
     Conv,
     Delay,
     Difference,
@@ -49,16 +50,18 @@ from bitspike.ir import (
     Release,
     Relu,
     Reshape,
+    Slice,
     SpikingMaxPool,
     Store,
     SumPool,
     SumTime,
     Synapse,
+    Upsample,
     load,
     save,
     tensor_shapes,
 )
-from bitspike.ir.netfile import FORMAT, MOST_OPS, to_bytes
+from bitspike.ir.netfile import FORMAT, FORMATS, MOST_OPS, to_bytes
 from bitspike.ir.ranges import Range
 from bitspike.models import MODELS
 
@@ -203,6 +206,30 @@ def looped_net() -> FrozenGraph:
     return filled(Graph("looped", nodes))
 
 
+def routed_net() -> FrozenGraph:
+    """Edges joined, cut and made larger; outputs of three axes and of one, each of its own kind."""
+    (first, stem, current, fire, pool, *_), (*_, flat, head, logits, answer) = NODES, NODES
+    pool = replace(pool, kernel_size=(2, 2), stride=(2, 2), padding=(0, 0))
+    nodes = (
+        first,
+        stem,
+        current,
+        fire,
+        pool,
+        Upsample(name="up", inputs=("pool",), factor=(2, 2)),
+        Concat(name="both", inputs=("neuron1", "up", "images")),
+        Slice(name="part", inputs=("both",), start=3, stop=9),
+        Linear(name="places", inputs=("part",), out_channels=3, weight_bits=5),
+        Affine(name="places.current", inputs=("places",), fraction_bits=6),
+        replace(flat, inputs=("pool",), shape=(36,)),
+        head,
+        logits,
+        Readout(name="map", inputs=("places.current",), scale=0.25),
+        replace(answer, over="last", scale=0.5),
+    )
+    return filled(Graph("routed", nodes))
+
+
 def some_images(net: FrozenGraph, count: int = 3) -> np.ndarray:
     """Pixels that no random generator of another version changes."""
     shape = (count, *net.graph.edges[net.graph.nodes[0].name].shape)
@@ -274,17 +301,65 @@ def test_every_op_comes_back(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "net", [squeezed_net(), settling_net(), attending_net(), looped_net()], ids=lambda net: net.graph.name
+    "net", [squeezed_net(), settling_net(), attending_net(), looped_net(), routed_net()], ids=lambda net: net.graph.name
 )
 def test_the_other_ops_come_back(tmp_path: Path, net: FrozenGraph) -> None:
-    nets = (squeezed_net(), settling_net(), attending_net(), looped_net(), every_op())
+    nets = (squeezed_net(), settling_net(), attending_net(), looped_net(), routed_net(), every_op())
     assert {type(node) for other in nets for node in other.graph.nodes} == set(OPS.values())
     save(net, tmp_path / "net.bitspike")
     found = load(tmp_path / "net.bitspike")
     assert_same(found, net)
     shown = some_images(net)
-    assert np.array_equal(oracle.logits(found, shown), oracle.logits(net, shown))
-    assert np.ptp(oracle.logits(net, shown)) > 0
+    for ours, theirs in zip(oracle.outputs(found, shown), oracle.outputs(net, shown), strict=True):
+        assert np.array_equal(ours, theirs)
+        assert np.ptp(theirs) > 0
+
+
+def test_older_versions_read_what_they_know(tmp_path: Path) -> None:
+    """Only a network with what the second format has is written in it."""
+    for net, wanted in {every_op(): FORMATS[0], looped_net(): FORMATS[0], routed_net(): FORMATS[1]}.items():
+        header, data = parts(to_bytes(net))
+        texts = header["__metadata__"]
+        assert texts["format"] == wanted
+        texts["format"] = FORMATS[1 - FORMATS.index(wanted)]
+        assert refused(tmp_path, file_of(header, data)) == (
+            f"format: got {texts['format']!r}; the graph has what {wanted} has: want that"
+        )
+
+
+@pytest.mark.parametrize(
+    ("edit", "says"),
+    [
+        (lambda nodes: nodes[5].update(factor=[2, 0]), r"upsample up: got \(2, 0\); wants factors of at least 1"),
+        (
+            lambda nodes: nodes[5].update(factor=[3, 2]),
+            "concat both: got .*; wants inputs that differ in",
+        ),
+        (lambda nodes: nodes[5].update(factor=2), "factor: got 2"),
+        (lambda nodes: nodes[5].update(factor=[2, 2**62]), "want an integer within"),
+        (lambda nodes: nodes[5].update(factor=[2**20, 2**20]), "concat both|upsample up"),
+        (lambda nodes: nodes[6].update(inputs=["neuron1"]), "concat both: got .*; wants two or more inputs"),
+        (lambda nodes: nodes[6].update(inputs=[]), "concat both: got .*; wants two or more inputs"),
+        (
+            lambda nodes: nodes[6].update(inputs=["neuron1", "part"]),
+            "concat both: got 'part'; its input is not",
+        ),
+        (lambda nodes: nodes[6].update(inputs=["neuron1", "up"]), r"slice part: got \(3, 9\); wants a range of the 8"),
+        (lambda nodes: nodes[7].update(start=9), r"slice part: got \(9, 9\); wants 0 <= start < stop"),
+        (lambda nodes: nodes[7].update(start=-1), r"slice part: got \(-1, 9\); wants 0 <= start < stop"),
+        (lambda nodes: nodes[7].update(stop=11), r"slice part: got \(3, 11\); wants a range of the 10 channels"),
+        (lambda nodes: nodes[7].update(stop=8), "tensor places.weight"),
+        (lambda nodes: nodes[7].update(stop="9"), "stop: got '9'"),
+        (lambda nodes: nodes.insert(0, nodes.pop()), "readout answer: got 'logits'; its input is not an earlier op"),
+        (lambda nodes: nodes.insert(13, nodes[0] | {"name": "more"}), "want one input, first, and its readouts"),
+        (lambda nodes: nodes.insert(10, nodes.pop(13)), "want one input, first, and its readouts, one or more, last"),
+        (lambda nodes: nodes[14].update(name="map"), "op: got 'map'; the name is taken"),
+        (lambda nodes: nodes[13].update(scale=0), "want a scale above 0"),
+    ],
+)
+def test_a_damaged_route_is_refused_in_one_line(tmp_path: Path, edit: Any, says: str) -> None:
+    line = refused_graph(tmp_path, lambda graph: edit(graph["nodes"]), routed_net())
+    assert re.search(says, line), line
 
 
 @pytest.mark.parametrize(
@@ -704,8 +779,8 @@ def drop_first(raw: dict[str, Any]) -> None:
         (drop_first, "conv stem: got 'images'; its input is not an earlier op"),
         (lambda raw: raw["nodes"].append(raw["nodes"][-1]), "op: got 'answer'; the name is taken by an earlier op"),
         (lambda raw: raw["nodes"].reverse(), "its input is not an earlier op"),
-        (lambda raw: raw["nodes"].pop(), "graph: got 'input affine'; want one input, first, and one readout, last"),
-        (lambda raw: raw["nodes"].append({"op": "readout", "name": "b", "inputs": ["logits"]}), "one readout, last"),
+        (lambda raw: raw["nodes"].pop(), "graph: got 'input affine'; want one input, first, and its readouts"),
+        (lambda raw: raw["nodes"].append({"op": "readout", "name": "b", "inputs": ["logits"]}), "want that"),
         (
             lambda raw: raw["nodes"].insert(1, {**raw["nodes"][0], "name": "b"}),
             "graph: got 'input readout'; want one input, first",

@@ -152,7 +152,7 @@ def test_a_loop_of_other_weights_is_found() -> None:
 @pytest.mark.skipif(not shutil.which("gcc"), reason="no gcc")
 def test_c_computes_it() -> None:
     _, net, images = frozen("multi-bit")
-    logits, edges = c.traced(net, images.numpy(), ["gcc"], "-O2")
+    (logits,), edges = c.traced(net, images.numpy(), ["gcc"], "-O2")
     wanted = oracle.run(net, images.numpy())
     assert np.array_equal(logits, wanted[net.graph.nodes[-1].name][0])
     assert all(np.array_equal(edges[name], wanted[name]) for name in edges)

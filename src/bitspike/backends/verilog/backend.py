@@ -30,14 +30,14 @@ class Verilog(Backend):
     name: ClassVar[str] = "verilog"
     about: ClassVar[str] = "synthesizable SystemVerilog, simulated cycle by cycle: slow"
 
-    def run(self, net: FrozenGraph, images: Images) -> Int:
+    def outputs(self, net: FrozenGraph, images: Images) -> tuple[Int, ...]:
         tool = simulator(self.simulator)
-        return simulated(self._program(net), checked(net, images), tool).logits
+        return (simulated(self._program(net), checked(net, images), tool).logits,)
 
-    def trace(self, net: FrozenGraph, images: Images) -> tuple[Int, dict[str, Int]]:
+    def traced(self, net: FrozenGraph, images: Images) -> tuple[tuple[Int, ...], dict[str, Int]]:
         tool = simulator(self.simulator)
         seen = simulated(self._program(net), checked(net, images), tool, trace=True)
-        return seen.logits, seen.edges
+        return (seen.logits,), seen.edges
 
     def export(self, net: FrozenGraph, name: str) -> Export:
         """``NAME.sv``, ``NAME_*.mem``, ``bitspike_*.sv``, and ``NAME_tb.sv``, a test bench.

@@ -1,4 +1,4 @@
-"""The ends of a graph: what comes in, images or trains, and the answer."""
+"""The ends of a graph: what comes in, images or trains, and the answers."""
 
 from __future__ import annotations
 
@@ -104,10 +104,10 @@ class Input(Node):
 
 @dataclass(frozen=True, kw_only=True)
 class Readout(StepSum):
-    """The network's answer. The class is the first largest logit.
+    """An output of the network. Of logits ``(K,)``, where it is the only one, the class is the first largest.
 
     Equation: ``y = sum_t x[t]`` of ``over`` ``sum``; ``y = x[T - 1]`` of ``last``; ``y[t] = x[t]`` of ``each``, where
-    every step has an answer of its own, so that the logits are ``[N, T, K]``.
+    every step has an answer of its own, so that the output is ``[N, T, *shape]``.
 
     Units: the input's.
 
@@ -146,5 +146,5 @@ class Readout(StepSum):
         return super().advance(tensors, proven, t, state, *x) if self.over == "sum" else (x[0], None)
 
     def logits(self, answer: Int) -> Int:
-        """The logits, samples first, of its edge ``[T, N, K]``: ``[N, K]``, or ``[N, T, K]`` of each step."""
+        """The output, samples first, of its edge ``[T, N, *shape]``: ``[N, *shape]``, or ``[N, T, *shape]``."""
         return np.ascontiguousarray(np.moveaxis(answer, 1, 0)) if self.over == "each" else answer[0]
