@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import get_args
 
-from bitspike.datasets.detection_sets import find_detection_set, load_detection
+from bitspike.datasets.detection_sets import find_detection_set, read_annotations
 from bitspike.datasets.files import data_directory
 from bitspike.datasets.sources import Split
 from bitspike.errors import UserError
@@ -72,7 +72,7 @@ def _check_split(name: str, split: Split, data_dir: Path | None) -> BoxCheck:
     none = BoxCheck(name, split, str(chosen.path or data_directory(data_dir)), False, chosen.images.get(split))
     try:
         none = replace(none, path=chosen.home(data_dir).called("").rstrip("/"), present=True)
-        found = load_detection(name, split, data_dir)
+        found = read_annotations(name, split, data_dir, "skip")
     except FileNotFoundError as missing:
         return replace(none, problems=(str(missing),))
     except UserError as wrong:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,6 +26,7 @@ __all__ = [
     "find_detection_set",
     "is_detection",
     "load_detection",
+    "read_annotations",
     "validation_files",
 ]
 
@@ -146,12 +148,22 @@ def load_detection(name: str, split: Split, data_dir: Path | None = None, wrong:
 
     Args:
         data_dir: where datasets lie; ``None`` means ``$BITSPIKE_DATA``, else ``./data``.
-        wrong: what becomes of boxes and images that cannot be used: they are left out (`DetectionSplit.faults` names
-            each), or the first is refused. An image that cannot be read is always refused when its turn comes.
+        wrong: what becomes of boxes and images that cannot be used: they are left out, which a warning says
+            (`DetectionSplit.faults` names each), or the first is refused. An image that cannot be read is always
+            refused when its turn comes: a run that went on without it would be another one.
 
     Raises:
         UserError: unknown name, no such folder, another layout, or no image that can be used.
     """
+    found = read_annotations(name, split, data_dir, wrong)
+    if found.faults:
+        more = "" if len(found.faults) == 1 else f" (and {len(found.faults) - 1} more: bitspike data check names them)"
+        warnings.warn(f"{found.name}: left out: {found.faults[0]}{more}", stacklevel=2)
+    return found
+
+
+def read_annotations(name: str, split: Split, data_dir: Path | None, wrong: Wrong) -> DetectionSplit:
+    """The split that `load_detection` gives, without the warning."""
     chosen = find_detection_set(name)
     classes = classes_of(name, data_dir)
     faults = Faults(wrong)

@@ -1,8 +1,8 @@
 """Mean average precision, by `faster-coco-eval`.
 
 It is COCO's metric, and the numbers are not ours: of the two kept libraries, `faster-coco-eval` (Apache-2.0) and
-`pycocotools` (BSD), the first is taken because it is the one that is still worked on and the faster one. Both give the
-same numbers, which a test compares, need NumPy alone, and come as wheels.
+`pycocotools` (BSD), the first is taken because it is faster, and says nothing where nobody asks. Both give the same
+numbers, which a test compares, need NumPy alone, and come as wheels.
 
 Source: T.-Y. Lin et al., *Microsoft COCO: Common Objects in Context*, ECCV 2014; precision is averaged over 101
 recalls, of at most 100 boxes an image.

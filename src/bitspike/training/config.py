@@ -96,12 +96,15 @@ class DetectionConfig(Section):
             one without says the distances of a point's four sides.
         lowest: probability below which there is no box.
         overlap: IoU with a better box of its class above which a box is left out (greedy NMS).
+        wrong: what becomes of boxes and images that annotations make no use of, without area, say: ``skip`` leaves them
+            out and says so, ``refuse`` stops at the first.
     """
 
     size: tuple[int, int]
     anchors: tuple[tuple[tuple[PositiveFloat, PositiveFloat], ...], ...] = ()
     lowest: float = Field(0.01, ge=0, lt=1)
     overlap: float = Field(0.5, gt=0, le=1)
+    wrong: Literal["skip", "refuse"] = "skip"
 
 
 class TrainConfig(Section):

@@ -16,6 +16,8 @@ from bitspike.datasets.detection_sets import (
 )
 from bitspike.errors import UserError
 
+pytestmark = pytest.mark.filterwarnings("ignore:.*left out")
+
 
 def test_corners_of_voc_count_pixels_from_one(tmp_path):
     name = voc(tmp_path, {"a": xml(("cell", 1, 1, 40, 30, 0), ("nut", 3, 4, 8, 9, 1)), "b": xml(BOX)})
@@ -55,7 +57,8 @@ def test_what_is_wrong_in_an_annotation_is_named_and_left_out_or_refused(tmp_pat
     text, says, boxes = FAULTS[fault]
     name = voc(tmp_path, {"a": text, "b": xml(BOX)})
     (tmp_path / "classes.txt").write_text("cell\n")
-    found = load_detection(name, "train")
+    with pytest.warns(UserWarning, match=r"train split: left out: .*a\.xml"):
+        found = load_detection(name, "train")
     (line,) = found.faults
     assert "Annotations/a.xml" in line
     assert says in line

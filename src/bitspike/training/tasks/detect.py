@@ -79,7 +79,7 @@ class Detect(Task):
     def load(self, data_dir: Path | None) -> Images:
         """See `Task.load`; validation images are drawn from those that the set itself has for it, or from all."""
         config, size = self.config, self.settings.size
-        train = load_detection(config.dataset, "train", data_dir)
+        train = load_detection(config.dataset, "train", data_dir, self.settings.wrong)
         own = validation_files(config.dataset, data_dir)
         to_draw = [at for at, file in enumerate(train.files) if file in own] or range(len(train))
         most = min(len(to_draw), len(train) - 1)
@@ -93,7 +93,7 @@ class Detect(Task):
                 raise UserError("train_size", config.train_size, f"want at most {len(rest)}")
             rest = rest[: config.train_size]
         validation = boxed_images(train.part(kept), size)
-        test = boxed_images(load_detection(config.dataset, "test", data_dir), size)
+        test = boxed_images(load_detection(config.dataset, "test", data_dir, self.settings.wrong), size)
         return Images(train.part(rest), validation, test)
 
     def training_set(self, images: Images, device: torch.device) -> TrainingDetections:
