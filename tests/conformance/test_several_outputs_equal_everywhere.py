@@ -150,6 +150,15 @@ def test_one_step_after_another_is_all_steps() -> None:
                 assert np.array_equal(found, x[: here + 1].sum(0) if readout.over == "sum" else x[here])
 
 
+def test_loops_beside_routes_are_equal() -> None:
+    for seed in range(3):
+        net = random_graph(seed, loops=True, trains=seed % 2 == 1, routes=True)
+        codes = codes_of(net, seed)
+        wanted = oracle.run(net, codes)
+        assert not differences(net, wanted, oracle.outputs(net, codes), wanted)
+        assert not differences(net, wanted, *c.traced(net, codes, ["gcc"], *SANITIZED)), seed
+
+
 def test_the_streaming_program_has_the_same_outputs() -> None:
     nets = [net for net in streaming(range(20)) if len(net.readouts) > 1][:2]
     for net in [frozen("slices"), *nets]:

@@ -76,7 +76,17 @@ class Conversion:
         judged = "map50" if found["map50"] else "accuracy"
         curve = found[judged]
         at = {f"{judged}_at_{t}": curve[min(t, len(curve)) - 1] for t in (1, 2, 4, 8, 16, 32)}
-        keys = ("method", "images", "equal", "logits_equal", "T", "T_eq", "bound", "settled", f"qann_{judged}")
+        keys: tuple[str, ...] = (
+            "method",
+            "images",
+            "equal",
+            "logits_equal",
+            "T",
+            "T_eq",
+            "bound",
+            "settled",
+            f"qann_{judged}",
+        )
         keys += ("boxes_equal",) if judged == "map50" else ()
         counted = ("s_ace", "ns_ace", "sops", "spikes", "size_bytes")
         costs = {**{f"qann_{key}": trained[key] for key in counted}, **{key: total[key] for key in counted}}

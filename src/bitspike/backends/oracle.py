@@ -75,7 +75,7 @@ def _step_by_step(net: FrozenGraph, images: NDArray[np.uint8]) -> dict[str, Int]
     """A network with loops: each of its steps before the next; what is held, or adds up, is there at the last."""
     stepper, steps = Stepper(net), []
     for codes in codes_of_steps(net, images):
-        stepper.step(codes)
+        stepper.outputs(codes)
         steps.append(stepper.edges)
     held = {name: steps[-1][name] for name, edge in net.graph.edges.items() if edge.T == 1}
     return {name: held.get(name, np.concatenate([edges[name] for edges in steps])) for name in net.graph.edges}

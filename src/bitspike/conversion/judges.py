@@ -59,7 +59,7 @@ class ClassesByStep:
         self.seen += len(y)
 
     def found(self, T: int) -> dict[str, Any]:
-        right = sum(_held(each, T) for each in self.right)
+        right = np.sum([_held(each, T) for each in self.right], axis=0)
         return {"accuracy": (100 * right / self.seen).tolist(), "qann_accuracy": 100 * self.qann_right / self.seen}
 
 

@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -43,9 +42,7 @@ class BoxedImages:
 
     def first(self, count: int) -> BoxedImages:
         """The first ``count`` samples."""
-        return replace(
-            self, images=self.images[:count], boxes=self.boxes[:count], fitted=self.fitted[:count]
-        )
+        return replace(self, images=self.images[:count], boxes=self.boxes[:count], fitted=self.fitted[:count])
 
 
 def boxed_images(split: DetectionSplit, size: tuple[int, int]) -> BoxedImages:

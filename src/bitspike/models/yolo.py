@@ -54,8 +54,8 @@ class YOLOTiny(nn.Module):
     """A detector for two cores: images ``[N, C, H, W]`` to two maps ``[T, N, K + 4, h, w]``, of strides 8 and 16.
 
     A point of a map says, of the object that it lies in, ``K`` class logits and the distances of its left, upper, right
-    and lower side, in strides: linear functions of spikes, both. There are strided convolutions for pools, so that it is
-    converted as it is.
+    and lower side, in strides: linear functions of spikes, both. There are strided convolutions for pools, so that it
+    is converted as it is.
 
     Args:
         sample: what one input is, ``[C, H, W]`` at a step; sides are multiples of 16.
@@ -109,7 +109,7 @@ def points_head(channels: int, num_classes: int) -> OverTime:
 
 
 class YOLOv3(nn.Module):
-    """Darknet-53 and three heads: images ``[N, C, H, W]`` to three maps ``[T, N, 3 (5 + K), h, w]`` of strides 8, 16, 32.
+    """Darknet-53 and three heads: images ``[N, C, H, W]`` to maps ``[T, N, 3 (5 + K), h, w]`` of strides 8, 16 and 32.
 
     A place of a map says for each of three anchors: x, y, width, height, objectness and ``K`` class logits, as they are
     before sigmoid and exponential. Neurons stand where it has leaky ReLUs, as in paper 003; spikes are added at its
@@ -146,7 +146,7 @@ class YOLOv3(nn.Module):
         scales = list(channels[-1:-4:-1])  # the coarsest first, as its head says what the next one reads
         self.necks, self.heads, self.laterals = nn.ModuleList(), nn.ModuleList(), nn.ModuleList()
         read = scales[0]
-        for scale, (out, finer) in enumerate(zip(scales, [*scales[1:], None], strict=True)):
+        for out, finer in zip(scales, [*scales[1:], None], strict=True):
             self.necks.append(five_convolutions(read, out // 2, neuron))
             last = OverTime(nn.Conv2d(out, answers, 1))
             self.heads.append(nn.Sequential(conv_neuron(out // 2, out, neuron), last))

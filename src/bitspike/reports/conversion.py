@@ -74,9 +74,9 @@ def conversion_lines(found: Mapping[str, Any], rounded_to: int) -> Iterator[str]
         f"{found['logits_equal']:,} of {found['images']:,} {found['split']} images: the SNN's logits are the QANN's "
         f"({same}, in integers)"
     )
-    if found.get("map50"):  # of networks that find boxes
-        same = "their boxes, classes and scores are the QANN's"
-        yield f"{found['boxes_equal']:,} of {found['images']:,} images: {same}"
+    if found.get("map50"):  # of a network that finds boxes
+        boxes = "boxes, classes and scores are the QANN's"
+        yield f"{found['boxes_equal']:,} of {found['images']:,} {found['split']} images: {boxes}"
     settled = "every image has settled" if found["settled"] else "not every image was seen to settle"
     certain = "" if found["bound"] is None else f" (certain after {found['bound']})"
     yield f"last spike at step {found['T_eq']} of {found['T']}: {settled}{certain}"
@@ -91,7 +91,7 @@ def conversion_lines(found: Mapping[str, Any], rounded_to: int) -> Iterator[str]
 
 
 def conversion_figure(found: Mapping[str, Any]) -> Figure:
-    """Accuracy, or mAP, at every step (paper 003, Fig. 1), and each layer's distance from the QANN's feature map (Fig. 5).
+    """Accuracy or mAP at every step (paper 003, Fig. 1) and each layer's distance from the QANN's feature map (Fig. 5).
 
     The axes end soon after the last spike: from there on nothing moves, and the label says so.
     """

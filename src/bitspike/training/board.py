@@ -39,7 +39,7 @@ class Board:
         self.writer.add_scalar("lr", lr, step)
 
     def epoch(self, step: int, seen: Seen, config: TrainConfig, model: nn.Module, images: Part) -> None:
-        """How good it is and its loss on the validation ``images``, firing rates on the first of them, and mean widths."""
+        """How good it is on the validation ``images``, its loss, firing rates on the first of them, and mean widths."""
         graph = graph_of(config, model)
         device = next(model.parameters()).device
         shown = batches(images.images[:IMAGES], at_once(images.sample.T), device)

@@ -29,7 +29,7 @@ Amount = Annotated[float, Field(ge=0)]
 class Result(BaseModel):
     """What is read of a result, by this version and by those that wrote less; methods add keys of their own.
 
-    A network without spikes has ``None`` for what spikes set off. One that finds boxes has its mean average precision in
+    A network without spikes has ``None`` for what spikes set off. One that finds boxes has mean average precision in
     the place of an accuracy.
     """
 

@@ -62,14 +62,15 @@ def test_raw_outputs_and_boxes_are_the_quantized_networks(name: str) -> None:
     assert seen.logits_equal == seen.boxes_equal == len(images)
     assert len(seen.map50) == seen.T == seen.bound
     assert seen.map50[-1] == seen.qann_map50
-    assert seen.accuracy == [] and seen.qann_accuracy is None
+    assert seen.accuracy == []
+    assert seen.qann_accuracy is None
     outputs = oracle.outputs(quantized(converted.net, converted.levels), images.images.numpy())
     assert all(np.ptp(output) > 0 for output in outputs)  # the networks are no constants
     assert sum(map(len, judge.qann)) > 0
 
 
 def test_another_offset_of_one_head_is_found() -> None:
-    converted, images, judge = made("yolo-tiny")
+    converted, images, _ = made("yolo-tiny")
     net = converted.net
     name = next(key for key in net.tensors if key.startswith("coarse_head") and key.endswith("weight"))
     changed = net.tensors[name].copy()
@@ -77,7 +78,8 @@ def test_another_offset_of_one_head_is_found() -> None:
     wrong = replace(converted, net=replace(net, tensors={**net.tensors, name: changed}))
     right = oracle.outputs(quantized(net, converted.levels), images.images.numpy())
     theirs = oracle.outputs(quantized(wrong.net, wrong.levels), images.images.numpy())
-    assert np.array_equal(right[0], theirs[0]) and not np.array_equal(right[1], theirs[1])
+    assert np.array_equal(right[0], theirs[0])
+    assert not np.array_equal(right[1], theirs[1])
 
 
 def test_a_network_that_has_not_settled_is_not_equal_and_its_boxes_are_others() -> None:

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from bitspike.detection import Boxes, Head
+from bitspike.detection import Head
 from bitspike.detection.decode import decode
 from bitspike.training.tasks.anchors import anchors_loss
 from bitspike.training.tasks.points import points_loss
@@ -83,7 +83,8 @@ def test_images_without_boxes_lose_what_is_said_of_them_alone(
     maps = fresh(head, 2)
     loss = loss_of(head, maps, targets(boxes))
     loss.backward()
-    assert torch.isfinite(loss) and loss > 0
+    assert torch.isfinite(loss)
+    assert loss > 0
     assert all(torch.isfinite(each.grad).all() for each in maps if each.grad is not None)
     distances = maps[0].grad[0, -4:] if head.kind == "points" else maps[0].grad[0, :4]  # type: ignore[index]
     assert not distances.any()  # of the image that has none
@@ -113,7 +114,8 @@ def test_iou_counts_the_pixels_that_both_have(pairs: list[tuple[tuple[int, ...],
     wanted = [len(one & other) / max(1, len(one | other)) for one, other in both]
     torch.testing.assert_close(iou(a, b), torch.tensor(wanted), atol=1e-5, rtol=0)
     complete = complete_iou(a, b)
-    assert (complete <= iou(a, b) + 1e-6).all() and torch.isfinite(complete).all()
+    assert (complete <= iou(a, b) + 1e-6).all()
+    assert torch.isfinite(complete).all()
 
 
 def test_complete_iou_is_1_of_the_same_box_and_has_a_gradient_where_nothing_overlaps() -> None:
@@ -121,4 +123,5 @@ def test_complete_iou_is_1_of_the_same_box_and_has_a_gradient_where_nothing_over
     assert float(complete_iou(box, box)) == pytest.approx(1, abs=1e-5)
     apart = torch.tensor([20.0, 20.0, 26.0, 29.0], requires_grad=True)
     complete_iou(apart, box).backward()
-    assert apart.grad is not None and (apart.grad[:2] < 0).all()  # towards it
+    assert apart.grad is not None
+    assert (apart.grad[:2] < 0).all()

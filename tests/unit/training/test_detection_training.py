@@ -15,8 +15,8 @@ from PIL import Image
 import bitspike
 from bitspike import UserError
 from bitspike.bits import BitPlan, Bits
-from bitspike.detection import Boxes, Letterbox
 from bitspike.data import BoxedImages
+from bitspike.detection import Boxes, Letterbox
 from bitspike.lowering import lower
 from bitspike.models import build_model
 from bitspike.neurons import MultiLevelSettings
@@ -79,7 +79,8 @@ def test_a_run_says_how_good_its_boxes_are_and_what_it_costs(tiny: Tiny, tmp_pat
     assert json.loads((tmp_path / "run/result.json").read_text()) == result
     run = bitspike.load_run(tmp_path / "run")
     assert run.result["test_map50"] == result["test_map50"] == round(run.evaluate("test").map50, 4)
-    assert isinstance(task_of(run.config), Detect) and run.config.task == "detect"
+    assert isinstance(task_of(run.config), Detect)
+    assert run.config.task == "detect"
 
 
 def test_it_learns_to_find_what_is_there(tmp_path: Path) -> None:
@@ -129,7 +130,8 @@ def test_yolov3_trains_a_few_steps_on_a_small_folder(folder: str, tmp_path: Path
     small = ("detection.size=[64,96]", "batch_size=6", "validation_size=3", "epochs=1", "tensorboard=false")
     run = RunFolder(tmp_path / "run")
     result = train(override(recipe(name), [f"dataset={folder}", thin, *small, "precision=float32"]), run)
-    assert 0 <= result["test_map50"] <= 100 and len(losses_of(run)) == 1
+    assert 0 <= result["test_map50"] <= 100
+    assert len(losses_of(run)) == 1
 
 
 @pytest.mark.parametrize(

@@ -41,10 +41,10 @@ class PathsEnsemble(Method[PathsEnsembleSettings]):
 
         L = CE(main) + KL(main) + alpha sum_i (n_i / n) KL(path_i)
 
-    with ``KL`` to the logits of the teacher, the network of ReLUs; a task of its own has its loss in the place of ``CE``,
-    and its distance in that of ``KL`` (`bitspike.training.tasks`). Without sub-paths it is distillation alone, and
-    without a teacher either, the config's own loss. One pass carries all paths, one after another in the batch
-    (`bitspike.layers.per_path`).
+    with ``KL`` to the logits of the teacher, the network of ReLUs; where no classes are told apart, the task's loss and
+    its distance are in the place of ``CE`` and ``KL`` (`bitspike.training.tasks`). Without sub-paths it is distillation
+    alone, and without a teacher either, the config's own loss. One pass carries all paths, one after another in the
+    batch (`bitspike.layers.per_path`).
     """
 
     settings_type = PathsEnsembleSettings

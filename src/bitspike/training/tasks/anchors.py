@@ -49,9 +49,7 @@ def _best_anchor(xyxy: Tensor, shapes: Tensor) -> Tensor:
     return iou(centred, torch.cat([-every, every], -1) / 2).argmax(2)
 
 
-def _scale_loss(
-    said: Tensor, stride: int, shapes: Tensor, anchor: Tensor, targets: Targets, size: Tensor
-) -> Tensor:
+def _scale_loss(said: Tensor, stride: int, shapes: Tensor, anchor: Tensor, targets: Targets, size: Tensor) -> Tensor:
     """What one scale loses, added up.
 
     Args:

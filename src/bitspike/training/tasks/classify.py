@@ -55,7 +55,7 @@ class Classify(Task):
             seen = ", ".join(str(edge.shape) for edge in graph.outputs)
             raise UserError("logits", seen, f"want {len(self.classes)}, one for each class of {config.dataset}")
         (answer,) = graph.outputs
-        if config.readout == "each" and answer.T != steps:
+        if config.readout == "each" and steps != answer.T:
             raise UserError("logits", f"of {answer.T} steps", f"want {steps}, one for each step of {config.dataset}")
 
     def loss(self, outputs: Outputs, wanted: Any) -> Tensor:

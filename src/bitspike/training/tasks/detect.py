@@ -141,8 +141,9 @@ class Detect(Task):
         for x in batches(images.images, size, device):
             with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
                 outputs = self.answers(model(laid_out(x, precision)))
-            fitted, boxes = (each[len(found) : len(found) + len(x)] for each in (images.fitted, images.boxes))
-            inside = [box.inside(own) for box, own in zip(fitted, boxes, strict=True)]
+            rows = slice(len(found), len(found) + len(x))
+            fitted = images.fitted[rows]
+            inside = [box.inside(own) for box, own in zip(fitted, images.boxes[rows], strict=True)]
             loss += len(x) * float(self.loss(tuple(each[None] for each in outputs), inside))
             found += self.found([each.cpu().numpy() for each in outputs], fitted)
         model.train(was_training)

@@ -62,8 +62,8 @@ def _varifocal(logits: Tensor, wanted: Tensor) -> Tensor:
 def _assigned(logits: Tensor, found: Tensor, at: Tensor, targets: Targets) -> tuple[Tensor, Tensor]:
     """What each point should say of each class ``[N, A, K]``, and which box it answers for ``[N, A]``; -1 for none.
 
-    How well a point is aligned with a box is ``score^(1/2) IoU^6`` (TOOD, with the powers of YOLOv8). Of the points inside
-    a box the best aligned answer for it; one that is in several is the box's that it overlaps
+    How well a point is aligned with a box is ``score^(1/2) IoU^6`` (TOOD, with the powers of YOLOv8). Of the points
+    inside a box the best aligned answer for it; one that is in several is the box's that it overlaps
     most. The best of a box should score what the best of its boxes overlaps, others less, as they are aligned.
     """
     wanted, owner = torch.zeros_like(logits), torch.full(logits.shape[:2], -1, device=logits.device)
