@@ -12,12 +12,15 @@ from torch import Tensor, nn
 
 from bitspike.costs import Activity, NeuronActivity, SynapseActivity, WeightCodes, entropy
 from bitspike.errors import UserError
-from bitspike.ir import Edge, Graph
+from bitspike.ir import Concat, Edge, Graph, MaxPool, Reshape, Slice, SpikingMaxPool, Upsample
 from bitspike.lowering.structure import in_modules
 from bitspike.quant import weight_quantizer
 from bitspike.sample import Sample
 
-__all__ = ["measure"]
+__all__ = ["channel_scales", "measure"]
+
+ROUTES = (Concat, Slice, Upsample, MaxPool, SpikingMaxPool, Reshape)
+"""Ops that leave what a level is worth."""
 
 
 @torch.no_grad()
@@ -75,15 +78,18 @@ class _Meter:
         self.graph = graph
         self.counts: dict[str, Counter[str]] = {}
 
+    def _scales(self, name: str) -> Tensor | None:
+        return channel_scales(self.graph, name)
+
     def synapse(self, name: str) -> Any:
         node: Any = self.graph[name]
-        edge = self.graph.input_edge(node)
+        edge, scales = self.graph.input_edge(node), self._scales(node.inputs[0])
         fan_out = torch.as_tensor(node.fan_out(edge))  # [1, H, W] or [1]
         counts = self.counts[name] = Counter()
 
         def hook(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
             x = inputs[0]
-            levels, per_place = _levels(x, edge), fan_out.to(x.device)
+            levels, per_place = _levels(x, edge, scales), fan_out.to(x.device)
             active = x != 0 if levels is None else levels != 0  # 2.1 - 0.7 - 1.4 is no event
             over = (0, 1) if x.ndim > 2 else 0
             counts["elements"] += x.numel()
@@ -96,12 +102,12 @@ class _Meter:
 
     def product(self, name: str) -> Any:
         node: Any = self.graph[name]
-        edges = self.graph.read(node)
+        edges, scales = self.graph.read(node), [self._scales(name) for name in node.inputs]
         gate = node.gate(*edges)
         counts = self.counts[name] = Counter()
 
         def hook(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
-            seen = [_levels(x, edge) for x, edge in zip(inputs, edges, strict=True)]
+            seen = [_levels(*each) for each in zip(inputs, edges, scales, strict=True)]
             active = [(x if levels is None else levels) != 0 for x, levels in zip(inputs, seen, strict=True)]
             events = _pairs(*active)
             counts["elements"] += output.numel() * node.inner
@@ -115,29 +121,46 @@ class _Meter:
         return hook
 
     def neuron(self, name: str) -> Any:
-        edge = self.graph.edges[name]
+        edge, scales = self.graph.edges[name], self._scales(name)
         counts = self.counts[name] = Counter()
 
         def hook(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
             counts["elements"] += output.numel()
             counts["spikes"] += int((output != 0).sum())
-            levels = _levels(output, edge)
+            levels = _levels(output, edge, scales)
             counts["level_sum"] += int(levels.sum()) if levels is not None else 0
 
         return hook
 
     def activity(self, images: int, source: str) -> Activity:
         synapses = {}
-        gates = {node.name: self.graph.input_edge(node) for node in self.graph.synapses()}
+        gates = {node.name: node.inputs[0] for node in self.graph.synapses()}
         for product in self.graph.products():
-            edges = self.graph.read(product)
-            gates[product.name] = edges[product.gate(*edges)]
-        for name, edge in gates.items():
+            gates[product.name] = product.inputs[product.gate(*self.graph.read(product))]
+        for name, gate in gates.items():
             c = self.counts[name]
-            additions = c["additions"] if edge.scale is not None else None
+            additions = c["additions"] if self._scales(gate) is not None else None
             synapses[name] = SynapseActivity(c["elements"], c["events"], c["sops"], additions)
         neurons = {n.name: NeuronActivity(**self.counts[n.name]) for n in self.graph.neurons()}
         return Activity(images=images, source=source, synapses=synapses, neurons=neurons)
+
+
+def channel_scales(graph: Graph, name: str) -> Tensor | None:
+    """The value of a level of each channel of an edge; ``None`` where levels, or their values, are not known.
+
+    Where edges of unlike scale are joined, it is that of each, through whatever leaves channels what they are.
+    """
+    edge, node = graph.edges[name], graph[name]
+    if edge.scale is not None:
+        return torch.full((edge.shape[0],), edge.scale, dtype=torch.float64)
+    found = [channel_scales(graph, source) for source in node.inputs] if isinstance(node, ROUTES) else []
+    known = [scales for scales in found if scales is not None]
+    if not known or len(known) < len(found):
+        return None
+    if isinstance(node, Slice):
+        return known[0][node.start : node.stop]
+    run, left = divmod(edge.shape[0], sum(len(scales) for scales in known))
+    return None if left else torch.cat(known).repeat_interleave(run)
 
 
 def _pairs(a: Tensor, b: Tensor) -> int:
@@ -145,8 +168,9 @@ def _pairs(a: Tensor, b: Tensor) -> int:
     return int((a.to(torch.int64).sum(-2) * b.to(torch.int64).sum(-1)).sum())
 
 
-def _levels(x: Tensor, edge: Edge) -> Tensor | None:
+def _levels(x: Tensor, edge: Edge, scales: Tensor | None) -> Tensor | None:
     """Absolute spike levels, or None where the value is on no known grid."""
-    if edge.scale is None:
+    if scales is None:
         return None
-    return (x.float() / edge.scale).round().abs().to(torch.int64)
+    each = scales.to(x.device, torch.float32).view(-1, *(1 for _ in edge.shape[1:]))
+    return (x.float() / each).round().abs().to(torch.int64)

@@ -27,6 +27,7 @@ class Routed(nn.Module):
         self.encode = Encoder()
         self.a, self.one = OverTime(nn.Conv2d(2, 4, 3, 1, 1)), MultiBitLIFNode(2, 1, v_threshold=0.5)
         self.b, self.two = OverTime(nn.Conv2d(4, 3, 3, 2, 1)), MultiBitLIFNode(2, 3, v_threshold=second)
+        nn.init.constant_(self.b[0].bias, 0.9)
         self.up = OverTime(nn.Upsample(scale_factor=2))
         self.c, self.d = OverTime(nn.Conv2d(7, 5, 3)), OverTime(nn.Conv2d(2, 1, 1))
         self.joined: Tensor | None = None
@@ -79,9 +80,17 @@ def test_events_are_counted_where_they_arrive() -> None:
     assert report.total.ns_ace < report.total.s_ace
 
 
-def test_additions_are_counted_where_all_levels_are_of_one_scale() -> None:
-    for second, known in ((0.5, True), (0.25, False)):
-        model = Routed(second)
-        seen = measure(model, lower(model, SHAPE), [IMAGES], "random").synapses
-        assert (seen["c.0"].additions is not None) == known
-        assert seen["b.0"].additions is not None
+@pytest.mark.parametrize("second", [0.5, 0.3])
+def test_additions_are_of_levels_each_in_the_scale_of_its_own_neurons(second: float) -> None:
+    model = Routed(second)
+    graph = lower(model, SHAPE)
+    assert (graph.edges["cat"].scale is None) == (second != 0.5)
+    seen = measure(model, graph, [IMAGES], "random").synapses
+    arrived, scales = joined(model), torch.tensor([0.5] * 4 + [second] * 3).view(7, 1, 1)
+    levels = (arrived / scales).round()
+    assert torch.allclose(levels * scales, arrived)
+    assert levels.max() > 1
+    one = nn.Conv2d(7, 5, 3, bias=False)
+    nn.init.ones_(one.weight)
+    assert seen["c.0"].additions == int(one(levels).sum().round())
+    assert seen["d.0"].additions == int(levels[:, 3:5].sum())

@@ -9,11 +9,12 @@ from torch.nn import functional as F
 
 from bitspike.costs import cost
 from bitspike.errors import UserError
-from bitspike.frontend import network, read
+from bitspike.frontend import ModelStepper, network, read
 from bitspike.ir import Concat, Readout, Slice, Upsample
 from bitspike.layers import Encoder, OverTime, mean_over_time, merge_time
-from bitspike.lowering import lower
+from bitspike.lowering import freeze, lower
 from bitspike.neurons import MultiBitLIFNode
+from bitspike.quant import quantize_weights
 
 
 class Net(nn.Module):
@@ -183,3 +184,67 @@ def test_time_and_no_time_do_not_join():
 
     with pytest.raises(UserError, match=r"cat cat: .* want all of them"):
         lower(Mixed(), (3, 4, 4))
+
+
+class Unlike(nn.Module):
+    """Spikes of two scales, joined, and whatever reads them."""
+
+    def __init__(self, reads, **layers):
+        super().__init__()
+        self.encode = Encoder()
+        self.first, self.one = OverTime(nn.Conv2d(3, 4, 1)), MultiBitLIFNode(T=2, spike_bits=2, v_threshold=0.5)
+        self.second, self.two = OverTime(nn.Conv2d(3, 2, 1)), MultiBitLIFNode(T=2, spike_bits=2, v_threshold=0.3)
+        self.reads = reads
+        for name, layer in layers.items():
+            setattr(self, name, layer)
+        quantize_weights(self, 3)
+
+    def forward(self, images):
+        x = self.encode(images)
+        return self.reads(self, torch.cat([self.one(self.first(x)), self.two(self.second(x))], 2))
+
+
+MIXED = {
+    "groups across parts": (
+        Unlike(lambda m, x: m.conv(x), conv=OverTime(nn.Conv2d(6, 6, 1, groups=2))),
+        "conv conv.0: .* wants one scale in each of its 2 groups: put a neuron behind cat",
+    ),
+    "a shape that mixes channels": (
+        Unlike(lambda m, x: x.reshape(x.shape[0], x.shape[1], 4, 24)),
+        "reshape view: .* mixes channels",
+    ),
+    "channels that move": (
+        Unlike(lambda m, x: m.conv(x.transpose(2, 3)), conv=OverTime(nn.Conv2d(4, 2, 1))),
+        "conv conv.0: got 'a current'",
+    ),
+    "a product": (Unlike(lambda m, x: x @ x), "matmul matmul: .*one scale: put a neuron behind cat"),
+    "features of tokens": (Unlike(lambda m, x: m.line(x), line=OverTime(nn.Linear(4, 2))), "one scale|a current"),
+}
+
+
+@pytest.mark.parametrize("name", MIXED)
+def test_what_needs_one_scale_and_cannot_be_split_is_refused_by_name(name):
+    model, says = MIXED[name]
+    with pytest.raises(UserError, match=says):
+        freeze(model.eval(), (3, 4, 4))
+
+
+def test_groups_that_lie_in_one_part_each_are_split():
+    model = Unlike(lambda m, x: m.conv(x), conv=OverTime(nn.Conv2d(6, 6, 3, groups=3))).eval()
+    net = freeze(model, (3, 4, 4))
+    assert [(node.name, node.groups, node.out_channels) for node in net.graph.synapses()][2:] == [
+        ("conv.0.part0", 2, 4),
+        ("conv.0.part1", 1, 2),
+    ]
+
+
+@pytest.mark.parametrize("mean", [False, True])
+def test_floats_take_one_step_at_a_time_too(mean):
+    model, images = Spiking(mean).eval(), torch.randint(0, 256, (3, 3, 4, 4), dtype=torch.uint8)
+    stepper = ModelStepper(model)
+    with torch.no_grad():
+        whole = model(images)
+    steps = [stepper.step(images) for _ in range(stepper.T)]
+    for index, meant in enumerate(whole):
+        found = steps[-1][index] if mean else torch.stack([step[index] for step in steps])
+        assert torch.allclose(found, meant, atol=1e-5)
