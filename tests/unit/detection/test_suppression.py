@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bitspike.detection import Boxes, Head, decode, nms
+from bitspike.detection.found import found_in_integers
 from bitspike.detection.nms import as_iou, kept_rows
 from bitspike.detection.whole import LEAST_SCORE, Factor, WholeHead
 from bitspike.errors import UserError
@@ -117,3 +118,18 @@ def test_what_has_no_whole_boxes_is_refused():
     for wrong in (np.full((1, 5, 1, 1), 1 << 31), np.zeros((1, 5, 1, 1))):
         with pytest.raises(UserError, match="want integers of 32 bits"):
             whole.decode([wrong])
+
+
+def test_outputs_of_more_bits_than_boxes_can_show_lose_the_lowest() -> None:
+    rng = np.random.default_rng(0)
+    head = Head("points", ("a", "b"), (8,))
+    said = rng.normal(0, 1, (3, 6, 4, 4))
+    said[:, 2:] = rng.uniform(0.5, 3, (3, 4, 4, 4))
+    scale = 2.0**-26
+    outputs = [np.floor(said / scale).astype(np.int64)]
+    wide = [(outputs[0] << 10) + rng.integers(0, 1 << 10, said.shape)]
+    narrow, wider = (found_in_integers(given, head, [of]) for given, of in ((outputs, scale), (wide, scale * 2.0**-10)))
+    assert sum(map(len, narrow)) > 3
+    for one, other in zip(narrow, wider, strict=True):
+        assert np.array_equal(one.xyxy, other.xyxy)
+        assert np.array_equal(one.labels, other.labels)

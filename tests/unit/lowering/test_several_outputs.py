@@ -9,7 +9,7 @@ from torch.nn import functional as F
 
 from bitspike.costs import cost
 from bitspike.errors import UserError
-from bitspike.frontend import network, read
+from bitspike.frontend import ModelStepper, network, read
 from bitspike.ir import Concat, Readout, Slice, Upsample
 from bitspike.layers import Encoder, OverTime, mean_over_time, merge_time
 from bitspike.lowering import freeze, lower
@@ -236,3 +236,15 @@ def test_groups_that_lie_in_one_part_each_are_split():
         ("conv.0.part0", 2, 4),
         ("conv.0.part1", 1, 2),
     ]
+
+
+@pytest.mark.parametrize("mean", [False, True])
+def test_floats_take_one_step_at_a_time_too(mean):
+    model, images = Spiking(mean).eval(), torch.randint(0, 256, (3, 3, 4, 4), dtype=torch.uint8)
+    stepper = ModelStepper(model)
+    with torch.no_grad():
+        whole = model(images)
+    steps = [stepper.step(images) for _ in range(stepper.T)]
+    for index, meant in enumerate(whole):
+        found = steps[-1][index] if mean else torch.stack([step[index] for step in steps])
+        assert torch.allclose(found, meant, atol=1e-5)
