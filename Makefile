@@ -43,7 +43,7 @@ lint: $(VENV)/.installed-dev ## check rules and format
 types: $(VENV)/.installed-dev ## check types
 	$(VENV)/bin/mypy
 
-readme: $(VENV)/.installed-dev ## run the code of the README (but for `make test`) and of three pages of docs/, in a copy of the checkout
+readme: $(VENV)/.installed-dev ## run the code of the README (but for `make test`) and of four pages of docs/, in a copy of the checkout
 	$(VENV)/bin/python tools/readme_blocks.py README.md --done "make test"
 	$(VENV)/bin/python tools/readme_blocks.py docs/shipping.md
 	$(VENV)/bin/python tools/readme_blocks.py docs/allocate.md

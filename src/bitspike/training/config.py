@@ -96,8 +96,8 @@ class DetectionConfig(Section):
             one without says the distances of a point's four sides.
         lowest: probability below which there is no box.
         overlap: IoU with a better box of its class above which a box is left out (greedy NMS).
-        wrong: what becomes of boxes and images that annotations make no use of, without area, say: ``skip`` leaves them
-            out and says so, ``refuse`` stops at the first.
+        wrong: what becomes of boxes and images that cannot be used, a box without area, say: ``skip`` leaves them out
+            and says so, ``refuse`` stops at the first.
     """
 
     size: tuple[int, int]
