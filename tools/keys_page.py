@@ -91,7 +91,7 @@ PARTS = {
     "run": lambda: table(HEAD, list(rows(TrainConfig))),
     "optimizer": lambda: table(HEAD, list(rows(OptimizerConfig, "optimizer."))),
     "loss": lambda: table(HEAD, list(rows(LossConfig, "loss."))),
-    "detection": lambda: table(HEAD, list(rows(DetectionConfig, "detection."))),
+    "boxes": lambda: table(HEAD, list(rows(DetectionConfig, "detection."))),
     "neurons": lambda: kinds(NEURONS, "neuron"),
     "surrogates": surrogates,
     "quantizers": lambda: kinds(QUANTIZERS, "quantizer"),

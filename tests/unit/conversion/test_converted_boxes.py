@@ -53,7 +53,7 @@ def made(name: str, levels: int = 2, images: int = 3) -> tuple[Converted, BoxedI
     return found, part, BoxesByStep(task, part, head, [readout.scale for readout in found.net.readouts])
 
 
-@pytest.mark.parametrize("name", SIZES)
+@pytest.mark.parametrize("name", ["yolo-tiny", pytest.param("yolov3", marks=pytest.mark.slow)])
 def test_raw_outputs_and_boxes_are_the_quantized_networks(name: str) -> None:
     converted, images, judge = made(name)
     seen = converted.check(images, stop_when_settled=True, judge=judge)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -39,8 +41,10 @@ def fresh(head: Head, images: int) -> list[Tensor]:
     return [(0.1 * torch.randn(images, *shape)).requires_grad_() for shape in head.shapes(SIZE)]
 
 
-def learned(head: Head, wanted: Targets, steps: int = 150) -> list[Tensor]:
+@cache
+def learned(head: Head, steps: int = 150) -> list[Tensor]:
     """Maps that were free to become whatever loses least."""
+    wanted = targets()
     maps = fresh(head, len(wanted.labels))
     if head.kind == "points":
         for each in maps:
@@ -55,7 +59,7 @@ def learned(head: Head, wanted: Targets, steps: int = 150) -> list[Tensor]:
 
 @pytest.mark.parametrize("head", [POINTS, WITH_ANCHORS], ids=lambda head: head.kind)
 def test_what_loses_least_decodes_to_the_boxes_that_were_wanted(head: Head) -> None:
-    found = decode([each.numpy() for each in learned(head, targets())], head, lowest=0.5)
+    found = decode([each.numpy() for each in learned(head)], head, lowest=0.5)
     assert [sorted(set(boxes.labels.tolist())) for boxes in found] == [sorted(labels) for _, labels in WANTED]
     for boxes, (sides, labels) in zip(found, WANTED, strict=True):
         assert boxes.scores is not None
@@ -67,7 +71,7 @@ def test_what_loses_least_decodes_to_the_boxes_that_were_wanted(head: Head) -> N
 
 @pytest.mark.parametrize("head", [POINTS, WITH_ANCHORS], ids=lambda head: head.kind)
 def test_a_box_in_another_place_or_of_another_class_loses_more(head: Head) -> None:
-    maps = learned(head, targets())
+    maps = learned(head)
     least = float(loss_of(head, maps, targets()))
     moved = targets([([[4, 6, 16, 18], [48, 24, 80, 52]], [2, 0]), WANTED[1]])
     renamed = targets([(WANTED[0][0], [2, 1]), WANTED[1]])

@@ -84,7 +84,7 @@ def test_a_run_says_how_good_its_boxes_are_and_what_it_costs(tiny: Tiny, tmp_pat
     assert run.config.task == "detect"
 
 
-@pytest.mark.parametrize("after", [1, 3])
+@pytest.mark.parametrize("after", [pytest.param(1, marks=pytest.mark.slow), 3])
 def test_a_killed_run_goes_on_to_the_same_curve(
     tiny: Tiny, tmp_path: Path, after: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -117,7 +117,9 @@ def test_the_curves_of_two_seeds_differ(tiny: Tiny, tmp_path: Path) -> None:
     assert losses_of(RunFolder(tmp_path / "0")) != losses_of(RunFolder(tmp_path / "1"))
 
 
-@pytest.mark.parametrize("name", ["spikezip-yolov3-voc-ann", "spikezip-yolov3-coco-ann"])
+@pytest.mark.parametrize(
+    "name", ["spikezip-yolov3-voc-ann", pytest.param("spikezip-yolov3-coco-ann", marks=pytest.mark.slow)]
+)
 def test_yolov3_trains_a_few_steps_on_a_small_folder(folder: str, tmp_path: Path, name: str) -> None:
     thin = "channels=4,4,8,8,8,16"
     small = ("detection.size=[64,96]", "batch_size=6", "validation_size=3", "epochs=1", "tensorboard=false")
