@@ -49,6 +49,7 @@ readme: $(VENV)/.installed-dev ## run the code of the README (but for `make test
 	$(VENV)/bin/python tools/readme_blocks.py docs/allocate.md
 	$(VENV)/bin/python tools/readme_blocks.py docs/convert.md
 	$(VENV)/bin/python tools/readme_blocks.py docs/own.md
+	$(VENV)/bin/python tools/readme_blocks.py docs/detection.md
 
 bench: $(PEERS)/.installed-peers ## time a training step beside SpikingJelly's
 	$(PEERS)/bin/python benchmarks/train_step.py $(ARGS)

@@ -19,6 +19,8 @@ _SHORT = ("train_size=20000", "epochs=3", "channels=16,64,128", "tensorboard=fal
 
 _TEN_THOUSAND = ("train_size=10000", "epochs=3", "tensorboard=false")
 
+_AS_THEY_ARE = ("precision=bf16",)
+
 SCALES: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     "small": {
         "fashion-convnet": (*_SHORT, "neuron.surrogate_function=straight-through"),
@@ -39,6 +41,7 @@ SCALES: Mapping[str, Mapping[str, tuple[str, ...]]] = {
         "spikezip-resnet8-thin-fashion": ("train_size=20000", "epochs=2", "--images=2000"),
         "spikezip-resnet8-thin-cifar10-ann": ("train_size=20000", "epochs=6"),
         "spikezip-resnet8-thin-cifar10": ("train_size=20000", "epochs=2", "--images=2000"),
+        **dict.fromkeys(("yolo-tiny-bccd", "spikezip-yolo-tiny-bccd", "spikezip-yolo-tiny-bccd-ann"), _AS_THEY_ARE),
     },
     "small-atan": {"fashion-convnet": (*_SHORT, "neuron.surrogate_function=atan")},
     "full": {},
@@ -85,11 +88,14 @@ METRICS: tuple[str, ...] = (
     *("size_bytes", "s_ace", "ns_ace", "s_ace_paper_001", *_WIDTHS),
     *(f"accuracy_at_{t}" for t in AT),
     *("equal", "T_eq", "bound", "final_distance", "qann_ns_ace"),
+    *("test_map50", "test_map5095", "qann_map50", "boxes_equal", *(f"map50_at_{t}" for t in (*AT, 16, 32))),
 )
 """What judges may look at: test accuracy in percent, mean entropies in bits, and for an image the spikes that neurons
 fire, the events that paper 004 counts, and nanojoules after Lemaire et al. Of a converted network: its accuracy after
 so many steps, whether all of its logits are the quantized network's, the step of its last spike and the certain bound
-of that, the mean distance of its feature maps, in levels, after all steps, and NS-ACE of the quantized network."""
+of that, the mean distance of its feature maps, in levels, after all steps, and NS-ACE of the quantized network. Of one
+that finds boxes, mean average precision in percent in the place of accuracies, and on how many images its boxes are the
+quantized network's."""
 
 Scores = Mapping[str, Sequence[float]]
 """A metric by setting (``bits=1/4/1``), a number for each seed."""
@@ -122,7 +128,10 @@ class Own:
 
 @dataclass(frozen=True)
 class Claim:
-    """A statement and its test: runs and a judge, or data of its ``own``; else ``untested`` says what it waits for."""
+    """A statement and its test: runs and a judge, or data of its ``own``; else ``untested`` says what it waits for.
+
+    Its runs are compared by ``score``, of `METRICS`; ``shows`` are its columns, where they are not its paper's.
+    """
 
     name: str
     statement: str
@@ -131,6 +140,8 @@ class Claim:
     judge: Callable[[Measured], Outcome] | None = None
     untested: str = ""
     own: Own | None = None
+    score: str = "test_accuracy"
+    shows: tuple[str, ...] | None = None
 
     @property
     def runs(self) -> tuple[Run, ...]:

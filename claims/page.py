@@ -41,8 +41,14 @@ COLUMNS = {  # metric: heading, unit, digits
     **{f"accuracy_at_{t}": (f"T = {t} (%)", 1, 2) for t in AT},
     "equal": ("runs equal", 1, 2),
     "T_eq": ("last spike at", 1, 1),
+    "test_map5095": ("mAP@0.5:0.95 (%)", 1, 2),
+    "qann_map50": ("QANN (%)", 1, 2),
+    **{f"map50_at_{t}": (f"T = {t} (%)", 1, 2) for t in (*AT, 16, 32)},
+    "boxes_equal": ("images with equal boxes", 1, 0),
     "final_distance": ("distance of feature maps (levels)", 1, 4),
 }
+
+SCORES = {"test_accuracy": "test accuracy (%)", "test_map50": "test mAP@0.5 (%)"}
 
 
 def page(papers: Sequence[Paper], results: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> str:
@@ -79,12 +85,13 @@ def _of_own(own: Own) -> list[str]:
 
 
 def _tested(claim: Claim, shows: Sequence[str], scale: str, results: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    shows = shows if claim.shows is None else claim.shows
     measured = {metric: scores_of(claim, results, metric) for metric in dict.fromkeys((*METRICS, *shows))}
-    scores = measured["test_accuracy"]
+    scores = measured[claim.score]
     if claim.judge is None or not scores:
         return []
     complete = all(run.key in results for run in claim.runs)
-    headings = ["setting", "Bit Budget", "test accuracy (%)", "seeds", *(COLUMNS[metric][0] for metric in shows)]
+    headings = ["setting", "Bit Budget", SCORES[claim.score], "seeds", *(COLUMNS[metric][0] for metric in shows)]
     rows = ["| " + " | ".join(headings) + " |", "|---" * len(headings) + "|"]
     for recipe, edits in claim.settings:
         label = " ".join(edits)

@@ -57,7 +57,8 @@ def run_all(runs: Iterable[Run], folder: Path, scale: str, jobs: int, runs_dir: 
             for future in as_completed(futures):
                 key, result = futures[future].key, future.result()
                 _append(folder / f"{scale}.jsonl", {"run": key, "scale": scale, **result})
-                print(f"{key}: {result['test_accuracy']:.2f} %", file=sys.stderr)
+                score = result.get("test_accuracy", result.get("test_map50"))
+                print(f"{key}: {score:.2f} %", file=sys.stderr)
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise

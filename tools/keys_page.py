@@ -20,7 +20,7 @@ from written import ROOT, main, table
 
 from bitspike.neurons import NEURONS, SURROGATES
 from bitspike.quant import QUANTIZERS
-from bitspike.training import METHODS, LossConfig, OptimizerConfig, TrainConfig
+from bitspike.training import METHODS, DetectionConfig, LossConfig, OptimizerConfig, TrainConfig
 
 PAGE = ROOT / "docs" / "keys.md"
 BY = "tools/keys_page.py"
@@ -91,6 +91,7 @@ PARTS = {
     "run": lambda: table(HEAD, list(rows(TrainConfig))),
     "optimizer": lambda: table(HEAD, list(rows(OptimizerConfig, "optimizer."))),
     "loss": lambda: table(HEAD, list(rows(LossConfig, "loss."))),
+    "boxes": lambda: table(HEAD, list(rows(DetectionConfig, "detection."))),
     "neurons": lambda: kinds(NEURONS, "neuron"),
     "surrogates": surrogates,
     "quantizers": lambda: kinds(QUANTIZERS, "quantizer"),

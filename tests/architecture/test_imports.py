@@ -31,7 +31,7 @@ GROUND = {
     "stopping",
 }
 BELOW_MODELS = GROUND | {"neurons", "quant", "layers", "frontend"}
-BELOW_TRAINING = BELOW_MODELS | {"models", "data", "datasets", "ir", "costs", "lowering"}
+BELOW_TRAINING = BELOW_MODELS | {"models", "data", "datasets", "detection", "ir", "costs", "lowering"}
 BELOW_RECIPES = BELOW_TRAINING | {"training", "conversion"}
 
 MAY_IMPORT: dict[str, set[str]] = {
@@ -51,17 +51,18 @@ MAY_IMPORT: dict[str, set[str]] = {
     # learning wing
     "quant": GROUND,
     "neurons": GROUND | {"quant"},  # a membrane is quantized too
-    "data": GROUND | {"datasets"},  # tensors of their arrays
+    "data": GROUND | {"datasets", "detection"},  # tensors of their arrays
     "layers": GROUND | {"neurons", "quant"},
     "frontend": GROUND | {"neurons", "quant", "layers"},  # a user's module as plain calls
     "models": BELOW_MODELS,
-    # beside the wings (numpy): the files of datasets as arrays
-    "datasets": GROUND,
+    # beside the wings (numpy): what boxes are, and the files of datasets as arrays
+    "detection": GROUND,
+    "datasets": GROUND | {"detection"},
     # integer wing
-    "ir": GROUND,
+    "ir": GROUND | {"detection"},  # what the outputs of a network that finds boxes mean
     "costs": GROUND | {"ir"},
-    "backends": GROUND | {"ir", "costs"},
-    "reports": GROUND | {"ir", "costs"},
+    "backends": GROUND | {"ir", "costs", "detection"},  # detection: the boxes that an exported program prints
+    "reports": GROUND | {"ir", "costs", "detection"},
     # bridge (cost: its record of measured activity; backends: the oracle, to compare with)
     "lowering": BELOW_MODELS | {"ir", "costs", "backends"},
     # above
@@ -80,7 +81,7 @@ GOLDEN = {"mem": {"oracle"}}
 """The one backend that asks another: the golden vectors that it writes are the oracle's, and it computes nothing."""
 DOOR = ("__init__", "api")
 """The one arrow that points up: `import bitspike` offers the door, and loads it when it is first used."""
-WITHOUT_TORCH = GROUND | {"datasets", "ir", "costs", "backends", "reports"}
+WITHOUT_TORCH = GROUND | {"datasets", "detection", "ir", "costs", "backends", "reports"}
 
 
 Name = tuple[str, ...]  # a dotted name in parts

@@ -148,6 +148,8 @@ def check_budget(config: TrainConfig, budget: BudgetConfig) -> None:
     """Refuses, before anything is trained, a budget that is empty or below one bit everywhere."""
     if not budget.limits():
         raise UserError("budget", "none", "want at least one limit, for example --max-size 40k")
+    if config.task != "classify":
+        raise UserError("dataset", config.dataset, "bits are allocated by accuracy; want a data set of classes")
     weights_learn = isinstance(config.quantizer, AdaptiveWeightsSettings)
     layers_learn = weights_learn and isinstance(config.neuron, AdaptiveSettings)
     if not layers_learn or "learned-bits" not in config.methods:

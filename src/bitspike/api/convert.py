@@ -79,8 +79,8 @@ def convert(
             checked or found, and arguments that do not go together; a network whose training has not ended.
     """
     from bitspike import conversion
-    from bitspike.training.described import dataset_of
     from bitspike.training.lock import locked
+    from bitspike.training.tasks import task_of
 
     runs_dir = checked_place("--runs-dir", runs_dir)
     if name is not None:
@@ -92,12 +92,10 @@ def convert(
         """Refuses what could not be converted, or checked, once it is trained."""
         if max_pool not in (None, conversion.max_pool_of(config)):
             raise UserError("--max-pool", max_pool, "the config says otherwise: see --set methods.paths-ensemble")
-        shown = dataset_of(config)
-        graph = conversion.check_convertible(network, shown.sample)
+        task = task_of(config)
+        graph = conversion.check_convertible(network, task.sample)
         conversion.steps_of(graph, steps)
-        if graph.classes != shown.num_classes:
-            seen = ", ".join(str(edge.shape) for edge in graph.outputs)
-            raise UserError("logits", seen, f"want {shown.num_classes}, one for each class of {config.dataset}")
+        task.check(graph)
         images_of(config, split, images, data)
 
     look = Look(data, say)

@@ -73,15 +73,27 @@ class Conversion:
         Cost and spikes are the spiking network's; the quantized one's, at one step, are there as ``qann_``.
         """
         trained, found, total = self.run.result, self.record, self.cost.to_dict()["total"]
-        accuracy = found["accuracy"]
-        at = {f"accuracy_at_{t}": accuracy[min(t, len(accuracy)) - 1] for t in (1, 2, 4, 8, 16, 32)}
-        keys = ("method", "images", "equal", "logits_equal", "T", "T_eq", "bound", "settled", "qann_accuracy")
+        judged = "map50" if found["map50"] else "accuracy"
+        curve = found[judged]
+        at = {f"{judged}_at_{t}": curve[min(t, len(curve)) - 1] for t in (1, 2, 4, 8, 16, 32)}
+        keys: tuple[str, ...] = (
+            "method",
+            "images",
+            "equal",
+            "logits_equal",
+            "T",
+            "T_eq",
+            "bound",
+            "settled",
+            f"qann_{judged}",
+        )
+        keys += ("boxes_equal",) if judged == "map50" else ()
         counted = ("s_ace", "ns_ace", "sops", "spikes", "size_bytes")
         costs = {**{f"qann_{key}": trained[key] for key in counted}, **{key: total[key] for key in counted}}
         last = [layer["distance"][-1] for layer in found["layers"].values()]
-        curve = {"accuracy": accuracy, "final_distance": sum(last) / len(last), "source": found["source"]}
+        more = {judged: curve, "final_distance": sum(last) / len(last), "source": found["source"]}
         folder = {"folder": str(self.run.folder)}
-        return {**trained, **costs, **{key: found[key] for key in keys}, **at, **curve, **folder}
+        return {**trained, **costs, **{key: found[key] for key in keys}, **at, **more, **folder}
 
 
 def converted(
@@ -95,22 +107,27 @@ def converted(
 ) -> Conversion:
     """The spiking network of a fine-tuned one, checked, with its files in the run's folder."""
     from bitspike import conversion
-    from bitspike.training.described import dataset_of
+    from bitspike.training.tasks import Detect, task_of
 
     run, config = quantized.run, quantized.run.config
     source = look.of(run)  # refuses a record that is damaged
-    shows = dataset_of(config)
+    task, head = task_of(config), None
+    if isinstance(task, Detect):
+        head = task.head([edge.shape for edge in conversion.check_convertible(quantized.qann, task.sample).outputs])
     made = conversion.convert(
         quantized.qann,
-        shows.sample,
+        task.sample,
         T=steps,
         method=method,
         name=config.model,
         dataset=config.dataset,
-        classes=shows.classes,
+        classes=() if head else task.classes,
+        head=head,
     )
-    shown = run.images(split, images)
-    agreement, equivalence = made.floats_and_integers(shown), made.check(shown, stop_when_settled)
+    shown, judge = run.images(split, images), None
+    if isinstance(task, Detect) and head is not None:
+        judge = conversion.BoxesByStep(task, shown, head, [readout.scale for readout in made.net.readouts])
+    agreement, equivalence = made.floats_and_integers(shown), made.check(shown, stop_when_settled, judge)
     activity, cost = made.cost(run.images("validation"), f"validation images of {config.dataset}")
     about = {"network": config.model, "method": method, "dataset": config.dataset, "split": split}
     about["max_pool"] = conversion.max_pool_of(config)

@@ -10,6 +10,7 @@ from bitspike.errors import UserError
 
 if TYPE_CHECKING:
     from bitspike.datasets import Dataset
+    from bitspike.datasets.detection_sets import DetectionSet
     from bitspike.datasets.event_sets import EventSet
 
 __all__ = ["datasets", "how_to_get"]
@@ -24,6 +25,7 @@ def datasets(data_dir: Path | None = None) -> list[dict[str, Any]]:
         UserError: there is no such data directory.
     """
     from bitspike.datasets import DATASETS
+    from bitspike.datasets.detection_sets import DETECTION_SETS
     from bitspike.datasets.event_sets import EVENT_SETS
     from bitspike.datasets.files import data_directory
 
@@ -44,14 +46,38 @@ def datasets(data_dir: Path | None = None) -> list[dict[str, Any]]:
                 "citation": dataset.citation,
             }
         )
-    return rows + [_event_row(chosen, directory) for chosen in EVENT_SETS.values()]
+    rows += [_event_row(chosen, directory) for chosen in EVENT_SETS.values()]
+    return rows + [_boxed_row(chosen, data_dir) for chosen in DETECTION_SETS.values()]
 
 
 def how_to_get(name: str) -> str:
     """Where the files of a data set that is known come from, or of a folder of recordings."""
     from bitspike.datasets import find_dataset
+    from bitspike.datasets.detection_sets import find_detection_set, is_detection
 
-    return find_dataset(name).how_to_get
+    return find_detection_set(name).how_to_get if is_detection(name) else find_dataset(name).how_to_get
+
+
+def _boxed_row(chosen: DetectionSet, data_dir: Path | None) -> dict[str, Any]:
+    """A set of images with boxes, of any size; both splits are in one place."""
+    place, problem = None, ""
+    try:
+        place = chosen.home(data_dir).called("").rstrip("/")
+    except FileNotFoundError:
+        pass
+    except UserError as wrong:
+        problem = str(wrong)
+    return {
+        "name": chosen.name,
+        "image": "boxes",
+        "classes": len(chosen.classes),
+        "train": chosen.images["train"],
+        "test": chosen.images["test"],
+        "here": {split: place for split in chosen.images if place is not None},
+        "problem": problem,
+        "how_to_get": chosen.how_to_get,
+        "citation": chosen.citation,
+    }
 
 
 def _event_row(chosen: EventSet, directory: Path) -> dict[str, Any]:

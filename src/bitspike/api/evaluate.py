@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
+from bitspike.api.boxes import boxes_judged
 from bitspike.api.images import Split
-from bitspike.api.results import Evaluation
+from bitspike.api.results import BoxEvaluation, Evaluation
 from bitspike.api.run import Run
 from bitspike.api.sources import as_run, is_file, path_of
 from bitspike.errors import UserError
@@ -29,8 +30,8 @@ def evaluate(
     engine: str | None = None,
     data_dir: str | Path | None = None,
     **options: Any,
-) -> Evaluation:
-    """Classifies a data set with a trained network in floats, or with the integers that were frozen from one.
+) -> Evaluation | BoxEvaluation:
+    """Classifies a data set, or finds its boxes, with a trained network in floats, or the integers frozen from one.
 
     >>> print(bitspike.evaluate("digits.bitspike", engine="c"))
     digits test: 352 of 360 right, 97.78 %
@@ -60,7 +61,7 @@ def evaluate(
 
 def _of_net(
     source: FrozenGraph | str | Path, engine: str, data_dir: Path | None, options: dict[str, Any]
-) -> Evaluation:
+) -> Evaluation | BoxEvaluation:
     from bitspike import ir
     from bitspike.api.backends import chosen
     from bitspike.backends import able, engines
@@ -69,6 +70,8 @@ def _of_net(
 
     runner = chosen("engine", engine, engines(), options)
     net = ir.load(at_home(source)) if isinstance(source, str | Path) else source
+    if net.head is not None:
+        return boxes_judged(net, able(runner, net), engine, data_dir)
     if not net.classifies:
         seen = ", ".join(str(edge.shape) for edge in net.graph.outputs)
         raise UserError(f"network {net.graph.name}", f"outputs {seen}", "it tells no classes apart: want logits (K,)")

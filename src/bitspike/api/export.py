@@ -30,7 +30,8 @@ def export(
 
     Args:
         source: a frozen network, its file, or a run, which is frozen.
-        to: a name of `bitspike.backends.exporters`. ``c``: NAME.c, NAME.h, NAME_simd.h and main.c.
+        to: a name of `bitspike.backends.exporters`. ``c``: NAME.c, NAME.h, NAME_simd.h and main.c; of a
+            network that finds boxes NAME_boxes.c and .h too, and main.c prints them.
             ``onnx``: NAME.onnx. ``json``: NAME.json, all integers and what each op means. ``mem``: hexadecimal files of
             every tensor, golden vectors of every edge, and their index NAME.mem.json. ``verilog``: NAME.sv, its
             memories, and what docs/hardware.md lists. ``nir``: NAME.nir (docs/nir-bits.md). ``qonnx``:

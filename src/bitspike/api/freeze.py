@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from bitspike.api.images import Split
-from bitspike.api.results import Comparison, Frozen
+from bitspike.api.results import AnyComparison, BoxComparison, Comparison, Frozen
 from bitspike.api.run import Run
 from bitspike.api.sources import as_run, path_of
 from bitspike.errors import UserError
@@ -17,7 +17,6 @@ from bitspike.sample import AnySample
 if TYPE_CHECKING:
     from torch import nn
 
-    from bitspike.data import ImageSet
     from bitspike.ir import FrozenGraph
     from bitspike.layers import Answer
     from bitspike.training import TrainConfig
@@ -74,7 +73,7 @@ def freeze(
     net = _of_run(model, config)
     if images is None:
         whole = run.images(split)
-        shown: ImageSet | None = whole.first(min(COMPARED, len(whole)))
+        shown = whole.first(min(COMPARED, len(whole)))
     else:
         shown = run.images(split, images) if images else None
     frozen = _written(net, output)
@@ -95,12 +94,15 @@ def _of_module(model: nn.Module, sample: AnySample | None, readout: Answer, imag
 def _of_run(model: nn.Module, config: TrainConfig) -> FrozenGraph:
     """With where its inputs come from, so that the file finds them."""
     from bitspike import lowering
-    from bitspike.training.described import dataset_of
+    from bitspike.training.tasks import Detect, task_of
 
-    dataset = dataset_of(config)
+    task = task_of(config)
     frames = None if config.frames is None else config.frames.model_dump(mode="json")
-    net = lowering.freeze(model, dataset.sample, config.model, config.readout)
-    return replace(net, dataset=config.dataset, frames=frames, classes=dataset.classes)
+    net = lowering.freeze(model, task.sample, config.model, config.readout)
+    shapes = [net.graph.edges[readout.name].shape for readout in net.readouts]
+    head = task.head(shapes) if isinstance(task, Detect) else None
+    classes = () if head else task.classes  # a head has them
+    return replace(net, dataset=config.dataset, frames=frames, classes=classes, head=head)
 
 
 def _written(net: FrozenGraph, output: str | Path | None) -> Frozen:
@@ -110,12 +112,14 @@ def _written(net: FrozenGraph, output: str | Path | None) -> Frozen:
     return Frozen(net) if path is None else Frozen(net, path, ir.save(net, path))
 
 
-def _compared(model: nn.Module, config: TrainConfig, net: FrozenGraph, shown: ImageSet, split: Split) -> Comparison:
+def _compared(model: nn.Module, config: TrainConfig, net: FrozenGraph, shown: Any, split: Split) -> AnyComparison:
     from bitspike.backends import oracle
     from bitspike.lowering import agreement
     from bitspike.training import evaluate
     from bitspike.training.evaluate import at_once, batches
 
+    if net.head is not None:
+        return _boxes_compared(model, config, net, shown, split)
     predicted = oracle.logits(net, shown.images.numpy()).argmax(-1)
     return Comparison(
         split,
@@ -123,4 +127,26 @@ def _compared(model: nn.Module, config: TrainConfig, net: FrozenGraph, shown: Im
         integer_accuracy=100 * float((predicted == shown.labels.numpy()).mean()),
         agreement=agreement(model, net, batches(shown.images, min(BATCH, at_once(shown.sample.T)))),
         counted="steps" if shown.labels_per_step else "samples",
+    )
+
+
+def _boxes_compared(model: nn.Module, config: TrainConfig, net: FrozenGraph, shown: Any, split: Split) -> BoxComparison:
+    from bitspike.backends import oracle
+    from bitspike.detection.found import found_in_integers
+    from bitspike.lowering import agreement
+    from bitspike.training.evaluate import at_once, batches
+    from bitspike.training.tasks import Detect, task_of
+
+    task, found = task_of(config), []
+    assert isinstance(task, Detect)
+    assert net.head is not None
+    scales, size = [readout.scale for readout in net.readouts], min(BATCH, at_once(shown.sample.T))
+    for batch in batches(shown.images, size):
+        found += found_in_integers(oracle.outputs(net, batch.numpy()), net.head, scales)
+    back = [box.back(boxes) for box, boxes in zip(shown.fitted, found, strict=True)]
+    return BoxComparison(
+        split,
+        float_map50=task.evaluate(model, shown).map50,
+        integer_map50=task.judged(back, shown).map50,
+        agreement=agreement(model, net, batches(shown.images, size)),
     )

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from bitspike.errors import UserError
 
 if TYPE_CHECKING:
-    from bitspike.data import Dataset, ImageSet
+    from bitspike.data import Dataset
     from bitspike.training import TrainConfig
 
 __all__ = ["Split", "images_of"]
@@ -18,8 +18,10 @@ Split = Literal["test", "validation"]
 
 def images_of(
     config: TrainConfig, split: Split, first: int | None, data_dir: Path | None, dataset: Dataset | None = None
-) -> ImageSet:
+) -> Any:
     """The test set, or the images that were kept out of training; the ``first`` of them, or all.
+
+    They are a `bitspike.data.ImageSet`, or `bitspike.data.BoxedImages`.
 
     Args:
         dataset: the data set, where it was given as an object.
@@ -31,7 +33,7 @@ def images_of(
 
     if split not in ("test", "validation"):
         raise UserError("--split", split, "want test or validation")
-    found: ImageSet = getattr(load_images(config, data_dir, dataset), split)
+    found = getattr(load_images(config, data_dir, dataset), split)
     if first is not None and not 1 <= first <= len(found):
         raise UserError("--images", first, f"the {split} split of {config.dataset} has {len(found)}")
     return found if first is None else found.first(first)

@@ -39,6 +39,8 @@ class Look:
     def __call__(self, config: TrainConfig, model: nn.Module, own: nn.Module | None) -> None:
         from bitspike import conversion
 
+        if config.task != "classify":  # a recipe's network, which was read from nobody's
+            return
         images = images_of(config, "validation", None, self.data_dir)
         self.found = conversion.seen(model, images, own, conversion.max_pool_of(config)).to_dict()
         if self.say:

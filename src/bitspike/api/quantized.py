@@ -29,7 +29,7 @@ __all__ = ["FineTuning", "Observers"]
 Observers = Callable[[str], "AbstractContextManager[Observer | None]"]
 """Makes what is told of each step and epoch of the run that has that name."""
 
-SAME = ("model", "channels", "dataset", "mean", "std", "train_size", "seed")
+SAME = ("model", "channels", "dataset", "detection", "mean", "std", "train_size", "seed")
 """What a network of ReLUs and the one that it becomes have in common."""
 
 
@@ -151,7 +151,7 @@ class FineTuning:
         ann = folder.read_config() if started else configured(f"{recipe}-ann").model_copy(update=same)
         if ann.neuron.kind != "relu":
             raise UserError("--ann", str(path), f"want a run of neuron.kind=relu; its neurons are {ann.neuron.kind}")
-        for key in ("model", "channels", "dataset", "mean", "std"):
+        for key in ("model", "channels", "dataset", "detection", "mean", "std"):
             if getattr(ann, key) != same[key]:
                 wanted = f"want {same[key]!r}; name another folder with --ann"
                 raise UserError(f"{key} of {path}", getattr(ann, key), wanted)

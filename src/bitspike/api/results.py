@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,7 +11,7 @@ if TYPE_CHECKING:
     from bitspike.ir import FrozenGraph
     from bitspike.lowering import Agreement
 
-__all__ = ["Comparison", "Evaluation", "Exported", "Frozen"]
+__all__ = ["BoxEvaluation", "Comparison", "Evaluation", "Exported", "Frozen"]
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,40 @@ class Evaluation:
 
 
 @dataclass(frozen=True)
+class BoxEvaluation:
+    """Mean average precision of the boxes that were found in images of a data set. ``print`` says it in a line.
+
+    Attributes:
+        dataset, split: the images; ``total``: how many.
+        map50: in percent, at an IoU of 0.5; ``map5095``: the mean of 0.5 to 0.95.
+        of_class: at an IoU of 0.5, by name; ``None`` of a class that no image has.
+        bits: of a run in floats, ``w/s/t``. engine: what ran a frozen network. One of the two is ``None``.
+        loss: the mean of the images, of a run.
+    """
+
+    dataset: str
+    split: str
+    total: int
+    map50: float
+    map5095: float
+    of_class: Mapping[str, float | None]
+    bits: str | None = None
+    engine: str | None = None
+    loss: float | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        by = {"bits": self.bits} if self.engine is None else {"engine": self.engine}
+        found = {"total": self.total, "map50": self.map50, "map5095": self.map5095, "of_class": dict(self.of_class)}
+        loss = {} if self.loss is None else {"loss": self.loss}
+        return {"dataset": self.dataset, "split": self.split, **by, **found, **loss}
+
+    def __str__(self) -> str:
+        each = ", ".join(f"{name} {value:.2f}" for name, value in self.of_class.items() if value is not None)
+        means = f"mAP@0.5 {self.map50:.2f} %, mAP@0.5:0.95 {self.map5095:.2f} %"
+        return f"{self.dataset} {self.split}: {means} on {self.total} images ({each})"
+
+
+@dataclass(frozen=True)
 class Comparison:
     """A network in floats beside its integers, on the same images.
 
@@ -72,6 +107,29 @@ class Comparison:
 
 
 @dataclass(frozen=True)
+class BoxComparison:
+    """A network that finds boxes in floats beside its integers, on the same images.
+
+    Attributes:
+        split: which images.
+        float_map50, integer_map50: mean average precision in percent, at an IoU of 0.5.
+        agreement: spikes that are the same, layer by layer.
+    """
+
+    split: str
+    float_map50: float
+    integer_map50: float
+    agreement: Agreement
+
+    def to_dict(self) -> dict[str, Any]:
+        both = {"float_map50": self.float_map50, "integer_map50": self.integer_map50}
+        return {"split": self.split, "counted": "samples", **both, **self.agreement.to_dict()}
+
+
+AnyComparison = Comparison | BoxComparison
+
+
+@dataclass(frozen=True)
 class Frozen:
     """A network in integers, with what was asked for beside it.
 
@@ -84,7 +142,7 @@ class Frozen:
     net: FrozenGraph
     file: Path | None = None
     bytes: int | None = None
-    comparison: Comparison | None = None
+    comparison: AnyComparison | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Sizes in bytes, widths in bits, and the comparison."""

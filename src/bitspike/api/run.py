@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import nn
 
-    from bitspike.api.results import Evaluation
+    from bitspike.api.results import BoxEvaluation, Evaluation
     from bitspike.costs import Activity, CostReport, EnergyModel
     from bitspike.costs.hardware import HardwareSettings
-    from bitspike.data import Dataset, ImageSet
+    from bitspike.data import Dataset
     from bitspike.ir import FrozenGraph, Graph
     from bitspike.training import RunFolder, TrainConfig
 
@@ -118,8 +118,10 @@ class Run:
         file = self.files.activity_file
         return Activity.load(file) if is_there(file) else None
 
-    def images(self, split: Split = "test", first: int | None = None) -> ImageSet:
+    def images(self, split: Split = "test", first: int | None = None) -> Any:
         """The run's images: those of the test set, or those that were kept out of training to watch it.
+
+        They are a `bitspike.data.ImageSet`, or `bitspike.data.BoxedImages`.
 
         Args:
             split: which.
@@ -130,19 +132,25 @@ class Run:
         """
         return images_of(self.config, split, first, self.data_dir, self.dataset)
 
-    def evaluate(self, split: Split = "test") -> Evaluation:
-        """How many of the images the network in floats gets right, and its loss.
+    def evaluate(self, split: Split = "test") -> Evaluation | BoxEvaluation:
+        """How many of the images the network in floats gets right, or how good its boxes are; and its loss.
 
         Raises:
             UserError: see `images` and `model`.
         """
-        from bitspike import training
-        from bitspike.api.results import Evaluation
+        from bitspike.api.results import BoxEvaluation, Evaluation
+        from bitspike.training import Accuracy
+        from bitspike.training.tasks import Detected, task_of
 
-        model, config = self.model(), self.config
-        seen = training.evaluate(model, self.images(split), precision=config.precision, readout=config.readout)
+        config, images = self.config, self.images(split)
+        seen = task_of(config).evaluate(self.model(), images)
+        bits = str(config.bits)
+        if isinstance(seen, Detected):
+            precision = (seen.map50, seen.map5095, seen.of_class)
+            return BoxEvaluation(config.dataset, split, len(images), *precision, bits=bits, loss=seen.loss)
+        assert isinstance(seen, Accuracy)
         of = (config.dataset, split, seen.correct, seen.total)
-        return Evaluation(*of, bits=str(config.bits), loss=seen.loss, counted=seen.counted)
+        return Evaluation(*of, bits=bits, loss=seen.loss, counted=seen.counted)
 
     def cost(
         self,

@@ -51,10 +51,11 @@ def check_datasets(
     Exit status 2 if a file is damaged or not the official one, or if a data set that was named is missing.
     """
     from bitspike.datasets import DATASETS
+    from bitspike.datasets.detection_sets import DETECTION_SETS
     from bitspike.datasets.event_checks import check_any
     from bitspike.datasets.event_sets import EVENT_SETS
 
-    known = list(dict.fromkeys([*DATASETS, *EVENT_SETS]))
+    known = list(dict.fromkeys([*DATASETS, *EVENT_SETS, *DETECTION_SETS]))
     results = [result for name in names or known for result in check_any(name, data_dir)]
     rows = [{**asdict(result), "ok": result.ok} for result in results]
     if as_json:

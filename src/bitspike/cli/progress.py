@@ -60,8 +60,10 @@ class ProgressBar:
         self.bar.update(self.task, completed=step, total=total, speed=images_per_second, loss=loss)
 
     def epoch(self, line: dict[str, Any]) -> None:
+        accuracy = line.get("validation_accuracy")
+        seen = f"mAP@0.5 {line['validation_map50']:.2f}" if accuracy is None else f"{accuracy:.2f}"
         self.console.print(
-            f"epoch {line['epoch']}: validation {line['validation_accuracy']:.2f} %,"
+            f"epoch {line['epoch']}: validation {seen} %,"
             f" loss {line['validation_loss']:.4f}, {line['seconds']:.0f} s{learned(line)}",
             highlight=False,
         )

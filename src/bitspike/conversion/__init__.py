@@ -5,6 +5,7 @@ from bitspike.conversion.check import Equivalence, LayerEquivalence, equivalence
 from bitspike.conversion.convert import MOST_STEPS, Converted, convert, steps_of
 from bitspike.conversion.equilibrium import quantized, with_steps
 from bitspike.conversion.finetune import finetune_config, max_pool_of, with_weights_of
+from bitspike.conversion.judges import BoxesByStep, ClassesByStep, Judge
 from bitspike.conversion.source import Seen, seen
 from bitspike.conversion.spiking import (
     EXACT_BITS,
@@ -20,8 +21,11 @@ __all__ = [
     "EXACT_BITS",
     "METHODS",
     "MOST_STEPS",
+    "BoxesByStep",
+    "ClassesByStep",
     "Converted",
     "Equivalence",
+    "Judge",
     "LayerEquivalence",
     "Method",
     "Seen",

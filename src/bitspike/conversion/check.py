@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from bitspike.backends import oracle
 from bitspike.conversion.equilibrium import quantized, release_of, with_steps
+from bitspike.conversion.judges import ClassesByStep, Judge
 from bitspike.conversion.spiking import settling_bound
 from bitspike.errors import UserError
 from bitspike.ir import FrozenGraph
@@ -54,6 +55,8 @@ class Equivalence:
         settled: whether every image was seen to be silent after the release, or ran to the bound.
         accuracy: of the SNN in percent, had it been read after 1, 2, ... steps; empty where there were no labels.
         qann_accuracy: of the QANN, in percent; ``None`` where there were no labels.
+        map50, qann_map50: the same, mean average precision, of networks that find boxes.
+        boxes_equal: images whose boxes, classes and scores are the QANN's, of such a network.
     """
 
     T: int
@@ -64,6 +67,9 @@ class Equivalence:
     settled_at: dict[int, int] = field(default_factory=dict)
     accuracy: list[float] = field(default_factory=list)
     qann_accuracy: float | None = None
+    map50: list[float] = field(default_factory=list)
+    qann_map50: float | None = None
+    boxes_equal: int | None = None
     layers: dict[str, LayerEquivalence] = field(default_factory=dict)
 
     @property
@@ -86,6 +92,7 @@ def equivalence(
     images: NDArray[np.uint8],
     labels: NDArray[np.integer] | None = None,
     *,
+    judge: Judge | None = None,
     ends: bool = True,
     stop_when_settled: bool = False,
 ) -> Equivalence:
@@ -96,6 +103,7 @@ def equivalence(
         levels: ``n`` of each layer of neurons of the QANN, by name.
         images: pixels ``[N, C, H, W]``. labels: classes ``[N]``, of a network that tells such apart; without them the
             outputs are compared, and nothing is said of accuracy.
+        judge: says how good the networks are, where that is no matter of labels.
         ends: whether the network is fed for ``n`` steps, so that sums are compared; else (a rate) ``n/T`` of them.
         stop_when_settled: run each batch for as few steps as are seen to be enough: until a whole step is silent after
             the release has ended. Nothing changes from there on.
@@ -116,14 +124,14 @@ def equivalence(
     found = Equivalence(T, settling_bound(net.graph) if ends else None)
     qann, parts = quantized(net, levels), max(levels.values())
     ratio = (1, 1) if ends else (parts, T)
-    classes, steps = _Classes(T), Counter[int]()
+    judge, steps = judge if labels is None else ClassesByStep(labels), Counter[int]()
     distances = {node.name: np.zeros(T) for node in net.graph.neurons()}
     found.layers = {name: LayerEquivalence() for name in distances}
     batch = max(1, min(100, ELEMENTS_AT_A_TIME // max(largest_array(net.graph, node) for node in net.graph.nodes)))
     T_last = min(T, 2 * parts)
-    read = () if labels is None else net.readout.inputs
+    read = () if judge is None else [name for readout in net.readouts for name in readout.inputs]
     keep = {*distances, *read, *(readout.name for readout in net.readouts)}
-    for some, y in _batches(images, labels, batch):
+    for some in (images[i : i + batch] for i in range(0, len(images), batch)):
         wanted = _edges(qann, some, keep)
         sent, T_ran = _run(net, some, keep, T_last if stop_when_settled else T)
         while stop_when_settled and T_ran < T and not _silent(sent, distances, T_ran, release.steps):
@@ -136,29 +144,17 @@ def equivalence(
         pairs = [(sent[readout.name][0], wanted[readout.name][0]) for readout in net.readouts]
         equal = [(ours * ratio[0] == theirs * ratio[1]).reshape(len(some), -1).all(1) for ours, theirs in pairs]
         found.logits_equal += int(np.all(equal, axis=0).sum())
-        if y is not None:
-            classes.add(np.cumsum(_whole(sent[net.readout.inputs[0]], T_ran), axis=0), pairs[0][1], y)
+        if judge is not None:
+            said = [np.cumsum(_whole(sent[readout.inputs[0]], T_ran), axis=0) for readout in net.readouts]
+            released = np.minimum(np.arange(1, T_ran + 1) / parts, 1 if ends else np.inf)
+            judge.add(said, [theirs for _, theirs in pairs], released)
         found.images += len(some)
     found.settled_at = dict(sorted(steps.items()))
-    if labels is not None:
-        found.accuracy = (100 * classes.right / found.images).tolist()
-        found.qann_accuracy = 100 * classes.qann_right / found.images
+    for name, value in ({} if judge is None else judge.found(T)).items():
+        setattr(found, name, value)
     for name, layer in found.layers.items():
         layer.distance = (distances[name] / layer.elements).tolist()
     return found
-
-
-class _Classes:
-    """How many images are classified right: by the SNN, read after each of its steps, and by the QANN."""
-
-    def __init__(self, T: int) -> None:
-        self.right, self.qann_right = np.zeros(T, dtype=np.int64), 0
-
-    def add(self, up_to_step: Int, qann_logits: Int, y: NDArray[np.integer]) -> None:
-        """A batch: logits ``[T, N, K]`` up to each step that was run, those of the QANN, and classes."""
-        right = (up_to_step.argmax(2) == y).sum(1)
-        self.right += np.concatenate([right, np.full(len(self.right) - len(right), right[-1])])
-        self.qann_right += int((qann_logits.argmax(1) == y).sum())
 
 
 def _layer(
@@ -204,11 +200,3 @@ def _edges(net: FrozenGraph, images: NDArray[np.uint8], keep: set[str]) -> dict[
         for name in [name for name in edges if last.get(name, index) <= index and name not in keep]:
             del edges[name]
     return {name: edge.astype(np.int64) for name, edge in edges.items()}
-
-
-def _batches(
-    images: NDArray[np.uint8], labels: NDArray[np.integer] | None, size: int
-) -> Iterator[tuple[NDArray[np.uint8], NDArray[np.integer] | None]]:
-    return (
-        (images[i : i + size], None if labels is None else labels[i : i + size]) for i in range(0, len(images), size)
-    )

@@ -11,9 +11,11 @@ from torch import nn
 from bitspike import ir
 from bitspike.conversion.check import Equivalence, equivalence
 from bitspike.conversion.equilibrium import quantized, release_of
+from bitspike.conversion.judges import Judge
 from bitspike.conversion.spiking import METHODS, check_convertible, float_weights, settling_bound, to_snn
 from bitspike.costs import Activity, CostReport, cost
 from bitspike.data import ImageSet
+from bitspike.detection import Head
 from bitspike.errors import UserError
 from bitspike.files import write_json
 from bitspike.ir import FrozenGraph, Graph
@@ -21,12 +23,15 @@ from bitspike.lowering import Agreement, agreement, freeze, lower, measure
 from bitspike.neurons import QReLU
 from bitspike.sample import AnySample
 from bitspike.training.evaluate import batches
+from bitspike.training.tasks import Part
 
 __all__ = ["Converted", "convert", "steps_of"]
 
 MOST_STEPS = 1024
 AGREEMENT_IMAGES = 1000
 """Images on which floats and integers are compared, neuron by neuron, and spikes are counted."""
+FEWEST_IMAGES, MOST_MACS = 10, 10**12
+"""Images on which spikes are counted at least, also where that takes more multiply-accumulates than these."""
 STEPS_AT_A_TIME = 400
 """Images times steps that are run at once: more do not fit into caches."""
 
@@ -52,28 +57,32 @@ class Converted:
     method: str
     rounded: int
 
-    def check(self, images: ImageSet, stop_when_settled: bool = False) -> Equivalence:
-        """`equivalence` on ``images``."""
+    def check(self, images: Part, stop_when_settled: bool = False, judge: Judge | None = None) -> Equivalence:
+        """`equivalence` on ``images``; ``judge`` says how good the networks are, where labels do not."""
+        labels = images.labels.numpy() if self.net.classifies and isinstance(images, ImageSet) else None
         return equivalence(
             self.net,
             self.levels,
             images.images.numpy(),
-            images.labels.numpy() if self.net.classifies else None,
+            labels,
+            judge=judge,
             ends=METHODS[self.method].ends,
             stop_when_settled=stop_when_settled,
         )
 
-    def floats_and_integers(self, images: ImageSet) -> Agreement:
+    def floats_and_integers(self, images: Part) -> Agreement:
         """The QANN in floats beside its integers, level by level, on the first images."""
         some = batches(images.images[:AGREEMENT_IMAGES], 50)
         return agreement(self.qann, quantized(self.net, self.levels), some)
 
-    def cost(self, images: ImageSet, source: str) -> tuple[Activity, CostReport]:
+    def cost(self, images: Part, source: str) -> tuple[Activity, CostReport]:
         """What the spiking network costs, its spikes counted on the first of ``images``."""
         shape = self.net.graph.edges[self.net.graph.nodes[0].name].shape
         graph = lower(self.snn, (shape[0], shape[1], shape[2]), self.net.graph.name)
-        sample = images.images[:AGREEMENT_IMAGES]
-        at_a_time = max(1, STEPS_AT_A_TIME // release_of(self.net).T)
+        T = release_of(self.net).T
+        macs = T * sum(node.macs(graph.input_edge(node)) for node in graph.synapses())
+        sample = images.images[: min(AGREEMENT_IMAGES, max(FEWEST_IMAGES, MOST_MACS // macs))]
+        at_a_time = max(1, STEPS_AT_A_TIME // T)
         activity = measure(self.snn, graph, batches(sample, at_a_time), f"the first {len(sample)} {source}")
         return activity, cost(graph, "exact", activity, energy_model="lemaire")
 
@@ -98,6 +107,7 @@ def convert(
     name: str = "network",
     dataset: str = "",
     classes: tuple[str, ...] = (),
+    head: Head | None = None,
 ) -> Converted:
     """Converts a network of Q-ReLUs that was morphed and trained.
 
@@ -106,7 +116,7 @@ def convert(
         sample: what one input is; ``(C, H, W)`` is an image's shape.
         T: steps of the spiking network; ``None`` for as many as are certain to settle it.
         method: a key of `METHODS`.
-        name, dataset, classes: of the frozen network.
+        name, dataset, classes, head: of the frozen network.
 
     Raises:
         UserError: what cannot be converted, by its path in the model, or ``T`` outside 1..1024.
@@ -116,7 +126,7 @@ def convert(
     bound, T = settling_bound(graph), steps_of(graph, T)
     snn = to_snn(qann, T, method)
     rounded = float_weights(snn)
-    net = replace(freeze(snn, sample, name), dataset=dataset, classes=classes)
+    net = replace(freeze(snn, sample, name), dataset=dataset, classes=classes, head=head)
     levels = {name: module.levels for name, module in qann.named_modules() if isinstance(module, QReLU)}
     return Converted(qann, snn, net, levels, bound, method, rounded)
 

@@ -42,7 +42,7 @@ def with_steps(net: FrozenGraph, T: int) -> FrozenGraph:
     before = release_of(net)
     ends = before.steps if before.steps < before.T else T  # what never ended does not end now
     nodes = (STEPPED[node.op](node, T, ends) if node.op in STEPPED else node for node in net.graph.nodes)
-    return FrozenGraph(Graph(net.graph.name, tuple(nodes)), net.tensors, net.dataset, net.frames, net.classes)
+    return replace(net, graph=Graph(net.graph.name, tuple(nodes)))
 
 
 def quantized(net: FrozenGraph, levels: Mapping[str, int]) -> FrozenGraph:
@@ -61,7 +61,7 @@ def quantized(net: FrozenGraph, levels: Mapping[str, int]) -> FrozenGraph:
     """
     whole = _Whole(net, levels, dict(net.tensors))
     nodes = (AT_ONCE[node.op](whole, node) if node.op in AT_ONCE else node for node in net.graph.nodes)
-    return FrozenGraph(Graph(net.graph.name, tuple(nodes)), whole.tensors, net.dataset, net.frames, net.classes)
+    return replace(net, graph=Graph(net.graph.name, tuple(nodes)), tensors=whole.tensors)
 
 
 @dataclass(frozen=True)

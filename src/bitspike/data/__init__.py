@@ -2,7 +2,9 @@
 
 from bitspike.data.augment import Augment, Compose, Cutout, HorizontalFlip, RandomCrop
 from bitspike.data.autoaugment import AutoAugmentCIFAR10
+from bitspike.data.boxed import BoxedImages, boxed_images
 from bitspike.data.build import build_augment
+from bitspike.data.detection import TrainingDetections
 from bitspike.data.erasing import RandomErasing
 from bitspike.data.images import ImageSet, split_validation
 from bitspike.data.loader import EpochBatches, TrainingImages, as_is
@@ -15,6 +17,7 @@ __all__ = [
     "DATASETS",
     "Augment",
     "AutoAugmentCIFAR10",
+    "BoxedImages",
     "Compose",
     "Cutout",
     "Dataset",
@@ -26,8 +29,10 @@ __all__ = [
     "RandAugment",
     "RandomCrop",
     "RandomErasing",
+    "TrainingDetections",
     "TrainingImages",
     "as_is",
+    "boxed_images",
     "build_augment",
     "check",
     "find_dataset",

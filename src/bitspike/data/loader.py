@@ -24,7 +24,7 @@ __all__ = ["EpochBatches", "TrainingImages", "as_is"]
 
 T = TypeVar("T")
 
-_ORDER, _AUGMENT = 0, 1  # what the generator of (seed, epoch, what) is used for
+_ORDER, AUGMENT = 0, 1  # what the generator of (seed, epoch, what) is used for
 
 
 class EpochBatches(Sampler[list[int]]):
@@ -89,7 +89,7 @@ class TrainingImages(Dataset[tuple[Tensor, Tensor]]):
 
     def set_epoch(self, epoch: int) -> None:
         """Draws the augmentation of an epoch."""
-        generator = seeded(self.seed, epoch, _AUGMENT)
+        generator = seeded(self.seed, epoch, AUGMENT)
         self.drawn = self.augment.draw(len(self.images), self.images.sample.array_shape, generator)
 
     def __len__(self) -> int:

@@ -3,13 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Protocol
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
-from bitspike.datasets.pictures import Pictures
+__all__ = ["Readable", "StreamedImages"]
 
-__all__ = ["StreamedImages"]
+
+class Readable(Protocol):
+    """Pictures of one size that are read when they are asked for, as `bitspike.datasets.pictures.Pictures`."""
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width."""
+
+    @property
+    def channels(self) -> int: ...
+
+    def __len__(self) -> int: ...
+
+    def part(self, indices: Sequence[int]) -> Readable:
+        """Those at ``indices``."""
+
+    def read(self) -> NDArray[np.uint8]:
+        """All of them, ``[N, C, H, W]``."""
 
 
 class StreamedImages:
@@ -25,7 +45,7 @@ class StreamedImages:
     dtype = torch.uint8
     ndim = 4
 
-    def __init__(self, pictures: Pictures, device: torch.device | str = "cpu") -> None:
+    def __init__(self, pictures: Readable, device: torch.device | str = "cpu") -> None:
         self.pictures, self.device = pictures, torch.device(device)
 
     @property

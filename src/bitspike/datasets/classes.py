@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["CALTECH101", "CIFAR10", "CIFAR100", "DIGITS", "FASHION_MNIST", "GESTURES"]
+__all__ = ["CALTECH101", "CIFAR10", "CIFAR100", "COCO", "DIGITS", "FASHION_MNIST", "GESTURES", "VOC"]
 
 DIGITS = tuple("0123456789")
 
@@ -61,3 +61,22 @@ _CALTECH101 = """
 """
 CALTECH101 = tuple(_CALTECH101.split())
 """Those of N-Caltech101, which leaves out ``Faces``; in the order of their names, as folders are read."""
+
+VOC = (
+    *("aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow", "diningtable", "dog"),
+    *("horse", "motorbike", "person", "pottedplant", "sheep", "sofa", "train", "tvmonitor"),
+)
+"""Those of PASCAL VOC."""
+
+COCO = (
+    *("person", "bicycle", "car", "motorcycle", "airplane", "bus", "train", "truck", "boat", "traffic light"),
+    *("fire hydrant", "stop sign", "parking meter", "bench", "bird", "cat", "dog", "horse", "sheep", "cow"),
+    *("elephant", "bear", "zebra", "giraffe", "backpack", "umbrella", "handbag", "tie", "suitcase", "frisbee"),
+    *("skis", "snowboard", "sports ball", "kite", "baseball bat", "baseball glove", "skateboard", "surfboard"),
+    *("tennis racket", "bottle", "wine glass", "cup", "fork", "knife", "spoon", "bowl", "banana", "apple"),
+    *("sandwich", "orange", "broccoli", "carrot", "hot dog", "pizza", "donut", "cake", "chair", "couch"),
+    *("potted plant", "bed", "dining table", "toilet", "tv", "laptop", "mouse", "remote", "keyboard", "cell phone"),
+    *("microwave", "oven", "toaster", "sink", "refrigerator", "book", "clock", "vase", "scissors", "teddy bear"),
+    *("hair drier", "toothbrush"),
+)
+"""Those of COCO's instances, 2017."""

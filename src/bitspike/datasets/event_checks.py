@@ -7,6 +7,8 @@ from collections import defaultdict
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from bitspike.datasets.box_checks import BoxCheck, check_boxes
+from bitspike.datasets.detection_sets import is_detection
 from bitspike.datasets.event_sets import EVENT_SETS, EventSet, find_event_set
 from bitspike.datasets.files import data_directory
 from bitspike.datasets.recordings import Recording
@@ -66,12 +68,14 @@ class EventCheck:
         return UserError(f"{self.dataset} {self.split} split", self.path, self.problems[0] + more)
 
 
-def check_any(name: str, data_dir: Path | None = None) -> list[FileCheck] | list[EventCheck]:
-    """`check_events` of a set of recordings, `check` of any other.
+def check_any(name: str, data_dir: Path | None = None) -> list[FileCheck] | list[EventCheck] | list[BoxCheck]:
+    """`check_events` of a set of recordings, `check_boxes` of one of images with boxes, `check` of any other.
 
     Raises:
         UserError: unknown name, or no such data directory.
     """
+    if is_detection(name):
+        return check_boxes(name, data_dir)
     made = name.partition(":")[0] in MADE  # of pictures in a folder, too
     if name in EVENT_SETS or (os.sep in name and not made):
         return check_events(name, data_dir)

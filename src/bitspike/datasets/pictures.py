@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bitspike.errors import UserError, require
 
-__all__ = ["SUFFIXES", "Pictures", "fitted", "picture_size", "read_picture"]
+__all__ = ["SUFFIXES", "Pictures", "decoded", "fitted", "picture_size", "read_picture"]
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".ppm", ".pgm", ".tif", ".tiff", ".gif"})
 """How names of pictures end; case does not count."""
@@ -77,11 +78,6 @@ class Pictures:
         """What a file is given as, ``[C, H, W]``."""
         return read_picture(file, self.size, self.scaled, self.channels, self.exact)
 
-    @property
-    def bytes(self) -> int:
-        """Of all of them, read."""
-        return len(self.files) * self.channels * self.size[0] * self.size[1]
-
 
 def read_picture(
     file: Path, size: tuple[int, int], scaled: int | None = None, channels: int = 3, exact: bool = False
@@ -97,12 +93,22 @@ def read_picture(
         UserError: Pillow is missing, or the file is no picture, or a damaged, cut or enormous one, or one that has more
             than 8 bits a channel.
     """
-    pillow = require("PIL.Image", "data")
-    with _refusing(file), pillow.open(file) as opened:
-        width, height = opened.size
-        if width * height > MOST_PIXELS:
-            raise UserError(str(file), f"{width}x{height} pixels", f"want at most {MOST_PIXELS:,}")
-        return fitted(str(file), opened, size, scaled, channels, exact)
+    with _opened(file, file) as picture:
+        return fitted(str(file), picture, size, scaled, channels, exact)
+
+
+def decoded(name: str | Path, source: Path | IO[bytes]) -> Any:
+    """The picture in a file, or in a stream of it, as Pillow's in colours.
+
+    Args:
+        name: what a message calls it.
+        source: where it is.
+
+    Raises:
+        UserError: see `read_picture`.
+    """
+    with _opened(name, source) as picture:
+        return _with_channels(str(name), picture, 3)
 
 
 def fitted(
@@ -114,12 +120,11 @@ def fitted(
         UserError: of more than 8 bits a channel, or of another size than ``exact`` wants.
     """
     width, height = image.size
-    if image.mode not in BYTES:
-        raise UserError(thing, f"mode {image.mode}", "want 8 bits a channel; convert it")
+    converted = _with_channels(thing, image, channels)
     if exact and (height, width) != size:
         wanted = f"want {size[1]}x{size[0]} as the first has, or a size behind the name, as folder:PATH@64"
         raise UserError(thing, f"{width}x{height} pixels", wanted)
-    return _cut_out(image.convert(MODES[channels]), size, scaled, require("PIL.Image", "data"))
+    return _cut_out(converted, size, scaled, require("PIL.Image", "data"))
 
 
 def picture_size(file: Path) -> tuple[int, int]:
@@ -128,21 +133,32 @@ def picture_size(file: Path) -> tuple[int, int]:
     Raises:
         UserError: see `read_picture`.
     """
-    with _refusing(file), require("PIL.Image", "data").open(file) as opened:
-        width, height = opened.size
+    with _opened(file, file) as picture:
+        width, height = picture.size
         return height, width
 
 
+def _with_channels(thing: str, image: Any, channels: int) -> Any:
+    if image.mode not in BYTES:
+        raise UserError(thing, f"mode {image.mode}", "want 8 bits a channel; convert it")
+    return image.convert(MODES[channels])
+
+
 @contextmanager
-def _refusing(file: Path) -> Iterator[None]:
+def _opened(name: str | Path, source: Path | IO[bytes]) -> Iterator[Any]:
     """What a decoder meets in a damaged file, of which Pillow has no list, is one line with the file's name."""
+    pillow = require("PIL.Image", "data")
     try:
-        yield
+        with pillow.open(source) as opened:
+            width, height = opened.size
+            if width * height > MOST_PIXELS:
+                raise UserError(str(name), f"{width}x{height} pixels", f"want at most {MOST_PIXELS:,}")
+            yield opened
     except (UserError, MemoryError):
         raise
     except Exception as wrong:
-        seen = str(wrong).replace("\n", " ").replace(f" {str(file)!r}", "") or type(wrong).__name__
-        raise UserError(str(file), seen, "want a picture, whole: get it again, or leave it out") from wrong
+        seen = re.sub(r" (<_io[^>]*>|'[^']*')$", "", str(wrong).replace("\n", " ")) or type(wrong).__name__
+        raise UserError(str(name), seen, "want a picture, whole: get it again, or leave it out") from wrong
 
 
 def _cut_out(image: Any, size: tuple[int, int], scaled: int | None, pillow: Any) -> NDArray[np.uint8]:

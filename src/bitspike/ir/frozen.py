@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from bitspike.detection.head import Head
 from bitspike.errors import UserError
 from bitspike.ir.graph import Graph
 from bitspike.ir.limits import AXES, MOST_AXES, MOST_ELEMENTS, MOST_STEPS_OF_ALL
@@ -32,6 +33,7 @@ class FrozenGraph:
         dataset: that the network was trained on, as `bitspike data list` calls it; empty where it is not known.
         frames: how events of the dataset became frames, settings as JSON has them; ``None`` where it has no events.
         classes: their names, printable and all different; empty where they are not known.
+        head: which boxes its outputs say; ``None`` where they say none.
 
     Attributes:
         ranges: range of every edge. totals: of what its first steps, however many, add up to. values: of everything
@@ -47,6 +49,7 @@ class FrozenGraph:
     dataset: str = ""
     frames: Mapping[str, Any] | None = None
     classes: tuple[str, ...] = ()
+    head: Head | None = None
     ranges: Mapping[str, Range] = field(init=False, repr=False)
     totals: Mapping[str, Range] = field(init=False, repr=False)
     values: Mapping[str, Mapping[str, Range]] = field(init=False, repr=False)
@@ -60,6 +63,8 @@ class FrozenGraph:
         _check_graph(self.graph, self.dataset)
         _check_frames(self.frames)
         _check_classes(self.classes, self.graph.classes)
+        if self.head is not None:
+            self.head.size_of([self.graph.edges[node.name].shape for node in self.readouts])
         own: dict[str, Int] = {}
         for name, shape in wanted.items():
             given = self.tensors[name]
@@ -86,7 +91,7 @@ class FrozenGraph:
         object.__setattr__(self, "words", MappingProxyType({name: found.dtype for name, found in met.items()}))
 
     def __reduce__(self) -> Any:  # what is read-only is no part of a copy, and is proven of it again
-        return type(self), (self.graph, dict(self.tensors), self.dataset, self.frames, self.classes)
+        return type(self), (self.graph, dict(self.tensors), self.dataset, self.frames, self.classes, self.head)
 
     def integers(self, name: str) -> Int:
         """A tensor in int64, to compute with: ``tensors`` has it as narrow as its values are."""

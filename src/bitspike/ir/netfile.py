@@ -16,6 +16,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load as load_tensors
 from safetensors.numpy import save as save_tensors
 
+from bitspike.detection.head import Head
 from bitspike.errors import UserError, closest
 from bitspike.files import safetensors_metadata, write_atomically
 from bitspike.ir.frozen import FrozenGraph, tensor_shapes
@@ -46,7 +47,8 @@ def to_bytes(net: FrozenGraph) -> bytes:
     nodes = [op_to_dict(node) for node in net.graph.nodes]
     frames = {} if net.frames is None else {"frames": dict(net.frames)}
     classes = {"classes": list(net.classes)} if net.classes else {}
-    graph = {"name": net.graph.name, "dataset": net.dataset, **frames, **classes, "nodes": nodes}
+    head = {} if net.head is None else {"head": net.head.as_json()}
+    graph = {"name": net.graph.name, "dataset": net.dataset, **frames, **classes, **head, "nodes": nodes}
     text = json.dumps(graph, separators=(",", ":"), allow_nan=False)
     _check_size(len(text), len(nodes))
     return _in_order(save_tensors(tensors, metadata={"format": format_of(net.graph), "graph": text}))
@@ -78,7 +80,8 @@ def load(path: str | Path) -> FrozenGraph:
 def _from_parts(header: Mapping[str, str], tensors: Mapping[str, NDArray[Any]]) -> FrozenGraph:
     if header.get("format") not in FORMATS:
         raise UserError("format", header.get("format"), f"this version reads {', '.join(FORMATS)}")
-    raw = _object(_parsed(header.get("graph", "")), "graph", ("name", "dataset", "nodes"), ("frames", "classes"))
+    optional = ("frames", "classes", "head")
+    raw = _object(_parsed(header.get("graph", "")), "graph", ("name", "dataset", "nodes"), optional)
     if not isinstance(raw["nodes"], list):
         raise UserError("graph nodes", type(raw["nodes"]).__name__, "want a list of ops")
     _check_size(0, len(raw["nodes"]))
@@ -89,6 +92,7 @@ def _from_parts(header: Mapping[str, str], tensors: Mapping[str, NDArray[Any]]) 
         raise UserError("graph frames", raw["frames"], "want an object")
     if not isinstance(raw.get("classes", []), list):
         raise UserError("graph classes", raw["classes"], "want a list of names")
+    head = Head.from_json(raw["head"]) if "head" in raw else None
     graph = Graph(raw["name"], tuple(op_from_dict(index, node) for index, node in enumerate(raw["nodes"])))
     if header["format"] != (wanted_format := format_of(graph)):
         raise UserError("format", header["format"], f"the graph has what {wanted_format} has: want that")
@@ -96,7 +100,8 @@ def _from_parts(header: Mapping[str, str], tensors: Mapping[str, NDArray[Any]]) 
     for name in sorted(wanted.keys() ^ tensors.keys()):
         raise UserError("tensor", name, "it is missing" if name in wanted else "no op of the graph has it")
     unpacked = {name: _unpacked(name, *wanted[name], tensors[name]) for name in wanted}
-    return FrozenGraph(graph, unpacked, raw["dataset"], raw.get("frames"), tuple(raw.get("classes", ())))
+    classes = tuple(raw.get("classes", ()))
+    return FrozenGraph(graph, unpacked, raw["dataset"], raw.get("frames"), classes, head)
 
 
 def _check_size(length: int, ops: int) -> None:

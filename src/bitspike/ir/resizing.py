@@ -46,7 +46,7 @@ def resized(net: FrozenGraph, size: tuple[int, int]) -> FrozenGraph:
         edges[node.name] = made.infer(*read)
         if edges[node.name].shape[0] != net.graph.edges[node.name].shape[0]:
             raise node.refuse(edges[node.name].shape, "its channels depend on the size of the image")
-    return FrozenGraph(Graph(net.graph.name, tuple(nodes)), net.tensors, net.dataset, net.frames)
+    return replace(net, graph=Graph(net.graph.name, tuple(nodes)))
 
 
 def _check(node: Node, *was: Edge) -> None:

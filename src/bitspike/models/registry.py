@@ -30,6 +30,7 @@ from bitspike.models.resnet import ResNet
 from bitspike.models.sew_dvs import SEWDVSNet
 from bitspike.models.spikformer import Spikformer, SpikingSelfAttention
 from bitspike.models.vgg import VGG
+from bitspike.models.yolo import YOLOTiny, YOLOv3
 from bitspike.neurons import (
     AdaptiveSettings,
     BaseNode,
@@ -94,6 +95,10 @@ def _spikformer(depth: int, dim: int, heads: int, pools: int, *, ahead: bool = F
     return Architecture(f"{depth} blocks of {dim}, {heads} heads, {where}", channels, make, neuron)
 
 
+def _yolov3(about: str, channels: tuple[int, ...], depths: tuple[int, ...]) -> Architecture:
+    return Architecture(about, channels, lambda sample, k, neuron, c: YOLOv3(sample, k, neuron, c, depths))
+
+
 _VGGSNN = (64, 128, 256, 512, 512)
 
 MODELS: Mapping[str, Architecture] = MappingProxyType(
@@ -127,6 +132,8 @@ MODELS: Mapping[str, Architecture] = MappingProxyType(
         "sew-resnet50": _resnet("spike-element-wise (000)", SEWBottleneck, (64, 128, 256, 512), (3, 4, 6, 3)),
         "sew-resnet-dvs": Architecture("7B-Net of DVS128 Gesture (SEW)", (32,) * 7, SEWDVSNet),
         "sew-resnet-dvs-wide": Architecture("Wide-7B-Net of CIFAR10-DVS (SEW)", (64,) * 4 + (128,) * 3, SEWDVSNet),
+        "yolo-tiny": Architecture("boxes, two scales, for two cores", (16, 32, 64, 128), YOLOTiny),
+        "yolov3": _yolov3("boxes, Darknet-53 (003)", (32, 64, 128, 256, 512, 1024), (1, 2, 8, 8, 4)),
         "spikformer-2-64": _spikformer(2, 64, 4, pools=2),
         "spikformer-2-256-dvs": _spikformer(2, 256, 16, pools=4),
         "spikformer-4-256": _spikformer(4, 256, 8, pools=2),

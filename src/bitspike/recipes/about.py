@@ -8,7 +8,7 @@ from importlib.resources import files
 __all__ = ["ROOMS", "about"]
 
 ROOMS = (
-    "static", "trains", "adaptive", "qsnn", "spikezip", "multilevel", "transformers", "events", "imagenet",
+    "static", "trains", "adaptive", "qsnn", "spikezip", "multilevel", "transformers", "events", "imagenet", "detection",
 )  # fmt: skip
 """The modules of recipes, in the order in which they are listed; ``__all__`` of each names its own."""
 

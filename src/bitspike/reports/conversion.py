@@ -74,21 +74,24 @@ def conversion_lines(found: Mapping[str, Any], rounded_to: int) -> Iterator[str]
         f"{found['logits_equal']:,} of {found['images']:,} {found['split']} images: the SNN's logits are the QANN's "
         f"({same}, in integers)"
     )
+    if found.get("map50"):  # of a network that finds boxes
+        boxes = "boxes, classes and scores are the QANN's"
+        yield f"{found['boxes_equal']:,} of {found['images']:,} {found['split']} images: {boxes}"
     settled = "every image has settled" if found["settled"] else "not every image was seen to settle"
     certain = "" if found["bound"] is None else f" (certain after {found['bound']})"
     yield f"last spike at step {found['T_eq']} of {found['T']}: {settled}{certain}"
     agreed = found["floats_and_integers"]
     differ, levels = (sum(layer[key] for layer in agreed["layers"]) for key in ("mismatches", "elements"))
-    yield (
-        f"QANN in floats and in integers: the same class on {agreed['same_class']:,} of {agreed['images']:,} images, "
-        f"{1e6 * differ / levels:.1f} of a million levels differ"
-    )
-    curve = ", ".join(f"{t}: {found['accuracy'][t - 1]:.2f}" for t in (1, 2, 4, 8, 16, 32, 64) if t <= found["T"])
-    yield f"accuracy in % after steps {curve}; QANN: {found['qann_accuracy']:.2f}"
+    of = f" of {agreed['images']:,} images"
+    classes = "" if agreed["same_class"] is None else f"the same class on {agreed['same_class']:,}{of}, "
+    yield f"QANN in floats and in integers: {classes}{1e6 * differ / levels:.1f} of a million levels differ"
+    judged, called = ("map50", "mAP@0.5") if found.get("map50") else ("accuracy", "accuracy")
+    curve = ", ".join(f"{t}: {found[judged][t - 1]:.2f}" for t in (1, 2, 4, 8, 16, 32, 64) if t <= found["T"])
+    yield f"{called} in % after steps {curve}; QANN: {found[f'qann_{judged}']:.2f}"
 
 
 def conversion_figure(found: Mapping[str, Any]) -> Figure:
-    """Accuracy at every step (paper 003, Fig. 1), and each layer's distance from the QANN's feature map (Fig. 5).
+    """Accuracy or mAP at every step (paper 003, Fig. 1) and each layer's distance from the QANN's feature map (Fig. 5).
 
     The axes end soon after the last spike: from there on nothing moves, and the label says so.
     """
@@ -97,14 +100,15 @@ def conversion_figure(found: Mapping[str, Any]) -> Figure:
         f"{found['dataset']}, {found['network']}, {found['method']}, {found['images']:,} {found['split']} images"
     )
     left, right = made.subplots(1, 2)
-    last = len(found["accuracy"])
+    judged, called = ("map50", "mAP@0.5 (%)") if found.get("map50") else ("accuracy", "accuracy (%)")
+    last = len(found[judged])
     end = min(last, max(found["T_eq"] + BEHIND, 2))
     steps = range(1, last + 1)
     label = "step" if end == last else f"step (of {last}; the last spike is at {found['T_eq']})"
-    left.plot(steps, found["accuracy"], marker=".", label="SNN")
-    left.axhline(found["qann_accuracy"], color="0.3", linewidth=0.8, linestyle="--", label="QANN")
+    left.plot(steps, found[judged], marker=".", label="SNN")
+    left.axhline(found[f"qann_{judged}"], color="0.3", linewidth=0.8, linestyle="--", label="QANN")
     left.axvline(found["T_eq"], color="0.7", linewidth=0.8, label="last spike")
-    left.set(xlabel=label, ylabel="accuracy (%)", xlim=(0.5, end + 0.5))
+    left.set(xlabel=label, ylabel=called, xlim=(0.5, end + 0.5))
     for name, layer in found["layers"].items():
         right.plot(steps, layer["distance"], linewidth=1, label=name)
     right.set(xlabel=label, ylabel="mean distance from the QANN (levels)", xlim=(0.5, end + 0.5), ylim=(0, None))

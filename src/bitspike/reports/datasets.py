@@ -32,7 +32,8 @@ def checks_tables(rows: Sequence[Mapping[str, Any]]) -> list[Table]:
     """A row for each file, and in a table of their own for each class of recordings (`bitspike data check --json`)."""
     files = [row for row in rows if "checksum" in row]
     recordings = [row for row in rows if row.get("classes")]
-    return [_files(files)] * bool(files) + [_recordings(recordings)] * bool(recordings)
+    boxed = [row for row in rows if row.get("boxes")]
+    return [_files(files)] * bool(files) + [_recordings(recordings)] * bool(recordings) + [_boxed(boxed)] * bool(boxed)
 
 
 def check_lines(rows: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -42,6 +43,7 @@ def check_lines(rows: Sequence[Mapping[str, Any]]) -> list[str]:
         of = f"{row['dataset']} {row['split']}"
         problems = row["problems"] if "problems" in row else [row["problem"]]
         lines += [f"{of}: {problem}" for problem in problems if problem]
+        lines += [f"{of}: left out: {line}" for line in row.get("left_out", ())]
         count, full = sum(one["recordings"] for one in row.get("classes", ())), row.get("full")
         if count and full is not None and count < full:
             lines.append(f"{of}: {count:,} of {full:,} recordings, a subset")
@@ -58,6 +60,19 @@ def _recordings(rows: Sequence[Mapping[str, Any]]) -> Table:
         for one in (*row["classes"], {"name": "all", "recordings": both[0], "events": both[1]}):
             counts = (f"{one[key]:,}" for key in ("recordings", "events"))
             table.add_row(Text(row["dataset"]), row["split"], Text(one["name"]), *counts)
+        table.add_section()
+    return table
+
+
+def _boxed(rows: Sequence[Mapping[str, Any]]) -> Table:
+    """A row for each class, and one for all: images, those of them without boxes, boxes."""
+    numbers = (Column(name, no_wrap=True, justify="right") for name in ("images", "without boxes", "boxes"))
+    table = Table(*(Column(name, no_wrap=True) for name in ("data set", "split", "class")), *numbers)
+    for row in rows:
+        for one in row["boxes"]:
+            table.add_row(Text(row["dataset"]), row["split"], Text(one["name"]), "", "", f"{one['boxes']:,}")
+        counts = (row["images"], row["empty"], sum(one["boxes"] for one in row["boxes"]))
+        table.add_row(Text(row["dataset"]), row["split"], "all", *(f"{count:,}" for count in counts))
         table.add_section()
     return table
 

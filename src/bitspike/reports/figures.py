@@ -24,14 +24,17 @@ LINE = 0.17
 """Inches of such a line."""
 
 
-def check_figure(name: str) -> None:
+def check_figure(name: str, known: Collection[str] | None = None) -> None:
     """Whether there is such a picture, and what draws it: before runs are read.
+
+    Args:
+        known: their names, by default those of `FIGURES`.
 
     Raises:
         UserError: there is none, or matplotlib is not installed.
     """
-    if name not in FIGURES:
-        raise UserError("figure", name, closest(name, FIGURES))
+    if name not in (known or FIGURES):
+        raise UserError("figure", name, closest(name, known or FIGURES))
     require("matplotlib", "viz")
 
 

@@ -74,7 +74,12 @@ def _stages_table(result: Mapping[str, Any]) -> Table:
 
 def frozen_lines(result: Mapping[str, Any]) -> Iterator[str]:
     """What a frozen network is, in lines (`bitspike freeze --json`)."""
-    if "layers" in result:
+    if "float_map50" in result:
+        yield (
+            f"mAP@0.5 on {result['images']} {result['split']} images: {result['float_map50']:.2f} % in floats, "
+            f"{result['integer_map50']:.2f} % in integers"
+        )
+    elif "layers" in result:
         yield (
             f"accuracy on {result['images']} {result['split']} {_counted(result)}: "
             f"{result['float_accuracy']:.2f} % in floats, "

@@ -20,6 +20,7 @@ TABLES: Mapping[str, Callable[[], tuple[Row, ...]]] = MappingProxyType(
         "002/table2": paper_002.table2,
         "002/size": paper_002.size,
         "003/ann-energy": paper_003.ann_energy_of_resnet20,
+        "003/table6": paper_003.table6,
         "004/table3": paper_004.table3,
         "004/table4": paper_004.table4,
         "004/relations": paper_004.relations,

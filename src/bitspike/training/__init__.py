@@ -1,6 +1,6 @@
 """Training: a typed config, a loop that resumes exactly, and what a run leaves behind."""
 
-from bitspike.training.config import BudgetConfig, LossConfig, OptimizerConfig, TrainConfig
+from bitspike.training.config import BudgetConfig, DetectionConfig, LossConfig, OptimizerConfig, TrainConfig
 from bitspike.training.evaluate import Accuracy, evaluate
 from bitspike.training.loop import Observer, train
 from bitspike.training.methods import METHODS, Method, MethodSettings, Objective
@@ -11,6 +11,7 @@ __all__ = [
     "METHODS",
     "Accuracy",
     "BudgetConfig",
+    "DetectionConfig",
     "LossConfig",
     "Method",
     "MethodSettings",

@@ -8,13 +8,13 @@ from typing import Any
 from torch import nn
 
 from bitspike.costs import cost
-from bitspike.data import ImageSet
 from bitspike.errors import require
 from bitspike.lowering import measure
 from bitspike.training.config import TrainConfig
-from bitspike.training.evaluate import Accuracy, at_once, batches
+from bitspike.training.evaluate import at_once, batches
 from bitspike.training.result import mean_widths
 from bitspike.training.setup import graph_of
+from bitspike.training.tasks import Part, Seen
 
 __all__ = ["Board"]
 
@@ -38,13 +38,14 @@ class Board:
         self.writer.add_scalar("loss/train", loss, step)
         self.writer.add_scalar("lr", lr, step)
 
-    def epoch(self, step: int, seen: Accuracy, config: TrainConfig, model: nn.Module, images: ImageSet) -> None:
-        """Accuracy and loss on the validation ``images``, firing rates on the first of them, and mean widths."""
+    def epoch(self, step: int, seen: Seen, config: TrainConfig, model: nn.Module, images: Part) -> None:
+        """How good it is on the validation ``images``, its loss, firing rates on the first of them, and mean widths."""
         graph = graph_of(config, model)
         device = next(model.parameters()).device
         shown = batches(images.images[:IMAGES], at_once(images.sample.T), device)
         activity = measure(model, graph, shown, "the first validation images")
-        scalars = {"accuracy/validation": seen.percent, "loss/validation": seen.loss}
+        told = {**seen.named("validation"), "validation_loss": seen.loss}
+        scalars = {f"{name.removeprefix('validation_')}/validation": value for name, value in told.items()}
         scalars |= {f"rate/{name}": layer.spikes / layer.elements for name, layer in activity.neurons.items()}
         scalars |= {f"bits/{name[-1]}": width for name, width in mean_widths(cost(graph, "exact")).items()}
         for name, value in scalars.items():

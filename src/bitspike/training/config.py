@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, PlainSerializer, PositiveFloat, SerializeAsAny
 
 from bitspike.bits import BitPlan, Bits
+from bitspike.datasets.detection_sets import is_detection
 from bitspike.datasets.frames import FrameSettings, read_frames
 from bitspike.errors import UserError
 from bitspike.layers import Answer
@@ -19,7 +20,15 @@ from bitspike.training.data import DataConfig
 from bitspike.training.methods import MethodSettings, settings_of
 from bitspike.training.sections import Section, each, words
 
-__all__ = ["BudgetConfig", "ChunksConfig", "DataConfig", "LossConfig", "OptimizerConfig", "TrainConfig"]
+__all__ = [
+    "BudgetConfig",
+    "ChunksConfig",
+    "DataConfig",
+    "DetectionConfig",
+    "LossConfig",
+    "OptimizerConfig",
+    "TrainConfig",
+]
 
 
 def _bits(value: Any) -> Any:
@@ -87,6 +96,26 @@ class LossConfig(Section):
     tet_lambda: float = Field(1e-3, ge=0, le=1)
 
 
+class DetectionConfig(Section):
+    """How boxes are found in images, where the data set has boxes.
+
+    Attributes:
+        size: height and width of what the network reads; images are fitted into it with their proportions kept.
+        anchors: of each map, from the finest, widths and heights in pixels, of a network with such heads (YOLOv3's);
+            one without says the distances of a point's four sides.
+        lowest: probability below which there is no box.
+        overlap: IoU with a better box of its class above which a box is left out (greedy NMS).
+        wrong: what becomes of boxes and images that cannot be used, a box without area, say: ``skip`` leaves them out
+            and says so, ``refuse`` stops at the first.
+    """
+
+    size: tuple[int, int]
+    anchors: tuple[tuple[tuple[PositiveFloat, PositiveFloat], ...], ...] = ()
+    lowest: float = Field(0.01, ge=0, lt=1)
+    overlap: float = Field(0.5, gt=0, le=1)
+    wrong: Literal["skip", "refuse"] = "skip"
+
+
 class TrainConfig(Section):
     """Everything that decides the outcome of a training run.
 
@@ -96,6 +125,7 @@ class TrainConfig(Section):
         data: what a data set of your own is; training writes it, and it is no choice.
         frames: how events become frames, where the data are recordings of events: `bitspike.datasets.frames`, also by
             name and steps, as ``paper-001@2``. The steps are those of every neuron.
+        detection: how boxes are found, where the data set has boxes (`task` says so).
         readout: what the logits of all steps are read as: their ``mean``, the ``last``, or ``each`` by itself, which
             data with a class at every step ask for.
         chunks: runs long trains in parts, so that memory stays bounded; ``None`` runs them whole.
@@ -140,6 +170,7 @@ class TrainConfig(Section):
     std: Channels = None
     augment: Annotated[tuple[str, ...], BeforeValidator(words)] = ()
     frames: Frames = None
+    detection: DetectionConfig | None = None
     readout: Answer = "mean"
     chunks: ChunksConfig | None = None
     train_size: int | None = Field(None, ge=1)
@@ -155,6 +186,11 @@ class TrainConfig(Section):
     precision: Literal["auto", "float32", "bf16"] = "auto"
     checkpoint_every: int = Field(0, ge=0)
     tensorboard: bool = False
+
+    @property
+    def task(self) -> Literal["classify", "detect"]:
+        """What is to be done with the data: their kind says it."""
+        return "detect" if is_detection(self.dataset) else "classify"
 
     @property
     def plan(self) -> BitPlan:

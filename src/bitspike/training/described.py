@@ -14,8 +14,11 @@ from bitspike.training.data import DataConfig
 __all__ = ["as_described", "dataset_of", "found_dataset"]
 
 
-def as_described(config: TrainConfig, dataset: Dataset) -> TrainConfig:
-    """The config with what ``dataset`` is, if that is one's own."""
+def as_described(config: TrainConfig, given: Dataset | None) -> TrainConfig:
+    """The config with what its data set is, or the one that was ``given``, if that is one's own."""
+    if config.task == "detect":
+        return config
+    dataset = find_dataset(config.dataset, config.frames) if given is None else given
     if not dataset.own:
         return config if config.data is None else config.model_copy(update={"data": None})
     sample = dataset.sample

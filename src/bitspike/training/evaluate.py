@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -34,6 +34,10 @@ class Accuracy:
     @property
     def percent(self) -> float:
         return 100 * self.correct / self.total
+
+    def named(self, part: str) -> dict[str, Any]:
+        """Its numbers by the names that they have in metrics and results; they begin with ``part``."""
+        return {f"{part}_accuracy": round(self.percent, 4)}
 
 
 def at_once(steps: int) -> int:

@@ -14,7 +14,7 @@ from torch.nn.utils import get_total_norm
 
 from bitspike import native
 from bitspike.costs import cost
-from bitspike.data import Dataset, EpochBatches, ImageSet, TrainingImages, build_augment, find_dataset
+from bitspike.data import Dataset, EpochBatches
 from bitspike.errors import UserError, require
 from bitspike.files import at_home, is_there, write_json
 from bitspike.lowering import measure
@@ -24,17 +24,17 @@ from bitspike.training.checkpoint import Progress, load_model, load_training, sa
 from bitspike.training.chunks import InChunks
 from bitspike.training.config import TrainConfig
 from bitspike.training.described import as_described
-from bitspike.training.evaluate import Accuracy, at_once, batches, evaluate
+from bitspike.training.evaluate import at_once, batches
 from bitspike.training.guard import first_nonfinite
 from bitspike.training.lock import locked
-from bitspike.training.loss import loss_of
 from bitspike.training.methods import Objective, ParameterGroup, Training, methods_of
 from bitspike.training.optimizer import lr_at, make_optimizer, set_lr
 from bitspike.training.pace import Pace
 from bitspike.training.precision import laid_out, settled
 from bitspike.training.result import describe_run
 from bitspike.training.run_folder import RunFolder
-from bitspike.training.setup import Images, as_named, graph_of, load_images, make_model
+from bitspike.training.setup import as_named, graph_of, load_images, make_model
+from bitspike.training.tasks import Images
 
 __all__ = ["Observer", "train"]
 
@@ -93,7 +93,7 @@ def train(
     main = accelerator.is_main_process
     if main and not resume:
         folder.check_free()  # before anything is read
-    config = as_described(config, find_dataset(config.dataset, config.frames) if dataset is None else dataset)
+    config = as_described(config, dataset)
     if resume:
         if main:
             folder.prolong(config)
@@ -140,8 +140,8 @@ class _Run:
         if config.batch_size % accelerator.num_processes:
             wanted = f"want a multiple of the {accelerator.num_processes} processes"
             raise UserError("batch_size", config.batch_size, wanted)
-        augment = build_augment(config.augment, fill=images.train.sample.dark)
-        self.data = TrainingImages(images.train.to(accelerator.device), augment, config.seed)
+        self.task = training.task
+        self.data = self.task.training_set(images, accelerator.device)
         self.steps_per_epoch = len(EpochBatches(len(images.train), config.batch_size, seed=config.seed, epoch=0))
         self.total = self.steps_per_epoch * config.epochs
         self.methods = methods_of(config)
@@ -209,7 +209,7 @@ class _Run:
         rank, world = self.accelerator.process_index, self.accelerator.num_processes
         with self.pace.of("data"):
             x, y = self.data.__getitems__(indices[rank::world])
-            x = laid_out(x, self.config.precision)
+            x = laid_out(x.to(self.accelerator.device), self.config.precision)
         step = self.progress.step
         lr = lr_at(step, self.steps_per_epoch, self.config.epochs, self.config.optimizer)
         set_lr(self.optimizer, lr)
@@ -240,8 +240,8 @@ class _Run:
                 speed = (step + 1) * self.config.batch_size / seconds
                 self.observer.step(step + 1, self.total, epoch + 1, speed, value)
 
-    def _own_loss(self, model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
-        return loss_of(model(x), y, self.config.loss, self.config.readout)
+    def _own_loss(self, model: nn.Module, x: Tensor, y: Any) -> Tensor:
+        return self.task.loss(model(x), y)
 
     def _checkpoint_due(self) -> bool:
         every = self.config.checkpoint_every
@@ -249,12 +249,12 @@ class _Run:
         return due and self.progress.step % self.steps_per_epoch != 0  # at the end of an epoch it comes anyhow
 
     def _watch(self, epoch: int, told: list[dict[str, Any]]) -> None:
-        """After an epoch: accuracy on the validation images, what the methods tell, and the checkpoint."""
-        seen = self._accuracy(self.images.validation)
+        """After an epoch: how good it is on the validation images, what the methods tell, and the checkpoint."""
+        seen = self.task.evaluate(self.model, self.images.validation)
         line: dict[str, Any] = {
             "step": self.progress.step,
             "epoch": epoch + 1,
-            "validation_accuracy": round(seen.percent, 4),
+            **seen.named("validation"),
             "validation_loss": seen.loss,
             "seconds": round(self.progress.seconds, 2),
         }
@@ -268,9 +268,6 @@ class _Run:
         if self.observer:
             self.observer.epoch(line)
 
-    def _accuracy(self, images: ImageSet) -> Accuracy:
-        return evaluate(self.model, images, precision=self.config.precision, readout=self.config.readout)
-
     def _save(self) -> None:
         if self.main:
             save_training(self.folder.checkpoint_file, self.model, self.optimizer, self.progress, self.methods)
@@ -283,7 +280,7 @@ class _Run:
         source = f"the first {len(sample)} validation images of {config.dataset}"
         size = at_once(images.validation.sample.T)
         activity = measure(self.model, graph, batches(sample, size, self.accelerator.device), source)
-        test = self._accuracy(images.test)
+        test = self.task.evaluate(self.model, images.test)
         report = cost(graph, "exact", activity, energy_model="lemaire")
         write_json(folder.activity_file, activity.to_dict())
         write_json(folder.cost_file, report.to_dict())

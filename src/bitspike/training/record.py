@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from bitspike.bits import Bits
 from bitspike.errors import UserError, named_in
@@ -29,7 +29,8 @@ Amount = Annotated[float, Field(ge=0)]
 class Result(BaseModel):
     """What is read of a result, by this version and by those that wrote less; methods add keys of their own.
 
-    A network without spikes has ``None`` for what spikes set off.
+    A network without spikes has ``None`` for what spikes set off. One that finds boxes has mean average precision in
+    the place of an accuracy.
     """
 
     model_config = ConfigDict(extra="allow", strict=True, allow_inf_nan=False)
@@ -39,7 +40,9 @@ class Result(BaseModel):
     model: str
     bits: Annotated[str, AfterValidator(_bits)]
     seed: Annotated[int, Field(ge=0)]
-    test_accuracy: Percent
+    test_accuracy: Percent | None = None
+    test_map50: Percent | None = None
+    test_map5095: Percent | None = None
     bit_budget: Amount
     s_ace: Amount
     size_bytes: Amount
@@ -53,6 +56,12 @@ class Result(BaseModel):
     mean_t: Amount = 0
     energy_nj: Amount | None = None
     bits_learned: bool = False
+
+    @model_validator(mode="after")
+    def _judged(self) -> Result:
+        if self.test_accuracy is None and self.test_map50 is None:
+            raise UserError("test_accuracy", None, "it is missing; want a value")
+        return self
 
 
 def read_result(file: Path) -> dict[str, Any]:

@@ -11,8 +11,7 @@ import torch
 from bitspike import __version__
 from bitspike.costs import CostReport
 from bitspike.training.config import TrainConfig
-from bitspike.training.evaluate import Accuracy
-from bitspike.training.setup import Images
+from bitspike.training.tasks import Images, Seen
 
 __all__ = ["describe_run", "machine_class", "mean_widths"]
 
@@ -20,7 +19,7 @@ __all__ = ["describe_run", "machine_class", "mean_widths"]
 def describe_run(
     config: TrainConfig,
     images: Images,
-    test: Accuracy,
+    test: Seen,
     report: CostReport,
     seconds: float,
     last_epoch: dict[str, Any],
@@ -32,7 +31,7 @@ def describe_run(
         "dataset": config.dataset,
         "model": config.model,
         "bits": str(config.bits),
-        "sample": str(images.train.sample),
+        "sample": str(images.test.sample),
         "frames": None if config.frames is None else config.frames.model_dump(mode="json"),
         "readout": config.readout,
         "seed": config.seed,
@@ -42,8 +41,8 @@ def describe_run(
         "train_images": len(images.train),
         "test_images": len(images.test),
         "counted": test.counted,
-        "test_accuracy": round(test.percent, 4),
-        "validation_accuracy": last_epoch.get("validation_accuracy"),
+        **test.named("test"),
+        **{key: last_epoch.get(key) for key in test.named("validation")},
         "bit_budget": config.bits.budget,
         "mean_bit_budget": total.mean_bit_budget,
         **_widths(report),

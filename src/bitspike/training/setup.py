@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import nn
 
-from bitspike.data import Dataset, ImageSet, load_of, split_validation
-from bitspike.data.streamed import StreamedImages
-from bitspike.datasets.sources import BOTH
+from bitspike.datasets import Dataset
 from bitspike.errors import UserError, closest
 from bitspike.importing import is_import_path
 from bitspike.ir import Graph
@@ -20,64 +16,15 @@ from bitspike.lowering import lower
 from bitspike.models import MODELS, apply_weight_bits, build_model, own_network
 from bitspike.neurons import BaseNode, QReLU
 from bitspike.training.config import TrainConfig
-from bitspike.training.described import found_dataset
 from bitspike.training.methods import METHODS, methods_of
-from bitspike.training.trains import checked_dataset
+from bitspike.training.tasks import Images, task_of
 
-__all__ = ["Images", "as_named", "encoder_of", "fitted", "graph_of", "load_images", "make_model", "prepared"]
-
-
-HELD = 1 << 28
-"""Bytes of a split of pictures that is read at once; a larger one is read batch by batch."""
-
-
-@dataclass(frozen=True)
-class Images:
-    """The three parts of a data set. ``test`` is for the one evaluation at the end."""
-
-    train: ImageSet
-    validation: ImageSet
-    test: ImageSet
+__all__ = ["as_named", "encoder_of", "fitted", "graph_of", "load_images", "make_model", "prepared"]
 
 
 def load_images(config: TrainConfig, data_dir: Path | None, dataset: Dataset | None = None) -> Images:
-    """Reads the data set and splits the validation images off (by class; the same ones whatever the seed of the run).
-
-    Args:
-        dataset: the data set itself, where it was given as an object.
-
-    Raises:
-        UserError: the data set is unknown, missing or broken, or smaller than the config asks for.
-    """
-    checked_dataset(config)  # before anything is read
-    found = found_dataset(config, dataset)
-    train, test = (held(load_of(found, split, data_dir)) for split in BOTH)
-    if "validation" in found.images:  # of its own
-        validation = part_of(held(load_of(found, "validation", data_dir)), "validation_size", config.validation_size)
-    else:
-        train, validation = split_validation(train, config.validation_size)
-    if config.train_size is not None:
-        train = part_of(train, "train_size", config.train_size)
-    return Images(train, validation, test)
-
-
-def part_of(images: ImageSet, key: str, size: int) -> ImageSet:
-    """So many of them, balanced over the classes.
-
-    Raises:
-        UserError: more than there are.
-    """
-    if size > len(images):
-        raise UserError(key, size, f"want at most {len(images)}")
-    return images if size == len(images) else split_validation(images, size)[1]
-
-
-def held(images: ImageSet) -> ImageSet:
-    """Pictures in files, read once where all fit in little memory: a damaged one is found before any work is done."""
-    streamed: Any = images.images
-    if not isinstance(streamed, StreamedImages) or streamed.pictures.bytes > HELD:
-        return images
-    return replace(images, images=streamed.read())
+    """See `bitspike.training.tasks.Task.load`."""
+    return task_of(config).load(data_dir, dataset)
 
 
 def make_model(config: TrainConfig) -> nn.Module:
@@ -92,12 +39,12 @@ def make_model(config: TrainConfig) -> nn.Module:
     if config.model not in MODELS:
         again = "or package.module:function of your own; a network that was given as an object cannot be made again"
         raise UserError("model", config.model, f"{closest(config.model, MODELS)}; {again}")
-    dataset = checked_dataset(config)
+    task = task_of(config)
     model = build_model(
         config.model,
         config.plan,
-        sample=dataset.sample,
-        num_classes=dataset.num_classes,
+        sample=task.sample,
+        num_classes=len(task.classes),
         neuron=config.neuron,
         quantizer=config.quantizer,
         channels=config.channels,
@@ -150,17 +97,11 @@ def graph_of(config: TrainConfig, model: nn.Module) -> Graph:
     """The structural graph of the config's model.
 
     Raises:
-        UserError: what has no op, by its path in the model, or other logits than one for each class.
+        UserError: what has no op, by its path in the model, or other answers than the data set asks for.
     """
-    dataset = checked_dataset(config)
-    graph = lower(model, dataset.sample, config.model, config.readout)
-    if graph.classes != dataset.num_classes:
-        seen = ", ".join(str(edge.shape) for edge in graph.outputs)
-        raise UserError("logits", seen, f"want {dataset.num_classes}, one for each class of {config.dataset}")
-    (answer,) = graph.outputs
-    if config.readout == "each" and answer.T != dataset.sample.T:
-        seen = f"of {answer.T} steps"
-        raise UserError("logits", seen, f"want {dataset.sample.T}, one for each step of {config.dataset}")
+    task = task_of(config)
+    graph = lower(model, task.sample, config.model, config.readout)
+    task.check(graph)
     return graph
 
 

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
+from boxed_files import BOX, voc, xml
 from typer.testing import CliRunner
 
 from bitspike.cli.data import app
@@ -86,3 +87,28 @@ def test_what_is_made_from_another_set_is_checked_as_that_one(tmp_path: Path) ->
     assert "moving:mnist: Get the four IDX files" in " ".join(out.split())
     with pytest.raises(UserError, match="moving:NAME"):
         run("check", "nothing")
+
+
+def test_images_and_boxes_are_counted(tmp_path: Path) -> None:
+    name = voc(tmp_path / "own", {"a": xml(BOX, BOX), "b": xml(), "c": xml(BOX, ("cell", 5, 5, 5, 5, 0))})
+    status, out = run("check", name, "--json")
+    train, test = json.loads(out)
+    assert status == 0  # what is left out is named, and no fault of the files
+    assert (train["images"], train["empty"], train["boxes"]) == (3, 1, [{"name": "cell", "boxes": 3}])
+    assert test["images"] == 1
+    said = "".join(run("check", name)[1].split())
+    assert "Annotations/c.xml:got'box2ofc.jpg,5555';ithasnoarea" in said
+    assert "train│all│3│1│3" in said
+    (tmp_path / "own/JPEGImages/b.jpg").write_bytes(b"no picture")
+    status, out = run("check", name, "--json")
+    (problem,) = json.loads(out)[0]["problems"]
+    assert status == 2
+    assert "b.jpg" in problem
+
+
+def test_a_set_of_boxes_is_listed(tmp_path: Path) -> None:
+    assert "bccd: Put the folder BCCD" in " ".join(run("list", "--data-dir", str(tmp_path))[1].split())
+    (tmp_path / "bccd").mkdir()
+    row = json.loads(run("list", "--data-dir", str(tmp_path), "--json")[1])["datasets"][-3]
+    assert (row["name"], row["here"], "want a VOC folder" in row["problem"]) == ("bccd", {}, True)
+    assert run("check", "--data-dir", str(tmp_path))[0] == 2

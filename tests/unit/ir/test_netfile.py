@@ -437,7 +437,7 @@ def test_every_family_comes_back(tmp_path: Path, name: str) -> None:
     from bitspike.models import build_model
 
     torch.manual_seed(0)
-    stages = {"convnet": 3, "vgg9": 3, "vgg16": 5, "vggsnn": 5}.get(
+    stages = {"convnet": 3, "vgg9": 3, "vgg16": 5, "vggsnn": 5, "yolov3": 6}.get(
         name, 3 if "thin" in name or name.endswith(("resnet19", "resnet20")) else 4
     )
     shape, channels = (3, 32, 32), tuple(4 + 2 * k for k in range(stages))

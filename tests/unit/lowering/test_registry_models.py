@@ -7,7 +7,7 @@ import torch
 
 from bitspike.bits import BitPlan, Bits
 from bitspike.errors import UserError
-from bitspike.ir import Conv, Linear, MatMul, Permute, Reshape, Times
+from bitspike.ir import Concat, Conv, Linear, MatMul, Permute, Reshape, Times
 from bitspike.lowering import lower
 from bitspike.models import MODELS, build_model
 
@@ -44,7 +44,8 @@ def test_full_width_on_the_meta_device(name):
         assert node.weight_count(graph.input_edge(node)) == convs[node.name].weight.numel()
         assert node.weight_bits == 4
         assert isinstance(node, Conv if isinstance(convs[node.name], torch.nn.Conv2d) else Linear)
-    assert graph.edges[graph.nodes[-1].name].shape == (10,)
+    if "yolo" not in name:
+        assert graph.edges[graph.nodes[-1].name].shape == (10,)
 
 
 @pytest.mark.parametrize("name", [name for name in MODELS if name != "recurrent"])  # whose loops run step by step
@@ -60,8 +61,8 @@ def test_edges_are_the_tensors_that_flow(name):
             modules[path].register_forward_hook(lambda m, x, y, op=op: seen.setdefault(op, y))
     with torch.no_grad():
         model(IMAGES)
-    functions = {node.name for node in graph.nodes if isinstance(node, MatMul | Times | Permute | Reshape)}
-    assert graph.edges.keys() - seen.keys() - functions == {"readout"}
+    functions = {node.name for node in graph.nodes if isinstance(node, MatMul | Times | Permute | Reshape | Concat)}
+    assert graph.edges.keys() - seen.keys() - functions == {node.name for node in graph.readouts()}
     for op, tensor in seen.items():
         edge = graph.edges[op]
         assert tensor.shape[tensor.ndim - len(edge.shape) :] == edge.shape, op

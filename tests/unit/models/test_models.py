@@ -31,7 +31,11 @@ SMALL = {  # image side and channels: the smallest that the network's pooling le
     **dict.fromkeys(["pre-resnet18", "pre-sew-resnet34"], (8, (2, 2, 2, 2))),
     **dict.fromkeys(["sew-resnet-dvs", "sew-resnet-dvs-wide"], (8, (2, 2, 4))),
     **{name: (16, (2, 2, 2, 48)) for name in MODELS if "spikformer" in name},  # heads divide the last
+    "yolo-tiny": (32, (2, 2, 2, 2)),
+    "yolov3": (32, (4, 4, 4, 4, 4, 8)),
 }
+ANSWERS = {"yolo-tiny": [(4, 8), (4, 16)], "yolov3": [(15, 8), (15, 16), (15, 32)]}
+"""Channels beside those of each class, or of three anchors, and the stride of each map, where answers are maps."""
 ADAPTIVE = neuron_settings(kind="adaptive", tau=1.0, squeeze=True)
 
 
@@ -57,9 +61,23 @@ def neurons(model: nn.Module) -> dict[str, BaseNode]:
     return {name: module for name, module in model.named_modules() if isinstance(module, BaseNode)}
 
 
+def same(ours: object, theirs: object) -> bool:
+    pairs = zip(*(each if isinstance(each, tuple) else (each,) for each in (ours, theirs)), strict=True)
+    return all(torch.equal(one, other) for one, other in pairs)
+
+
 def steps_of_logits(name: str, bits: str) -> int:
     """A squeezed map is one step."""
     return 1 if name.startswith("pre-") else Bits.parse(bits).t
+
+
+def said(name: str, given: object, steps: int, n: int, side: int, classes: int) -> tuple[torch.Tensor, ...]:
+    """What a model has said, of the shapes that it should be: logits, or maps."""
+    outputs = given if isinstance(given, tuple) else (given,)
+    per_anchor = 3 if name == "yolov3" else 1
+    maps = [(more + per_anchor * classes, side // stride, side // stride) for more, stride in ANSWERS.get(name, ())]
+    assert [tuple(each.shape) for each in outputs] == [(steps, n, *shape) for shape in maps or [(classes,)]]
+    return outputs
 
 
 def count(model: nn.Module) -> int:
@@ -80,10 +98,10 @@ def test_every_model_is_tried_here():
 @pytest.mark.parametrize("bits", ["16/1/2", "2/2/1"])
 def test_every_model_runs_and_every_parameter_learns(name, bits):
     model = small(name, bits, neuron=neuron_settings(kind="lif", surrogate_function="atan") if "/1/" in bits else None)
-    logits = model(images(SMALL[name][0]))
-    assert logits.shape == (steps_of_logits(name, bits), 3, 5)
-    assert logits.isfinite().all()
-    torch.nn.functional.cross_entropy(logits.mean(0), torch.arange(3)).backward()
+    side = SMALL[name][0]
+    outputs = said(name, model(images(side)), steps_of_logits(name, bits), 3, side, 5)
+    assert all(each.isfinite().all() for each in outputs)
+    sum(((each - 1).mean(0) ** 2).mean() for each in outputs).backward()
     for parameter_name, parameter in model.named_parameters():
         assert parameter.grad is not None, parameter_name
         assert parameter.grad.isfinite().all(), parameter_name
@@ -97,7 +115,7 @@ def test_a_state_dict_restores_every_model(name):
             parameter.mul_(1.25)
     x = images(SMALL[name][0])
     other.load_state_dict(model.state_dict())
-    assert torch.equal(model(x), other(x))
+    assert same(model(x), other(x))
 
 
 @pytest.mark.parametrize(
@@ -127,11 +145,10 @@ def test_resnet19_is_as_large_as_the_paper_counts():
 
 @pytest.mark.parametrize("name", MODELS)
 def test_every_model_runs_on_the_meta_device(name):
-    side = {"vgg16": 32, "sew-resnet-dvs": 128, "sew-resnet-dvs-wide": 128}.get(name, 16)
+    side = {"vgg16": 32, "yolov3": 32, "sew-resnet-dvs": 128, "sew-resnet-dvs-wide": 128}.get(name, 16)
     with torch.device("meta"):
-        logits = on_meta(name, side, 10, "2/2/3")(torch.empty(2, 3, side, side))
-    assert logits.is_meta
-    assert logits.shape == (steps_of_logits(name, "2/2/3"), 2, 10)
+        given = on_meta(name, side, 10, "2/2/3")(torch.empty(2, 3, side, side))
+    assert all(each.is_meta for each in said(name, given, steps_of_logits(name, "2/2/3"), 2, side, 10))
 
 
 def test_large_images_get_the_imagenet_stem():
@@ -194,7 +211,7 @@ def test_every_model_takes_narrow_membranes(name):
     model(x)
     other = small(name, "1/1/3/2", neuron=neuron_settings(kind="quant-lif"))
     other.load_state_dict(model.state_dict())
-    assert torch.equal(model.eval()(x), other.eval()(x))
+    assert same(model.eval()(x), other.eval()(x))
     assert {node.membrane_bits for node in neurons(model).values()} == {2}
 
 

@@ -6,6 +6,7 @@ import shutil
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from bitspike.backends.c.boxes import boxes_in_c
 from bitspike.backends.c.build import COMPILERS, compiler, footprint, outputs, traced
 from bitspike.backends.c.program import to_c
 from bitspike.backends.protocol import Backend, Export, Images, Int, checked
@@ -40,7 +41,7 @@ class C(Backend):
         return traced(net, checked(net, images), compiler(self.cc))
 
     def export(self, net: FrozenGraph, name: str) -> Export:
-        """``NAME.c``, ``NAME.h``, ``NAME_simd.h`` and ``main.c``.
+        """``NAME.c``, ``NAME.h``, ``NAME_simd.h``, ``main.c``; where boxes are found also ``NAME_boxes.h`` and ``.c``.
 
         Facts: ``flash_bytes_of_data`` and ``ram_bytes_of_data``, as the program counts them; where there is a compiler,
         ``cc``, ``flash_bytes_linked`` and ``ram_bytes_linked``, as its linker does.
@@ -58,4 +59,7 @@ class C(Backend):
                 "flash_bytes_linked": linked.flash,
                 "ram_bytes_linked": linked.ram,
             }
-        return Export({file_name: text.encode() for file_name, text in program.files.items()}, facts)
+        boxes = boxes_in_c(net, name)
+        if self.streaming or any(readout.over == "each" for readout in net.readouts):
+            boxes.pop("main.c", None)  # it prints the boxes of whole inputs
+        return Export({file: text.encode() for file, text in {**program.files, **boxes}.items()}, facts)

@@ -40,6 +40,7 @@ def document(net: FrozenGraph) -> dict[str, Any]:
         "name": graph.name,
         "dataset": net.dataset,
         "classes": list(net.classes),
+        **({} if net.head is None else {"head": net.head.as_json()}),
         "arithmetic": ARITHMETIC,
         "ops": dict(sorted(ops.items())),
         "primitives": PRIMITIVES,

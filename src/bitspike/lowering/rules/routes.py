@@ -68,7 +68,7 @@ def _sides(given: Any, axes: int) -> tuple[Any, Any]:
 
 def _check_nearest(side: int, made: int, m: nn.Upsample, at: Place) -> None:
     """torch finds the nearest place in float32, which is not always the one that a whole factor says."""
-    places = torch.arange(side, dtype=torch.float64, device="cpu")[None, None]
+    places = torch.arange(side, dtype=torch.float64, device="cpu")[None, None]  # of a model of shapes too
     factor = None if m.size is not None or m.recompute_scale_factor else float(made // side)
     size = made if factor is None else None
     if not torch.equal(nn.Upsample(size, factor)(places)[0, 0], places[0, 0].repeat_interleave(made // side)):

@@ -24,6 +24,7 @@ from bitspike.training.sections import Section
 if TYPE_CHECKING:
     from bitspike.training.config import TrainConfig
     from bitspike.training.run_folder import RunFolder
+    from bitspike.training.tasks import Task
 
 __all__ = [
     "METHODS",
@@ -36,8 +37,8 @@ __all__ = [
     "settings_of",
 ]
 
-Objective = Callable[[nn.Module, Tensor, Tensor], Tensor]
-"""The loss of a model on images ``[N, C, H, W]`` and labels ``[N]``; a scalar."""
+Objective = Callable[[nn.Module, Tensor, Any], Tensor]
+"""The loss of a model on images ``[N, C, H, W]`` and what is wanted of them, labels ``[N]`` or boxes; a scalar."""
 
 
 class MethodSettings(Section):
@@ -61,6 +62,13 @@ class Training:
     model: nn.Module
     graph: Graph
     teacher: nn.Module | None = None
+
+    @property
+    def task(self) -> Task:
+        """What the model learns."""
+        from bitspike.training.tasks import task_of  # which reads configs, and they the settings of methods
+
+        return task_of(self.config)
 
 
 @dataclass(frozen=True)

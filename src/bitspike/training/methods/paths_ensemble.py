@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from pydantic import Field
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from bitspike.bits import unsigned_range
 from bitspike.errors import UserError
-from bitspike.layers import mean_over_time, per_path
+from bitspike.layers import per_path
 from bitspike.models import MaxPools, morph
 from bitspike.neurons import QReLUSettings
 from bitspike.training.methods.method import METHODS, Method, MethodSettings, Objective, Training
 
 if TYPE_CHECKING:
     from bitspike.training.config import TrainConfig
+    from bitspike.training.tasks import Outputs
 
 __all__ = ["PathsEnsemble", "PathsEnsembleSettings"]
 
@@ -41,9 +41,10 @@ class PathsEnsemble(Method[PathsEnsembleSettings]):
 
         L = CE(main) + KL(main) + alpha sum_i (n_i / n) KL(path_i)
 
-    with ``KL`` to the logits of the teacher, the network of ReLUs. Without sub-paths it is distillation alone, and
-    without a teacher either, the config's own loss. One pass carries all paths, one after another in the batch
-    (`bitspike.layers.per_path`).
+    with ``KL`` to the logits of the teacher, the network of ReLUs; where no classes are told apart, the task's loss and
+    its distance are in the place of ``CE`` and ``KL`` (`bitspike.training.tasks`). Without sub-paths it is distillation
+    alone, and without a teacher either, the config's own loss. One pass carries all paths, one after another in the
+    batch (`bitspike.layers.per_path`).
     """
 
     settings_type = PathsEnsembleSettings
@@ -65,35 +66,37 @@ class PathsEnsemble(Method[PathsEnsembleSettings]):
         config, neuron = training.config, _qrelu(training.config)
         if neuron.paths and training.teacher is None:
             raise UserError("neuron.paths", neuron.paths, "they learn from a teacher: bitspike convert trains them")
+        self.task = training.task
         self.teacher = None if training.teacher is None else training.teacher.eval().requires_grad_(False)
-        self.label_smoothing = config.loss.label_smoothing
         n = neuron.levels or unsigned_range(config.bits.s)[1]
         self.shares = [levels / n for levels in neuron.paths]
 
     def loss(self, inner: Objective) -> Objective:
         return inner if self.teacher is None else self._distilled
 
-    def _distilled(self, model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
+    def _distilled(self, model: nn.Module, x: Tensor, y: Any) -> Tensor:
         assert self.teacher is not None
+        task, count = self.task, 1 + len(self.shares)
         with torch.no_grad():
-            soft = mean_over_time(self.teacher.to(x.device)(x)).float().log_softmax(1)
-        paths = mean_over_time(model(x.repeat(1 + len(self.shares), 1, 1, 1))).float()
-        main, *others = paths.tensor_split(1 + len(self.shares))
-        loss = F.cross_entropy(main, y, label_smoothing=self.label_smoothing) + _distance(main, soft)
+            wanted = self.teacher.to(x.device)(x)
+        main, *others = _paths(model(x.repeat(count, *(1,) * (x.ndim - 1))), count)
+        loss = task.loss(main, y) + task.distance(main, wanted)
         for share, path in zip(self.shares, others, strict=True):
-            loss = loss + self.settings.weight * share * _distance(path, soft)
+            loss = loss + self.settings.weight * share * task.distance(path, wanted)
         return loss
+
+
+def _paths(outputs: Outputs, count: int) -> list[Outputs]:
+    """What each of the paths says, which come one after another in the batch."""
+    if isinstance(outputs, Tensor):
+        return list(outputs.tensor_split(count, 1))
+    return list(zip(*(each.tensor_split(count, 1) for each in outputs), strict=True))
 
 
 def _qrelu(config: TrainConfig) -> QReLUSettings:
     if not isinstance(config.neuron, QReLUSettings):
         raise UserError("methods.paths-ensemble", config.neuron.kind, "want neuron.kind=q-relu, or null")
     return config.neuron
-
-
-def _distance(logits: Tensor, soft: Tensor) -> Tensor:
-    """KL divergence from the teacher's classes."""
-    return F.kl_div(logits.log_softmax(1), soft, reduction="batchmean", log_target=True)
 
 
 METHODS.register("paths-ensemble", PathsEnsemble)
