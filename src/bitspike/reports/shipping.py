@@ -10,7 +10,7 @@ from rich.table import Table
 
 from bitspike.reports.tables import si, table_of
 
-__all__ = ["agreement_table", "footprint_table", "frozen_lines", "verilog_table"]
+__all__ = ["agreement_table", "footprint_table", "frozen_lines", "placed_table", "verilog_table"]
 
 
 def agreement_table(result: Mapping[str, Any]) -> Table:
@@ -51,6 +51,15 @@ def verilog_table(result: Mapping[str, Any]) -> Table:
     table = table_of(f"{elements}: {result['cycles_at_most']:,} cycles an image at most", "memory", "bits")
     for name, bits in result["memory_bits"].items():
         table.add_row(escape(name), f"{bits:,}")
+    return table
+
+
+def placed_table(placed: Mapping[str, Any], cycles: int) -> Table:
+    """What an exported engine takes on a device (``placed`` of `bitspike export --device --json`)."""
+    rate = f"{1e6 * placed['mhz'] / cycles:,.0f} images a second at that clock"
+    table = table_of(f"{placed['device']}: {placed['mhz']:.1f} MHz, {rate}", "of the device", "taken")
+    for part in ("cells", "luts", "flip_flops", "memories", "dsps"):
+        table.add_row(part.replace("_", "-"), f"{placed[part]:,}")
     return table
 
 
