@@ -14,11 +14,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from hardware_tables import HARDWARE
 from written import ROOT, main, table
 
 RESULTS = ROOT / "results"
 BY = "tools/results_page.py"
-PAGES = (ROOT / "README.md", *(ROOT / "docs" / name for name in ("results.md", "events.md", "shipping.md")))
+QUOTING = ("results.md", "events.md", "shipping.md", "hardware.md")
+PAGES = (ROOT / "README.md", *(ROOT / "docs" / name for name in QUOTING))
 
 TRAININGS = (  # file, command
     ("quickstart.json", "make quickstart"),
@@ -352,6 +354,7 @@ PARTS = {
         attention,
         event_readers,
         cortex_m,
+        *HARDWARE,
     )
 }
 
