@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from bitspike.backends import c, oracle
 from bitspike.backends.verilog import Program
-from bitspike.backends.verilog.place import netlist
+from bitspike.backends.verilog.place import logit_bits, netlist
 from bitspike.costs.constants import hardware_constants
 from bitspike.errors import UserError
 from bitspike.ir import FrozenGraph
@@ -70,7 +70,7 @@ def activity(net: FrozenGraph, program: Program, images: NDArray[np.uint8], plac
         if placed_in is None:
             netlist(program, "ice40", folder, top=f"{program.name}_pins", dsp="none")
         module = json.loads((folder / "net.json").read_text())["modules"][f"{program.name}_pins"]
-        serial = program.plan.parts[program.plan.last].range.signed_bits
+        serial = logit_bits(program)
         found = simulated_netlist(module, images, folder, serial)
     if not np.array_equal(found.logits, oracle.logits(net, images)):
         raise UserError("netlist", program.name, "its logits are not the oracle's")

@@ -20,7 +20,7 @@ from bitspike.backends.verilog.devices import DEVICES, PARTS, Device, device
 from bitspike.backends.verilog.program import Program
 from bitspike.errors import UserError
 
-__all__ = ["Placed", "netlist", "placed", "tool", "version"]
+__all__ = ["Placed", "logit_bits", "netlist", "placed", "tool", "version"]
 
 FREQUENCY = 200
 """MHz that nextpnr is asked for: more than there is, so that it gives what it can."""
@@ -117,6 +117,14 @@ def placed(program: Program, name: str, seeds: Sequence[int] = (1,), keep: Path 
     return Placed(device=name, mhz=median(clocks), tools={one: version(one) for one in tools}, **amounts)
 
 
+def logit_bits(program: Program) -> int:
+    """Bits of a logit, as its module says."""
+    found = re.search(r"signed \[(\d+)-1:0\] out_data", program.files[f"{program.name}.sv"])
+    if found is None:
+        raise UserError("network", program.name, "want a module with out_data")
+    return int(found[1])
+
+
 def netlist(program: Program, family: str, folder: Path, top: str, dsp: str = "all") -> Mapping[str, int]:
     """``net.json`` in a folder, of Yosys; what there is of each kind.
 
@@ -129,8 +137,8 @@ def netlist(program: Program, family: str, folder: Path, top: str, dsp: str = "a
     """
     for name, text in program.files.items():
         (folder / name).write_text(text, encoding="utf-8")
-    logit = program.plan.parts[program.plan.last].range.signed_bits
-    (folder / "pins.sv").write_text(PINS.replace("@NAME@", program.name).replace("@LOGIT@", str(logit)))
+    pins = PINS.replace("@NAME@", program.name).replace("@LOGIT@", str(logit_bits(program)))
+    (folder / "pins.sv").write_text(pins, encoding="utf-8")
     sources = [name for name in program.files if name.endswith(".sv") and not name.endswith("_tb.sv")]
     # Multipliers of the elements become adders before the device's own multipliers are looked for.
     soft = "proc; opt_expr; alumacc *bitspike_element*; maccmap *bitspike_element*;" if dsp == "unit" else ""
