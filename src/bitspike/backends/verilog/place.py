@@ -14,13 +14,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import Any, Protocol
 
 from bitspike.backends.verilog.devices import DEVICES, PARTS, Device, device
 from bitspike.backends.verilog.program import Program
 from bitspike.errors import UserError
 
-__all__ = ["Placed", "logit_bits", "netlist", "placed", "tool", "version"]
+__all__ = ["Design", "Placed", "logit_bits", "netlist", "placed", "tool", "version"]
 
 FREQUENCY = 200
 """MHz that nextpnr is asked for: more than there is, so that it gives what it can."""
@@ -39,6 +39,16 @@ INSTALL = {
     "nextpnr-ice40": "Debian's nextpnr-ice40, or pip install 'bitspike[hdl]'",
     "nextpnr-ecp5": "pip install 'bitspike[hdl]'",
 }
+
+
+class Design(Protocol):
+    """A module and its files: an engine, or what else streams codes in and logits out in the same way."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def files(self) -> Mapping[str, str]: ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,7 +90,7 @@ def version(name: str) -> str:
     return next((line.strip() for line in said.splitlines() if "ersion" in line or "Yosys" in line), "unknown")
 
 
-def placed(program: Program, name: str, seeds: Sequence[int] = (1,), keep: Path | None = None) -> Placed:
+def placed(program: Design, name: str, seeds: Sequence[int] = (1,), keep: Path | None = None) -> Placed:
     """The network on a device, its logits sent through one pin, bit by bit, so that it fits any package.
 
     Multipliers are in DSP blocks; those of the elements are not where the device has too few for both.
@@ -99,7 +109,10 @@ def placed(program: Program, name: str, seeds: Sequence[int] = (1,), keep: Path 
     tools = {one: tool(one) for one in ("yosys", router)}
     with tempfile.TemporaryDirectory() as made:
         folder = keep or Path(made)
-        counts = netlist(program, on.family, folder, top=f"{program.name}_pins", dsp=_multipliers(program, on))
+        for dsp in _multipliers(program, on):
+            counts = netlist(program, on.family, folder, top=f"{program.name}_pins", dsp=dsp)
+            if counts["dsps"] <= on.dsps:
+                break
         _check(name, {"cells": counts["luts"], "memories": counts["memories"], "dsps": counts["dsps"]})
         used: dict[str, int] = {}
         clocks = []
@@ -117,7 +130,7 @@ def placed(program: Program, name: str, seeds: Sequence[int] = (1,), keep: Path 
     return Placed(device=name, mhz=median(clocks), tools={one: version(one) for one in tools}, **amounts)
 
 
-def logit_bits(program: Program) -> int:
+def logit_bits(program: Design) -> int:
     """Bits of a logit, as its module says."""
     found = re.search(r"signed \[(\d+)-1:0\] out_data", program.files[f"{program.name}.sv"])
     if found is None:
@@ -125,7 +138,7 @@ def logit_bits(program: Program) -> int:
     return int(found[1])
 
 
-def netlist(program: Program, family: str, folder: Path, top: str, dsp: str = "all") -> Mapping[str, int]:
+def netlist(program: Design, family: str, folder: Path, top: str, dsp: str = "all") -> Mapping[str, int]:
     """``net.json`` in a folder, of Yosys; what there is of each kind.
 
     Args:
@@ -186,14 +199,16 @@ endmodule
 """The network with few pins: a logit goes out bit by bit, the lowest first."""
 
 
-def _multipliers(program: Program, on: Device) -> str:
-    """Which multipliers the device has DSP blocks for: ``all``, the arithmetic ``unit``'s alone, or ``none``."""
+def _multipliers(program: Design, on: Device) -> tuple[str, ...]:
+    """Which multipliers are in DSP blocks, as of `netlist`: what to try, until the device has enough of them."""
+    if not isinstance(program, Program):
+        return ("all", "none") if on.dsps else ("none",)
     side = 16 if on.family == "ice40" else 18
     widths = program.widths
     unit = -(-widths["FACTOR_A"] // side) * -(-widths["FACTOR_B"] // side)
     if unit > on.dsps:
-        return "none"
-    return "all" if unit + widths["PES"] <= on.dsps else "unit"
+        return ("none",)
+    return ("all",) if unit + widths["PES"] <= on.dsps else ("unit", "none")
 
 
 def _check(name: str, wanted: Mapping[str, int]) -> None:
