@@ -76,7 +76,8 @@ int main(void) {
     int samples = number(), size = number();
     uint8_t *codes = malloc((size_t)samples * (size_t)size);
     for (long i = 0; i < (long)samples * size; i++) codes[i] = (uint8_t)number();
-    long sent = 0, cycle = 0, began = 0, limit = 1000000000, total = 0;
+    long sent = 0, cycle = 0, limit = 1000000000, total = 0;
+    long began[2] = {0, 0};  /* the first codes of a sample may come in before the last logit of the one before */
     int done = 0;
     for (long tick = 0; done < samples && tick < limit; tick++) {
         v[rst] = tick < 4;
@@ -96,7 +97,7 @@ int main(void) {
         }
         cycle = tick;
         if (offer && v[in_ready]) {
-            if (sent % size == 0) began = cycle;
+            if (sent % size == 0) began[sent / size % 2] = cycle;
             sent++;
         }
         if (tick >= 4 && v[out_valid]) {
@@ -107,8 +108,8 @@ int main(void) {
                 if (logit >> (width - 1) & 1) logit -= 1LL << width;
                 printf("logit %lld\n", logit);
                 if (v[out_last]) {
-                    printf("cycles %ld\n", cycle - began + 1);
-                    total += cycle - began + 1;
+                    printf("cycles %ld\n", cycle - began[done % 2] + 1);
+                    total += cycle - began[done % 2] + 1;
                     done++;
                 }
                 got = 0;

@@ -47,6 +47,7 @@ def module(*cells: dict[str, Any]) -> dict[str, Any]:
 def test_bytes_go_through_and_their_changes_are_counted(tmp_path: Path) -> None:
     found = simulated_netlist(delayed(), np.array([[5], [7], [7], [8]], np.uint8), tmp_path)
     assert found.logits.tolist() == [[5], [7], [7], [8]]
+    assert found.cycles == 4 * 2, "in, and out a cycle later, though the next comes in meanwhile"
     assert found.ff == (2 + 1 + 0 + 4) + 2, "bits of 0, 5, 7, 7, 8 that change, and valid, up and down"
     assert (found.lut, found.carry, found.reads, found.writes, found.images) == (0, 0, 0, 0, 4)
 
