@@ -27,7 +27,7 @@ from networks import NETWORKS, SWEPT, frozen
 
 from bitspike import __version__
 from bitspike.backends import BACKENDS, oracle
-from bitspike.backends.verilog import DEVICES, Program, placed, simulated, simulator, to_verilog
+from bitspike.backends.verilog import DEVICES, Pipeline, Program, placed, simulated, simulator, to_pipeline, to_verilog
 from bitspike.costs import cost
 from bitspike.costs.hardware import HardwareSettings, hardware
 from bitspike.datasets import load_split
@@ -40,7 +40,7 @@ CHANGING = 4
 """Images whose activity is counted."""
 
 
-def fitted(program: Program, devices: tuple[str, ...], seeds: list[int], folder: Path) -> dict[str, Any]:
+def fitted(program: Program | Pipeline, devices: tuple[str, ...], seeds: list[int], folder: Path) -> dict[str, Any]:
     """The network on the first device that holds it, and why not on those before."""
     refused = {}
     for name in devices:
@@ -61,10 +61,18 @@ def estimated(net: FrozenGraph, device: str, pes: int) -> Mapping[str, Any]:
 
 
 def measured(
-    name: str, devices: tuple[str, ...], pes: int, element: str, images: int, seeds: list[int], runs: Path
+    name: str,
+    devices: tuple[str, ...],
+    pes: int,
+    element: str,
+    images: int,
+    seeds: list[int],
+    runs: Path,
+    architecture: str,
 ) -> dict[str, Any]:
     net = frozen(name, runs)
-    program = to_verilog(net, "network", pes, element)
+    streaming = architecture == "streaming"
+    program = to_pipeline(net, "network", element, pes) if streaming else to_verilog(net, "network", pes, element)
     pixels, labels = load_split(net.dataset, "test", None)
     shown = pixels[:images]
     classes = BACKENDS["native"]().run(net, pixels).argmax(-1)
@@ -78,14 +86,21 @@ def measured(
         "weights": sum(net.tensors[f"{node.name}.weight"].size for node in net.graph.synapses()),
         "s_ace": cost(net.graph).total.s_ace,
         "macs": cost(net.graph).total.macs,
+        "architecture": architecture,
         "element": element,
         "pes": pes,
         "memory_bits": dict(program.memory_bits),
-        "widths": {key: program.widths[key] for key in ("WORD", "SUM", "LEVEL", "WEIGHT", "FACTOR_A", "FACTOR_B")},
-        "cycles_at_most": sum(program.cycles.values()),
-        "layer_cycles": dict(program.cycles),
     }
-    folder = runs / "placed" / f"{name}-{pes}-{element}-{devices[0]}"
+    if isinstance(program, Pipeline):
+        line |= {"cycles_at_most": program.latency, "interval": program.interval}
+    else:
+        shown_widths = ("WORD", "SUM", "LEVEL", "WEIGHT", "FACTOR_A", "FACTOR_B")
+        line |= {
+            "widths": {key: program.widths[key] for key in shown_widths},
+            "cycles_at_most": sum(program.cycles.values()),
+            "layer_cycles": dict(program.cycles),
+        }
+    folder = runs / "placed" / f"{name}-{architecture}-{pes}-{element}-{devices[0]}"
     folder.mkdir(parents=True, exist_ok=True)
     line |= fitted(program, devices, seeds, folder)
     if images:
@@ -103,13 +118,13 @@ def measured(
     line["cycles"] = line.get("cycles", changed.cycles / changed.images)
     line["energy_nj"] = {key: round(value, 3) for key, value in energy_nj(changed).items()}
     line["changed"] = {key: value for key, value in asdict(changed).items() if key != "logits"}
-    line["images_per_second"] = 1e6 * line["mhz"] / line["cycles"]
+    line["images_per_second"] = 1e6 * line["mhz"] / line.get("interval", line["cycles"])
     line["estimate"] = estimated(net, line["device"], pes)
     return line | {"seeds": seeds, "version": __version__}
 
 
 def key(line: Mapping[str, Any]) -> tuple[Any, ...]:
-    return tuple(line[part] for part in ("network", "asked", "pes", "element"))
+    return tuple(line.get(part, "shared") for part in ("network", "asked", "pes", "element", "architecture"))
 
 
 def main(
@@ -117,6 +132,7 @@ def main(
     device: Annotated[str | None, typer.Option(help="One device; the smallest that holds it by default.")] = None,
     pes: Annotated[int, typer.Option(help="Processing elements.")] = 4,
     element: Annotated[str, typer.Option(help="Their kind.")] = "parallel",
+    architecture: Annotated[str, typer.Option(help="shared or streaming.")] = "shared",
     images: Annotated[int, typer.Option(help="Test images that are simulated, the first ones.")] = 1000,
     seeds: Annotated[int, typer.Option(help="Placements, of whose clocks the median counts.")] = 1,
     runs: Annotated[Path, typer.Option(help="Where trained networks are kept.")] = Path("runs/hardware"),
@@ -126,11 +142,13 @@ def main(
     done = {key(line) for line in there}
     for name in names or NETWORKS:
         asked = device or "smallest"
-        if (name, asked, pes, element) in done:
+        if (name, asked, pes, element, architecture) in done:
             continue
         shown = 0 if name in SWEPT else images
         devices = (device,) if device else SMALL_FIRST
-        line = {"asked": asked} | measured(name, devices, pes, element, shown, [*range(1, seeds + 1)], runs)
+        line = {"asked": asked} | measured(
+            name, devices, pes, element, shown, [*range(1, seeds + 1)], runs, architecture
+        )
         RESULTS.parent.mkdir(parents=True, exist_ok=True)
         with RESULTS.open("a") as file:
             file.write(json.dumps(line) + "\n")

@@ -4,6 +4,7 @@ For each kind of processing element one JSON line on stdout: images, logits that
 the cycles an image takes, least, mean and most. Fails if a logit differs.
 
     python benchmarks/simulated_hardware.py NET > results/hardware/NAME-simulated.jsonl
+    python benchmarks/simulated_hardware.py NET --architecture streaming > results/hardware/NAME-2-simulated.jsonl
 """
 
 from __future__ import annotations
@@ -12,20 +13,30 @@ import json
 from pathlib import Path
 from typing import Annotated, Any
 
+import numpy as np
 import typer
 
 from bitspike import __version__
 from bitspike.backends import oracle
-from bitspike.backends.verilog import ELEMENTS, simulated, simulator, to_verilog
+from bitspike.backends.verilog import ELEMENTS, Pipeline, Program, simulated, simulator, to_pipeline, to_verilog
 from bitspike.datasets import load_split
 from bitspike.ir import FrozenGraph, load
 
 
-def measured(net: FrozenGraph, images: Any, labels: Any, element: str, pes: int, tool: str) -> dict[str, Any]:
-    program = to_verilog(net, "network", pes, element)
+def measured(
+    net: FrozenGraph, images: Any, labels: Any, element: str, pes: int, tool: str, architecture: str
+) -> dict[str, Any]:
+    program: Program | Pipeline
+    if architecture == "streaming":
+        program = to_pipeline(net, "network", element, pes)
+        counted = {"interval": program.interval, "latency": program.latency}
+    else:
+        program = to_verilog(net, "network", pes, element)
+        counted = {"cycles_at_most": sum(program.cycles.values())}
     seen = simulated(program, images, tool)
     wanted = oracle.logits(net, images)
     return {
+        "architecture": architecture,
         "element": element,
         "pes": pes,
         "simulator": tool,
@@ -35,7 +46,8 @@ def measured(net: FrozenGraph, images: Any, labels: Any, element: str, pes: int,
         "cycles_least": int(seen.cycles.min()),
         "cycles_mean": float(seen.cycles.mean()),
         "cycles_most": int(seen.cycles.max()),
-        "cycles_at_most": sum(program.cycles.values()),
+        "cycles_from_image_to_image": int(np.diff(seen.ends[-3:]).max()),
+        **counted,
         "memory_bits": dict(program.memory_bits),
         "version": __version__,
     }
@@ -46,11 +58,13 @@ def run(
     images: Annotated[int, typer.Option(help="Test images, the first ones.")] = 1000,
     pes: Annotated[int, typer.Option(help="Processing elements.")] = 8,
     element: Annotated[str | None, typer.Option(help="One kind of them; every kind by default.")] = None,
+    architecture: Annotated[str, typer.Option(help="shared, or streaming: elements of each stage at most.")] = "shared",
 ) -> None:
     net, tool = load(file), simulator()
     pixels, labels = load_split(net.dataset, "test", None)
-    for kind in [element] if element else ELEMENTS:
-        found = measured(net, pixels[:images], labels[:images], kind, pes, tool)
+    kinds = [kind for kind in ELEMENTS if architecture == "shared" or kind != "event"]
+    for kind in [element] if element else kinds:
+        found = measured(net, pixels[:images], labels[:images], kind, pes, tool, architecture)
         print(json.dumps({"file": str(file), "dataset": net.dataset, **found}), flush=True)
         if found["logits_that_differ"]:
             raise SystemExit(f"{kind}: {found['logits_that_differ']} logits differ from the oracle's")

@@ -152,6 +152,11 @@ KINDS = (  # files, what they hold, the command that writes such a file
         "python benchmarks/cortex_m.py",
     ),
     (
+        "hardware/architectures.json",
+        "its Verilog as one engine and as pipelines, synthesized; LUTs of stages, counted and estimated",
+        "python benchmarks/hardware/architectures.py NET --fit",
+    ),
+    (
         "hardware/integration-unit.json",
         "the integration unit of paper 000 at every width: LUTs, cycles, activity",
         "python benchmarks/hardware/integration_unit.py",

@@ -19,8 +19,10 @@ from written import ROOT, main, table
 
 RESULTS = ROOT / "results"
 BY = "tools/results_page.py"
-QUOTING = ("results.md", "events.md", "shipping.md", "hardware.md")
-PAGES = (ROOT / "README.md", *(ROOT / "docs" / name for name in QUOTING))
+PAGES = (
+    ROOT / "README.md",
+    *(ROOT / "docs" / name for name in ("results.md", "events.md", "shipping.md", "hardware.md")),
+)
 
 TRAININGS = (  # file, command
     ("quickstart.json", "make quickstart"),
@@ -336,6 +338,19 @@ def cortex_m() -> str:
     return table(("network, w/s/T", "MACs", *head), rows)
 
 
+def architectures() -> str:
+    """A network as one engine and as pipelines: what Yosys counts, and cycles from image to image."""
+    rows = []
+    for one in read("hardware/architectures.json")["networks"]:
+        luts = f"{one['lut']:,}"
+        if "stages" in one:
+            luts += f" ({sum(stage['estimated'] for stage in one['stages']):,})"
+        kinds = (f"{one['architecture']}: {one['way']}", f"{one['cycles']:,}", luts)
+        rows.append((Path(one["file"]).stem, *kinds, f"{one['ff']:,}", one["ram"], f"{one['memory_bits']:,}"))
+    head = ("cycles an image", "LUTs (estimated)", "flip-flops", "RAM blocks", "memory, bits")
+    return table(("network", "hardware", *head), rows)
+
+
 PARTS = {
     part.__name__: part
     for part in (
@@ -355,6 +370,7 @@ PARTS = {
         event_readers,
         cortex_m,
         *HARDWARE,
+        architectures,
     )
 }
 

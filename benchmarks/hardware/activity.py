@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bitspike.backends import c, oracle
-from bitspike.backends.verilog import Program
+from bitspike.backends.verilog import Pipeline, Program
 from bitspike.backends.verilog.place import logit_bits, netlist
 from bitspike.costs.constants import hardware_constants
 from bitspike.errors import UserError
@@ -59,7 +59,9 @@ class Activity:
     ram: int
 
 
-def activity(net: FrozenGraph, program: Program, images: NDArray[np.uint8], placed_in: Path | None = None) -> Activity:
+def activity(
+    net: FrozenGraph, program: Program | Pipeline, images: NDArray[np.uint8], placed_in: Path | None = None
+) -> Activity:
     """What changes in the network's netlist: in the one that was placed, where it is in a folder, or in its own.
 
     Raises:
@@ -71,7 +73,7 @@ def activity(net: FrozenGraph, program: Program, images: NDArray[np.uint8], plac
             netlist(program, "ice40", folder, top=f"{program.name}_pins", dsp="none")
         module = json.loads((folder / "net.json").read_text())["modules"][f"{program.name}_pins"]
         serial = logit_bits(program)
-        found = simulated_netlist(module, images, folder, serial)
+        found = simulated_netlist(module, program.order(images), folder, serial)
     if not np.array_equal(found.logits, oracle.logits(net, images)):
         raise UserError("netlist", program.name, "its logits are not the oracle's")
     return found

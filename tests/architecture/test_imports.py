@@ -60,7 +60,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     # integer wing
     "ir": GROUND,
     "costs": GROUND | {"ir"},
-    "backends": GROUND | {"ir"},
+    "backends": GROUND | {"ir", "costs"},
     "reports": GROUND | {"ir", "costs"},
     # bridge (cost: its record of measured activity; backends: the oracle, to compare with)
     "lowering": BELOW_MODELS | {"ir", "costs", "backends"},

@@ -154,7 +154,7 @@ def test_gaps_and_pauses_change_nothing_but_the_cycles() -> None:
 @pytest.mark.parametrize(
     ("text", "planted"),
     [
-        ("sum + SUM'(product)", "sum - SUM'(product)"),
+        ("sum + parts[FAN*SUM+:SUM]", "sum - parts[FAN*SUM+:SUM]"),
         ("a >>> distance", "a >> distance"),
         ("a < b ? a : b", "a > b ? a : b"),
         ("? i_immediate : WORD'($signed(kept))", "? i_immediate : '0"),

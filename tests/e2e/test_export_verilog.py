@@ -49,6 +49,20 @@ def test_weights_are_as_wide_as_they_are(bitspike: Command, tmp_path: Path) -> N
     assert {len(word) for word in words} == {6}, "six weights of four bits in six digits"
 
 
+def test_a_pipeline_is_written_and_told(bitspike: Command, tmp_path: Path) -> None:
+    wanted = ("--to", "verilog", "-o", str(tmp_path), "--name", "tiny", "--architecture", "streaming")
+    status, out, _ = bitspike(*wanted, "--cycles", "12000", "--json")
+    found = json.loads(out)
+    assert status == 0
+    assert found["cycles"] <= 12_000 < found["cycles"] + found["latency"]
+    assert [stage["name"] for stage in found["stages"]][:2] == ["features.1", "features.2.0"]
+    names = {Path(file).name for file in found["files"]}
+    assert {"tiny.sv", "tiny_tb.sv", "tiny_0_weights.mem", "tiny_6_constants.mem", "bitspike_window.sv"} <= names
+    status, out, _ = bitspike(*wanted, "--pes", "2")
+    assert status == 0
+    assert "cycles from image to image" in " ".join(out.split())
+
+
 @pytest.mark.parametrize(
     ("arguments", "named"),
     [
@@ -57,6 +71,10 @@ def test_weights_are_as_wide_as_they_are(bitspike: Command, tmp_path: Path) -> N
         (("--to", "c", "--pes", "4"), "--pes: got 4; it is for --to verilog"),
         (("--to", "verilog", "--cc", "gcc"), "--cc: got 'gcc'; it is for --to c"),
         (("--to", "verilog", "--name", "always_ff"), "name: got 'always_ff'"),
+        (("--to", "verilog", "--cycles", "9"), "cycles: got 9; it is for the streaming architecture"),
+        (("--to", "verilog", "--architecture", "streaming", "--cycles", "9"), "cycles: got 9; want 7840 at least"),
+        (("--to", "verilog", "--architecture", "streaming", "--luts", "9"), "luts: got 9; want "),
+        (("--to", "verilog", "--architecture", "streaming", "--element", "event"), "want parallel or serial"),
     ],
 )
 def test_a_mistake_is_one_line(bitspike: Command, arguments: tuple[str, ...], named: str, tmp_path: Path) -> None:

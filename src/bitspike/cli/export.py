@@ -38,6 +38,11 @@ def export(
     device: Annotated[
         str | None, typer.Option("--device", help="For verilog: place it, on hx1k, up5k, hx8k, ecp5-25k, -45k or -85k.")
     ] = None,
+    architecture: Annotated[
+        str | None, typer.Option("--architecture", help="shared (one engine) or streaming (a stage for each layer).")
+    ] = None,
+    cycles: Annotated[int | None, typer.Option("--cycles", help="For streaming: from image to image, at most.")] = None,
+    luts: Annotated[int | None, typer.Option("--luts", help="For streaming: at most, by an estimate.")] = None,
     as_json: Json = False,
 ) -> None:
     """Write a frozen network as C99 without dependencies (static memory, integers alone), as ONNX, or as SystemVerilog.
@@ -47,13 +52,15 @@ def export(
 
     For C, the linker of --cc says what flash and RAM the network takes: its own compiler tells of this machine, and
     --cc "arm-none-eabi-gcc -mcpu=cortex-m4 -mthumb" of a microcontroller. For Verilog, --pes and --element choose what
-    sums the layers; --device says what that takes on an FPGA and how fast it is, by Yosys and nextpnr.
+    sums the layers, and --architecture streaming a stage for each, as wide as --pes, --cycles or --luts say; --device
+    says what that takes on an FPGA and how fast it is, by Yosys and nextpnr.
 
     With --streaming NAME_step computes one step of the input, and NAME_run, all steps, is a loop over it.
 
     Example: bitspike export net.bitspike --to c -o firmware/
     """
-    of_form = given(cc=cc, streaming=streaming or None, samples=samples, pes=pes, element=element, device=device)
+    of_form = given(cc=cc, streaming=streaming or None, samples=samples, pes=pes, element=element)
+    of_form |= given(architecture=architecture, cycles=cycles, luts=luts, device=device)
     found = bitspike.export(file, to, output, name=name, **of_form)
     if as_json:
         print_json(found.to_dict())
@@ -64,9 +71,7 @@ def export(
         from bitspike import reports
 
         print_tables(reports.footprint_table(found.facts))
-    if "cycles_at_most" in found.facts:
+    if "architecture" in found.facts:
         from bitspike import reports
 
-        print_tables(reports.verilog_table(found.facts))
-    if "placed" in found.facts:
-        print_tables(reports.placed_table(found.facts["placed"], found.facts["cycles_at_most"]))
+        print_tables(*reports.verilog_table(found.facts))

@@ -13,7 +13,7 @@ from bitspike.reports.energy import energy_table
 from bitspike.reports.hardware import hardware_table
 from bitspike.reports.pareto import budget_table, pareto_table, save_pareto
 from bitspike.reports.pictures import check_picture, save_picture
-from bitspike.reports.shipping import agreement_table, footprint_table, frozen_lines, placed_table, verilog_table
+from bitspike.reports.shipping import agreement_table, footprint_table, frozen_lines, verilog_table
 from bitspike.reports.tables import (
     activity_tables,
     cost_table,
@@ -44,7 +44,6 @@ __all__ = [
     "hardware_table",
     "memory_table",
     "pareto_table",
-    "placed_table",
     "results_table",
     "save_pareto",
     "save_picture",

@@ -10,7 +10,7 @@ from rich.table import Table
 
 from bitspike.reports.tables import si, table_of
 
-__all__ = ["agreement_table", "footprint_table", "frozen_lines", "placed_table", "verilog_table"]
+__all__ = ["agreement_table", "footprint_table", "frozen_lines", "verilog_table"]
 
 
 def agreement_table(result: Mapping[str, Any]) -> Table:
@@ -45,16 +45,36 @@ def footprint_table(result: Mapping[str, Any]) -> Table:
     return table
 
 
-def verilog_table(result: Mapping[str, Any]) -> Table:
-    """Cycles and memories of an exported engine (`bitspike export --to verilog --json`)."""
-    elements = f"{result['pes']} {escape(result['element'])} elements"
-    table = table_of(f"{elements}: {result['cycles_at_most']:,} cycles an image at most", "memory", "bits")
+def verilog_table(result: Mapping[str, Any]) -> Iterator[Table]:
+    """Cycles and memories of exported hardware (`bitspike export --to verilog --json`)."""
+    if "stages" in result:
+        yield _stages_table(result)
+        title = f"about {result['luts']:,} LUTs of four inputs, by an estimate"
+    else:
+        elements = f"{result['pes']} {escape(result['element'])} elements"
+        title = f"{elements}: {result['cycles_at_most']:,} cycles an image at most"
+    table = table_of(title, "memory", "bits")
     for name, bits in result["memory_bits"].items():
         table.add_row(escape(name), f"{bits:,}")
+    yield table
+    if "placed" in result:
+        yield _placed_table(result["placed"], result.get("cycles_at_most") or result["cycles"])
+
+
+def _stages_table(result: Mapping[str, Any]) -> Table:
+    """How wide each stage of a pipeline is."""
+    title = (
+        f"{result['cycles']:,} cycles from image to image, {result['latency']:,} from its first code to its last logit"
+    )
+    columns = (f"{escape(result['element'])} elements", "levels each", "units", "cycles alone")
+    table = table_of(title, "stage", *columns)
+    for stage in result["stages"]:
+        row = (stage["elements"], stage["levels"], stage["units"], stage["cycles"])
+        table.add_row(escape(stage["name"]), *(f"{value:,}" for value in row))
     return table
 
 
-def placed_table(placed: Mapping[str, Any], cycles: int) -> Table:
+def _placed_table(placed: Mapping[str, Any], cycles: int) -> Table:
     """What an exported engine takes on a device (``placed`` of `bitspike export --device --json`)."""
     rate = f"{1e6 * placed['mhz'] / cycles:,.0f} images a second at that clock"
     table = table_of(f"{placed['device']}: {placed['mhz']:.1f} MHz, {rate}", "of the device", "taken")

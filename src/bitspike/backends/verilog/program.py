@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from importlib.resources import files
 
 import numpy as np
+from numpy.typing import NDArray
 
 from bitspike.backends.verilog.cycles import layer_cycles
+from bitspike.backends.verilog.instructions import encoded
 from bitspike.backends.verilog.layer import Layer
 from bitspike.backends.verilog.micro import FETCHED, OF_A, OF_B, OPS, Micro, Value
 from bitspike.backends.verilog.plan import Plan
 from bitspike.backends.verilog.row import Sweep, sides
-from bitspike.backends.verilog.text import checked_name, comment, constants
+from bitspike.backends.verilog.text import checked_name, comment, constants, resource
 from bitspike.backends.verilog.weights import Weights, image
 from bitspike.backends.verilog.widths import bits_of, widths
 from bitspike.errors import UserError
@@ -50,6 +51,30 @@ class Program:
     widths: Mapping[str, int]
     memory_bits: Mapping[str, int]
     cycles: Mapping[str, int]
+
+    def order(self, samples: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Codes in the order in which they are sent."""
+        return samples
+
+    def limit(self, samples: int) -> int:
+        """Cycles in which so many samples end, with gaps and pauses."""
+        return 1000 + 8 * samples * sum(self.cycles.values())
+
+    def edges(self, told: Sequence[Sequence[int]], samples: int) -> dict[str, NDArray[np.int64]]:
+        """What a traced run has told of the edges, ``[T, N, *shape]`` by name."""
+        plan = self.plan
+        by_layer: dict[int, list[Sequence[int]]] = {}
+        for layer, *element in told:
+            by_layer.setdefault(layer, []).append(element)
+        found = {}
+        for layer, elements in by_layer.items():
+            root = plan.layers[layer].root
+            seen = np.array(elements, np.int64).reshape(samples, -1, 2)  # of a sample, every element once
+            values = np.zeros((samples, root.edge.T * root.edge.size), np.int64)
+            at = seen[:, :, 0] - plan.places[root.node.name].address
+            np.put_along_axis(values, at, seen[:, :, 1], axis=1)
+            found[root.node.name] = np.moveaxis(values.reshape(samples, root.edge.T, *root.edge.shape), 0, 1)
+        return {name: values for name, values in found.items() if name in plan.net.graph.edges}
 
 
 def to_verilog(net: FrozenGraph, name: str = "network", pes: int = 8, element: str = "parallel") -> Program:
@@ -183,36 +208,10 @@ class _Writer:
         }
 
     def _words(self, layer: int, micros: list[Micro]) -> list[list[int]]:
-        """A program's instructions, by field. Each fetches what the next one reads from memory."""
-        words = []
-        for index, made in enumerate(micros):
-            last = index == len(micros) - 1
-            b = micros[0].b if last else micros[index + 1].b
-            fetches = b.kind == "edge" and not last  # of the next channel, constants and states alone
-            immediate = next((v.number for v in (made.a, made.b) if v.kind == "immediate"), made.b.start)
-            if made.op == "move":
-                immediate = made.b.number if made.b.kind == "immediate" else made.b.start
-            word = {
-                "last": int(last),
-                "write": int(made.result.kind == "register"),
-                "store": int(made.store),
-                "keep": int(made.keep is not None),
-                "op": OPS.index(made.op),
-                "a": OF_A.index(made.a.kind),
-                "b": OF_B.index(made.b.kind),
-                "register": made.result.number,
-                "register_a": made.a.number if made.a.kind == "register" else 0,
-                "register_b": made.b.number if made.b.kind == "register" else 0,
-                "fetch": int(fetches),
-                "fetch_steps": int(fetches and b.place[2]),
-                "fetch_class": b.place[0] if fetches else 0,
-                "fetch_at": self._fetched_at(layer, b),
-                "keep_at": (made.keep or 0) * self.states[layer],
-                "low": made.low,
-                "immediate": immediate,
-            }
-            words.append([word[field] for field in self.fields])
-        return words
+        """A program's instructions, by field."""
+        states = self.states[layer]
+        words = encoded(micros, lambda b: self._fetched_at(layer, b), lambda number: number * states)
+        return [[word[field] for field in self.fields] for word in words]
 
     def _fetched_at(self, layer: int, b: Value) -> int:
         """The address of what an instruction reads from memory, of channel 0."""
@@ -225,8 +224,8 @@ class _Writer:
     def program(self) -> Program:
         texts = {f"{self.name}.sv": self._engine()}
         for part in ("arithmetic.sv", "element.sv", "memory.sv"):
-            texts[f"bitspike_{part}"] = _resource(part)
-        texts[f"{self.name}_tb.sv"] = self._filled(_resource("testbench.sv"))
+            texts[f"bitspike_{part}"] = resource(part)
+        texts[f"{self.name}_tb.sv"] = self._filled(resource("testbench.sv"))
         words = np.array(self.instructions, dtype=object)
         texts[f"{self.name}_program.mem"] = image(words, list(self.fields.values()))
         numbers = self.plan.constants if len(self.plan.constants) else np.zeros(1, np.int64)
@@ -274,7 +273,7 @@ class _Writer:
         return re.sub("@([A-Z]+)@", lambda found: filled[found[1]], text)
 
     def _engine(self) -> str:
-        return self._filled(_resource("engine.sv"))
+        return self._filled(resource("engine.sv"))
 
     def _input(self) -> dict[str, int]:
         (node,) = self.plan.net.graph.inputs()
@@ -359,7 +358,3 @@ class _Writer:
             named = (f"{field}_{word}".upper() for word in words)
             lines += [f"  localparam logic [{bits - 1}:0] {one} = {index};" for index, one in enumerate(named)]
         return "\n".join(lines)
-
-
-def _resource(name: str) -> str:
-    return files("bitspike").joinpath("backends", "verilog", "rtl", name).read_text(encoding="utf-8")

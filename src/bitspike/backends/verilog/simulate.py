@@ -13,10 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bitspike.backends.verilog.program import Program
+from bitspike.backends.verilog.streaming import Pipeline
 from bitspike.errors import UserError
 
 __all__ = ["SIMULATORS", "Simulated", "simulated", "simulator"]
 
+Hardware = Program | Pipeline
 SIMULATORS = {"verilator": "verilator", "icarus": "iverilog"}
 """Their commands, by name."""
 
@@ -28,11 +30,13 @@ class Simulated:
     Attributes:
         logits: ``[N, K]``. cycles: of each sample, from its first beat in to its last beat out.
         edges: of a traced run, every edge that a layer stores, ``[T, N, *shape]`` by name.
+        ends: the cycle of each sample's last beat out.
     """
 
     logits: NDArray[np.int64]
     cycles: NDArray[np.int64]
     edges: dict[str, NDArray[np.int64]] = field(default_factory=dict)
+    ends: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
 
 
 def simulator(wanted: str | None = None) -> str:
@@ -49,7 +53,9 @@ def simulator(wanted: str | None = None) -> str:
     return found
 
 
-def simulated(program: Program, samples: NDArray[np.uint8], tool: str, seed: int = 0, trace: bool = False) -> Simulated:
+def simulated(
+    program: Hardware, samples: NDArray[np.uint8], tool: str, seed: int = 0, trace: bool = False
+) -> Simulated:
     """The network on samples ``[N, ...]``.
 
     Args:
@@ -65,17 +71,25 @@ def simulated(program: Program, samples: NDArray[np.uint8], tool: str, seed: int
     with tempfile.TemporaryDirectory() as folder:
         for name, text in program.files.items():
             Path(folder, name).write_text(text, encoding="utf-8")
-        Path(folder, "samples.mem").write_text("\n".join(f"{code:02x}" for code in samples.ravel().tolist()) + "\n")
-        limit = 1000 + 8 * len(samples) * sum(program.cycles.values())  # with gaps
+        Path(folder, "samples.mem").write_text(
+            "\n".join(f"{code:02x}" for code in program.order(samples).ravel().tolist()) + "\n"
+        )
         build, binary = _commands(program, tool, trace)
         _run(build, folder)
         said = _run(
-            [*binary, "+samples=samples.mem", f"+count={len(samples)}", f"+seed={seed}", f"+limit={limit}"], folder
+            [
+                *binary,
+                "+samples=samples.mem",
+                f"+count={len(samples)}",
+                f"+seed={seed}",
+                f"+limit={program.limit(len(samples))}",
+            ],
+            folder,
         )
     return _read(program, said, len(samples))
 
 
-def _commands(program: Program, tool: str, trace: bool) -> tuple[list[str], list[str]]:
+def _commands(program: Hardware, tool: str, trace: bool) -> tuple[list[str], list[str]]:
     """What builds the simulation, and what runs it."""
     defined = ["-DBITSPIKE_TRACE"] * trace
     sources = [name for name in program.files if name.endswith(".sv")]
@@ -96,35 +110,18 @@ def _run(command: Sequence[str], folder: str) -> str:
     return done.stdout
 
 
-def _read(program: Program, said: str, samples: int) -> Simulated:
+def _read(program: Hardware, said: str, samples: int) -> Simulated:
     """Logits, cycles and edges in the order in which they were told."""
-    plan = program.plan
-    stored: list[dict[str, NDArray[np.int64]]] = []
-    logits: list[int] = []
-    cycles: list[int] = []
-    fresh = True
+    told: list[list[int]] = []
+    logits: list[list[int]] = []
+    cycles: list[list[int]] = []
     for line in said.splitlines():
         kind, *numbers = line.split() or [""]
         if kind == "wrong:" or numbers[-1:] == ["x"]:
             raise UserError("simulation", line, "that is no answer: something in it is undefined or out of order")
-        if kind == "edge":
-            if fresh:
-                stored.append({})
-            fresh = False
-            layer, address, value = map(int, numbers)
-            root = plan.layers[layer].root
-            values = stored[-1].setdefault(root.node.name, np.zeros(root.edge.size * root.edge.T, np.int64))
-            values[address - plan.places[root.node.name].address] = value
-        elif kind == "logit":
-            logits.append(int(numbers[0]))
-        elif kind == "cycles":
-            cycles.append(int(numbers[0]))
-            fresh = True
+        if kind in ("edge", "logit", "cycles"):
+            {"edge": told, "logit": logits, "cycles": cycles}[kind].append([*map(int, numbers)])
     if len(cycles) != samples:
         raise UserError("simulation", f"{len(cycles)} answers", f"want {samples}")
-    edges = {
-        name: np.stack([one[name].reshape(part.edge.T, *part.edge.shape) for one in stored], axis=1)
-        for name, part in plan.parts.items()
-        if name in plan.net.graph.edges and all(name in one for one in stored) and stored
-    }
-    return Simulated(np.array(logits, np.int64).reshape(samples, -1), np.array(cycles, np.int64), edges)
+    taken, ends = np.array(cycles, np.int64).T
+    return Simulated(np.array(logits, np.int64).reshape(samples, -1), taken, program.edges(told, samples), ends)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from importlib.resources import files
 
 from bitspike.errors import UserError
 
-__all__ = ["checked_name", "comment", "constants"]
+__all__ = ["checked_name", "comment", "constants", "resource"]
 
 KEYWORDS = """
 accept_on alias always always_comb always_ff always_latch and assert assign assume automatic before begin bind bins
@@ -50,3 +51,8 @@ def comment(text: str) -> str:
 def constants(values: Mapping[str, int]) -> str:
     """A line for each."""
     return "\n".join(f"  localparam int {name} = {value};" for name, value in values.items())
+
+
+def resource(name: str) -> str:
+    """A file of SystemVerilog that every network has, or has filled in."""
+    return files("bitspike").joinpath("backends", "verilog", "rtl", name).read_text(encoding="utf-8")

@@ -11,7 +11,7 @@ from bitspike.backends.verilog.row import sides
 from bitspike.backends.verilog.weights import Weights
 from bitspike.ir.ranges import Range
 
-__all__ = ["bits_of", "widths"]
+__all__ = ["arithmetic_widths", "bits_of", "width_of", "widths"]
 
 
 def bits_of(largest: int) -> int:
@@ -108,30 +108,40 @@ def _numbers(plan: Plan, weights: Weights) -> dict[str, int]:
     pools = [layer for layer in swept if layer not in synapses]
     seen = {layer.sweep.source for layer in synapses if layer.sweep}
     levels = {name: plan.memories[place.memory] for name, place in plan.places.items()}
-    values = [value for layer in plan.layers for value in layer.code.values()]
-    codes = [made for layer in plan.layers for made in layer.code.micros]
-    factors = [made for made in codes if made.op == "mul"]
-    kept = [found for layer in plan.layers for found in layer.code.states]
     constants = [Range(int(plan.constants.min()), int(plan.constants.max()))] if len(plan.constants) else []
     pooled = [value.range for layer in pools for value in layer.code.values() if value.kind == "sum"]
     return {
         "WEIGHT": max([bits + (bits == 1) for bits in weights.words], default=2),
         "LEVEL": max([_signed(levels[name].bits, levels[name].signed) for name in seen], default=2),
         "WIDE": max(
-            *(_signed(memory.bits, memory.signed) for memory in plan.memories), *(_width(found) for found in pooled), 2
+            *(_signed(memory.bits, memory.signed) for memory in plan.memories),
+            *(width_of(found) for found in pooled),
+            2,
         ),
-        "SUM": max((_width(plan.parts[layer.sweep.weights].range) for layer in synapses if layer.sweep), default=2),
-        "WORD": max(2, *(_width(value.range.including(value.start)) for value in values), *map(_width, kept)),
-        "FACTOR_A": max((_width(made.a.range) for made in factors), default=1),
-        "FACTOR_B": max((_width(made.b.range) for made in factors), default=1),
-        "LOW": max(Range(made.low, made.low).signed_bits for made in codes),
-        "SHIFT": bits_of(max((made.b.number for made in codes if made.op == "shr"), default=1)),
-        "CONSTANT": max(map(_width, constants), default=1),
-        "STATE": max(map(_width, kept), default=1),
+        "SUM": max((width_of(plan.parts[layer.sweep.weights].range) for layer in synapses if layer.sweep), default=2),
+        **arithmetic_widths(plan.layers),
+        "CONSTANT": max(map(width_of, constants), default=1),
     }
 
 
-def _width(found: Range) -> int:
+def arithmetic_widths(layers: Sequence[Layer]) -> dict[str, int]:
+    """Bits of what the programs of these layers compute with, and carry from step to step."""
+    values = [value for layer in layers for value in layer.code.values()]
+    codes = [made for layer in layers for made in layer.code.micros]
+    factors = [made for made in codes if made.op == "mul"]
+    kept = [found for layer in layers for found in layer.code.states]
+    return {
+        "WORD": max(2, *(width_of(value.range.including(value.start)) for value in values), *map(width_of, kept)),
+        "FACTOR_A": max((width_of(made.a.range) for made in factors), default=1),
+        "FACTOR_B": max((width_of(made.b.range) for made in factors), default=1),
+        "LOW": max(Range(made.low, made.low).signed_bits for made in codes),
+        "SHIFT": bits_of(max((made.b.number for made in codes if made.op == "shr"), default=1)),
+        "STATE": max(map(width_of, kept), default=1),
+    }
+
+
+def width_of(found: Range) -> int:
+    """Bits of a signed number of a range, and of 0."""
     return found.including(0).signed_bits
 
 

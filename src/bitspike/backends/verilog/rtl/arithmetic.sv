@@ -4,7 +4,9 @@ module bitspike_arithmetic #(
     parameter int LOW = 8,
     parameter int FACTOR_A = 16,  // bits of a product's factors
     parameter int FACTOR_B = 16,
-    parameter int SHIFT = 5
+    parameter int SHIFT = 5,
+    parameter logic [9:0] USED = '1,  // operations that a program has, a bit each; what it has not costs nothing
+    parameter int FIXED = 0  // bits of every shift, where all are the same
 ) (
     input  logic              [3:0]   op,
     input  logic signed [WORD-1:0] a,
@@ -27,18 +29,20 @@ module bitspike_arithmetic #(
   logic signed [FACTOR_A+FACTOR_B-1:0] product;
   logic [SHIFT-1:0] distance;
   assign product = $signed(a[FACTOR_A-1:0]) * $signed(b[FACTOR_B-1:0]);
-  assign distance = b[SHIFT-1:0];
-  always_comb
+  assign distance = FIXED != 0 ? SHIFT'(FIXED) : b[SHIFT-1:0];
+  always_comb begin
+    result = 'x;
     case (op)
-      OP_ADD: result = a + b;
-      OP_SUB: result = a - b;
-      OP_MUL: result = WORD'(product);
-      OP_SHR: result = a >>> distance;  // toward minus infinity
-      OP_MIN: result = a < b ? a : b;
-      OP_MAX: result = a > b ? a : b;
-      OP_CLIP: result = a < WORD'(low) ? WORD'(low) : a < b ? a : b;
+      OP_ADD: if (USED[OP_ADD]) result = a + b;
+      OP_SUB: if (USED[OP_SUB]) result = a - b;
+      OP_MUL: if (USED[OP_MUL]) result = WORD'(product);
+      OP_SHR: if (USED[OP_SHR]) result = a >>> distance;  // toward minus infinity
+      OP_MIN: if (USED[OP_MIN]) result = a < b ? a : b;
+      OP_MAX: if (USED[OP_MAX]) result = a > b ? a : b;
+      OP_CLIP: if (USED[OP_CLIP]) result = a < WORD'(low) ? WORD'(low) : a < b ? a : b;
       default: result = b;
     endcase
+  end
   always_comb
     case (op)
       OP_IF_NOT_0: write = a != 0;
