@@ -53,6 +53,16 @@ KINDS = (  # files, what they hold, the command that writes such a file
         'bitspike export examples/fashion-tiny.bitspike --to c -o DIR --cc "arm-none-eabi-gcc -mcpu=cortex-m4" --json',
     ),
     (
+        "hardware/placed.jsonl",
+        "networks exported, simulated and placed on FPGAs: cells, clock, cycles, estimated energy",
+        "python benchmarks/placed_hardware.py",
+    ),
+    (
+        "hardware/equal-budget.json",
+        "paper 000's Table 4 in cycles of the exported engine",
+        "python benchmarks/equal_budget.py",
+    ),
+    (
         "hardware/*-simulated.jsonl",
         "its Verilog, simulated, beside the oracle; cycles an image",
         "python benchmarks/simulated_hardware.py NET",

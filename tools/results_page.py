@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from hardware_tables import HARDWARE
 from written import ROOT, main, table
 
 RESULTS = ROOT / "results"
@@ -380,6 +381,7 @@ PARTS = {
         attention,
         event_readers,
         cortex_m,
+        *HARDWARE,
         architectures,
         peers,
     )

@@ -42,12 +42,12 @@ def export(
             takes. ``streaming=True``: C that takes one step at a time, by NAME_reset and NAME_step. ``samples``: random
             inputs whose golden vectors ``mem`` writes. ``pes`` and ``element``: how many processing elements of which
             kind the hardware has; ``architecture="streaming"``: a stage for each layer, as fast as ``cycles`` from
-            image to image, or in as many ``luts``.
+            image to image, or in as many ``luts``; ``device``: an FPGA that it is placed on, by Yosys and nextpnr.
 
     Returns:
-        The files, and bytes of flash and RAM (C) or of the files, or cycles and bits of memory (Verilog).
-        ``flash_bytes_counted`` is what the cost model says, ``.._of_data`` what stands in the text, ``.._linked`` what
-        the linker made of it.
+        The files, and bytes of flash and RAM (C) or of the files, or cycles and bits of memory (Verilog), with what it
+        takes on the device. ``flash_bytes_counted`` is what the cost model says, ``.._of_data`` what stands in the
+        text, ``.._linked`` what the linker made of it.
 
     Raises:
         UserError: an unknown form, an option that is for another, a name that will not do, an op that the form lacks, a

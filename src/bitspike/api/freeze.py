@@ -37,6 +37,7 @@ def freeze(
     split: Split = "validation",
     sample: AnySample | None = None,
     readout: Answer = "mean",
+    fraction_bits: int | None = None,
     data_dir: str | Path | None = None,
 ) -> Frozen:
     """Turns a trained network into integers: batch norm, scales and thresholds become one multiplier and offset for
@@ -54,6 +55,8 @@ def freeze(
         split: which images.
         sample: what one input of a network of your own is, ``(C, H, W)`` of an image's shape; a run has its own.
         readout: what such a network's logits are read as: ``mean`` over time, ``last``, ``each``; a run has its own.
+        fraction_bits: after the point of multipliers and potentials, 1 to 20 at most; ``None`` for as many as fit.
+            With fewer, hardware is narrower (docs/hardware.md), and more levels differ from the floats.
         data_dir: where the data sets lie; see `bitspike.Run`.
 
     Raises:
@@ -63,14 +66,14 @@ def freeze(
     if output is not None:
         checked_file("--output", output)
     if not isinstance(source, Run | str | Path):
-        return _written(_of_module(source, sample, readout, images), output)
+        return _written(_of_module(source, sample, readout, images, fraction_bits), output)
     if sample is not None:
         raise UserError("sample", sample, "a run has its own; leave it out")
     if readout != "mean":
         raise UserError("readout", readout, "a run has its own; leave it out")
     run = as_run(source, data_dir)
     model, config = run.model(), run.config
-    net = _of_run(model, config)
+    net = _of_run(model, config, fraction_bits)
     if images is None:
         whole = run.images(split)
         shown = whole.first(min(COMPARED, len(whole)))
@@ -80,7 +83,9 @@ def freeze(
     return frozen if shown is None else replace(frozen, comparison=_compared(model, config, net, shown, split))
 
 
-def _of_module(model: nn.Module, sample: AnySample | None, readout: Answer, images: int | None) -> FrozenGraph:
+def _of_module(
+    model: nn.Module, sample: AnySample | None, readout: Answer, images: int | None, fraction_bits: int | None
+) -> FrozenGraph:
     name = type(model).__name__
     if sample is None:
         raise UserError("sample", None, f"want what {name} sees: a Sample, or (C, H, W) of an image")
@@ -88,17 +93,17 @@ def _of_module(model: nn.Module, sample: AnySample | None, readout: Answer, imag
         raise UserError("--images", images, f"only a run has images; see bitspike.lowering.agreement for {name}")
     from bitspike import lowering
 
-    return lowering.freeze(model.eval(), sample, name, readout)
+    return lowering.freeze(model.eval(), sample, name, readout, fraction_bits)
 
 
-def _of_run(model: nn.Module, config: TrainConfig) -> FrozenGraph:
+def _of_run(model: nn.Module, config: TrainConfig, fraction_bits: int | None) -> FrozenGraph:
     """With where its inputs come from, so that the file finds them."""
     from bitspike import lowering
     from bitspike.training.tasks import Detect, task_of
 
     task = task_of(config)
     frames = None if config.frames is None else config.frames.model_dump(mode="json")
-    net = lowering.freeze(model, task.sample, config.model, config.readout)
+    net = lowering.freeze(model, task.sample, config.model, config.readout, fraction_bits)
     shapes = [net.graph.edges[readout.name].shape for readout in net.readouts]
     head = task.head(shapes) if isinstance(task, Detect) else None
     classes = () if head else task.classes  # a head has them

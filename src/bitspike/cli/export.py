@@ -36,6 +36,9 @@ def export(
     element: Annotated[
         str | None, typer.Option("--element", help="parallel, serial (a bit a cycle) or event (0 is skipped).")
     ] = None,
+    device: Annotated[
+        str | None, typer.Option("--device", help="For verilog: place it, on hx1k, up5k, hx8k, ecp5-25k, -45k or -85k.")
+    ] = None,
     architecture: Annotated[
         str | None, typer.Option("--architecture", help="shared (one engine) or streaming (a stage for each layer).")
     ] = None,
@@ -50,14 +53,15 @@ def export(
 
     For C, the linker of --cc says what flash and RAM the network takes: its own compiler tells of this machine, and
     --cc "arm-none-eabi-gcc -mcpu=cortex-m4 -mthumb" of a microcontroller. For Verilog, --pes and --element choose what
-    sums the layers, and --architecture streaming a stage for each, as wide as --pes, --cycles or --luts say.
+    sums the layers, and --architecture streaming a stage for each, as wide as --pes, --cycles or --luts say; --device
+    says what that takes on an FPGA and how fast it is, by Yosys and nextpnr.
 
     With --streaming NAME_step computes one step of the input, and NAME_run, all steps, is a loop over it.
 
     Example: bitspike export net.bitspike --to c -o firmware/
     """
     of_form = given(cc=cc, streaming=streaming or None, samples=samples, pes=pes, element=element)
-    of_form |= given(architecture=architecture, cycles=cycles, luts=luts)
+    of_form |= given(architecture=architecture, cycles=cycles, luts=luts, device=device)
     found = bitspike.export(file, to, output, name=name, **of_form)
     if as_json:
         print_json(found.to_dict())

@@ -27,6 +27,10 @@ def freeze(
     split: Annotated[
         Literal["test", "validation"], typer.Option("--split", help="Which images to compare on.")
     ] = "validation",
+    fraction_bits: Annotated[
+        int | None,
+        typer.Option("--fraction-bits", help="After the point, at most: fewer make narrower hardware. Default: 20."),
+    ] = None,
     data_dir: DataDir = None,
     as_json: Json = False,
 ) -> None:
@@ -39,7 +43,8 @@ def freeze(
     Example: bitspike freeze runs/fashion-convnet-2-2-1-seed0 -o net.bitspike --data-dir ~/data
     """
     with notices():
-        result = bitspike.freeze(run, output, images=images, split=split, data_dir=data_dir).to_dict()
+        found = bitspike.freeze(run, output, images=images, split=split, fraction_bits=fraction_bits, data_dir=data_dir)
+    result = found.to_dict()
     if as_json:
         print_json(result)
         return

@@ -20,6 +20,7 @@ __all__ = [
     "MOST_RELEASED_BITS",
     "WIDE_WORD",
     "WORD",
+    "checked_most",
     "fraction_bits",
     "multiplier_shift",
     "ratio",
@@ -39,6 +40,17 @@ LEAK_BITS = 15
 LEVEL_BITS, EXACT = 32, 51
 """Bits of the value of one membrane level; bits that a product with a potential or a current may use. ONNX has 53 for
 the sum."""
+
+
+def checked_most(bits: int | None) -> int | None:
+    """Bits after the point that are allowed, or ``None``.
+
+    Raises:
+        UserError: they are none.
+    """
+    if bits is not None and not 1 <= bits <= MOST_FRACTION_BITS:
+        raise UserError("--fraction-bits", bits, f"want 1 to {MOST_FRACTION_BITS}")
+    return bits
 
 
 def fraction_bits(node: Node, largest: float, most: int = MOST_FRACTION_BITS, word: int = WORD) -> int:
@@ -79,5 +91,6 @@ def rounded(name: str, multiplier: Channels, reach: Reach, bits: int) -> NDArray
     lost = np.abs(multiplier - made)
     if (lost * reach).max() > COARSE * 2.0**bits and lost.max() > OFF * np.abs(multiplier).max():
         seen = f"integers up to {int(np.max(reach)).bit_length()} bits, of which so little is left"
-        raise UserError(f"sum of {name}", seen, "want fewer products or smaller factors before its threshold")
+        wanted = "want fewer products or smaller factors before its threshold, or more --fraction-bits"
+        raise UserError(f"sum of {name}", seen, wanted)
     return made

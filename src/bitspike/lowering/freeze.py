@@ -18,6 +18,7 @@ from bitspike.frontend import check_hooks, evaluating
 from bitspike.ir import FrozenGraph, Graph, Node, Readout
 from bitspike.ir.limits import AXES, MOST_AXES
 from bitspike.layers import Answer
+from bitspike.lowering.fixed_point import checked_most
 from bitspike.lowering.freezer import Freezer
 from bitspike.lowering.rules import rule_of
 from bitspike.lowering.structure import structure
@@ -28,7 +29,13 @@ __all__ = ["check_freezable", "freeze"]
 
 
 @torch.no_grad()
-def freeze(model: nn.Module, sample: AnySample, name: str = "network", readout: Answer = "mean") -> FrozenGraph:
+def freeze(
+    model: nn.Module,
+    sample: AnySample,
+    name: str = "network",
+    readout: Answer = "mean",
+    fraction_bits: int | None = None,
+) -> FrozenGraph:
     """The integer network that ``model`` stands for in evaluation mode.
 
     Args:
@@ -36,6 +43,7 @@ def freeze(model: nn.Module, sample: AnySample, name: str = "network", readout: 
         sample: what one input is; ``(C, H, W)`` is an image's shape.
         name: of the graph.
         readout: what the answer is of the logits of all steps, as of `lower`.
+        fraction_bits: after the point at most, where fewer are wanted than fit: hardware is as wide as they make it.
 
     Raises:
         UserError: what cannot be frozen, by name: float weights, a layer without integers, a current where spikes
@@ -45,7 +53,7 @@ def freeze(model: nn.Module, sample: AnySample, name: str = "network", readout: 
     for path, module in modules.items():
         check_hooks(module, path)
     _check_numbers(model, modules)
-    freezer = Freezer(graph, modules)
+    freezer = Freezer(graph, modules, checked_most(fraction_bits))
     rules = {node.name: rule_of(node) for node in graph.nodes}
     for node in graph.nodes:
         if announce := rules[node.name].announce:

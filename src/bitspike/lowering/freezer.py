@@ -24,11 +24,12 @@ class Freezer:
         graph: the structural one.
         modules: what each op was made from, by the op's name.
         nodes, tensors: of the frozen network, so far.
+        most_bits: after the point, of potentials and of what a multiplier has beyond them; ``None`` for no limit.
         release: the op that releases the images over the first steps; ``None`` where they are held.
     """
 
-    def __init__(self, graph: Graph, modules: Mapping[str, nn.Module]) -> None:
-        self.graph, self.modules = graph, modules
+    def __init__(self, graph: Graph, modules: Mapping[str, nn.Module], most_bits: int | None = None) -> None:
+        self.graph, self.modules, self.most_bits = graph, modules, most_bits
         self.release: Release | None = None
         self.nodes: list[Node] = []
         self.tensors: dict[str, NDArray[np.int64]] = {}
@@ -46,13 +47,18 @@ class Freezer:
         if isinstance(node, Permute):
             self._orders[node.name] = inputs[0], node.axes
 
+    def point(self, node: Node, largest: float) -> int:
+        """Bits after the point that a magnitude of ``largest`` leaves in a word, and that are wanted."""
+        found = fraction_bits(node, largest)
+        return found if self.most_bits is None else min(found, self.most_bits)
+
     def fraction(self, node: Node, largest: float, total: Sum, sent: int = 0) -> int:
         """Bits after the point that a magnitude of ``largest`` leaves.
 
         Where images are released, they are those beside all that ``total`` adds up to and the ``sent`` thresholds.
         """
         if self.release is None:
-            return fraction_bits(node, largest)
+            return self.point(node, largest)
         over_steps = replace(total, beta=total.beta * self.release.steps).largest() + sent
         return fraction_bits(node, over_steps, MOST_RELEASED_BITS, WIDE_WORD)
 
@@ -64,6 +70,7 @@ class Freezer:
             name = f"{reader}.current{index}"
             offset = total.beta if index == 0 else np.zeros_like(total.beta)
             shift = 0 if steps else multiplier_shift(alpha * 2.0**fraction, reach)
+            shift = shift if self.most_bits is None else min(shift, self.most_bits)
             self.tensors[f"{name}.multiplier"] = rounded(
                 reader, alpha * 2.0 ** (fraction + shift), reach, fraction + shift
             )

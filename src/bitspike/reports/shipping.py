@@ -57,6 +57,8 @@ def verilog_table(result: Mapping[str, Any]) -> Iterator[Table]:
     for name, bits in result["memory_bits"].items():
         table.add_row(escape(name), f"{bits:,}")
     yield table
+    if "placed" in result:
+        yield _placed_table(result["placed"], result.get("cycles_at_most") or result["cycles"])
 
 
 def _stages_table(result: Mapping[str, Any]) -> Table:
@@ -69,6 +71,15 @@ def _stages_table(result: Mapping[str, Any]) -> Table:
     for stage in result["stages"]:
         row = (stage["elements"], stage["levels"], stage["units"], stage["cycles"])
         table.add_row(escape(stage["name"]), *(f"{value:,}" for value in row))
+    return table
+
+
+def _placed_table(placed: Mapping[str, Any], cycles: int) -> Table:
+    """What an exported engine takes on a device (``placed`` of `bitspike export --device --json`)."""
+    rate = f"{1e6 * placed['mhz'] / cycles:,.0f} images a second at that clock"
+    table = table_of(f"{placed['device']}: {placed['mhz']:.1f} MHz, {rate}", "of the device", "taken")
+    for part in ("cells", "luts", "flip_flops", "memories", "dsps"):
+        table.add_row(part.replace("_", "-"), f"{placed[part]:,}")
     return table
 
 

@@ -1,136 +1,104 @@
-"""What was measured: kept in JSON, and refused where it is malformed or of another network."""
+"""What changes in a netlist is counted by a small simulator: circuits by hand, whose changes are known."""
 
-import json
-from contextlib import suppress
-from dataclasses import replace
+from __future__ import annotations
 
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from bitspike.costs import Activity, NeuronActivity, SynapseActivity, cost
-from bitspike.errors import UserError
-from bitspike.ir import Conv, Edge, Fire, Graph, Input
+sys.path.insert(0, str(Path(__file__).parents[3] / "benchmarks" / "hardware"))
 
-GRAPH = Graph(
-    "net",
-    (
-        Input(name="image", inputs=(), edge=Edge(shape=(1, 3, 3), T=1, lo=0, hi=1, scale=1.0)),
-        Conv(name="conv", inputs=("image",), out_channels=2, weight_bits=4, kernel_size=(2, 2)),
-        Fire(name="fire", inputs=("conv",), T=3, lo=0, hi=3, scale=1.0),
-    ),
-)
-ACTIVITY = Activity(
-    images=5,
-    source="five images",
-    synapses={"conv": SynapseActivity(elements=45, events=9, sops=40, additions=44)},
-    neurons={"fire": NeuronActivity(elements=120, spikes=30, level_sum=50)},
-)
-counts = st.integers(0, 10**12)
-synapse = st.builds(
-    lambda events, rest, sops, additions: SynapseActivity(events + rest, events, sops, additions),
-    counts,
-    st.integers(1, 10**12),
-    counts,
-    st.none() | counts,
-)
-neuron = st.builds(
-    lambda spikes, rest, level_sum: NeuronActivity(spikes + rest, spikes, level_sum),
-    counts,
-    st.integers(1, 10**12),
-    counts,
-)
-any_activity = st.builds(
-    Activity, st.integers(1), st.text(), st.dictionaries(st.text(), synapse), st.dictionaries(st.text(), neuron)
-)
-any_json = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
-    lambda inner: (
-        st.lists(inner) | st.dictionaries(st.sampled_from(["images", "source", "synapses", "neurons"]), inner)
-    ),
-)
+from activity import Activity, energy_nj, simulated_netlist
+
+from bitspike import UserError
+
+RST, VALID, OUT_READY, DATA, HELD, SENT = 2, 3, 4, range(10, 18), range(20, 28), 30
+PORTS = {
+    "rst": [RST],
+    "in_valid": [VALID],
+    "in_ready": ["1"],
+    "out_ready": [OUT_READY],
+    "out_valid": [SENT],
+    "out_last": ["1"],
+    "in_data": [*DATA],
+    "out_data": [*HELD],
+}
 
 
-@given(any_activity)
-def test_activity_reads_back_what_it_writes(activity):
-    assert Activity.from_dict(json.loads(json.dumps(activity.to_dict()))) == activity
+def cell(kind: str, **connections: Any) -> dict[str, Any]:
+    parameters = connections.pop("parameters", {})
+    return {"type": kind, "parameters": parameters, "connections": {k: [v] for k, v in connections.items()}}
 
 
-def edited(**fields):
-    """ACTIVITY as JSON, with some entries of its one layer changed."""
-    raw = ACTIVITY.to_dict()
-    raw["synapses"]["conv"] |= fields
-    return raw
+def delayed() -> dict[str, Any]:
+    """Sends each byte a cycle later."""
+    flops = [cell("SB_DFF", D=d, Q=q) for d, q in zip(DATA, HELD, strict=True)]
+    return module(*flops, cell("SB_DFFSR", D=VALID, Q=SENT, R=RST))
 
 
-@pytest.mark.parametrize(
-    ("raw", "says"),
-    [
-        ([], "want what `bitspike train` wrote"),
-        ({}, "want what `bitspike train` wrote"),
-        ({**ACTIVITY.to_dict(), "synapses": []}, "want what `bitspike train` wrote"),
-        ({**ACTIVITY.to_dict(), "source": 5}, "the name of the images"),
-        ({**ACTIVITY.to_dict(), "images": 0}, "want something seen"),
-        ({**ACTIVITY.to_dict(), "images": "5"}, "whole number"),
-        (edited(other=1), "unexpected keyword"),
-        (edited(events=46), "46 of 45"),
-        (edited(events=-1), "whole numbers"),
-        (edited(sops=1.5), "whole numbers"),
-        (edited(sops=float("nan")), "whole numbers"),
-        (edited(additions=True), "whole numbers"),
-        (edited(elements=0, events=0), "want something seen"),
-    ],
-)
-def test_malformed_activity_is_refused(raw, says):
-    with pytest.raises(UserError, match=rf"activity(\.[\w.]+)?: got .*{says}"):
-        Activity.from_dict(raw)
+def module(*cells: dict[str, Any]) -> dict[str, Any]:
+    named = {str(index): one for index, one in enumerate(cells)}
+    return {"cells": named, "ports": {name: {"bits": bits} for name, bits in PORTS.items()}}
 
 
-@pytest.mark.parametrize("key", ["images", "source", "synapses", "neurons", "synapses.conv", "weights"])
-def test_what_is_damaged_is_named_with_its_file(tmp_path, key):
-    raw, (*above, last) = ACTIVITY.to_dict(), key.split(".")
-    (raw[above[0]] if above else raw)[last] = ["damaged"]
-    (tmp_path / "activity.json").write_text(json.dumps(raw))
-    with pytest.raises(UserError, match=rf"^activity\.{key}: got \['damaged'\].* \(in .*activity\.json\)$"):
-        Activity.load(tmp_path / "activity.json")
+def test_bytes_go_through_and_their_changes_are_counted(tmp_path: Path) -> None:
+    found = simulated_netlist(delayed(), np.array([[5], [7], [7], [8]], np.uint8), tmp_path)
+    assert found.logits.tolist() == [[5], [7], [7], [8]]
+    assert found.cycles == 4 * 2, "in, and out a cycle later, though the next comes in meanwhile"
+    assert found.ff == (2 + 1 + 0 + 4) + 2, "bits of 0, 5, 7, 7, 8 that change, and valid, up and down"
+    assert (found.lut, found.carry, found.reads, found.writes, found.images) == (0, 0, 0, 0, 4)
 
 
-@given(any_json)
-def test_any_json_is_activity_or_refused(raw):
-    with suppress(UserError):
-        assert isinstance(Activity.from_dict(raw), Activity)
+def test_a_table_and_a_carry(tmp_path: Path) -> None:
+    made = delayed()
+    lut = cell("SB_LUT4", I0=DATA[0], I1=DATA[1], I2="0", I3="0", O=40, parameters={"LUT_INIT": f"{0b0110:016b}"})
+    carry = cell("SB_CARRY", I0=DATA[0], I1=DATA[1], CI="0", CO=41)
+    made["cells"] |= {"lut": lut, "carry": carry}
+    made["cells"]["0"]["connections"]["D"], made["cells"]["1"]["connections"]["D"] = [40], [41]
+    found = simulated_netlist(made, np.array([[0], [1], [2], [3], [3]], np.uint8), tmp_path)
+    assert found.logits.ravel().tolist() == [0, 1, 1, 2, 2], "the sum of the two bits"
+    assert (found.lut, found.carry) == (2, 1)
 
 
-def test_what_was_measured_is_per_image():
-    report = cost(GRAPH, "exact", ACTIVITY)
-    (layer,), (fire,) = report.layers, report.neurons
-    assert (layer.firing_rate, layer.sops, layer.additions, layer.ns_ace) == (9 / 45, 8.0, 44 / 5, 4 * 1 * 8.0)
-    assert (fire.spikes, fire.sparsity) == (6.0, 0.75)
-    assert (report.total.sops, report.total.ns_ace, report.total.spikes) == (8.0, 32.0, 6.0)
-    assert report.activity == "5 images: five images"
-    assert json.loads(json.dumps(report.to_dict()))["total"]["sops"] == 8.0
+@pytest.mark.parametrize("mode", range(4))
+def test_a_memory_in_each_of_its_shapes(mode: int, tmp_path: Path) -> None:
+    """What is written at an address is read there, in each shape; the byte is both address and data."""
+    made = delayed()
+    middle, part = (0, 0, 1, 3)[mode], 1 << mode
+    data = [DATA[0] if k % part == middle and k < part else "0" for k in range(16)]
+    address = [*DATA[1:4], "0", "0", "0", "0", "0", *DATA[4:7]][: 8 + mode] + ["0"] * (3 - mode)
+    read = [50 + k for k in range(16)]
+    made["cells"]["ram"] = {
+        "type": "SB_RAM40_4K",
+        "parameters": {"READ_MODE": f"{mode:032b}", "WRITE_MODE": f"{mode:032b}"},
+        "connections": {
+            **{"RADDR": address, "WADDR": address, "RDATA": read, "WDATA": data, "MASK": ["0"] * 16},
+            **{"RE": ["1"], "RCLKE": ["1"], "WE": [DATA[7]], "WCLKE": ["1"]},
+        },
+    }
+    made["cells"]["0"] = cell("SB_LUT4", I0=read[middle], I1="0", I2="0", I3="0", O=HELD[0],
+                              parameters={"LUT_INIT": f"{0b10:016b}"})  # fmt: skip
+    for k in range(1, 8):
+        made["cells"][str(k)] = cell("SB_DFF", D="0", Q=HELD[k])
+    write, high = 0x80, 0x10 if mode else 0x02
+    asked = [write | 1, 0, write | high, high, 0, write, 0, high | write | 1, high]
+    found = simulated_netlist(made, np.array(asked, np.uint8)[:, None], tmp_path)
+    assert found.logits.ravel().tolist() == [0, 1, 0, 0, 1, 1, 0, 0, 1], "old data where it is written too"
+    assert found.writes == 4
 
 
-def test_nothing_measured_is_not_zero():
-    report = cost(GRAPH)
-    assert report.activity is None
-    assert {report.total.sops, report.total.additions, report.total.ns_ace, report.total.spikes} == {None}
-    assert {report.layers[0].firing_rate, report.neurons[0].spikes, report.neurons[0].sparsity} == {None}
+def test_what_is_no_such_netlist_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="SB_MAC16"):
+        simulated_netlist(module(cell("SB_MAC16", O=40)), np.zeros((1, 1), np.uint8), tmp_path)
 
 
-@pytest.mark.parametrize(
-    ("other", "says"),
-    [
-        (replace(ACTIVITY, synapses={}), "activity of layer: got 'conv'"),
-        (replace(ACTIVITY, neurons={}), "activity of layer: got 'fire'"),
-        (replace(ACTIVITY, neurons=ACTIVITY.neurons | {"late": ACTIVITY.neurons["fire"]}), "got 'late'"),
-        (replace(ACTIVITY, images=6), "activity of layer conv: got '45 elements'; want 54"),
-        (
-            replace(ACTIVITY, neurons={"fire": NeuronActivity(elements=80, spikes=30, level_sum=50)}),
-            "activity of layer fire: got '80 elements'; want 120",  # two steps instead of three
-        ),
-    ],
-)
-def test_activity_of_another_network_is_refused(other, says):
-    with pytest.raises(UserError, match=f"{says}.* another network"):
-        cost(GRAPH, "exact", other)
+def test_energy_is_counts_times_constants() -> None:
+    found = Activity(np.zeros((2, 1), np.int64), 2, 2400, lut=2000, carry=7, ff=1000, reads=30, writes=10, ram=9)
+    nj = energy_nj(found)
+    assert nj["logic"] == pytest.approx(0.5534)
+    assert nj["registers"] == pytest.approx(0.5534 / 2)
+    assert nj["memories"] == pytest.approx(40 * 16 * 0.15625 / 2000)
+    assert nj["idle_at_12_mhz"] == pytest.approx(0.786 * 100, rel=1e-3), "nJ of 100 us at 0.786 mW"

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, ClassVar
 
 from bitspike.backends.protocol import Backend, Export, Images, Int, checked
+from bitspike.backends.verilog.place import placed
 from bitspike.backends.verilog.program import to_verilog
 from bitspike.backends.verilog.simulate import Hardware, simulated, simulator
 from bitspike.backends.verilog.streaming import Pipeline, to_pipeline
@@ -28,6 +29,7 @@ class Verilog(Backend):
         cycles: of streaming hardware, from one image to the next at most.
         luts: of streaming hardware, by an estimate at most.
         element: ``parallel`` multiplies a level a cycle, ``serial`` adds for a bit of it a cycle, ``event`` skips 0.
+        device: what an exported network is placed on, of `bitspike.backends.verilog.DEVICES`; None places it nowhere.
         simulator: what runs it: ``verilator`` or ``icarus``; None takes the first that is installed.
     """
 
@@ -36,6 +38,7 @@ class Verilog(Backend):
     cycles: int | None = None
     luts: int | None = None
     element: str = "parallel"
+    device: str | None = None
     simulator: str | None = None
 
     name: ClassVar[str] = "verilog"
@@ -55,7 +58,7 @@ class Verilog(Backend):
 
         Facts: ``architecture``, ``element``, ``memory_bits`` by what they hold; of the shared one ``pes`` and
         ``cycles_at_most`` of one image; of the streaming one ``cycles`` from image to image, ``latency``, ``luts``
-        by the estimate, and ``stages``.
+        by the estimate, and ``stages``; and ``placed``, what it takes on the device, where one is asked for.
         """
         made = self._program(net, name)
         facts: dict[str, Any] = {"architecture": self.architecture, "element": self.element}
@@ -64,6 +67,8 @@ class Verilog(Backend):
             facts |= {"cycles": made.interval, "latency": made.latency, "luts": round(made.luts), "stages": made.told()}
         else:
             facts |= {"pes": made.weights.pes, "cycles_at_most": sum(made.cycles.values())}
+        if self.device is not None:
+            facts["placed"] = asdict(placed(made, self.device))
         return Export({file_name: text.encode() for file_name, text in made.files.items()}, facts)
 
     def _program(self, net: FrozenGraph, name: str = "network") -> Hardware:

@@ -14,7 +14,7 @@ from bitspike import ir
 from bitspike.intmath import round_half_up
 from bitspike.ir import AnyDynamics, Dynamics, Fire, Node, Relu, Store
 from bitspike.ir.limits import MOST_STORE_SHIFT
-from bitspike.lowering.fixed_point import EXACT, LEAK_BITS, LEVEL_BITS, WORD, fraction_bits, ratio
+from bitspike.lowering.fixed_point import EXACT, LEAK_BITS, LEVEL_BITS, WORD, ratio
 from bitspike.lowering.freezer import Freezer
 from bitspike.lowering.rules.rule import RULES, Maker, Place, Reads, Rule
 from bitspike.lowering.values import Integers, Kind, Sum, Whole
@@ -45,7 +45,7 @@ def _relu(m: nn.ReLU, at: Place) -> Node:
 def _freeze_relu(freezer: Freezer, node: Relu, value: Whole) -> Integers:
     """A sum is written in fixed point, as for a neuron of threshold 1; integers are read as they are."""
     if isinstance(value, Sum):
-        fraction = fraction_bits(node, value.largest())
+        fraction = freezer.point(node, value.largest())
         reach = math.ceil(value.largest() * 2**fraction) + 2 * len(value.parts)  # with the rounding of each part
         value = Integers(freezer.fixed_point(node.name, value, fraction), 2.0**-fraction, reach)
     freezer.emit(node, value.name)
@@ -96,7 +96,7 @@ def _(d: NeuronDynamics, node: Fire, current: Sum, freezer: Freezer) -> Frozen:
     if level:
         largest = min(largest, added + node.top * level + max(abs(reset), abs(start)))
     if d.tracer is None:
-        fraction = fraction_bits(node, largest)
+        fraction = freezer.point(node, largest)
     elif freezer.release is None:
         raise node.refuse("an input that goes on", "settles where it ends: want a bitspike.layers.Release of an image")
     else:  # what images add up to over all steps is what counts

@@ -1,0 +1,189 @@
+"""Tables of docs/hardware.md, from results/hardware/: networks on FPGAs, peers, one network at several bits."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from math import log2
+from typing import Any
+
+from written import ROOT, table
+
+RESULTS = ROOT / "results" / "hardware"
+PEERS = (  # name, device, accuracy, cells, memories, latency, power; as their abstracts have them
+    ("Flexi-NeurA (arXiv:2602.18140v1)", "not in its abstract", "97.23 %", "1,623", "7 BRAMs", "1.1 ms", "111 mW"),
+    ("Spiker+ (arXiv:2401.01141)", "not in its abstract", "–", "7,612", "18 BRAMs", "0.78 ms", "180 mW"),
+)  # fmt: skip
+BY_FAMILY = ("fashion-tiny", "mnist-tiny", "digits-2-2-1", "adaptive", "qsnn", "converted", "multilevel")
+NAMES = {"digits-2-2-1": "000, convnet 2/2/1", "fashion-tiny": "packaged tiny network", "mnist-tiny": "`mnist-tiny`"}
+MEMORY = {"up5k": 4, "hx8k": 4, "hx1k": 4}
+"""Kilobits of a block memory; of ECP5, 18."""
+
+
+def lines(name: str = "placed.jsonl") -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (RESULTS / name).read_text(encoding="utf-8").splitlines()]
+
+
+def power_mw(line: dict[str, Any], mhz: float) -> tuple[float, float]:
+    """What changes, and what idles, at a clock; estimates."""
+    nj, seconds = line["energy_nj"], line["cycles"] / mhz / 1e6
+    changing = sum(nj[part] for part in ("logic", "registers", "memories"))
+    return changing * 1e-6 / seconds, nj["idle_at_12_mhz"] * 1e-6 / (line["cycles"] / 12e6)
+
+
+def microjoules(line: dict[str, Any]) -> str:
+    return f"{sum(line['energy_nj'][part] for part in ('logic', 'registers', 'memories')) / 1e3:.2f}"
+
+
+def streams(line: dict[str, Any]) -> bool:
+    return line.get("architecture") == "streaming"
+
+
+def placed() -> str:
+    """Whole networks, each on the smallest device that holds it."""
+    rows = []
+    found = [line for line in lines() if line["asked"] != "hx8k" or streams(line)]
+    for name in BY_FAMILY:
+        for line in (one for one in found if one["network"] == name):
+            equal = "–"
+            if "simulated" in line:
+                same = line["simulated"] if not line["logits_that_differ"] else 0
+                equal = f"{same:,} of {line['simulated']:,}"
+            rows.append(
+                (
+                    NAMES.get(name, line["about"]),
+                    line["dataset"],
+                    f"{line['accuracy']:.2f} %",
+                    line["device"],
+                    f"{line['pes']} {line['element']}{', streaming' if streams(line) else ''}",
+                    f"{line['cells']:,}",
+                    line["memories"],
+                    line["dsps"],
+                    f"{line['mhz']:.1f}",
+                    f"{line['cycles']:,.0f}",
+                    f"{line['images_per_second']:,.0f}",
+                    microjoules(line),
+                    equal,
+                )
+            )
+    head = ("network", "data", "accuracy", "device", "elements", "cells", "memories", "DSP blocks", "MHz", "cycles")
+    return table((*head, "images a second", "estimated uJ an image", "images as the oracle has them"), rows)
+
+
+def peers() -> str:
+    """MNIST beside what others publish."""
+    rows = []
+    for line in (one for one in lines() if one["network"] == "mnist-tiny"):
+        changing, idle = power_mw(line, 12)
+        kilobits = MEMORY.get(line["device"], 18)
+        rows.append(
+            (
+                f"bitspike, `mnist-tiny`, {line['pes']} elements",
+                line["device"],
+                f"{line['accuracy']:.2f} %",
+                f"{line['cells']:,}",
+                f"{line['memories']} of {kilobits} kbit, {line['dsps']} DSP blocks",
+                f"{1e3 / line['images_per_second']:.1f} ms at {line['mhz']:.1f} MHz",
+                f"{changing + idle:.1f} mW at 12 MHz, estimated ({idle:.1f} of it idle)",
+            )
+        )
+    return table(("", "device", "accuracy", "cells", "memories", "latency", "power"), [*rows, *PEERS])
+
+
+def swept_lines() -> list[dict[str, Any]]:
+    return [line for line in lines() if line["network"].startswith("digits-") and line["asked"] == "hx8k"]
+
+
+def swept() -> str:
+    """One network at several bits, all multipliers in LUTs."""
+    rows = []
+    for line in swept_lines():
+        rows.append(
+            (
+                line["about"],
+                f"{line['accuracy']:.2f} %",
+                f"{line['s_ace'] / 1e3:,.0f} k",
+                f"{line['luts']:,}",
+                f"{line['cycles']:,.0f}",
+                f"{line['luts'] * line['cycles'] / 1e6:.1f} M",
+                microjoules(line),
+                f"{line['mhz']:.1f}",
+            )
+        )
+    head = ("bits w/s/T", "accuracy", "S-ACE", "LUTs", "cycles", "LUTs x cycles", "estimated uJ an image", "MHz")
+    return table(head, rows)
+
+
+def line_through(x: Sequence[float], y: Sequence[float]) -> float:
+    """R^2 of the least-squares line."""
+    mx, my = sum(x) / len(x), sum(y) / len(y)
+    xx, yy = sum((a - mx) ** 2 for a in x), sum((b - my) ** 2 for b in y)
+    return sum((a - mx) * (b - my) for a, b in zip(x, y, strict=True)) ** 2 / (xx * yy)
+
+
+def ranks(values: Sequence[float]) -> list[float]:
+    """Of each value, among all; equal ones share theirs."""
+    return [sum(v < one for v in values) + (sum(v == one for v in values) - 1) / 2 for one in values]
+
+
+def swept_fit() -> str:
+    """How far bits tell what hardware takes."""
+    found = swept_lines()
+    s_ace = [line["s_ace"] for line in found]
+    costs = {
+        "LUTs": [line["luts"] for line in found],
+        "cycles": [line["cycles"] for line in found],
+        "LUTs x cycles": [line["luts"] * line["cycles"] for line in found],
+        "estimated energy": [float(microjoules(line)) for line in found],
+    }
+    rows = [
+        (name, f"{line_through(s_ace, cost):.2f}", f"{line_through(ranks(s_ace), ranks(cost)) ** 0.5:.2f}")
+        for name, cost in costs.items()
+    ]
+    return table((f"of {len(found)} points, over S-ACE", "R^2", "correlation of ranks, without its sign"), rows)
+
+
+def estimates() -> str:
+    """How far ``cost --hardware`` is from what was placed."""
+    ratios: dict[str, list[float]] = {"LUTs": [], "cycles": [], "clock": []}
+    for line in (one for one in lines() if not streams(one)):
+        said = line["estimate"]
+        ratios["LUTs"].append(said["luts"] / line["luts"])
+        ratios["cycles"].append(said["cycles"] / line["cycles"])
+        ratios["clock"].append(said["mhz"] / line["mhz"])
+    rows = [
+        (name, len(found), *(f"{value:.2f}" for value in (min(found), sorted(found)[len(found) // 2], max(found))))
+        for name, found in ratios.items()
+    ]
+    return table(("estimate over what was placed", "networks", "least", "median", "most"), rows)
+
+
+def equal_budget() -> str:
+    """Cycles at one Bit Budget."""
+    found = json.loads((RESULTS / "equal-budget.json").read_text(encoding="utf-8"))
+
+    def cells(row: dict[str, Any]) -> Iterator[str]:
+        for element in ("parallel", "serial"):
+            for part in ("cycles", "cycles_of_layers_that_read_spikes"):
+                yield f"{row[element][part] / 1e3:,.0f} k"
+
+    rows = [(row["budget"], row["bits"], *cells(row)) for row in found["rows"]]
+    heads = [f"`{element}`: {part}" for element in ("parallel", "serial") for part in ("cycles", "of spikes alone")]
+    return table(("Bit Budget", "w/s/T", *heads), rows)
+
+
+def equal_budget_spread() -> str:
+    """The largest ratio of cycles at one budget."""
+    rows = json.loads((RESULTS / "equal-budget.json").read_text(encoding="utf-8"))["rows"]
+    said = []
+    for element in ("parallel", "serial"):
+        for part in ("cycles", "cycles_of_layers_that_read_spikes"):
+            worst = 1.0
+            for budget in {row["budget"] for row in rows}:
+                some = [row[element][part] for row in rows if row["budget"] == budget]
+                worst = max(worst, max(some) / min(some))
+            said.append((f"`{element}`", part.replace("_", " "), f"{worst:.3f}", f"{log2(worst):.2f}"))
+    return table(("elements", "of", "most over least at one budget", "in powers of 2"), said)
+
+
+HARDWARE = (placed, peers, swept, swept_fit, estimates, equal_budget, equal_budget_spread)
