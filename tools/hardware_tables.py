@@ -74,7 +74,7 @@ def peers() -> str:
         kilobits = MEMORY.get(line["device"], 18)
         rows.append(
             (
-                f"bitspike, `mnist-tiny`, {line['pes']} elements",
+                f"bitspike, `mnist-tiny`, {line['pes']} element{'s' * (line['pes'] > 1)}",
                 line["device"],
                 f"{line['accuracy']:.2f} %",
                 f"{line['cells']:,}",

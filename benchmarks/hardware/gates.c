@@ -77,7 +77,7 @@ int main(void) {
     uint8_t *codes = malloc((size_t)samples * (size_t)size);
     for (long i = 0; i < (long)samples * size; i++) codes[i] = (uint8_t)number();
     long sent = 0, cycle = 0, limit = 1000000000, total = 0;
-    long began[2] = {0, 0};  /* the first codes of a sample may come in before the last logit of the one before */
+    long *began = calloc((size_t)samples + 1, sizeof *began);  /* several may be on their way */
     int done = 0;
     for (long tick = 0; done < samples && tick < limit; tick++) {
         v[rst] = tick < 4;
@@ -97,7 +97,7 @@ int main(void) {
         }
         cycle = tick;
         if (offer && v[in_ready]) {
-            if (sent % size == 0) began[sent / size % 2] = cycle;
+            if (sent % size == 0) began[sent / size] = cycle;
             sent++;
         }
         if (tick >= 4 && v[out_valid]) {
@@ -108,8 +108,8 @@ int main(void) {
                 if (logit >> (width - 1) & 1) logit -= 1LL << width;
                 printf("logit %lld\n", logit);
                 if (v[out_last]) {
-                    printf("cycles %ld\n", cycle - began[done % 2] + 1);
-                    total += cycle - began[done % 2] + 1;
+                    printf("cycles %ld\n", cycle - began[done] + 1);
+                    total += cycle - began[done] + 1;
                     done++;
                 }
                 got = 0;

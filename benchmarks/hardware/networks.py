@@ -21,7 +21,7 @@ TINY = Path(__file__).parents[2] / "examples" / "fashion-tiny.bitspike"
 SETTLED_AFTER = 16
 """Steps of the converted network."""
 FRACTION_BITS = 8
-"""After the point; with more, the arithmetic unit is wider, and no class of the validation images changes."""
+"""After the point: at the usual 20 the arithmetic unit is twice as wide."""
 
 
 @dataclass(frozen=True)
