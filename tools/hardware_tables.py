@@ -110,11 +110,11 @@ def swept() -> str:
     return table(head, rows)
 
 
-def line_through(x: Sequence[float], y: Sequence[float]) -> float:
-    """R^2 of the least-squares line."""
+def correlation(x: Sequence[float], y: Sequence[float]) -> float:
+    """Pearson's; its square is the R^2 of the least-squares line."""
     mx, my = sum(x) / len(x), sum(y) / len(y)
     xx, yy = sum((a - mx) ** 2 for a in x), sum((b - my) ** 2 for b in y)
-    return sum((a - mx) * (b - my) for a, b in zip(x, y, strict=True)) ** 2 / (xx * yy)
+    return float(sum((a - mx) * (b - my) for a, b in zip(x, y, strict=True)) / (xx * yy) ** 0.5)
 
 
 def ranks(values: Sequence[float]) -> list[float]:
@@ -133,10 +133,10 @@ def swept_fit() -> str:
         "estimated energy": [float(microjoules(line)) for line in found],
     }
     rows = [
-        (name, f"{line_through(s_ace, cost):.2f}", f"{line_through(ranks(s_ace), ranks(cost)) ** 0.5:.2f}")
+        (name, f"{correlation(s_ace, cost) ** 2:.2f}", f"{correlation(ranks(s_ace), ranks(cost)):.2f}")
         for name, cost in costs.items()
     ]
-    return table((f"of {len(found)} points, over S-ACE", "R^2", "correlation of ranks, without its sign"), rows)
+    return table((f"of {len(found)} points, over S-ACE", "R^2", "correlation of ranks"), rows)
 
 
 def estimates() -> str:
