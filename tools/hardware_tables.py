@@ -14,7 +14,7 @@ PEERS = (  # name, device, accuracy, cells, memories, latency, power; as their a
     ("Flexi-NeurA (arXiv:2602.18140v1)", "not in its abstract", "97.23 %", "1,623", "7 BRAMs", "1.1 ms", "111 mW"),
     ("Spiker+ (arXiv:2401.01141)", "not in its abstract", "–", "7,612", "18 BRAMs", "0.78 ms", "180 mW"),
 )  # fmt: skip
-BY_FAMILY = ("fashion-tiny", "mnist-tiny", "digits-2-2-1", "adaptive", "qsnn", "converted", "multilevel")
+BY_FAMILY = ("fashion-tiny", "mnist-tiny", "digits-2-2-1", "adaptive", "qsnn", "converted")
 NAMES = {"digits-2-2-1": "000, convnet 2/2/1", "fashion-tiny": "packaged tiny network", "mnist-tiny": "`mnist-tiny`"}
 MEMORY = {"up5k": 4, "hx8k": 4, "hx1k": 4}
 """Kilobits of a block memory; of ECP5, 18."""

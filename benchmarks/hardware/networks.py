@@ -1,4 +1,4 @@
-"""The small networks that are placed: one of each family, one for MNIST, one at several bits, all by recipes."""
+"""The small networks that are placed: one of most families, one for MNIST, one at several bits, all by recipes."""
 
 from __future__ import annotations
 
@@ -52,7 +52,6 @@ FAMILIES: Mapping[str, Network] = {
                     fraction_bits=12),
     "converted": _digits("spikezip-convnet-digits", "003, converted convnet", *SMALL, "neuron.paths=", "bits=8/4/1",
                          fraction_bits=None),
-    "multilevel": _digits("multilevel-vgg9-thin-fashion", "004, VGG9", *SMALL, "bits=4/3/1"),
 }  # fmt: skip
 """By name; the one that is converted has no rounding to do with less."""
 SWEPT: Mapping[str, Network] = {
