@@ -76,6 +76,10 @@ def measured(
     pixels, labels = load_split(net.dataset, "test", None)
     shown = pixels[:images]
     classes = BACKENDS["native"]().run(net, pixels).argmax(-1)
+    if (classes == classes[0]).all():
+        raise UserError(
+            name, f"class {classes[0]} for every image", "want a trained network: equality says nothing here"
+        )
     line: dict[str, Any] = {
         "network": name,
         "about": NETWORKS[name].about,

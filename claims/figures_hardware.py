@@ -13,6 +13,9 @@ DEVICE = "hx8k"
 """Without DSP blocks: every gate is in its LUTs."""
 
 
+TICKS = (20, 30, 50, 100, 150)
+
+
 def best(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
     """Points of which none is cheaper and as accurate, the cheap ones first."""
     return [
@@ -32,9 +35,12 @@ def against_hardware(found: Sequence[dict[str, Any]]) -> Any:
         axes.annotate(line["about"], (cost, accuracy), textcoords="offset points", xytext=(7, -4), fontsize=9)
     axes.step(*zip(*best(points), strict=True), where="post", color="C1", linewidth=1, label="none is better in both")
     axes.set_xscale("log")
+    axes.set_xticks(TICKS, [str(tick) for tick in TICKS])
+    axes.minorticks_off()
+    axes.margins(x=0.15)
     axes.set(xlabel="LUTs x cycles of an image (millions), iCE40 HX8K", ylabel="test accuracy (%), digits")
     axes.grid(alpha=0.3)
-    axes.legend(loc="lower right", frameon=False)
+    axes.legend(loc="upper right", frameon=False)
     return made
 
 

@@ -14,7 +14,7 @@ PEERS = (  # name, device, accuracy, cells, memories, latency, power; as their a
     ("Flexi-NeurA (arXiv:2602.18140v1)", "not in its abstract", "97.23 %", "1,623", "7 BRAMs", "1.1 ms", "111 mW"),
     ("Spiker+ (arXiv:2401.01141)", "not in its abstract", "–", "7,612", "18 BRAMs", "0.78 ms", "180 mW"),
 )  # fmt: skip
-BY_FAMILY = ("fashion-tiny", "mnist-tiny", "digits-2-2-1", "adaptive", "qsnn", "converted", "multilevel")
+BY_FAMILY = ("fashion-tiny", "mnist-tiny", "digits-2-2-1", "adaptive", "qsnn", "converted")
 NAMES = {"digits-2-2-1": "000, convnet 2/2/1", "fashion-tiny": "packaged tiny network", "mnist-tiny": "`mnist-tiny`"}
 MEMORY = {"up5k": 4, "hx8k": 4, "hx1k": 4}
 """Kilobits of a block memory; of ECP5, 18."""
@@ -78,7 +78,7 @@ def peers() -> str:
         kilobits = MEMORY.get(line["device"], 18)
         rows.append(
             (
-                f"bitspike, `mnist-tiny`, {line['pes']} elements",
+                f"bitspike, `mnist-tiny`, {line['pes']} element{'s' * (line['pes'] > 1)}",
                 line["device"],
                 f"{line['accuracy']:.2f} %",
                 f"{line['cells']:,}",
@@ -114,11 +114,11 @@ def swept() -> str:
     return table(head, rows)
 
 
-def line_through(x: Sequence[float], y: Sequence[float]) -> float:
-    """R^2 of the least-squares line."""
+def correlation(x: Sequence[float], y: Sequence[float]) -> float:
+    """Pearson's; its square is the R^2 of the least-squares line."""
     mx, my = sum(x) / len(x), sum(y) / len(y)
     xx, yy = sum((a - mx) ** 2 for a in x), sum((b - my) ** 2 for b in y)
-    return sum((a - mx) * (b - my) for a, b in zip(x, y, strict=True)) ** 2 / (xx * yy)
+    return float(sum((a - mx) * (b - my) for a, b in zip(x, y, strict=True)) / (xx * yy) ** 0.5)
 
 
 def ranks(values: Sequence[float]) -> list[float]:
@@ -137,10 +137,10 @@ def swept_fit() -> str:
         "estimated energy": [float(microjoules(line)) for line in found],
     }
     rows = [
-        (name, f"{line_through(s_ace, cost):.2f}", f"{line_through(ranks(s_ace), ranks(cost)) ** 0.5:.2f}")
+        (name, f"{correlation(s_ace, cost) ** 2:.2f}", f"{correlation(ranks(s_ace), ranks(cost)):.2f}")
         for name, cost in costs.items()
     ]
-    return table((f"of {len(found)} points, over S-ACE", "R^2", "correlation of ranks, without its sign"), rows)
+    return table((f"of {len(found)} points, over S-ACE", "R^2", "correlation of ranks"), rows)
 
 
 def estimates() -> str:

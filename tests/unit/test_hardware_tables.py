@@ -9,13 +9,13 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "tools"))
 
-from hardware_tables import line_through, power_mw, ranks
+from hardware_tables import correlation, power_mw, ranks
 
 
 def test_a_line_is_found_and_noise_is_not() -> None:
-    assert line_through([1, 2, 3], [5, 7, 9]) == pytest.approx(1)
-    assert line_through([1, 2, 3], [9, 7, 5]) == pytest.approx(1)
-    assert line_through([1, 2, 3, 4], [1, -1, -1, 1]) == pytest.approx(0)
+    assert correlation([1, 2, 3], [5, 7, 9]) == pytest.approx(1)
+    assert correlation([1, 2, 3], [9, 7, 5]) == pytest.approx(-1)
+    assert correlation([1, 2, 3, 4], [1, -1, -1, 1]) == pytest.approx(0)
 
 
 def test_equal_values_share_a_rank() -> None:

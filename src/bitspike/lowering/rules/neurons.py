@@ -122,7 +122,7 @@ def _(d: LeakyDynamics, node: Fire, current: Sum, freezer: Freezer) -> Frozen:
         raise node.refuse("snnTorch's leaky neuron", "cannot settle on an image that is released; want held images")
     in_thresholds = current.scaled(np.full_like(current.beta, 1 / d.v_threshold), np.zeros_like(current.beta))
     largest = (in_thresholds.largest() + 1) * sum(d.retention**k for k in range(node.T)) + 1
-    fraction = fraction_bits(node, largest)
+    fraction = freezer.point(node, largest)
     multiplier, shift = leak(d.retention)
     dynamics = ir.LeakyDynamics(fraction_bits=fraction, leak_multiplier=multiplier, leak_shift=shift, reset=d.reset)
     return Frozen(in_thresholds, fraction, dynamics, 1)
