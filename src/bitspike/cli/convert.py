@@ -10,6 +10,7 @@ import typer
 
 import bitspike
 from bitspike.cli import convert_options as options
+from bitspike.cli.notices import notices
 from bitspike.cli.options import DataDir, Json, Resume, RunsDir, print_json
 from bitspike.cli.tables import print_tables
 from bitspike.errors import require
@@ -59,7 +60,8 @@ def convert(
     made: dict[str, Any] = {"method": method, "steps": steps, "stop_when_settled": stop_when_settled}
     shown: dict[str, Any] = {"images": images, "split": split, "say": partial(typer.echo, err=True)}
     where: dict[str, Any] = {"name": name, "runs_dir": runs_dir, "data_dir": data_dir, "resume": resume}
-    found = bitspike.convert(source, *(edits or []), observers=ProgressBar, **known, **made, **shown, **where)
+    with notices():
+        found = bitspike.convert(source, *(edits or []), observers=ProgressBar, **known, **made, **shown, **where)
     if picture:
         reports.save_picture(reports.conversion_figure(found.record), picture)
     if as_json:
