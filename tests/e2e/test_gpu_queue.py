@@ -15,8 +15,8 @@ import typer
 
 from bitspike import conversion, recipes, training
 from bitspike.cli.app import app
-from bitspike.data import find_dataset
 from bitspike.training.setup import make_model
+from bitspike.training.tasks import task_of
 
 GPU = Path(__file__).parents[2] / "benchmarks" / "gpu"
 QUEUE = (GPU / "QUEUE.md").read_text()
@@ -54,7 +54,7 @@ def parsed(arguments: list[str]) -> dict[str, Any]:
 @cache
 def check_convertible(source: str, edits: tuple[str, ...]) -> None:
     config = training.override(recipes.recipe(source), list(edits))
-    graph = conversion.check_convertible(make_model(config), find_dataset(config.dataset).sample)
+    graph = conversion.check_convertible(make_model(config), task_of(config).sample)
     assert conversion.steps_of(graph, None) == conversion.settling_bound(graph)
 
 
