@@ -86,7 +86,7 @@ def counted(compared_differ: np.ndarray) -> dict[str, int]:
 
 def traced(net: FrozenGraph, some: np.ndarray, cc: list[str], streaming: bool = False) -> dict[str, np.ndarray]:
     """Every edge that C has in memory, and the logits as the edge of the readout."""
-    logits, edges = c.traced(net, some, cc, streaming=streaming)
+    (logits,), edges = c.traced(net, some, cc, streaming=streaming)
     return {**edges, net.readout.name: logits.swapaxes(0, 1) if net.readout.over == "each" else logits[None]}
 
 

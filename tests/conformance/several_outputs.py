@@ -74,6 +74,11 @@ def _flat(net: Any, x: Tensor, y: Tensor) -> Tensor:
     return each(net.neck, torch.cat([x, y], 2).flatten(3).unflatten(3, (4, 4)))
 
 
+def _turned(net: Any, x: Tensor, y: Tensor) -> Tensor:
+    both = (x + y[:, :, 2:]).transpose(2, 3)
+    return torch.cat([both, x.transpose(2, 3)[:, :, :2]], 2)[:, :, 1:5]
+
+
 ROUTES: dict[str, Callable[[Any, Tensor, Tensor], Tensor]] = {
     "a synapse": lambda net, x, y: each(net.neck, torch.cat([x, y], 2)),
     "a pool and an upsample": _pooled,
@@ -82,6 +87,7 @@ ROUTES: dict[str, Callable[[Any, Tensor, Tensor], Tensor]] = {
     "groups": lambda net, x, y: each(net.group, torch.cat([x, y], 2)).chunk(4, 2)[1],
     "slices": _sliced,
     "a shape": _flat,
+    "another order": _turned,
     "neurons": lambda net, x, y: torch.cat([x, y], 2)[:, :, 4:8],
 }
 """What becomes of both scales, joined: where they are read by whom."""

@@ -107,14 +107,17 @@ def _piece(size: int, each: int, index: int) -> tuple[int, int]:
 def range_of(index: Any) -> nn.Module | None:
     """What ``x[index]`` is: a range of one axis, or all of it; ``None`` of any other index."""
     parts = list(index) if isinstance(index, tuple) else [index]
-    before = parts.index(...) if ... in parts else len(parts)
+    before = next((place for place, part in enumerate(parts) if part is ...), len(parts))
     axes = [*range(before), ..., *range(before + 1 - len(parts), 0)][: len(parts)]
     found: nn.Module = nn.Identity()
     for axis, part in zip(axes, parts, strict=True):
-        if part is ... or part == slice(None):
+        if part is ... or (isinstance(part, slice) and part == slice(None)):
             continue
-        plain = isinstance(part, slice) and part.step in (None, 1)
-        if not plain or not all(end is None or type(end) is int for end in (part.start, part.stop)):
+        if (
+            not isinstance(part, slice)
+            or part.step not in (None, 1)
+            or not all(end is None or type(end) is int for end in (part.start, part.stop))
+        ):
             return None
         if isinstance(found, Slice) or not isinstance(axis, int):
             return None

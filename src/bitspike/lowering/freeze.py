@@ -58,7 +58,10 @@ def freeze(model: nn.Module, sample: AnySample, name: str = "network", readout: 
             if not rules[node.name].by_parts:
                 inputs = [_whole(freezer, node, value) for value in inputs]
             if not rules[node.name].any_order:
-                inputs = [freezer.laid(node, value) if isinstance(value, Sum) else value for value in inputs]
+                inputs = [
+                    freezer.laid(node, value, source=source) if isinstance(value, Sum) else value
+                    for source, value in zip(node.inputs, inputs, strict=True)
+                ]
             made = rules[node.name].freeze(freezer, node, *inputs)  # type: ignore[misc]
             if made is not None:
                 values[node.name] = made

@@ -103,8 +103,10 @@ class Freezer:
             self._permuted[source, axes] = name
         return self._permuted[source, axes]
 
-    def laid(self, node: Node, total: Sum, order: tuple[int, ...] = ()) -> Sum:
-        """The same sum with its terms in another ``order``, for the op ``node`` that reads it.
+    def laid(self, node: Node, total: Sum, order: tuple[int, ...] = (), source: str = "") -> Sum:
+        """The same sum with its terms in another ``order``, for the op ``node`` that reads it from ``source``.
+
+        That is its first input, unless it is said: of some ops all inputs have one shape.
 
         Raises:
             UserError: its channels have factors of their own, and would not be the first axis of the terms.
@@ -120,7 +122,11 @@ class Freezer:
         parts = tuple((self.permuted(name, moved), alpha, reach) for name, alpha, reach in total.parts)
         if moved[0] == 0:
             return replace(total, parts=parts, order=order)
-        edge = self.graph.edges[node.inputs[0]].shape
+        edge = self.graph.edges[source or node.inputs[0]].shape
         channels_there = edge[wanted.index(0)]
-        parts = tuple((name, np.full(channels_there, alpha[0]), reach) for name, alpha, reach in parts)
+        largest = (reach if isinstance(reach, int) else np.full(channels_there, reach.max()) for _, _, reach in parts)
+        parts = tuple(
+            (name, np.full(channels_there, alpha[0]), most)
+            for (name, alpha, _), most in zip(parts, largest, strict=True)
+        )
         return Sum(parts, np.full(channels_there, total.beta[0]), order)

@@ -132,10 +132,6 @@ REFUSED = {
         "graph: .* input'",
     ),
     "two inputs": (lambda: frozen(also=(replace(image, name="other"),)), "graph: got 'input readout'; want one input"),
-    "two readouts": (
-        lambda: frozen(also=(replace(answer, name="other"),)),
-        "graph: got 'input readout'; want one input",
-    ),
     "input later": (
         lambda: FrozenGraph(Graph("net", (replace(image, name="a"), image, *nodes[1:])), tensors),
         "graph: got 'input readout'; want one input, first",
@@ -371,3 +367,14 @@ def test_a_potential_to_start_from_that_no_integer_of_64_bits_is(name, value):
     integers = {"fraction_bits": 4, "leak_multiplier": 0, "leak_shift": 0, "v_reset": 0, name: value}
     with pytest.raises(UserError, match=f"{name}: got {value}"):
         Dynamics(**integers)
+
+
+def test_several_readouts_are_several_outputs() -> None:
+    net = frozen(also=(replace(answer, name="other", over="last", scale=0.5),))
+    assert [node.name for node in net.readouts] == ["other", "answer"]
+    assert (net.classifies, frozen().classifies) == (False, True)
+    assert frozen().readout.name == "answer"
+    with pytest.raises(UserError, match="network net: got '2 outputs, other, answer'; want a network of one"):
+        net.readout  # noqa: B018
+    with pytest.raises(UserError, match="want a network of one output here"):
+        net.logit_scale  # noqa: B018

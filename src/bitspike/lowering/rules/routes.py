@@ -45,6 +45,8 @@ def _upsample(m: nn.Upsample, at: Place) -> Node:
         raise at.refuse("upsample", m.mode, "want mode='nearest', which computes nothing")
     if len(at.edge.shape) not in (2, 3):
         raise at.refuse("upsample", at.edge.shape, "wants an input of shape (C, H, W) or (C, L)")
+    if m.size is None and m.scale_factor is None:
+        raise at.refuse("upsample", m, "want a size or a scale_factor")
     sides = at.edge.shape[1:]
     rows, columns = _sides(m.scale_factor if m.size is None else m.size, len(sides))
     one_row = len(sides) == 1
@@ -66,7 +68,7 @@ def _sides(given: Any, axes: int) -> tuple[Any, Any]:
 
 def _check_nearest(side: int, made: int, m: nn.Upsample, at: Place) -> None:
     """torch finds the nearest place in float32, which is not always the one that a whole factor says."""
-    places = torch.arange(side, dtype=torch.float64, device="cpu")[None, None]  # of a model of shapes too
+    places = torch.arange(side, dtype=torch.float64, device="cpu")[None, None]
     factor = None if m.size is not None or m.recompute_scale_factor else float(made // side)
     size = made if factor is None else None
     if not torch.equal(nn.Upsample(size, factor)(places)[0, 0], places[0, 0].repeat_interleave(made // side)):
