@@ -98,6 +98,15 @@ def test_another_threshold_is_seen(tmp_path):
     assert found != expected(WholeHead(head, scales, lowest=0.3), outputs)
 
 
+def test_the_least_score_is_the_users_to_define(tmp_path):
+    head, scales, size = HEADS["one output"]
+    cc = next(filter(shutil.which, ("gcc", "clang", "cc")), None) or pytest.skip("no C compiler")
+    arrays = [Array("int32_t", "out0", *head.shapes(size))]
+    binary = program(tmp_path, WholeHead(head, scales), arrays, cc, "-DNETWORK_LEAST_SCORE=0")
+    outputs = raw(head, size, 300, 1)
+    assert printed(binary, outputs) == expected(WholeHead(head, scales, 0.5), outputs)
+
+
 def test_the_program_refuses_half_an_image(tmp_path):
     head, scales, size = HEADS["one output"]
     cc = next(filter(shutil.which, ("gcc", "clang", "cc")), None) or pytest.skip("no C compiler")

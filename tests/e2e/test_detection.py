@@ -151,6 +151,14 @@ def test_boxes_of_one_image_are_in_its_own_pixels(made):
         finder(replace(net, head=None))
 
 
+def test_at_another_size_the_same_network_finds_boxes(made):
+    large = ir.resized(ir.load(made[1]), (64, 96))
+    boxes, _ = found_in(large, made[0] / "JPEGImages/t0.jpg", lowest=0.0)
+    few, _ = found_in(made[1], made[0] / "JPEGImages/t0.jpg", lowest=0.0)
+    assert finder(large).size == (64, 96)
+    assert len(boxes) > len(few)
+
+
 def test_boxes_are_drawn_side_by_side(made, tmp_path, command):
     pytest.importorskip("matplotlib")
     other = tmp_path / "other.bitspike"
@@ -178,11 +186,16 @@ def test_a_damaged_image_is_named_in_a_line(made, tmp_path, command):
     cut = home / "JPEGImages/t1.jpg"
     cut.write_bytes(cut.read_bytes()[:500])
     refused(command("evaluate", file), "t1.jpg", "want a picture, whole")
-    cut.unlink()
+    picture(cut, seed=1)
     (home / "classes.txt").write_text("cell\nnut\nbolt\n")
     refused(command("evaluate", file), "classes of", "bolt")
     (home / "classes.txt").unlink()
-    assert command("evaluate", file)[0] == 0  # a list that names an image which is not there: two are left
+    cut.unlink()
+    status, out, err = command("evaluate", file)  # what the list names is not there: two are left, and it says so
+    assert status == 0
+    assert "on 2 images" in out
+    assert "t1.xml: got 'an annotation without image'" in err
+    assert err.count("\n") == 1
 
 
 @judged

@@ -90,7 +90,7 @@ def test_runs_of_one_name_are_told_apart(report: Command, runs: tuple[Path, Path
 def test_the_pictures_are_listed(report: Command) -> None:
     status, out, err = report("--list")
     assert (status, err) == (0, "")
-    assert [line.split()[0] for line in out.splitlines()] == ["avalanche", "bits", "information"]
+    assert [line.split()[0] for line in out.splitlines()] == ["avalanche", "bits", "information", "boxes"]
     assert "entropy" in out
 
 

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 import typer
 
 import bitspike
+from bitspike.cli.notices import notices
 from bitspike.cli.options import DataDir, Json, print_json
 from bitspike.cli.tables import print_tables
 
@@ -34,7 +35,8 @@ def freeze(
 
     Example: bitspike freeze runs/fashion-convnet-2-2-1-seed0 -o net.bitspike --data-dir ~/data
     """
-    result = bitspike.freeze(run, output, images=images, split=split, data_dir=data_dir).to_dict()
+    with notices():
+        result = bitspike.freeze(run, output, images=images, split=split, data_dir=data_dir).to_dict()
     if as_json:
         print_json(result)
         return

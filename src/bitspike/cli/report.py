@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from bitspike.cli.notices import notices
 from bitspike.cli.options import DataDir, Json, given, print_json
 from bitspike.cli.verb import print_list
 
@@ -46,7 +47,9 @@ def report(
     from bitspike.reports import check_picture, save_picture
 
     check_picture("--output", output)
-    save_picture(drawn(name, runs, data_dir, **given(images=images, lowest=lowest)), output)
+    with notices():
+        picture = drawn(name, runs, data_dir, **given(images=images, lowest=lowest))
+    save_picture(picture, output)
     if as_json:
         print_json({"figure": name, "runs": [str(run) for run in runs], "file": str(output)})
     else:

@@ -109,7 +109,7 @@ class TrainingDetections(Dataset[tuple[Tensor, Boxes]]):
         return Letterbox(self.split.sizes[index], self.size)
 
     def _read(self, indices: set[int]) -> None:
-        """Reads what is not kept. What is kept when the room is full stays; the rest is read again."""
+        """Reads what is not kept; where the room is full, what these do not need makes room."""
         missing = sorted(indices - self._kept.keys())
         if self._bytes > KEPT and missing:
             self._kept = {index: one for index, one in self._kept.items() if index in indices}

@@ -76,16 +76,21 @@ def _filled(resource: str, name: str, put: dict[str, str]) -> str:
 
 
 def _constants(upper: str, whole: WholeHead, height: int, width: int, cells: int) -> str:
+    least = f"INT64_C({whole.least})"
     rows = {
         "BOX_CLASSES": f"{whole.head.num_classes}",
         "MOST_BOXES": f"{cells} /* one a cell */",
-        "LEAST_SCORE": f"INT64_C({whole.least}) /* below it there is no box */",
         "IOU": f"{whole.iou.numerator} /* of {whole.iou.denominator}: with more in common, boxes show the same */",
         "IOU_OF": f"{whole.iou.denominator}",
         "RIGHT": f"{width * SUBPIXELS} /* the edges of the image, in sixteenths of a pixel */",
         "BOTTOM": f"{height * SUBPIXELS}",
     }
-    return "\n".join(f"#define {upper}_{key} {value}" for key, value in rows.items())
+    lines = [f"#define {upper}_{key} {value}" for key, value in rows.items()]
+    lines += [
+        f"#ifndef {upper}_LEAST_SCORE",
+        f"#define {upper}_LEAST_SCORE {least} /* yours to define: 0 is even odds */",
+    ]
+    return "\n".join([*lines, "#endif"])
 
 
 def _code(name: str, whole: WholeHead, arrays: Sequence[Array]) -> str:
