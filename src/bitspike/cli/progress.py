@@ -54,10 +54,9 @@ class ProgressBar:
         self.bar.update(self.task, completed=step, total=total, speed=images_per_second, loss=loss)
 
     def epoch(self, line: dict[str, Any]) -> None:
-        accuracy = line.get("validation_accuracy")
-        seen = f"mAP@0.5 {line['validation_map50']:.2f}" if accuracy is None else f"{accuracy:.2f}"
+        judged = ("validation_accuracy", "") if "validation_accuracy" in line else ("validation_map50", "mAP@0.5 ")
         self.console.print(
-            f"epoch {line['epoch']}: validation {seen} %,"
+            f"epoch {line['epoch']}: validation {judged[1]}{line[judged[0]]:.2f} %,"
             f" loss {line['validation_loss']:.4f}, {line['seconds']:.0f} s{_learned(line)}",
             highlight=False,
         )
@@ -65,9 +64,8 @@ class ProgressBar:
 
 def _learned(line: dict[str, Any]) -> str:
     """Mean W/S/T of networks that learn them, and how far they are from the target."""
-    if "mean_bits" not in line:
+    if (means := line.get("mean_bits")) is None:
         return ""
-    means = line["mean_bits"]
     said = "/".join(f"{mean:.2f}" for mean in means.values())
     names = "/".join(means).upper()
     if "of_budget" in line:
