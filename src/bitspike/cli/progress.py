@@ -60,10 +60,9 @@ class ProgressBar:
         self.bar.update(self.task, completed=step, total=total, speed=images_per_second, loss=loss)
 
     def epoch(self, line: dict[str, Any]) -> None:
-        accuracy = line.get("validation_accuracy")
-        seen = f"mAP@0.5 {line['validation_map50']:.2f}" if accuracy is None else f"{accuracy:.2f}"
+        judged = ("validation_accuracy", "") if "validation_accuracy" in line else ("validation_map50", "mAP@0.5 ")
         self.console.print(
-            f"epoch {line['epoch']}: validation {seen} %,"
+            f"epoch {line['epoch']}: validation {judged[1]}{line[judged[0]]:.2f} %,"
             f" loss {line['validation_loss']:.4f}, {line['seconds']:.0f} s{learned(line)}",
             highlight=False,
         )
