@@ -238,7 +238,9 @@ def test_what_is_for_classifiers_refuses_it_by_name() -> None:
         UserError, match=r"network network: got 'outputs \(7, 2, 2\), \(3, 4, 4\)'; it tells no classes"
     ):
         bitspike.evaluate(net)
-    with pytest.raises(UserError, match=r"verilog: got 'outputs \(7, 2, 2\), \(3, 4, 4\)'; its engine has one output"):
+    with pytest.raises(
+        UserError, match=r"verilog: got 'outputs \(7, 2, 2\), \(3, 4, 4\)'; its hardware has one output"
+    ):
         backend("verilog").export(net, "net")
     for asked in ("run", "compile", "trace"):
         with pytest.raises(UserError, match="want a network of one output here"):

@@ -274,6 +274,17 @@ def test_a_wish_for_the_other_architecture_is_refused() -> None:
         backend("verilog", architecture="systolic").export(net, "network")
 
 
+def test_trains_and_answers_of_one_step_are_refused_by_name() -> None:
+    said = set()
+    for seed in range(12):
+        net = drawn(seed, trains=True)
+        if net.sample.T > 1 or net.readout.over != "sum":
+            with pytest.raises(UserError, match="export with --architecture shared") as refused:
+                to_pipeline(net)
+            said.add(str(refused.value).split(";")[0].split("architecture ")[1])
+    assert {"has no trains", "adds all steps up"} <= said
+
+
 def test_what_has_no_stage_is_refused_by_name() -> None:
     net = residual()
     nodes = list(net.graph.nodes[:7])

@@ -67,10 +67,13 @@ class Plan:
             membranes are of a channel, for a layer runs all steps of a place.
 
     Raises:
-        UserError: an op that no row of the table is for, or a value too wide.
+        UserError: an op that no row of the table is for, a value too wide, or other outputs than logits.
     """
 
     def __init__(self, net: FrozenGraph, stepwise: bool = False) -> None:
+        if not net.classifies:
+            seen = ", ".join(str(edge.shape) for edge in net.graph.outputs)
+            raise UserError("verilog", f"outputs {seen}", "its hardware has one output, the logits (K,) of classes")
         self.net = net
         self.parts = self._parts()
         self.stepwise = stepwise or any(isinstance(part.node, Delay) for part in self.parts.values())

@@ -95,9 +95,6 @@ def to_verilog(net: FrozenGraph, name: str = "network", pes: int = 8, element: s
         raise UserError("element", element, f"want {', '.join(ELEMENTS)}")
     if not 1 <= pes <= MOST_PES:
         raise UserError("pes", pes, f"want 1 to {MOST_PES} processing elements")
-    if not net.classifies:
-        seen = ", ".join(str(edge.shape) for edge in net.graph.outputs)
-        raise UserError("verilog", f"outputs {seen}", "its engine has one output, the logits (K,) of classes")
     return _Writer(planned(net), name, pes, element).program()
 
 

@@ -14,6 +14,7 @@ from bitspike.backends.verilog.plan import Plan
 from bitspike.backends.verilog.row import Pair, Part, sides
 from bitspike.backends.verilog.widths import arithmetic_widths, width_of
 from bitspike.errors import UserError
+from bitspike.ir import Input, Readout
 from bitspike.ir.ranges import Range
 
 __all__ = ["Source", "Stage", "Windows", "stages_of", "unit_limits"]
@@ -155,6 +156,10 @@ def stages_of(plan: Plan) -> tuple[Source, list[Stage]]:
         kind = type(part.node).__name__
         if kind in WITHOUT_STAGE:
             raise part.node.refuse(kind, f"the streaming architecture has no {WITHOUT_STAGE[kind]}; {ELSEWHERE}")
+        if isinstance(part.node, Input) and part.edge.T > 1:
+            raise part.node.refuse(str(plan.net.sample), f"the streaming architecture has no trains; {ELSEWHERE}")
+        if isinstance(part.node, Readout) and part.node.over != "sum":
+            raise part.node.refuse(part.node.over, f"the streaming architecture adds all steps up; {ELSEWHERE}")
         if len(part.edge.shape) > 3:
             raise part.node.refuse(part.edge.shape, f"the streaming architecture has edges of 1 to 3 axes; {ELSEWHERE}")
     first = next(iter(plan.parts.values()))
