@@ -277,7 +277,7 @@ def test_a_wish_for_the_other_architecture_is_refused() -> None:
 def test_trains_and_answers_of_one_step_are_refused_by_name() -> None:
     said = set()
     for seed in range(12):
-        net = drawn(seed, trains=True)
+        net = random_graph(seed, trains=True)
         if net.sample.T > 1 or net.readout.over != "sum":
             with pytest.raises(UserError, match="export with --architecture shared") as refused:
                 to_pipeline(net)
