@@ -275,14 +275,15 @@ def test_a_wish_for_the_other_architecture_is_refused() -> None:
 
 
 def test_trains_and_answers_of_one_step_are_refused_by_name() -> None:
-    said = set()
+    said = ""
     for seed in range(12):
         net = random_graph(seed, trains=True)
         if net.sample.T > 1 or net.readout.over != "sum":
             with pytest.raises(UserError, match="export with --architecture shared") as refused:
                 to_pipeline(net)
-            said.add(str(refused.value).split(";")[0].split("architecture ")[1])
-    assert {"has no trains", "adds all steps up"} <= said
+            said += str(refused.value)
+    assert "has no trains" in said
+    assert "adds all steps up" in said
 
 
 def test_what_has_no_stage_is_refused_by_name() -> None:
