@@ -68,6 +68,9 @@ def require(module: str, extra: str) -> ModuleType:
         UserError: the module is not installed.
     """
     try:
-        return importlib.import_module(module)
+        found = importlib.import_module(module)
+        if getattr(found, "__file__", None) is None:  # a folder of that name, which happens to be here
+            raise ImportError(module)
     except ImportError as missing:
         raise UserError("import", module, f"install it with: pip install 'bitspike[{extra}]'") from missing
+    return found

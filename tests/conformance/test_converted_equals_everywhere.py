@@ -69,7 +69,7 @@ def test_c_sends_the_same_spikes(
 def test_onnx_sends_the_same_spikes(name: str, levels: int, reroute: bool, bits: int, max_pool: MaxPools) -> None:
     pytest.importorskip("onnxruntime")
     net, onnx = converted(name, levels, reroute, bits, max_pool, T=6).net, backend("onnx")
-    (logits,), edges = onnx.trace(net, IMAGES)
+    logits, edges = onnx.trace(net, IMAGES)
     assert edges.keys() == net.graph.edges.keys()
     assert not differences(net, oracle.run(net, IMAGES), logits, edges)
     assert np.array_equal(onnx.run(net, IMAGES), logits)

@@ -716,7 +716,7 @@ def one_by_one(case: Case) -> np.ndarray:
     for t in range(max(edge.T for edge in edges)):
         x = [edge.astype(word)[min(t, len(edge) - 1)][None] for edge in case.x]
         codes = case.images[:, t] if isinstance(node, Input) else case.images
-        y, state = node.advance(tensors, proven, t, state, *(x or [codes]))
+        y, state = node.advance(tensors, proven, t, state, *(x if node.inputs else [codes]))
         state = x[0] if isinstance(node, Delay) else state
         made.append(y)
     return np.concatenate(made[-1:] if edges[0].T == 1 else made)

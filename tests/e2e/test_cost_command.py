@@ -227,7 +227,11 @@ def test_a_network_of_ones_own(cost, here):
     [
         (
             "resnet-20",
-            ["model: got 'resnet-20'", "known: convnet", "run folder, a frozen file, or package.module:function"],
+            [
+                "model: got 'resnet-20'",
+                "known: convnet",
+                "run folder, a recipe, a frozen file, or package.module:function",
+            ],
         ),
         ("nowhere/run", ["model: got 'nowhere/run'", "or a run folder"]),
         ("folder", ["model: got 'folder'", "must hold the config.json of a run"]),

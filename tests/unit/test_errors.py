@@ -51,3 +51,10 @@ def test_require_names_the_extra(monkeypatch):
     monkeypatch.setitem(sys.modules, "tonic", None)  # import of it fails, installed or not
     with pytest.raises(UserError, match=r"import: got 'tonic'; install it with: pip install 'bitspike\[data\]'"):
         require("tonic", "data")
+
+
+def test_a_folder_that_happens_to_have_the_name_is_no_package(tmp_path, monkeypatch):
+    (tmp_path / "no_such_library").mkdir()
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(UserError, match=r"import: got 'no_such_library'; install it with: .*\[hf\]"):
+        require("no_such_library", "hf")

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from bitspike.api.finder import SHOWN, Finder, finder, head_of
 from bitspike.api.run import Run
-from bitspike.api.sources import as_net, as_run, is_run
 from bitspike.errors import UserError
 
 if TYPE_CHECKING:
@@ -20,49 +18,14 @@ if TYPE_CHECKING:
     from bitspike.api.results import BoxEvaluation
     from bitspike.backends import Backend
     from bitspike.datasets.boxed import DetectionSplit
-    from bitspike.detection import Boxes, Head
+    from bitspike.detection import Boxes
     from bitspike.ir import FrozenGraph
 
-__all__ = ["Finder", "boxes_judged", "boxes_of_split", "boxes_side_by_side", "finder", "found_in"]
+__all__ = ["boxes_judged", "boxes_of_split", "boxes_side_by_side", "found_in"]
 
-SHOWN = 0.3
-"""The probability that a box has at least where boxes are shown: those that a metric counts begin far below."""
 IMAGES = 4
 AT_ONCE = 128
 """Images that are run together: a compiler that an engine calls is called as often."""
-
-
-@dataclass(frozen=True)
-class Finder:
-    """A network made ready to find boxes.
-
-    Attributes:
-        label: what it is called beside others.
-        dataset: that it was trained on.
-        size: height and width of what it reads.
-        head: what its outputs mean.
-        found: the boxes of codes ``[N, 3, H, W]`` in there, each at least as sure as the probability given.
-    """
-
-    label: str
-    dataset: str
-    size: tuple[int, int]
-    head: Head
-    found: Callable[[NDArray[np.uint8], float], list[Boxes]]
-
-    def within(self, images: Sequence[NDArray[np.uint8]], lowest: float = SHOWN) -> list[Boxes]:
-        """The boxes of each image ``[H, W, 3]``, in its own pixels, with probabilities for scores; the surest first."""
-        import numpy as np
-
-        from bitspike.datasets.boxed import in_letterbox
-        from bitspike.detection import Letterbox, in_probability
-
-        codes = np.stack([in_letterbox(image, self.size) for image in images])
-        shapes = [image.shape[:2] for image in images]
-        return [
-            in_probability(Letterbox(shape, self.size).back(boxes), self.head)
-            for shape, boxes in zip(shapes, self.found(codes, lowest), strict=True)
-        ]
 
 
 def found_in(
@@ -93,18 +56,6 @@ def found_in(
     if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or 0 in image.shape:
         raise UserError("image", f"{image.dtype} {list(image.shape)}", "want uint8 [H, W, 3], or a picture's file")
     return ready.within([image], lowest)[0], ready.head.classes
-
-
-def finder(source: Run | FrozenGraph | str | Path) -> Finder:
-    """The network made ready, once, for any number of images.
-
-    Raises:
-        UserError: no run and no network there, or one that finds no boxes.
-    """
-    if isinstance(source, Run) or (isinstance(source, str | Path) and is_run(source)):
-        return _of_run(as_run(source))
-    label = Path(source).name if isinstance(source, str | Path) else source.graph.name
-    return _of_net(as_net(source), label)
 
 
 def boxes_side_by_side(
@@ -175,7 +126,7 @@ def boxes_of_split(net: FrozenGraph, runner: Backend, split: DetectionSplit) -> 
     from bitspike.detection import Letterbox
     from bitspike.detection.found import found_in_integers
 
-    head = _head_of(net, net.graph.name)
+    head = head_of(net, net.graph.name)
     if head.classes != split.classes:  # a folder of one's own may have others by now
         raise UserError(f"classes of {split.name}", ", ".join(split.classes), f"want {', '.join(head.classes)}")
     size, outputs, found = net.sample.shape[-2:], runner.prepare(net), []
@@ -187,46 +138,3 @@ def boxes_of_split(net: FrozenGraph, runner: Backend, split: DetectionSplit) -> 
             Letterbox(split.sizes[row], (size[0], size[1])).back(boxes) for row, boxes in zip(rows, own, strict=True)
         ]
     return found
-
-
-def _head_of(net: FrozenGraph, label: str) -> Head:
-    if net.head is None:
-        raise UserError("network", label, "it finds no boxes; want one that was trained on a data set of boxes")
-    return net.head
-
-
-def _of_net(net: FrozenGraph, label: str) -> Finder:
-    """Integers, run by the fastest engine that has all of the network's ops."""
-    from bitspike.backends import backend
-    from bitspike.detection.found import found_in_integers
-
-    head, native = _head_of(net, label), backend("native")
-    outputs = (native if native.lacks(net) is None else backend("oracle")).prepare(net)
-    scales = [readout.scale for readout in net.readouts]
-
-    def found(codes: NDArray[Any], lowest: float) -> list[Boxes]:
-        return found_in_integers(outputs(codes), head, scales, lowest)
-
-    return Finder(label, net.dataset, net.sample.shape[1:], head, found)  # type: ignore[arg-type]
-
-
-def _of_run(run: Run) -> Finder:
-    """The network in floats."""
-    import torch
-
-    from bitspike.detection.found import found_in_floats
-    from bitspike.training.tasks import Detect, task_of
-
-    task, graph = task_of(run.config), run.graph()
-    if not isinstance(task, Detect):
-        wanted = f"it was trained on {run.config.dataset} and finds no boxes; want a data set of boxes"
-        raise UserError("network", str(run.folder), wanted)
-    head, model = task.head([graph.edges[node.name].shape for node in graph.readouts()]), run.model()
-
-    @torch.no_grad()
-    def found(codes: NDArray[Any], lowest: float) -> list[Boxes]:
-        answers = task.answers(model(torch.from_numpy(codes)))
-        return found_in_floats([answer.numpy() for answer in answers], head, lowest)
-
-    label = Path(os.path.realpath(run.folder)).name
-    return Finder(label, run.config.dataset, task.settings.size, head, found)

@@ -59,6 +59,21 @@ def evaluate(
     return _of_net(source, engine or "oracle", path_of(data_dir), options)
 
 
+def of_run(run: Run, split: Split) -> Evaluation | BoxEvaluation:
+    """What `Run.evaluate` says."""
+    from bitspike.training import Accuracy
+    from bitspike.training.tasks import Detected, task_of
+
+    config, images = run.config, run.images(split)
+    seen, bits = task_of(config).evaluate(run.model(), images), str(config.bits)
+    if isinstance(seen, Detected):
+        precision = (seen.map50, seen.map5095, seen.of_class)
+        return BoxEvaluation(config.dataset, split, len(images), *precision, bits=bits, loss=seen.loss)
+    assert isinstance(seen, Accuracy)
+    of = (config.dataset, split, seen.correct, seen.total)
+    return Evaluation(*of, bits=bits, loss=seen.loss, counted=seen.counted)
+
+
 def _of_net(
     source: FrozenGraph | str | Path, engine: str, data_dir: Path | None, options: dict[str, Any]
 ) -> Evaluation | BoxEvaluation:

@@ -138,19 +138,9 @@ class Run:
         Raises:
             UserError: see `images` and `model`.
         """
-        from bitspike.api.results import BoxEvaluation, Evaluation
-        from bitspike.training import Accuracy
-        from bitspike.training.tasks import Detected, task_of
+        from bitspike.api.evaluate import of_run
 
-        config, images = self.config, self.images(split)
-        seen = task_of(config).evaluate(self.model(), images)
-        bits = str(config.bits)
-        if isinstance(seen, Detected):
-            precision = (seen.map50, seen.map5095, seen.of_class)
-            return BoxEvaluation(config.dataset, split, len(images), *precision, bits=bits, loss=seen.loss)
-        assert isinstance(seen, Accuracy)
-        of = (config.dataset, split, seen.correct, seen.total)
-        return Evaluation(*of, bits=bits, loss=seen.loss, counted=seen.counted)
+        return of_run(self, split)
 
     def cost(
         self,

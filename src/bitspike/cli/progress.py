@@ -49,7 +49,11 @@ class ProgressBar:
         self.bar.reset(self.task, total=None)
 
     def begin(self, config: TrainConfig) -> None:
+        from bitspike.api.own_data import data_lines
+
         self.precision = config.precision
+        for line in data_lines(config):
+            self.console.print(line, highlight=False, markup=False, soft_wrap=True)
 
     def step(self, step: int, total: int, epoch: int, images_per_second: float, loss: float) -> None:
         if not self.bar.live.is_started:

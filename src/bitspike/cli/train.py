@@ -50,7 +50,6 @@ def train(
     Examples: bitspike train fashion-convnet --set bits=2/2/1 --data-dir ~/data;
     bitspike train digits-convnet --dataset folder:pictures@32; bitspike train package.module:function --dataset cifar10
     """
-    from bitspike.api.own_data import data_lines
     from bitspike.api.train import check_folder, chosen, run_name
     from bitspike.cli.trained import print_run, print_seeds, seeds_of
 
@@ -63,8 +62,6 @@ def train(
 
         print_json(made.model_dump(mode="json")) if as_json else typer.echo("\n".join(edits_of(made)))
         return
-    for line in data_lines(made):
-        typer.echo(line, err=True)
     if seeds is not None:
         print_seeds(made, seeds_of(seeds), name, runs_dir, data_dir, resume, as_json)
         return

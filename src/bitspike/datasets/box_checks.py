@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import get_args
 
 from bitspike.datasets.detection_sets import find_detection_set, read_annotations
 from bitspike.datasets.files import data_directory
-from bitspike.datasets.sources import Split
+from bitspike.datasets.sources import BOTH, Split
 from bitspike.errors import UserError
 
 __all__ = ["BoxCheck", "BoxCount", "check_boxes"]
@@ -64,7 +63,7 @@ def check_boxes(name: str, data_dir: Path | None = None) -> list[BoxCheck]:
         UserError: unknown name, or no such data directory; what is wrong with a file is in its `BoxCheck`.
     """
     data_directory(data_dir)
-    return [_check_split(name, split, data_dir) for split in get_args(Split)]
+    return [_check_split(name, split, data_dir) for split in BOTH]
 
 
 def _check_split(name: str, split: Split, data_dir: Path | None) -> BoxCheck:

@@ -94,14 +94,15 @@ def _from_parts(header: Mapping[str, str], tensors: Mapping[str, NDArray[Any]]) 
         raise UserError("graph classes", raw["classes"], "want a list of names")
     head = Head.from_json(raw["head"]) if "head" in raw else None
     graph = Graph(raw["name"], tuple(op_from_dict(index, node) for index, node in enumerate(raw["nodes"])))
-    if header["format"] != (wanted_format := format_of(graph)):
-        raise UserError("format", header["format"], f"the graph has what {wanted_format} has: want that")
     wanted = {n: (node, shape) for node in graph.nodes for n, shape in tensor_shapes(graph, node).items()}
     for name in sorted(wanted.keys() ^ tensors.keys()):
         raise UserError("tensor", name, "it is missing" if name in wanted else "no op of the graph has it")
     unpacked = {name: _unpacked(name, *wanted[name], tensors[name]) for name in wanted}
     classes = tuple(raw.get("classes", ()))
-    return FrozenGraph(graph, unpacked, raw["dataset"], raw.get("frames"), classes, head)
+    net = FrozenGraph(graph, unpacked, raw["dataset"], raw.get("frames"), classes, head)
+    if header["format"] != (wanted_format := format_of(graph)):
+        raise UserError("format", header["format"], f"the graph has what {wanted_format} has: want that")
+    return net
 
 
 def _check_size(length: int, ops: int) -> None:

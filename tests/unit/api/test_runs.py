@@ -243,7 +243,7 @@ def test_a_text_that_is_no_run(verb: object, tmp_path: Path) -> None:
 
 
 def test_a_text_that_is_no_network(tmp_path: Path) -> None:
-    with refused("model: got 'resnet21'", "did you mean 'resnet20'", "a run folder, a frozen file"):
+    with refused("model: got 'resnet21'", "did you mean 'resnet20'", "a run folder, a recipe, a frozen file"):
         bitspike.cost("resnet21")
     with refused("a folder must hold the config.json of a run"):
         bitspike.cost(tmp_path)

@@ -263,13 +263,13 @@ def graded_spike_counted_by_its_level(patch, model):
 
 def level_counted_once(patch, model):
     levels = METER._levels
-    patch.setattr(METER, "_levels", lambda x, edge: levels(x, edge).clamp(max=1))
+    patch.setattr(METER, "_levels", lambda x, edge, scales: levels(x, edge, scales).clamp(max=1))
     return measured(model)
 
 
 def negative_spikes_lost(patch, model):
     levels = METER._levels
-    patch.setattr(METER, "_levels", lambda x, edge: levels(x.clamp(min=0), edge))
+    patch.setattr(METER, "_levels", lambda x, edge, scales: levels(x.clamp(min=0), edge, scales))
     return measured(model)
 
 

@@ -41,7 +41,7 @@ def net(head):
     """A network that says its input."""
     image = Input(name="images", inputs=(), edge=Edge(shape=(7, 4, 6), T=1, lo=-128, hi=127, scale=1.0))
     maps = Readout(name="maps", inputs=("images",), scale=0.5)
-    return FrozenGraph(Graph("x", (image, maps)), {}, "bccd", None, head)
+    return FrozenGraph(Graph("x", (image, maps)), {}, "bccd", head=head)
 
 
 def test_a_file_keeps_its_head_and_a_wrong_one_is_named(tmp_path):

@@ -293,7 +293,7 @@ def test_an_encoder_with_other_levels_is_one():
     ("layer", "says"),
     [
         (Shifted(), "layer: got '0'; Shifted overrides forward of Encoder"),
-        (nn.Sequential(Encoder(), First()), r"operator: got 'x\[.*\]'.*in the forward of 0.1, a First"),
+        (nn.Sequential(Encoder(), First()), r"slice 0.1.slice: got 'dim=0'; it reads \[T, N"),
         (nn.Sequential(Encoder(), Backwards(nn.ReLU())), r"operator: got 'flip'.*in the forward of 0.1"),
     ],
 )

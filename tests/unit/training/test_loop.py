@@ -101,7 +101,7 @@ def test_a_folder_is_never_overwritten(tiny: Tiny, tmp_path: Path) -> None:
     folder.create(tiny())
     with pytest.raises(UserError, match="it holds a run; give --resume"):
         train(tiny(), folder)
-    with pytest.raises(UserError, match=r"--resume with epochs: got 5; the run was started with 2"):
+    with pytest.raises(UserError, match=r"--resume with epochs: got 5; it has not ended; go on with epochs=2 first"):
         train(tiny("epochs=5"), folder, resume=True)
 
 
