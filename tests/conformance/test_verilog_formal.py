@@ -176,11 +176,11 @@ def test_instructions_and_elements_are_proven(tmp_path: Path) -> None:
     [
         ("a + b", "a + b + 1"),
         ("a >>> distance", "a >> distance"),
-        ("OP_MIN: result = a < b", "OP_MIN: result = a[WORD-2:0] < b[WORD-2:0]"),
+        ("result = a < b ? a : b", "result = a[WORD-2:0] < b[WORD-2:0] ? a : b"),
         ("a < WORD'(low) ? WORD'(low)", "a < WORD'(low) ? b"),
         ("write = a != 0", "write = a > 0"),
         ("$signed(b[FACTOR_B-1:0])", "$signed({1'b0, b[FACTOR_B-2:0]})"),
-        ("product = level * weight", "product = level * $signed({1'b0, weight})"),
+        ("$signed(weight[f*WEIGHT+:WEIGHT])", "$signed({1'b0, weight[f*WEIGHT+:WEIGHT]})"),
         ("negative ? doubled - part", "negative ? doubled + part"),
         ("next_bit ? sum <<< 1 : sum", "sum <<< 1"),
     ],

@@ -208,6 +208,7 @@ class _Writer:
             "SAMPLE": str(self.plan.net.sample.size),
             "LOGITS": str(self.widths["CLASSES"] * self.plan.parts[self.plan.last].edge.T),
             "LOGIT": str(logit),
+            "REST": "1",
             "ELEMENT": f"bitspike_element_{element}",
             "PARAMETERS": constants({**self.widths, "INSTRUCTION": sum(self.fields.values()), **self._input()}),
             "TABLE": self._table(),

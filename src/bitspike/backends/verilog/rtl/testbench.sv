@@ -6,6 +6,7 @@
 module @NAME@_tb;
   localparam int SAMPLE = @SAMPLE@;
   localparam int LOGITS = @LOGITS@;
+  localparam int REST = @REST@;  // cycles in which stages end what no logit needs
 
   logic clk = 1'b0, rst = 1'b1;
   logic [7:0] in_data = '0;
@@ -15,7 +16,7 @@ module @NAME@_tb;
   @NAME@ network (.*);
 
   int file, count, seed, status, code, draw;
-  int sent = 0, taken = 0, sample = 0, logits = 0;
+  int sent = 0, taken = 0, sample = 0, logits = 0, rest = 0;
   longint cycle = 0, limit;
   longint began[0:255];  // of the samples that are on their way
   logic gaps = 1'b0;
@@ -58,6 +59,10 @@ module @NAME@_tb;
         sent = sent + 1;
       end
       out_ready <= draw[2];
+      if (rest > 0) begin
+        rest = rest - 1;
+        if (rest == 0) $finish;
+      end
       if (out_valid && out_ready) begin
         $display("logit %0d", out_data);
         logits = logits + 1;
@@ -66,7 +71,7 @@ module @NAME@_tb;
           $display("cycles %0d %0d", cycle - began[sample % 256] + 1, cycle);
           logits = 0;
           sample = sample + 1;
-          if (sample == count) $finish;
+          if (sample == count) rest = REST;
         end
       end
     end

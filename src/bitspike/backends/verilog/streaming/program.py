@@ -208,6 +208,7 @@ class Pipeline:
             "SAMPLE": str(self.entry.places * self.entry.channels),
             "CLASSES": str(last.edge.size),
             "LOGITS": str(last.edge.size),
+            "REST": str(self.interval),
             "LOGIT": str(last.range.signed_bits),
             "BITS": str(self.entry.bits),
             "LO": str(self.entry_lo % (1 << self.entry.bits)),
