@@ -261,7 +261,7 @@ def test_a_run_without_its_checkpoint_is_not_frozen(bitspike: Command, made: Mad
     (folder / "checkpoint.safetensors").write_bytes((made.run / "checkpoint.safetensors").read_bytes()[:-9])
     refused(bitspike("freeze", folder, "-o", "net"), "checkpoint", "not a checkpoint")
     shutil.copy(made.file, folder / "checkpoint.safetensors")
-    refused(bitspike("freeze", folder, "-o", "net"), "checkpoint format", "bitspike-net-1")
+    refused(bitspike("freeze", folder, "-o", "net"), "checkpoint format", "bitspike-net-2")
     (folder / "config.json").write_text("{")
     refused(bitspike("freeze", folder, "-o", "net"), "config.json", "not JSON")
 

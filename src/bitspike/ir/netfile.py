@@ -51,12 +51,13 @@ def to_bytes(net: FrozenGraph) -> bytes:
     graph = {"name": net.graph.name, "dataset": net.dataset, **frames, **classes, **head, "nodes": nodes}
     text = json.dumps(graph, separators=(",", ":"), allow_nan=False)
     _check_size(len(text), len(nodes))
-    return _in_order(save_tensors(tensors, metadata={"format": format_of(net.graph), "graph": text}))
+    return _in_order(save_tensors(tensors, metadata={"format": format_of(net), "graph": text}))
 
 
-def format_of(graph: Graph) -> str:
-    """The format of a network's file: the second has several outputs, of any shape, and routes through a network."""
-    return FORMATS[graph.classes is None or any(isinstance(node, NEW_IN_2) for node in graph.nodes)]
+def format_of(net: FrozenGraph) -> str:
+    """The format of a network's file: the second has several outputs, of any shape, routes, names of classes, heads."""
+    named = bool(net.classes) or net.head is not None
+    return FORMATS[named or not net.classifies or any(isinstance(node, NEW_IN_2) for node in net.graph.nodes)]
 
 
 def load(path: str | Path) -> FrozenGraph:
@@ -100,8 +101,8 @@ def _from_parts(header: Mapping[str, str], tensors: Mapping[str, NDArray[Any]]) 
     unpacked = {name: _unpacked(name, *wanted[name], tensors[name]) for name in wanted}
     classes = tuple(raw.get("classes", ()))
     net = FrozenGraph(graph, unpacked, raw["dataset"], raw.get("frames"), classes, head)
-    if header["format"] != (wanted_format := format_of(graph)):
-        raise UserError("format", header["format"], f"the graph has what {wanted_format} has: want that")
+    if header["format"] != (wanted_format := format_of(net)):
+        raise UserError("format", header["format"], f"the network has what {wanted_format} has: want that")
     return net
 
 

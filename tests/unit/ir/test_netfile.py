@@ -317,13 +317,20 @@ def test_the_other_ops_come_back(tmp_path: Path, net: FrozenGraph) -> None:
 
 def test_older_versions_read_what_they_know(tmp_path: Path) -> None:
     """Only a network with what the second format has is written in it."""
-    for net, wanted in {every_op(): FORMATS[0], looped_net(): FORMATS[0], routed_net(): FORMATS[1]}.items():
+    plain = every_op()
+    named = replace(plain, classes=tuple(f"class {k}" for k in range(plain.graph.classes or 0)))
+    for net, wanted in {
+        plain: FORMATS[0],
+        looped_net(): FORMATS[0],
+        routed_net(): FORMATS[1],
+        named: FORMATS[1],
+    }.items():
         header, data = parts(to_bytes(net))
         texts = header["__metadata__"]
         assert texts["format"] == wanted
         texts["format"] = FORMATS[1 - FORMATS.index(wanted)]
         assert refused(tmp_path, file_of(header, data)) == (
-            f"format: got {texts['format']!r}; the graph has what {wanted} has: want that"
+            f"format: got {texts['format']!r}; the network has what {wanted} has: want that"
         )
 
 
