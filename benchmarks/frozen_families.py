@@ -182,11 +182,15 @@ def measure(family: str, bits: str, data_dir: Path | None, runs: Path, cc: list[
         "weights": weights,
         "file_bytes": size,
         "file_bytes_per_weight_byte": round(size / (weights * Bits.parse(bits).w / 8), 4),
-        "training": {key: result[key] for key in ("test_accuracy", "seconds", "threads", "precision", "versions")},
+        "training": {key: result[key] for key in OF_TRAINING},
         "command": f"python benchmarks/frozen_families.py --only {family}",
         "machine": machine_class(),
         "version": __version__,
     }
+
+
+OF_TRAINING = ("test_accuracy", "mean_w", "mean_s", "mean_t", "seconds", "threads", "precision", "versions")
+"""What a line tells of how its network was trained: widths are means over what holds them, learned ones too."""
 
 
 def main(

@@ -182,10 +182,18 @@ def transformers() -> str:
         width = "" if run["channels"] is None else f" ({', '.join(map(str, run['channels']))})"
         costs = (millions(run["s_ace"], 1), f"{run['weights']:,}", f"{run['file_bytes']:,}")
         accuracy = f"{run['training']['test_accuracy']:.2f} %"
-        rows.append((run["model"] + width, run["bits"], run["epochs"], run["seed"], accuracy, *costs))
+        rows.append((run["model"] + width, widths(run), run["epochs"], run["seed"], accuracy, *costs))
     head = ("network", "bits w/s/T", "epochs", "seed", "test accuracy", "S-ACE", "weights", "file, bytes")
     said = [against(run, runs["spikformer-peer"]) for run in trained if run["family"] in FORMERS]
     return "\n\n".join([table(head, rows), *said]) if "spikformer-peer" in runs else "Not run yet."
+
+
+def widths(run: dict[str, Any]) -> str:
+    """The bits that a network was given, or, where its line tells them, the means that it ended with."""
+    training = run["training"]
+    if "mean_w" not in training:
+        return str(run["bits"])
+    return "mean " + "/".join(f"{training[f'mean_{axis}']:.2f}" for axis in "wst")
 
 
 def against(run: dict[str, Any], peer: dict[str, Any]) -> str:
