@@ -79,6 +79,9 @@ def test_what_is_shown_as_json_trains_as_the_recipe_does(bitspike: Command, tmp_
         (["digits-convnet", "--set", "epochs=1", "seed=2"], ["seed=2", "--set before each"]),
         (["digits-convnet", "--set", "epochs=1 seed=2"], ["epochs", "1 seed=2"]),
         (["digits-convnet", "--set", "epochs=1", "seed=2", "lr=3"], ["--set before each"]),
+        (["digits-convnet", "--bits", "2/2/1"], ["--bits", "want --set bits=VALUE"]),
+        (["digits-convnet", "--optimizer.lr", "0.1"], ["want --set optimizer.lr=VALUE"]),
+        (["digits-convnet", "--nam", "x"], ["--nam", "--name"]),
     ],
 )
 def test_a_wrong_config_is_one_line(bitspike: Command, arguments: list[str], named: list[str]) -> None:

@@ -42,7 +42,9 @@ def main() -> None:
     except UserError as wrong:
         _refuse(str(wrong))
     except CLICK_ERROR as wrong:
-        _refuse(usage(wrong.format_message()))  # type: ignore[attr-defined]
+        verb = getattr(getattr(wrong, "ctx", None), "command", None)
+        takes_edits = any("--set" in option.opts for option in getattr(verb, "params", ()))
+        _refuse(usage(wrong.format_message(), takes_edits))  # type: ignore[attr-defined]
     except MemoryError as wrong:
         _refuse(f"memory: it does not hold this; {wrong or 'a smaller network or batch may do'}")
     except BrokenPipeError:  # the reader of our output has gone, as `| head` does

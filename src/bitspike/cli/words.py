@@ -18,10 +18,20 @@ def words(typed: Sequence[str]) -> list[str]:
     return [re.sub(r"^(--[\w-]+=)(~.*)", lambda found: found[1] + os.path.expanduser(found[2]), word) for word in typed]
 
 
-def usage(told: str) -> str:
-    """What a wrong command line is told: an edit behind an option's value is no argument, but another --set."""
-    edit = re.search(r"extra arguments?(?:\(s\))? \((\S+=.*)\)", told)
-    return f"{told}; want --set before each: --set {edit[1]}" if edit else f"{told} (see bitspike --help)"
+def usage(told: str, takes_edits: bool) -> str:
+    """What a wrong command line is told: where a verb takes edits, a recipe's key is no option and no argument."""
+    if edit := re.search(r"extra arguments?(?:\(s\))? \((\S+=.*)\)", told):
+        return f"{told}; want --set before each: --set {edit[1]}"
+    unknown = re.match(r"No such option: --([\w.-]+)", told)
+    if takes_edits and unknown and _is_key(unknown[1].split(".")[0]):
+        return f"No such option: --{unknown[1]}; it is a recipe's key: want --set {unknown[1]}=VALUE"
+    return f"{told} (see bitspike --help)"
+
+
+def _is_key(name: str) -> bool:
+    from bitspike.training import TrainConfig  # slow, and this is only for mistakes
+
+    return name in TrainConfig.model_fields
 
 
 def going_on(arguments: list[str]) -> str:
