@@ -10,9 +10,13 @@ from bitspike.cli import main
 
 STORED = Path(__file__).parents[2] / "results" / "reproduce"
 NAMES = [
-    "000/table1", "000/table2", "000/table3", "000/table4", "001/table1", "001/table2", "002/table2", "002/size",
-    "003/ann-energy", "003/table6", "004/table3", "004/table4", "004/relations",
+    "000/table1", "000/table2", "000/table3", "000/table4", "001/table1", "001/table2", "001/table3", "001/table4",
+    "001/table5", "001/tableA1", "001/tableA2", "001/text", "001/rounding", "001/theorem1", "001/squeezing",
+    "002/table1", "002/table2", "002/reductions", "002/size", "003/table3", "003/table4", "003/ann-energy",
+    "003/table6", "003/text", "004/table1", "004/table2", "004/table3", "004/table4", "004/figure5", "004/relations",
 ]  # fmt: skip
+SLOW = ("000/table1", "000/table2", "001/table1", "001/table2", "001/squeezing")
+"""Seconds each: of those the stored result is compared no more than in its names."""
 
 
 @pytest.fixture
@@ -39,9 +43,10 @@ def test_the_tables_are_listed(reproduce):
     status, out, err = reproduce()
     assert (status, err) == (0, "")
     assert [line.split()[0] for line in out.splitlines()] == NAMES
+    assert reproduce("--list")[1] == out
     listed = result(reproduce("--json"))
     assert [table["table"] for table in listed["tables"]] == NAMES
-    assert listed["tables"][6]["title"] == "paper 002, Table 2: memory footprint of Q-SNNs"
+    assert listed["tables"][16]["title"] == "paper 002, Table 2: memory footprint of Q-SNNs"
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -50,16 +55,23 @@ def test_a_table_as_json(reproduce, name):
     assert table["table"] == name
     assert table["rows"]
     for row in table["rows"]:
-        assert set(row) == {"row", "published", "ours", "ratio", "unit", "counting", "note", "true"}
+        assert set(row) == {
+            "row", "published", "ours", "difference", "ratio", "status", "unit", "counting", "note", "true", "trains",
+            "so_far",
+        }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", ["002/table2", "004/table3", "004/table4", "004/relations"])
+@pytest.mark.parametrize("name", [name for name in NAMES if name not in SLOW])
 def test_the_stored_result_is_what_the_command_writes(reproduce, name):
     stored = json.loads((STORED / f"{name.replace('/', '-')}.json").read_text(encoding="utf-8"))
     written = result(reproduce(name, "--json"))
     for now, then in zip(written["rows"], stored["rows"], strict=True):
-        for number in ("ours", "ratio"):  # sums of floats: another machine may add them up in another order
-            assert now.pop(number) == pytest.approx(then.pop(number), rel=1e-12)
+        del now["so_far"], then["so_far"]  # any new result may be better
+        for number in ("ours", "ratio", "difference"):  # sums of floats, which another machine may add up otherwise
+            now_here, then_there = now.pop(number), then.pop(number)
+            assert (now_here is None) == (then_there is None)
+            if now_here is not None:
+                assert now_here == pytest.approx(then_there, rel=1e-9, abs=1e-12)
     assert written == stored
 
 
@@ -72,8 +84,10 @@ def test_a_table_for_people(reproduce, monkeypatch, columns):
     assert max(map(len, lines)) <= columns
     assert "…" not in out
     cells = [[cell.strip() for cell in line.split("│")[1:-1]] for line in lines if line.startswith("│")]
-    assert len(cells) == 36  # a line each
-    assert cells[4] == ["ResNet19 batch 64 32w-32u", "83.83", "83.831", "1.0000", "422.718", "[1]"]
+    assert sum(bool(row[1]) for row in cells) == 36
+    if columns == 140:
+        assert len(cells) == 36  # a line each
+        assert cells[4] == ["ResNet19 batch 64 32w-32u", "83.83", "83.831", "0.001", "422.718", "equal [1]"]
     assert "36 of 36 as printed; ours: counted as paper-002; true: as exact" in out
     assert "[6] weights" in out
 
