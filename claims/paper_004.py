@@ -112,7 +112,7 @@ CLAIMS = (
     Claim(
         "004.5-fashion",
         "(Ours.) The paper leaves open whether the gradient goes through the micro-steps' reset. It must.",
-        "Section 3.1, Equations 4 and 6",
+        "Sections 3.1 and 4.1, Equations 4 and 6",
         tuple(("multilevel-vgg9-thin-fashion", edits) for N in (4, 8) for edits in (LEVELS[N], _detached(N))),
         judge_the_reset_keeps_its_gradient,
     ),

@@ -227,7 +227,7 @@ def anchor(title: str) -> str:
     return re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-")
 
 
-STATUSES = ("equal", "within", "misprint", "differs", "another's", "needs training")
+STATUSES = ("equal", "holds", "within", "misprint", "differs", "another's", "needs training")
 
 
 def published() -> list[tuple[str, dict[str, Any]]]:

@@ -185,3 +185,34 @@ def test_what_the_tools_write_is_current(tool):
     program = [sys.executable, ROOT / "tools" / f"{tool}.py", "--check"]
     done = subprocess.run(program, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+CITED = re.compile(
+    r"[Pp]aper (00\d)(?:'s|,| \()\W*(Eq|Fig|Table|Algorithm|Theorem)s?\.? "
+    r"((?:A\.)?\d+)(?:(?:-|, | to | and )((?:A\.)?\d+))?"
+)
+SHORT = {"Eq": "Eq.", "Fig": "Fig."}
+
+
+def cited(text: str) -> list[str]:
+    """Pieces of the papers that a text names, with their paper: ``000 Eq. 4``."""
+    found = []
+    for number, kind, *pieces in CITED.findall(text):
+        found += [f"{number} {SHORT.get(kind, kind)} {piece}" for piece in pieces if piece]
+    return found
+
+
+def test_what_the_code_cites_is_in_print(papers):
+    known = {f"{number} {label}" for number, paper in papers.items() for label in paper}
+    files = [*(ROOT / "src" / "bitspike").rglob("*.py"), *(ROOT / "claims").glob("*.py")]
+    found = {str(path): cited(path.read_text(encoding="utf-8")) for path in files}
+    assert sum(map(len, found.values())) > 20
+    assert {path: [piece for piece in pieces if piece not in known] for path, pieces in found.items()} == {
+        path: [] for path in found
+    }
+
+
+def test_a_planted_citation_is_seen():
+    assert cited("Spikes (paper 004, Eqs. 12 and 13), paper 002's Table 2") == [
+        "004 Eq. 12", "004 Eq. 13", "002 Table 2",
+    ]  # fmt: skip

@@ -63,7 +63,7 @@ FPGA_000 = {
 
 
 def of_000(table: int) -> tuple[Row, ...]:
-    """Of Tables 1 to 4."""
+    """The accuracies of Tables 1 to 4."""
     return tuple({1: _imagenet_000, 2: _cifar_000, 3: _events_000, 4: _fpga_000}[table]())
 
 
@@ -138,7 +138,7 @@ OWN_COLLAPSE = "their uniform network fails; ours is not meant to"
 
 
 def of_001(table: str) -> tuple[Row, ...]:
-    """Of Tables 1 to 5, A.1 and A.2, and of the text; 8 repeats columns of 3; 6 and 7 are missing from our copy."""
+    """The accuracies of its tables and text; Table 8 repeats columns of 3, and 6 and 7 are missing from our copy."""
     made = {"1": _cifar_001, "2": _imagenet_001, "3": _renewal_001, "4": _neuron_001, "5": _attention_001}
     return tuple((made | {"A.1": _two_steps_001, "A.2": _events_001, "text": _text_001})[table]())
 
@@ -225,7 +225,7 @@ TABLE1_002 = {  # recipe, steps: full precision, 1w-8u, 1w-4u, 1w-2u; None where
 
 
 def of_002() -> tuple[Row, ...]:
-    """Of Table 1, and of Figure 5 that of the network without WS-DR."""
+    """The accuracies of Table 1, and what WS-DR adds by Figure 5."""
     rows = []
     for (data, recipe, steps), accuracies in TABLE1_002.items():
         twin = (f"bits=16/1/{steps}", "'layers={}'", "methods.spike-regulation.weight=0")
@@ -240,7 +240,7 @@ def of_002() -> tuple[Row, ...]:
 
 
 def of_003(network: str) -> tuple[Row, ...]:
-    """Of Table 3, a network of it by its name there: of the quantized network, and at its steps."""
+    """The accuracies of a network of Table 3: quantized, and after so many steps."""
     recipe, edits, printed = TABLE3_003[network]
     trains = _command(recipe, *edits, verb="convert")
     return tuple(
@@ -284,7 +284,7 @@ TABLE1_004 = {
 
 
 def of_004(table: int) -> tuple[Row, ...]:
-    """Of Tables 1 and 2."""
+    """The accuracies of Tables 1 and 2."""
     if table == 1:
         return tuple(
             waiting(f"CIFAR-{data} {label}", printed, _command(recipe, f"dataset=cifar{data}"))

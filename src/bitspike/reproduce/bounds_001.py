@@ -9,7 +9,7 @@ from bitspike.bits import alphabet_width
 from bitspike.costs import cost
 from bitspike.neurons import AdaptiveSettings
 from bitspike.quant.lsq import lsq
-from bitspike.reproduce.networks import graph_of
+from bitspike.reproduce.networks import CIFAR, IMAGENET, graph_of
 from bitspike.reproduce.table import Row
 
 __all__ = ["errors", "grows", "rounding", "squeezing", "steps_that_no_longer_fit", "uniform"]
@@ -18,6 +18,7 @@ PROOF = "closed form of its proof"
 SAMPLES = 4096
 """Points within each step of the widest alphabet."""
 BITS = range(2, 9)
+SQUEEZED = AdaptiveSettings(tau=1.0, squeeze=True)
 
 
 def uniform(bits: int, step: float = 1.0, samples: int = SAMPLES) -> Tensor:
@@ -104,7 +105,23 @@ def squeezing() -> tuple[Row, ...]:
         rows.append(
             Row(row=row, printed=str(1 / steps), ours=ours, true=true, unit=unit, counting="paper-001", note=told)
         )
+    for label, name, image in (
+        ("ResNet20", "pre-resnet20", CIFAR),
+        ("ResNet18", "pre-resnet18", CIFAR),
+        ("SEW-ResNet34", "pre-sew-resnet34", IMAGENET),
+    ):
+        row, told = f"{label} 4/4/2: additions of squeezing", "one for each neuron; its division comes on top"
+        ours = _additions(name, image)
+        unit, counting = "% of the multiplications", "exact"
+        rows.append(Row(row=row, printed="0.1", ours=ours, unit=unit, counting=counting, note=told, bound="below"))
     return tuple(rows)
+
+
+def _additions(name: str, image: tuple[int, int, int]) -> float:
+    """Additions of the mean of two steps, over the multiplications of the layers that read it."""
+    graph = graph_of(name, "4/4/2", image, neuron=SQUEEZED)
+    neurons = sum(graph.edges[node.name].size for node in graph.neurons())
+    return 100 * neurons / cost(graph).total.macs
 
 
 def _squeezed(steps: int, counting: str) -> float:

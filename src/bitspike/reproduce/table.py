@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from decimal import ROUND_HALF_UP, Decimal
-from typing import Any
+from typing import Any, Literal
 
 from bitspike.reproduce.trained import Result, best_for, on_its_data
 
@@ -28,6 +28,7 @@ class Row:
         unit: of the three numbers.
         note: what the printed number stands for, and why ours is another one.
         trains: the command that trains the network which the number is measured on, where it takes one.
+        bound: ``below`` or ``above`` where the paper says that of the number, and not that it is it.
     """
 
     row: str
@@ -38,6 +39,7 @@ class Row:
     note: str = ""
     true: float | None = None
     trains: str = ""
+    bound: Literal["", "below", "above"] = ""
 
     @property
     def published(self) -> float:
@@ -57,29 +59,32 @@ class Row:
     def agrees(self) -> bool:
         """Whether ours, at one digit more than is printed, is within half a unit of the last digit in print.
 
-        One digit more, because some papers have rounded twice: 126.00499 MB is printed as 126.01.
+        One digit more, because some papers have rounded twice: 126.00499 MB is printed as 126.01. Of a bound, whether
+        it holds.
         """
         if self.ours is None:
             return False
+        if self.bound:
+            return self.ours < self.published if self.bound == "below" else self.ours > self.published
         printed = Decimal(self.printed)
         return abs(Decimal(self.at_one_digit_more(self.ours)) - printed) <= self._unit / 2
 
     @property
     def status(self) -> str:
-        """``equal`` as printed, ``misprint``, how far ours is off, or why there is none of ours."""
+        """``equal`` as printed, ``holds`` of a bound, ``misprint``, how far ours is off, or why there is none."""
         if self.note.startswith(MISPRINT):
             return MISPRINT
         if self.agrees:
-            return "equal"
+            return "holds" if self.bound else "equal"
         if self.ours is None:
             return "needs training" if self.trains else "another's"
-        if self.ratio is None or not 0.8 <= self.ratio <= 1.25:
+        if self.bound or self.ratio is None or not 0.8 <= self.ratio <= 1.25:
             return "differs"
         return f"within {_up_to_two_digits(100 * abs(self.ratio - 1))} %"
 
     @property
     def best(self) -> Result | None:
-        """Of an accuracy that needs training: the best result that we have of such a network."""
+        """The best result that we have of such a network, where an accuracy needs training."""
         return best_for(self.trains) if self.trains and self.unit in ACCURACIES else None
 
     @property

@@ -62,6 +62,8 @@ def test_a_squeezed_map_is_wider_than_a_spike():
     rows = {row.row: row for row in reproduce("001/squeezing")}
     assert rows["b = 2, T = 4: squeezed map"].ours == 4  # 13 values
     assert [row.ours for row in rows.values() if "T = 1:" in row.row] == [1, 2, 4]
+    assert rows["ResNet20 4/4/2: additions of squeezing"].status == "holds"
+    assert rows["ResNet18 4/4/2: additions of squeezing"].status == "differs"
     two = rows["ResNet20 4/4/2: squeezed over sequential"]
     assert (two.ours, two.true) == (0.5, 5 / 8)  # four bits and a carry of four
 

@@ -87,6 +87,13 @@ def test_statuses(printed, ours, note, status):
     assert Row(row="x", printed=printed, ours=ours, unit="%", counting="exact", note=note).status == status
 
 
+@pytest.mark.parametrize(("bound", "ours", "status"), [
+    ("below", 4.99, "holds"), ("below", 5.0, "differs"), ("above", 5.01, "holds"), ("above", 4.99, "differs"),
+])  # fmt: skip
+def test_statuses_of_bounds(bound, ours, status):
+    assert Row(row="x", printed="5", ours=ours, unit="%", counting="exact", bound=bound).status == status
+
+
 def test_a_wrong_number_of_ours_is_not_equal():
     for name in ("001/text", "003/text", "004/figure5"):
         for row in reproduce(name):

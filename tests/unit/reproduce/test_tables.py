@@ -60,7 +60,8 @@ def by_hand(row):
 
 
 FIELDS = [
-    "row", "published", "ours", "difference", "ratio", "status", "unit", "counting", "note", "true", "trains", "so_far",
+    "row", "published", "ours", "difference", "ratio", "status", "unit", "counting", "note", "true", "trains", "bound",
+    "so_far",
 ]  # fmt: skip
 
 
