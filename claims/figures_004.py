@@ -1,7 +1,7 @@
-"""``python -m claims.figures_004``: paper 004's Figures 2, 6, 7 and 10 redrawn, into ``docs/figures/``.
+"""``python -m claims.figures_004``: paper 004's Figures 2, 5, 6, 7 and 10 redrawn, into ``docs/figures/``.
 
-Figure 2 from the neuron itself; 6 and 7 from ``results/claims/`` (`python -m claims`), where all their runs are there;
-10 from ``results/cost/``, one run of each network.
+Figures 2 and 5 from the neuron itself; 6 and 7 from ``results/claims/`` (`python -m claims`), where all their runs are
+there; 10 from ``results/cost/``, one run of each network.
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ from bitspike.costs import Join
 from bitspike.errors import require
 from bitspike.files import read_json, write_atomically
 from bitspike.neurons import MultiLevelIFNode
+from bitspike.neurons.staircase import Staircase
+from bitspike.neurons.surrogate import MicroStepSigmoid
 from bitspike.reports.figures import joins_figure
 from claims.claim import scores_of
 from claims.paper_004 import CLAIMS, INTERVALS, LEVELS, STEPS
@@ -42,6 +44,21 @@ def staircase(T: int = 2, N: int = 4) -> Any:
     axes.set_yticks([level / (N * T) for level in range(N * T + 1)])
     title = f"T = {T}, N = {N}: {len(decoded.unique())} levels"
     axes.set(title=title, xlabel="constant current x, of v_threshold", ylabel="decoded, mean of z/N over time")
+    return made
+
+
+def slope(alpha: float = 5.0) -> Any:
+    """Figure 5: the derivative that stands for the step's, and beside it that of four levels in one step."""
+    v = torch.linspace(-0.5, 5.5, 1201, dtype=torch.float64)
+    made = figure(5, 3.6)
+    axes = made.subplots()
+    for levels, style in ((1, "-"), (4, ":")):
+        drawn = MicroStepSigmoid(alpha).backward(torch.ones_like(v), v, Staircase(1.0, hi=levels))
+        axes.plot(v, drawn, style, label=f"N = {levels}")
+    axes.axvline(1.0, color="0.6", linewidth=0.8, linestyle="--", label="v_threshold")
+    axes.set(title=f"alpha = {alpha:g}", xlabel="membrane potential v", ylabel="d z / d v in backward")
+    axes.set_ylim(top=1.55)
+    axes.legend(frameon=False, loc="upper center", ncols=3)
     return made
 
 
@@ -94,6 +111,7 @@ def complete(results: Mapping[str, Any]) -> Iterable[str]:
 
 if __name__ == "__main__":
     save("004-staircase", staircase())
+    save("004-surrogate", slope())
     small = read_results(ROOT / "results" / "claims", "small")
     for data in complete(small):
         save(f"004-levels-and-steps-{data}", levels_and_steps(small, data))

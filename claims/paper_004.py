@@ -112,7 +112,7 @@ CLAIMS = (
     Claim(
         "004.5-fashion",
         "(Ours.) The paper leaves open whether the gradient goes through the micro-steps' reset. It must.",
-        "Section 3.1, Equations 4 and 6",
+        "Sections 3.1 and 4.1, Equations 4 and 6",
         tuple(("multilevel-vgg9-thin-fashion", edits) for N in (4, 8) for edits in (LEVELS[N], _detached(N))),
         judge_the_reset_keeps_its_gradient,
     ),
@@ -124,7 +124,7 @@ PAPER = Paper(
     CLAIMS,
     ("spikes", "events", "energy_nj"),
     """Energy is `bitspike cost RUN --energy lemaire`, spikes and events are per image, measured on validation images.
-Figures 2, 6, 7 and 10 are redrawn by `python -m claims.figures_004`, Figure 8 by `python -m claims.gradients_004`,
+Figures 2, 5, 6, 7 and 10 are redrawn by `python -m claims.figures_004`, Figure 8 by `python -m claims.gradients_004`,
 both into `docs/figures/`; Figure 10 is `figures/004-avalanche-fashion.png` and `-cifar10.png`, one run of each
 (as `bitspike report avalanche` draws them): 46 % fewer events at its second sum on Fashion-MNIST, 37 % on CIFAR-10,
 where the paper has 47 %.""",

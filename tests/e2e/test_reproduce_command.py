@@ -10,8 +10,14 @@ from bitspike.cli import main
 
 STORED = Path(__file__).parents[2] / "results" / "reproduce"
 NAMES = [
-    "000/table1", "000/table2", "000/table3", "000/table4", "001/table1", "001/table2", "002/table2", "002/size",
-    "003/ann-energy", "003/table6", "004/table3", "004/table4", "004/relations",
+    "000/table1", "000/table2", "000/table3", "000/table4", "001/table1", "001/table2", "001/table3", "001/table4",
+    "001/table5", "001/tableA1", "001/tableA2", "001/text", "001/rounding", "001/theorem1", "001/squeezing",
+    "002/table1", "002/table2", "002/reductions", "002/size", "003/table3", "003/table4", "003/ann-energy",
+    "003/table6", "003/text", "004/table1", "004/table2", "004/table3", "004/table4", "004/figure5", "004/relations",
+]  # fmt: skip
+FIELDS = [
+    "row", "published", "ours", "difference", "ratio", "status", "unit", "counting", "note", "true", "trains", "bound",
+    "so_far",
 ]  # fmt: skip
 
 
@@ -39,28 +45,28 @@ def test_the_tables_are_listed(reproduce):
     status, out, err = reproduce()
     assert (status, err) == (0, "")
     assert [line.split()[0] for line in out.splitlines()] == NAMES
+    assert reproduce("--list")[1] == out
     listed = result(reproduce("--json"))
     assert [table["table"] for table in listed["tables"]] == NAMES
-    assert listed["tables"][6]["title"] == "paper 002, Table 2: memory footprint of Q-SNNs"
+    assert listed["tables"][16]["title"] == "paper 002, Table 2: memory footprint of Q-SNNs"
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_table_as_json(reproduce, name):
+def test_a_table_as_json_is_what_is_stored(reproduce, name):
     table = result(reproduce(name, "--json"))
     assert table["table"] == name
     assert table["rows"]
     for row in table["rows"]:
-        assert set(row) == {"row", "published", "ours", "ratio", "unit", "counting", "note", "true"}
-
-
-@pytest.mark.parametrize("name", ["002/table2", "004/table3", "004/table4", "004/relations"])
-def test_the_stored_result_is_what_the_command_writes(reproduce, name):
+        assert list(row) == FIELDS
     stored = json.loads((STORED / f"{name.replace('/', '-')}.json").read_text(encoding="utf-8"))
-    written = result(reproduce(name, "--json"))
-    for now, then in zip(written["rows"], stored["rows"], strict=True):
-        for number in ("ours", "ratio"):  # sums of floats: another machine may add them up in another order
-            assert now.pop(number) == pytest.approx(then.pop(number), rel=1e-12)
-    assert written == stored
+    for now, then in zip(table["rows"], stored["rows"], strict=True):
+        del now["so_far"], then["so_far"]  # any new result may be better
+        for number in ("ours", "ratio", "difference", "true"):  # sums of floats, which another machine adds otherwise
+            here, there = now.pop(number), then.pop(number)
+            assert (here is None) == (there is None)
+            if here is not None:
+                assert here == pytest.approx(there, rel=1e-9, abs=1e-12)
+    assert table == stored
 
 
 @pytest.mark.parametrize("columns", [80, 140])
@@ -72,8 +78,10 @@ def test_a_table_for_people(reproduce, monkeypatch, columns):
     assert max(map(len, lines)) <= columns
     assert "…" not in out
     cells = [[cell.strip() for cell in line.split("│")[1:-1]] for line in lines if line.startswith("│")]
-    assert len(cells) == 36  # a line each
-    assert cells[4] == ["ResNet19 batch 64 32w-32u", "83.83", "83.831", "1.0000", "422.718", "[1]"]
+    assert sum(bool(row[1]) for row in cells) == 36
+    if columns == 140:
+        assert len(cells) == 36  # a line each
+        assert cells[4] == ["ResNet19 batch 64 32w-32u", "83.83", "83.831", "0.001", "422.718", "equal [1]"]
     assert "36 of 36 as printed; ours: counted as paper-002; true: as exact" in out
     assert "[6] weights" in out
 
@@ -81,8 +89,11 @@ def test_a_table_for_people(reproduce, monkeypatch, columns):
 def test_what_cannot_be_reproduced_is_shown(reproduce, monkeypatch):
     monkeypatch.setenv("COLUMNS", "80")
     out = reproduce("001/table2")[1]
-    assert "needs the learned bits of each layer" in out
-    assert "G bit operations" in out
+    assert "needs training [" in out
+    flat = " ".join(out.split())
+    assert "of the learned bits of each layer" in flat
+    assert "misprint [" in out
+    assert "G bit operations" in flat
     assert "MB" in out
     assert "…" not in out
 

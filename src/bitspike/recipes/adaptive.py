@@ -2,7 +2,7 @@
 
 ``bits=2/2/1 methods.learned-bits=null`` is the uniform twin of each. As published: start at 4/4/2, SGD 0.1
 (0.01 for time steps), momentum 0.9, weight decay 1e-4 on weights only, cosine, batch 128, 200 epochs, AutoAugment and
-Cutout. The paper trains SEW-ResNet34 on ImageNet, which this version does not read; its recipe is on CIFAR-100, with
+Cutout. The paper trains SEW-ResNet34 on ImageNet (`bitspike.recipes.imagenet`); the recipe here is on CIFAR-100, with
 ImageNet's start (4/4/1) and penalties.
 """
 

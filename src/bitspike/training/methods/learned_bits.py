@@ -202,7 +202,7 @@ class LearnedBits(Method[LearnedBitsSettings]):
         return self.settings.budget_penalty * exceeded
 
     def _schedule(self, key: str, of: Iterable[LearnedQuantizer], means: Mapping[str, float], epoch: int) -> None:
-        """Renewal stops for good near the target, after some epochs (paper 001, Algorithm 1's schedule)."""
+        """Renewal stops for good near the target, after some epochs (paper 001, Section 4.4.2)."""
         if self.settings.target is None or key not in means or epoch + 1 < self.settings.renewal_epochs:
             return
         target, start = self.settings.target[WIDTHS.index(key)], getattr(self.bits, key)
