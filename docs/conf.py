@@ -39,6 +39,7 @@ python_use_unqualified_type_names = True
 python_maximum_signature_line_length = 100
 templates_path = [str(Path(__file__).with_name("_templates"))]  # autosummary looks from the source folder
 default_role = "py:obj"
+smartquotes = False  # a command is typed as it stands
 
 nitpicky = True
 nitpick_ignore_regex = [("py:class", ".*"), ("py:.*", r"(?!bitspike\.).*")]
@@ -93,6 +94,13 @@ def folders(app: Any, page: str, source: list[str]) -> None:
     source[0] = re.sub(r"\]\(([\w./-]+)\)", page_of, source[0])
 
 
+def untyped(app: Any, what: str, name: str, value: object, options: object, lines: list[str]) -> None:
+    """Keeps napoleon from taking for a type what stands before a colon in the first line of a property's docstring."""
+    if what in {"attribute", "data", "property"}:
+        lines.insert(0, "")
+
+
 def setup(app: Any) -> None:
+    app.connect("autodoc-process-docstring", untyped, priority=400)  # before napoleon
     app.connect("missing-reference", linked)
     app.connect("source-read", folders)
