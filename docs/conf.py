@@ -21,7 +21,14 @@ project = "bitspike"
 author = "the authors of bitspike"
 version = release = bitspike.__version__
 root_doc = "docs/index"
-include_patterns = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/**", "results/README.md", "benchmarks/gpu/*.md"]
+include_patterns = [
+    "README.md",
+    "CONTRIBUTING.md",
+    "CHANGELOG.md",
+    "docs/**",
+    "results/README.md",
+    "benchmarks/gpu/*.md",
+]
 exclude_patterns = [".*", "**/.*", "build", "runs", "docs/_*", "docs/figures"]
 
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.autosummary", "sphinx.ext.napoleon"]
@@ -47,8 +54,6 @@ nitpick_ignore_regex = [("py:class", ".*"), ("py:.*", r"(?!bitspike\.).*")]
 
 html_theme = "furo"
 html_title = "bitspike"
-html_static_path = ["_static"]
-html_css_files = ["site.css"]
 html_extra_path = ["_site"]
 html_show_sphinx = False
 html_copy_source = False
@@ -57,22 +62,26 @@ pygments_dark_style = "github-dark"
 
 
 def linked(app: Any, env: Any, node: Any, text: Any) -> Any:
-    """A link to the one object whose name ends so: docstrings say `Graph` of what is at home in another room.
+    """A link to the one object of that name: docstrings say `Graph` of what is at home in another room.
 
     What bitspike has under that name, but on no page, is shown as it is written.
     """
-    name = node["reftarget"]
-    if node.get("refdomain") != "py":
-        return None
-    if name in env.domains.python_domain.modules:
-        return None
+    name = node.get("reftarget", "")
     last = name.rpartition(".")[2]
+    full = name.startswith("bitspike.")
+    if node.get("refdomain") != "py" or (full and not there(name)) or not (full or name == last):
+        return None
     entries = env.domains.python_domain.objects.items()
-    homes = {(entry.docname, entry.node_id) for full, entry in entries if full.rpartition(".")[2] == last} if last else set()
-    if len(homes) == 1 and (name == last or name.startswith("bitspike.")):
+    kinds = {"class", "exception", "function"}
+    homes = {
+        (entry.docname, entry.node_id)
+        for known, entry in entries
+        if known.rpartition(".")[2] == last and entry.objtype in kinds
+    }
+    if len(homes) == 1:
         ((page, anchor),) = homes
         return make_refnode(app.builder, node["refdoc"], page, anchor, text)
-    return text if name.startswith("bitspike.") and there(name) else None
+    return text if full else None
 
 
 def there(name: str) -> bool:
@@ -95,12 +104,14 @@ def folders(app: Any, page: str, source: list[str]) -> None:
 
 
 def untyped(app: Any, what: str, name: str, value: object, options: object, lines: list[str]) -> None:
-    """Keeps napoleon from taking for a type what stands before a colon in the first line of a property's docstring."""
-    if what in {"attribute", "data", "property"}:
-        lines.insert(0, "")
+    """Gives back what napoleon took for a type: what stands before a colon in the first line of a property."""
+    types = [line for line in lines if line.startswith(":type: ")]
+    if what in {"attribute", "data", "property"} and types:
+        lines.remove(types[0])
+        lines[0] = f"{types[0].removeprefix(':type: ')}: {lines[0]}"
 
 
 def setup(app: Any) -> None:
-    app.connect("autodoc-process-docstring", untyped, priority=400)  # before napoleon
+    app.connect("autodoc-process-docstring", untyped, priority=600)  # behind napoleon
     app.connect("missing-reference", linked)
     app.connect("source-read", folders)

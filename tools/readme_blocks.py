@@ -100,7 +100,9 @@ def run(block: Block, where: Path, scratch: Path, timeout: float) -> bool:
     if block.language == "python":  # a reader's interpreter imports from the folder that it was started in
         by = [sys.executable]
         env["PYTHONPATH"] = os.pathsep.join([str(where), *filter(None, [env.get("PYTHONPATH")])])
-    with subprocess.Popen([*by, script], cwd=where, env=env, stdin=subprocess.DEVNULL, start_new_session=True) as process:
+    with subprocess.Popen(
+        [*by, script], cwd=where, env=env, stdin=subprocess.DEVNULL, start_new_session=True
+    ) as process:
         try:
             return process.wait(timeout) == 0
         except subprocess.TimeoutExpired:
