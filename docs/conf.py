@@ -11,6 +11,7 @@ from pathlib import Path
 from pkgutil import resolve_name
 from typing import Any
 
+from docutils import nodes
 from sphinx.util.nodes import make_refnode
 
 import bitspike
@@ -38,7 +39,7 @@ myst_heading_anchors = 4
 autodoc_member_order = "bysource"
 autodoc_typehints = "signature"
 autodoc_typehints_format = "short"
-autodoc_class_signature = "separated"
+autodoc_inherit_docstrings = False  # a method is told of where it is explained
 autodoc_preserve_defaults = True
 napoleon_numpy_docstring = False
 napoleon_use_ivar = True
@@ -111,7 +112,14 @@ def untyped(app: Any, what: str, name: str, value: object, options: object, line
         lines[0] = f"{types[0].removeprefix(':type: ')}: {lines[0]}"
 
 
+def dashes(app: Any, doctree: Any, page: str) -> None:
+    """A dash behind the name of an argument, which Sphinx leaves to the quotes that are off."""
+    for text in [node for node in doctree.findall(nodes.Text) if node == " -- "]:
+        text.parent.replace(text, nodes.Text(" – "))
+
+
 def setup(app: Any) -> None:
+    app.connect("doctree-resolved", dashes)
     app.connect("autodoc-process-docstring", untyped, priority=600)  # behind napoleon
     app.connect("missing-reference", linked)
     app.connect("source-read", folders)
