@@ -44,14 +44,12 @@ types: $(VENV)/.installed-dev ## check types
 	$(VENV)/bin/mypy
 
 docs: $(VENV)/.installed-dev ## build the documentation site into build/site; a link or reference that leads nowhere fails
+	@rm -rf docs/reference/generated
 	$(VENV)/bin/python -m sphinx -W --keep-going -q -c docs -d build/doctrees . build/site
 	@echo "build/site/index.html"
 
-tutorials: $(VENV)/.installed-dev ## run the code of docs/tutorials/ and docs/extend.md, in copies of the checkout
-	$(VENV)/bin/python tools/readme_blocks.py docs/tutorials/researcher.md
-	$(VENV)/bin/python tools/readme_blocks.py docs/tutorials/embedded.md
-	$(VENV)/bin/python tools/readme_blocks.py docs/tutorials/hardware.md
-	$(VENV)/bin/python tools/readme_blocks.py docs/extend.md
+tutorials: $(VENV)/.installed-dev ## run the code of docs/tutorials/ and docs/extend.md, each in a copy of the checkout
+	for page in docs/tutorials/*.md docs/extend.md; do $(VENV)/bin/python tools/readme_blocks.py $$page || exit 1; done
 
 readme: $(VENV)/.installed-dev ## run the code of the README (but for `make test`) and of four pages of docs/, in a copy of the checkout
 	$(VENV)/bin/python tools/readme_blocks.py README.md --done "make test"
@@ -78,7 +76,7 @@ constraints: ## renew constraints.txt: the newest versions that pyproject.toml a
 	rm -rf .venv-constraints
 
 clean: ## remove the environments, and what tools leave behind
-	rm -rf .venv .venv-peers .venv-constraints build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-peers .venv-constraints build dist docs/reference/generated .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 $(VENV)/.installed: pyproject.toml constraints.txt
 	$(call install,$(VENV),$(QUICKSTART))

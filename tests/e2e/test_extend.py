@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -41,9 +42,16 @@ assert backend("native").lacks(net) is None, "it has a row, and runs"
 for name in ("c", "onnx", "native"):
     assert (backend(name).run(net, images) == oracle.logits(net, images)).all(), name
 backend("verilog").export(net, "capped")
+"""
 
+PLANTED = """
 own.c.WRITERS._known["Capped"] = own.c.Each(lambda node, kind, x: x)
 assert (backend("c").run(net, images) != oracle.logits(net, images)).any(), "a planted error is seen"
+"""
+
+SIMULATED = """
+few = images[:2]
+assert (backend("verilog").run(net, few) == oracle.logits(net, few)).all()
 """
 
 BACKEND = """
@@ -91,8 +99,19 @@ def test_the_page_shows_the_file(name: str) -> None:
     assert (ROOT / "examples" / f"{name}.py").read_text(encoding="utf-8") in BLOCKS
 
 
-@pytest.mark.parametrize("code", [NEURON, OP, BACKEND], ids=["neuron", "op", "backend"])
+@pytest.mark.parametrize("code", [NEURON, OP + PLANTED, BACKEND], ids=["neuron", "op", "backend"])
 def test_it_works(code: str, tmp_path: Path) -> None:
+    check(code, tmp_path)
+
+
+@pytest.mark.hdl
+def test_the_op_is_simulated(tmp_path: Path) -> None:
+    if not any(map(shutil.which, ("iverilog", "verilator"))):
+        pytest.skip("no simulator")
+    check(OP + SIMULATED, tmp_path)
+
+
+def check(code: str, tmp_path: Path) -> None:
     program = f"FILE = {str(tmp_path / 'net.bitspike')!r}\n{code}"
     done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
