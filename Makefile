@@ -8,7 +8,7 @@ JOBS   ?= 2
 TORCH  ?= 2.13.0
 
 .DEFAULT_GOAL := help
-.PHONY: help quickstart test test-slow test-isa test-peers test-arm test-hdl check lint types readme bench claims constraints clean
+.PHONY: help quickstart test test-slow test-isa test-peers test-arm test-hdl check lint types docs readme tutorials bench claims constraints clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 14
@@ -34,7 +34,7 @@ test-arm: $(VENV)/.installed-dev ## run exported networks on emulated ARM (CONTR
 test-hdl: $(VENV)/.installed-dev ## simulate exported hardware (docs/hardware.md says what to install)
 	$(pytest) -m 'hdl and not slow' $(ARGS)
 
-check: lint types test test-isa readme ## all that a change must pass
+check: lint types test test-isa docs readme tutorials ## all that a change must pass
 
 lint: $(VENV)/.installed-dev ## check rules and format
 	$(VENV)/bin/ruff check .
@@ -42,6 +42,14 @@ lint: $(VENV)/.installed-dev ## check rules and format
 
 types: $(VENV)/.installed-dev ## check types
 	$(VENV)/bin/mypy
+
+docs: $(VENV)/.installed-dev ## build the documentation site into build/site; a link or reference that leads nowhere fails
+	@rm -rf docs/reference/generated
+	$(VENV)/bin/python -m sphinx -W --keep-going -q -c docs -d build/doctrees . build/site
+	@echo "build/site/index.html"
+
+tutorials: $(VENV)/.installed-dev ## run the code of docs/tutorials/ and docs/extend.md, each in a copy of the checkout
+	for page in docs/tutorials/*.md docs/extend.md; do $(VENV)/bin/python tools/readme_blocks.py $$page || exit 1; done
 
 readme: $(VENV)/.installed-dev ## run the code of the README (but for `make test`) and of four pages of docs/, in a copy of the checkout
 	$(VENV)/bin/python tools/readme_blocks.py README.md --done "make test"
@@ -68,7 +76,7 @@ constraints: ## renew constraints.txt: the newest versions that pyproject.toml a
 	rm -rf .venv-constraints
 
 clean: ## remove the environments, and what tools leave behind
-	rm -rf .venv .venv-peers .venv-constraints build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-peers .venv-constraints build dist docs/reference/generated .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 $(VENV)/.installed: pyproject.toml constraints.txt
 	$(call install,$(VENV),$(QUICKSTART))

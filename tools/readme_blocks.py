@@ -96,9 +96,12 @@ def environment() -> dict[str, str]:
 def run(block: Block, where: Path, scratch: Path, timeout: float) -> bool:
     script = scratch / f"line_{block.line}"
     script.write_text(block.code + "\n")
-    by = [sys.executable] if block.language == "python" else ["bash", "-eo", "pipefail"]
+    by, env = ["bash", "-eo", "pipefail"], environment()
+    if block.language == "python":  # a reader's interpreter imports from the folder that it was started in
+        by = [sys.executable]
+        env["PYTHONPATH"] = os.pathsep.join([str(where), *filter(None, [env.get("PYTHONPATH")])])
     with subprocess.Popen(
-        [*by, script], cwd=where, env=environment(), stdin=subprocess.DEVNULL, start_new_session=True
+        [*by, script], cwd=where, env=env, stdin=subprocess.DEVNULL, start_new_session=True
     ) as process:
         try:
             return process.wait(timeout) == 0

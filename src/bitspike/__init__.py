@@ -1,6 +1,6 @@
 """bitspike: low-bit spiking neural networks, from training to silicon.
 
-The door: what the commands do, each as a function (docs/api.md).
+The door: what the commands do, each as a function (docs/api.md)::
 
     import bitspike
 

@@ -29,7 +29,7 @@ class QReLU(BaseNode):
 
     ``s`` starts at ``2 mean|x| / sqrt(n)`` of the first training batch.
 
-    In training a batch may hold several paths, one after another (`bitspike.layers.PathBatchNorm`): path ``i`` has
+    In training a batch may hold several paths, one after another (`bitspike.layers.PathBatchNorm2d`): path ``i`` has
     ``n_i`` levels of the step ``s n/n_i`` (Eqs. 3 and 4). In evaluation all is the main path.
 
     Args:
