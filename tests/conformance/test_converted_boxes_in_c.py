@@ -1,4 +1,4 @@
-"""The C program of a converted detector, whose outputs have more than 32 bits, prints the boxes of the oracle's integers."""
+"""A converted detector has outputs of more than 32 bits: its C prints the boxes that the oracle's integers say."""
 
 from __future__ import annotations
 

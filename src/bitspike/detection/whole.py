@@ -1,8 +1,8 @@
 """Boxes of a frozen network in integers: the definition that Python and the exported C follow, element for element.
 
 A frozen network's outputs are integers ``Y`` with a public scale. Those of a converted network have as many bits as its
-exactness takes, more than boxes can show and than a product in 64 bits has room for. So the lowest are dropped, of
-outputs whose scale is so small that 32 bits do not reach ``REACH``, and what is beyond 32 bits then is as far as they go:
+exactness takes: more than boxes can show, and than a product in 64 bits has room for. So where an output's scale is so
+small that 32 bits do not reach ``REACH``, its lowest bits are dropped, and what is beyond 32 bits ends there:
 
     y = min(max(Y >> dropped, -2^31), 2^31 - 1)
 
