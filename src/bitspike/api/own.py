@@ -82,13 +82,18 @@ def own_config(label: str, dataset: str | None) -> TrainConfig:
         UserError: no data set is named, or one that is unknown.
     """
     from bitspike import conversion
-    from bitspike.api.own_data import on_dataset
+    from bitspike.api.own_data import on_boxes, on_dataset
     from bitspike.api.train import configured
     from bitspike.datasets import find_dataset
+    from bitspike.datasets.detection_sets import is_detection
 
     if dataset is None:
         raise UserError("--dataset", None, "want what your network classifies; see `bitspike data list`")
+    own = {"recipe": label.replace(":", "-"), "model": label, "channels": None}
+    if is_detection(dataset):
+        config = configured("spikezip-yolo-tiny-bccd-ann").model_copy(update={**own, "detection": None})
+        return conversion.finetune_config(on_boxes(config, dataset))
     found = find_dataset(dataset)
-    own = {"recipe": label.replace(":", "-"), "model": label, "dataset": found.name, "channels": None}
+    own["dataset"] = found.name
     config = conversion.finetune_config(configured("spikezip-convnet-digits-ann").model_copy(update=own))
     return on_dataset(config, found) if found.own else config
