@@ -159,3 +159,34 @@ def test_a_network_that_computes_another_is_found(tmp_path: Path) -> None:
     own.conv.bias.data += np.float32(1.0)  # what was read is a copy
     with pytest.raises(UserError, match="outputs 1 apart'; it was read as a network that computes another"):
         seen_boxes(read, images, task, own)
+
+
+def test_event_frames_are_found_by_the_same_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(Path(__file__).parents[2] / "examples"))
+    event_boxes = pytest.importorskip("event_boxes")
+    monkeypatch.chdir(tmp_path)
+    event_boxes.write(Path("frames"), "moving:digits", {"trainval": 6, "val": 2, "test": 3})
+    for seed, split in enumerate(("train", "test")):
+        found = load_detection("voc:frames", split)
+        assert not found.faults
+        for index, boxes in enumerate(found.boxes):
+            pixels, edges = found.read(index), boxes.xyxy.astype(int)
+            assert pixels[..., 2].max() == 0  # ON and OFF
+            for left, top, right, bottom in edges:
+                assert pixels[top:bottom, left:right].max() > 200
+                assert pixels[top, left:right].any(), seed
+    edits = ("epochs=1", "detection.size=[64,96]", "augment=translate0.15", "channels=4,4,4,4")
+    run = bitspike.train("yolo-tiny-bccd", *edits, dataset="voc:frames", runs_dir="runs")
+    assert run.config.validation_size == 2
+    assert run.result["dataset"] == "voc:frames"
+    assert len(found_in(run, "frames/JPEGImages/test0000.png", lowest=0.0)[1]) == 10
+
+
+def test_a_network_of_ones_own_learns_boxes(command: Command, tmp_path: Path) -> None:
+    words = ("train", "own_detector:made", "--dataset", "voc:cells", "--name", "direct", "--json")
+    status, _, err = command(*words, "--set", "epochs=1")
+    assert (status, err) == (2, "bitspike: detection: got None; voc:cells has boxes; want "
+                                "--set detection.size=[height,width]\n")  # fmt: skip
+    status, out, err = command(*words, "--set", "epochs=1", "--set", SIZE)
+    assert status == 0, err
+    assert "test_map50" in json.loads(out)

@@ -52,8 +52,8 @@ def adopted(model: nn.Module, config: TrainConfig) -> nn.Module:
         return conversion.adopt(model, lambda: make_node(config.neuron, config.bits), encoder_of(config))
 
 
-def own_training(label: str, edits: Iterable[str]) -> TrainConfig:
-    """How a network of one's own is trained, where nothing else is said: as the digits' recipe trains.
+def own_training(label: str, edits: Iterable[str], boxes: bool = False) -> TrainConfig:
+    """How a network of one's own is trained, where nothing else is said: as the digits' recipe, or that of ``boxes``.
 
     Its neurons keep their bits; its weights have 4, and a plain network's neurons 2, unless an edit says otherwise.
 
@@ -64,9 +64,11 @@ def own_training(label: str, edits: Iterable[str]) -> TrainConfig:
     from bitspike.bits import Bits
     from bitspike.models.registry import bits_of_own
 
-    config = configured("digits-convnet").model_copy(
+    config = configured("yolo-tiny-bccd" if boxes else "digits-convnet").model_copy(
         update={"recipe": label.replace(":", "-"), "model": label, "channels": None, "bits": Bits.parse(OWN_BITS)}
     )
+    if boxes:
+        config = config.model_copy(update={"detection": None, "layers": {}})
     if any(edit.partition("=")[0] in ("bits", "layers", "model") for edit in edits):
         return config
     from bitspike.models import own_network
