@@ -44,7 +44,9 @@ def table6() -> tuple[Row, ...]:
             rows += [
                 _precision(f"{named}: ANN", ann, None, "%", note),
                 _precision(f"{named}: SNN of {steps}", snn, None, "%", note),
-                _precision(f"{named}: difference", difference, float(snn) - float(ann), "points", _DIFFERENCE),
+                _precision(
+                    f"{named}: difference", difference, round(float(snn) - float(ann), 2), "points", _DIFFERENCE
+                ),
             ]
     return tuple(rows)
 
