@@ -18,7 +18,7 @@ from bitspike.data import load
 HEIGHT, WIDTH = 64, 96
 MOST, CLEAR = 3, 0.2
 """Recordings in a picture; events that a place in a box has, of those that the brightest has: the others are noise."""
-COUNTS = {"trainval": 240, "val": 40, "test": 80}
+COUNTS = {"trainval": 640, "val": 40, "test": 80}
 """Pictures of each list; those of ``val`` are the last of ``trainval``."""
 
 

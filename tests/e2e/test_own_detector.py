@@ -93,6 +93,10 @@ def test_it_converts_and_its_boxes_are_the_quantized_networks(command: Command, 
     assert "% mAP@0.5 on 1 validation images; as it was read: " in err
     assert "runs your code, by design: own_detector:made\n" in err
     assert "by design: voc:cells" not in err
+    cost = json.loads((tmp_path / "runs/own/snn_cost.json").read_text())
+    assert found["energy_nj"] == pytest.approx(cost["energy"]["snn"]["total"]["total"])  # of the SNN, not the QANN
+    assert found["qann_energy_nj"] == json.loads((tmp_path / "runs/own/result.json").read_text())["energy_nj"]
+    assert found["qann_energy_nj"] != found["energy_nj"]
     net = ir.load(tmp_path / "runs/own/snn.bitspike")
     assert (net.head.classes, net.head.strides, net.dataset) == (("cell", "nut"), (8, 16), "voc:cells")
     boxes, classes = found_in(net, tmp_path / "cells/JPEGImages/t.jpg", lowest=0.0)

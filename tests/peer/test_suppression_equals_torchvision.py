@@ -2,7 +2,7 @@
 
 PyPI's torchvision goes with a torch of its own, and a venv of them has several GB; what this asks is NumPy alone:
 
-    python -m venv TV; TV/bin/pip install torch==2.14.1 torchvision==0.29.1 numpy pytest
+    python -m venv TV; TV/bin/pip install torch==2.14.1 torchvision==0.29.1 numpy pytest hypothesis
     PYTHONPATH=src TV/bin/python -m pytest -m peer tests/peer/test_suppression_equals_torchvision.py
 """
 
