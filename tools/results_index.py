@@ -78,6 +78,11 @@ KINDS = (  # files, what they hold, the command that writes such a file
         "python benchmarks/tiny_predictions.py",
     ),
     (
+        "conversion/yolov3-416.json",
+        "YOLOv3 at its published size: cost from shapes alone; converted with random weights, its integers",
+        "python benchmarks/yolov3_proof.py proof",
+    ),
+    (
         "conversion/*.json",
         "a converted network beside its quantized one, image by image and step by step",
         "bitspike convert RUN --stop-when-settled --json",

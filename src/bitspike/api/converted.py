@@ -88,8 +88,12 @@ class Conversion:
             f"qann_{judged}",
         )
         keys += ("boxes_equal",) if judged == "map50" else ()
-        counted = ("s_ace", "ns_ace", "sops", "spikes", "size_bytes")
-        costs = {**{f"qann_{key}": trained[key] for key in counted}, **{key: total[key] for key in counted}}
+        cost = self.cost
+        own = {key: value for key, value in total.items() if key in trained}
+        own["energy_nj"] = None if cost.energy is None or cost.energy.snn is None else cost.energy.snn.total.total
+        own["memory_bytes"] = {footprint.counting: footprint.total for footprint in cost.memory}
+        own["events"] = None if cost.paths is None else cost.paths.events
+        costs = {**{f"qann_{key}": trained.get(key) for key in own}, **own}
         last = [layer["distance"][-1] for layer in found["layers"].values()]
         more = {judged: curve, "final_distance": sum(last) / len(last), "source": found["source"]}
         folder = {"folder": str(self.run.folder)}

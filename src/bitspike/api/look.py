@@ -38,11 +38,16 @@ class Look:
 
     def __call__(self, config: TrainConfig, model: nn.Module, own: nn.Module | None) -> None:
         from bitspike import conversion
+        from bitspike.training.tasks import Detect, task_of
 
-        if config.task != "classify":  # a recipe's network, which was read from nobody's
+        task, max_pool = task_of(config), conversion.max_pool_of(config)
+        if isinstance(task, Detect) and own is None:  # a recipe's network, which was read from nobody's
             return
         images = images_of(config, "validation", None, self.data_dir)
-        self.found = conversion.seen(model, images, own, conversion.max_pool_of(config)).to_dict()
+        if isinstance(task, Detect) and own is not None:
+            self.found = conversion.seen_boxes(model, images, task, own, max_pool).to_dict()
+        else:
+            self.found = conversion.seen(model, images, own, max_pool).to_dict()
         if self.say:
             for line in source_lines(self.found):
                 self.say(line)

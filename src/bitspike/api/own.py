@@ -52,8 +52,8 @@ def adopted(model: nn.Module, config: TrainConfig) -> nn.Module:
         return conversion.adopt(model, lambda: make_node(config.neuron, config.bits), encoder_of(config))
 
 
-def own_training(label: str, edits: Iterable[str]) -> TrainConfig:
-    """How a network of one's own is trained, where nothing else is said: as the digits' recipe trains.
+def own_training(label: str, edits: Iterable[str], boxes: bool = False) -> TrainConfig:
+    """How a network of one's own is trained, where nothing else is said: as the digits' recipe, or that of ``boxes``.
 
     Its neurons keep their bits; its weights have 4, and a plain network's neurons 2, unless an edit says otherwise.
 
@@ -64,9 +64,11 @@ def own_training(label: str, edits: Iterable[str]) -> TrainConfig:
     from bitspike.bits import Bits
     from bitspike.models.registry import bits_of_own
 
-    config = configured("digits-convnet").model_copy(
+    config = configured("yolo-tiny-bccd" if boxes else "digits-convnet").model_copy(
         update={"recipe": label.replace(":", "-"), "model": label, "channels": None, "bits": Bits.parse(OWN_BITS)}
     )
+    if boxes:
+        config = config.model_copy(update={"detection": None, "layers": {}})
     if any(edit.partition("=")[0] in ("bits", "layers", "model") for edit in edits):
         return config
     from bitspike.models import own_network
@@ -82,13 +84,18 @@ def own_config(label: str, dataset: str | None) -> TrainConfig:
         UserError: no data set is named, or one that is unknown.
     """
     from bitspike import conversion
-    from bitspike.api.own_data import on_dataset
+    from bitspike.api.own_data import on_boxes, on_dataset
     from bitspike.api.train import configured
     from bitspike.datasets import find_dataset
+    from bitspike.datasets.detection_sets import is_detection
 
     if dataset is None:
         raise UserError("--dataset", None, "want what your network classifies; see `bitspike data list`")
+    own = {"recipe": label.replace(":", "-"), "model": label, "channels": None}
+    if is_detection(dataset):
+        config = configured("spikezip-yolo-tiny-bccd-ann").model_copy(update={**own, "detection": None})
+        return conversion.finetune_config(on_boxes(config, dataset))
     found = find_dataset(dataset)
-    own = {"recipe": label.replace(":", "-"), "model": label, "dataset": found.name, "channels": None}
+    own["dataset"] = found.name
     config = conversion.finetune_config(configured("spikezip-convnet-digits-ann").model_copy(update=own))
     return on_dataset(config, found) if found.own else config

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from bitspike.datasets import Dataset
     from bitspike.training import TrainConfig
 
-__all__ = ["data_lines", "given_dataset", "on_dataset"]
+__all__ = ["data_lines", "given_dataset", "on_boxes", "on_dataset"]
 
 WATCHED = 10
 """One of so many training samples watches training, where the data have no validation split of their own."""
@@ -63,11 +63,31 @@ def on_dataset(config: TrainConfig, dataset: Dataset) -> TrainConfig:
     return as_described(config.model_copy(update=changes), dataset)
 
 
+def on_boxes(config: TrainConfig, name: str) -> TrainConfig:
+    """The config of a network that finds boxes, for another data set of boxes.
+
+    That is ``validation_size`` (of a folder of one's own the images that it sets apart, or a tenth), ``train_size``,
+    and ``batch_size`` where there are fewer images.
+
+    Raises:
+        UserError: no such data set, or a config whose network finds no boxes.
+    """
+    from bitspike.datasets.detection_sets import find_detection_set, read_annotations, validation_files
+
+    changes: dict[str, Any] = {"dataset": name, "train_size": None}
+    if find_detection_set(name).path is not None:
+        train = len(read_annotations(name, "train", None, "skip"))
+        watched = min(len(validation_files(name)) or max(1, train // WATCHED), max(1, train - 1))
+        changes |= {"validation_size": watched, "batch_size": min(config.batch_size, max(1, train - watched))}
+    return config.model_copy(update=changes)
+
+
 def data_lines(config: TrainConfig) -> list[str]:
     """What is said before training on data or by code of one's own: samples, classes, and what code is run."""
     from bitspike.datasets.registry import MADE
 
-    named = {config.model, config.dataset if config.dataset.partition(":")[0] not in MADE else ""}
+    made = config.task == "detect" or config.dataset.partition(":")[0] in MADE
+    named = {config.model, "" if made else config.dataset}
     lines = [f"runs your code, by design: {name}" for name in sorted(filter(is_import_path, named))]
     if (told := config.data) is None:
         return lines

@@ -91,8 +91,9 @@ def on_data(recipe: str | TrainConfig, dataset: Any, edits: Iterable[str] = ()) 
         UserError: no data set for a network of one's own, one that cannot be used, or see `configured`.
     """
     from bitspike.api.own import own_training
-    from bitspike.api.own_data import given_dataset, on_dataset
+    from bitspike.api.own_data import given_dataset, on_boxes, on_dataset
     from bitspike.datasets import find_dataset
+    from bitspike.datasets.detection_sets import is_detection
     from bitspike.training.described import as_described
 
     own = isinstance(recipe, str) and is_import_path(recipe)
@@ -101,7 +102,10 @@ def on_data(recipe: str | TrainConfig, dataset: Any, edits: Iterable[str] = ()) 
             raise UserError("--dataset", None, "want what your network classifies; see `bitspike data list`")
         return configured(recipe, edits), None
     edits = list(edits)
-    base = own_training(str(recipe), edits) if own else configured(recipe)
+    boxes = isinstance(dataset, str) and is_detection(dataset)
+    base = own_training(str(recipe), edits, boxes) if own else configured(recipe)
+    if boxes:
+        return configured(on_boxes(base, dataset), edits), None
     found = given_dataset(dataset)
     fitting = on_dataset(base, found)
     config = configured(fitting, edits)

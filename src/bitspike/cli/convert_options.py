@@ -38,7 +38,9 @@ Ann = Annotated[
     Path | None,
     typer.Option("--ann", help="Run folder of a recipe's network of ReLUs; trained there if it is not there yet."),
 ]
-Dataset = Annotated[str | None, typer.Option("--dataset", help="What a network of your own classifies.")]
+Dataset = Annotated[
+    str | None, typer.Option("--dataset", help="What a network of your own classifies, or finds boxes in.")
+]
 Mean = Annotated[
     str | None,
     typer.Option(metavar="M[,M...]", help="Of your images: of pixels/255, one number or one for each channel."),

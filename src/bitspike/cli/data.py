@@ -76,4 +76,4 @@ def _print_checks(rows: list[dict[str, Any]]) -> None:
     print_tables(*reports.checks_tables(rows))
     wrong = sorted({row["dataset"] for row in rows if not row["ok"]})
     for line in [*reports.check_lines(rows), *(f"{name}: {how_to_get(name)}." for name in wrong)]:
-        Console().print(line, highlight=False, markup=False)
+        Console().print(line, highlight=False, markup=False, soft_wrap=True)

@@ -7,6 +7,7 @@ from bitspike.conversion.equilibrium import quantized, with_steps
 from bitspike.conversion.finetune import finetune_config, max_pool_of, with_weights_of
 from bitspike.conversion.judges import BoxesByStep, ClassesByStep, Judge
 from bitspike.conversion.source import Seen, seen
+from bitspike.conversion.source_boxes import SeenBoxes, seen_boxes
 from bitspike.conversion.spiking import (
     EXACT_BITS,
     METHODS,
@@ -29,6 +30,7 @@ __all__ = [
     "LayerEquivalence",
     "Method",
     "Seen",
+    "SeenBoxes",
     "adopt",
     "check_convertible",
     "convert",
@@ -39,6 +41,7 @@ __all__ = [
     "max_pool_of",
     "quantized",
     "seen",
+    "seen_boxes",
     "settling_bound",
     "steps_of",
     "to_snn",

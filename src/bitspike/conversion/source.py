@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import asdict, dataclass
 from types import MappingProxyType
@@ -17,7 +18,7 @@ from bitspike.errors import UserError
 from bitspike.layers import Encoder, Normalization, OverTime, mean_over_time
 from bitspike.models import MaxPools, morph
 
-__all__ = ["Seen", "seen"]
+__all__ = ["Seen", "as_parameters", "check_same", "looked_at", "max_pools_of", "seen"]
 
 IMAGES, TRIED = 1000, 200
 """Images that networks are compared on; that other normalisations are tried on."""
@@ -92,13 +93,13 @@ def seen(model: nn.Module, images: ImageSet, own: nn.Module | None = None, max_p
     own_accuracy = difference = largest = better = None
     if own is not None and own is not model and encoder is not None:
         whole = encoder.normalization or HOUSE
-        given = _run(own, images.images, lambda net, pixels: net(_as(encoder(pixels)[0], net)))
-        _check_same(own, given, logits)
+        given = _run(own, images.images, lambda net, pixels: net(as_parameters(encoder(pixels)[0], net)))
+        check_same(own, given, logits)
         answers = _own(own, images.images, whole)
         own_accuracy, largest = _right(answers, images), float(answers.abs().max())
         difference = float((answers - logits).abs().max())
         better = _better(own, images.first(min(TRIED, len(images))), whole)
-    pools = _max_pools(model)
+    pools = max_pools_of(model)
     meaned = None
     if pools and max_pool == "mean":
         morphed = morph(deepcopy(model))
@@ -124,16 +125,26 @@ HOUSE = Normalization(*USUAL["(pixel - 128)/64"])
 def _own(model: nn.Module, pixels: Tensor, how: Normalization) -> Tensor:
     """Logits of the network as its own user runs it."""
     mean, std = (torch.tensor(part).view(-1, 1, 1) for part in (how.mean, how.std))
-    return _run(model, pixels, lambda net, some: net(_as((some / 255 - mean) / std, net)))
+    return _run(model, pixels, lambda net, some: net(as_parameters((some / 255 - mean) / std, net)))
 
 
-def _as(images: Tensor, model: nn.Module) -> Tensor:
+def as_parameters(images: Tensor, model: nn.Module) -> Tensor:
     """Images as the model's parameters are: of their type, on their device."""
     return images.to(next((p for p in model.parameters() if p.is_floating_point()), images))
 
 
 def _run(model: nn.Module, pixels: Tensor, answer: Callable[[nn.Module, Tensor], Tensor]) -> Tensor:
-    """The model's logits ``[N, K]`` in evaluation mode; it, and the state of random numbers, are left as they were.
+    """The model's logits ``[N, K]`` in evaluation mode."""
+    with looked_at(model, pixels.shape):
+        return torch.cat([answer(model, some).float().cpu() for some in pixels.split(BATCH)])
+
+
+@contextmanager
+def looked_at(model: nn.Module, shape: Sequence[int]) -> Iterator[None]:
+    """The model in evaluation mode; it, and the state of random numbers, are left as they were.
+
+    Args:
+        shape: of the images that it is run on, ``[N, C, H, W]``.
 
     Raises:
         UserError: it fails.
@@ -142,19 +153,23 @@ def _run(model: nn.Module, pixels: Tensor, answer: Callable[[nn.Module, Tensor],
     model.eval()
     try:
         with torch.random.fork_rng(devices=[]):
-            return torch.cat([answer(model, some).float().cpu() for some in pixels.split(BATCH)])
+            yield
     except UserError:
         raise
     except Exception as wrong:  # whatever its own code raises
-        said = f"its forward fails on images {list(pixels.shape[1:])}: {type(wrong).__name__}: {wrong}"
+        said = f"its forward fails on images {list(shape[1:])}: {type(wrong).__name__}: {wrong}"
         raise UserError("model", type(model).__name__, said) from wrong
     finally:
         for module in training:
             module.training = True
 
 
-def _check_same(own: nn.Module, given: Tensor, read: Tensor) -> None:
-    """That the network was read right, as far as real images tell."""
+def check_same(own: nn.Module, given: Tensor, read: Tensor, said: str = "logit") -> None:
+    """That the network was read right, as far as real images tell; ``said`` is what its answers are called.
+
+    Raises:
+        UserError: it was not.
+    """
     if given.shape != read.shape:
         raise UserError(
             "model", list(given.shape), f"its forward gives that; as it was read it gives {list(read.shape)}"
@@ -163,9 +178,9 @@ def _check_same(own: nn.Module, given: Tensor, read: Tensor) -> None:
     rounding = max(torch.finfo(kind).eps for kind in {*kinds, torch.float32})
     apart, largest = float((given - read).abs().max()), float(given.abs().max())
     if not apart <= math.sqrt(rounding) * max(largest, 1e-6):
-        wanted = f"want layers that compute what their class says; its largest logit is {largest:.4g}"
+        wanted = f"want layers that compute what their class says; its largest {said} is {largest:.4g}"
         raise UserError(
-            "model", f"logits {apart:.4g} apart", f"it was read as a network that computes another; {wanted}"
+            "model", f"{said}s {apart:.4g} apart", f"it was read as a network that computes another; {wanted}"
         )
 
 
@@ -190,7 +205,7 @@ def _better(own: nn.Module, images: ImageSet, used: Normalization) -> dict[str, 
     return {"mean": list(mean_), "std": list(std_), "accuracy": accuracy}
 
 
-def _max_pools(model: nn.Module) -> tuple[str, ...]:
+def max_pools_of(model: nn.Module) -> tuple[str, ...]:
     """Paths, without the number that a layer has in an `OverTime` of its own."""
     found = []
     for path, module in model.named_modules():

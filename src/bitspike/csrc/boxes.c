@@ -1,12 +1,24 @@
 /* The boxes that the outputs of "network" say, made by bitspike. network_boxes.h says how to get them. */
 #include "network_boxes.h"
 
-/* (y * multiplier + 2^(shift - 1)) >> shift: rounded half up. C leaves >> of a negative number to the compiler. */
+/* x >> shift, rounded down: C leaves that of a negative number to the compiler. */
+static int64_t network_right(int64_t x, int shift)
+{
+    return x < 0 ? ~(~x >> shift) : x >> shift;
+}
+
+/* An output without its lowest bits, as far as 32 bits go: only then does its product with a multiplier fit into 64. */
+static int64_t network_word(int64_t x, int dropped)
+{
+    const int64_t y = network_right(x, dropped);
+
+    return y < INT32_MIN ? INT32_MIN : y > INT32_MAX ? INT32_MAX : y;
+}
+
+/* (y * multiplier + 2^(shift - 1)) >> shift: rounded half up. */
 static int64_t network_scaled(int64_t y, int64_t multiplier, int shift)
 {
-    const int64_t x = y * multiplier + (((int64_t)1 << shift) >> 1);
-
-    return x < 0 ? ~(~x >> shift) : x >> shift;
+    return network_right(y * multiplier + (((int64_t)1 << shift) >> 1), shift);
 }
 
 static int32_t network_clipped(int64_t x, int32_t most)
@@ -16,6 +28,7 @@ static int32_t network_clipped(int64_t x, int32_t most)
 
 typedef struct {
     int32_t stride; /* from cell to cell, in sixteenths of a pixel */
+    int dropped;    /* the lowest bits of the output, which no box shows */
     int64_t score, distance;
     int score_shift, distance_shift;
 } network_scale;

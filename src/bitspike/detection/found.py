@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,10 +14,7 @@ from bitspike.detection.nms import nms
 from bitspike.detection.whole import WholeHead
 from bitspike.errors import UserError
 
-__all__ = ["found_in_floats", "found_in_integers", "narrowed"]
-
-REACH = 64.0
-"""Logits, and distances in strides, that 32 bits have to reach."""
+__all__ = ["found_in_floats", "found_in_integers"]
 
 
 def found_in_floats(outputs: Sequence[NDArray[Any]], head: Head, lowest: float | None = None) -> list[Boxes]:
@@ -48,16 +44,5 @@ def found_in_integers(
     if len(known) < len(scales):
         raise UserError("outputs", "no scale", "want a network whose file says what one unit of each output is worth")
     if head.kind == "points":
-        narrow = [narrowed(output, scale) for output, scale in zip(outputs, known, strict=True)]
-        whole_head = WholeHead(head, tuple(scale for _, scale in narrow), lowest)
-        return [whole.boxes for whole in whole_head.found([output for output, _ in narrow])]
+        return [whole.boxes for whole in WholeHead(head, known, lowest).found(outputs)]
     return found_in_floats([output * scale for output, scale in zip(outputs, known, strict=True)], head, lowest)
-
-
-def narrowed(output: NDArray[Any], scale: float) -> tuple[NDArray[Any], float]:
-    """An output without the lowest bits that leave 32 of them too few for any logit or distance, and its scale.
-
-    The outputs of a converted network have as many as its exactness takes, more than boxes can show.
-    """
-    shift = max(0, math.ceil(math.log2(REACH / (scale * 2.0**31))))
-    return output >> shift, scale * 2.0**shift

@@ -1,7 +1,13 @@
 """Boxes of a frozen network in integers: the definition that Python and the exported C follow, element for element.
 
-A frozen network's outputs are integers ``y`` with a public scale. With ``y`` a distance, ``y * scale * stride`` pixels
-are ``y * scale * stride * 16`` sixteenths of a pixel; of that factor the program keeps a multiplier and a shift, and
+A frozen network's outputs are integers ``Y`` with a public scale. Those of a converted network have as many bits as its
+exactness takes: more than boxes can show, and than a product in 64 bits has room for. So where an output's scale is so
+small that 32 bits do not reach ``REACH``, its lowest bits are dropped, and what is beyond 32 bits ends there:
+
+    y = min(max(Y >> dropped, -2^31), 2^31 - 1)
+
+With ``y`` a distance, ``y * scale * 2^dropped * stride`` pixels are 16 times as many sixteenths of a pixel; of that
+factor the program keeps a multiplier and a shift, and
 
     distance = (y * multiplier + 2^(shift - 1)) >> shift
 
@@ -35,8 +41,12 @@ SCORE_BITS = 16
 """Bits of a score after the point."""
 LEAST_SCORE = -(1 << 62)
 """A score that every box reaches."""
-_WORD = 31  # bits of an output, and of a multiplier: their product fits into 64
+REACH = 1 << 12
+"""Logits, and distances in strides, that 32 bits have to reach: beyond them every logit is certain, and every distance
+ends outside of the image. What is left of a logit are units of ``2^-19``, finer than those of a score."""
+_WORD = 31  # bits of an output beside its sign, and of a multiplier: their product fits into 64
 _MOST_SHIFT = 62
+_SCALES = "want one of 2^-62 to 2^31 units: is the network trained?"
 Int = NDArray[np.int64]
 
 
@@ -58,12 +68,17 @@ class Factor(NamedTuple):
         if multiplier == 1 << _WORD:
             multiplier, shift = multiplier >> 1, shift - 1
         if not 0 < multiplier < 1 << _WORD or shift < 0:
-            raise UserError("scale of an output", value, "want one of 2^-62 to 2^31 units: is the network trained?")
+            raise UserError("scale of an output", value, _SCALES)
         return cls(multiplier, shift)
 
     def times(self, y: NDArray[Any]) -> Int:
         """The product with integers of 32 bits, rounded half up."""
         return shift_right(y.astype(np.int64) * self.multiplier + half(self.shift), self.shift)
+
+
+def word(output: NDArray[Any], dropped: int) -> Int:
+    """An output without its lowest bits, as far as 32 bits go."""
+    return shift_right(output.astype(np.int64), dropped).clip(-1 << _WORD, (1 << _WORD) - 1)
 
 
 class WholeBoxes(NamedTuple):
@@ -104,9 +119,18 @@ class WholeHead:
         _ = self.factors, self.least  # refused here, before anything is computed
 
     @property
+    def dropped(self) -> tuple[int, ...]:
+        """How many of the lowest bits of each output are dropped."""
+        for scale in self.scales:
+            if not 2.0**-_MOST_SHIFT <= scale < math.inf:
+                raise UserError("scale of an output", scale, _SCALES)
+        return tuple(max(0, math.ceil(math.log2(REACH / scale)) - _WORD) for scale in self.scales)
+
+    @property
     def factors(self) -> tuple[tuple[Factor, Factor], ...]:
-        """What makes scores and distances of each output."""
-        pairs = zip(self.scales, self.head.strides, strict=True)
+        """What makes scores and distances of each output, once its lowest bits are dropped."""
+        kept = [scale * 2.0**bits for scale, bits in zip(self.scales, self.dropped, strict=True)]
+        pairs = zip(kept, self.head.strides, strict=True)
         return tuple(
             (Factor.of(scale * (1 << SCORE_BITS)), Factor.of(scale * stride * SUBPIXELS)) for scale, stride in pairs
         )
@@ -122,18 +146,29 @@ class WholeHead:
         least = logit(self.head.lowest if self.lowest is None else self.lowest) * (1 << SCORE_BITS)
         return math.ceil(min(max(least, LEAST_SCORE), -LEAST_SCORE))
 
+    def size_of(self, shapes: Sequence[tuple[int, ...]]) -> tuple[int, int]:
+        """Height and width of the images that outputs of these shapes are of.
+
+        Raises:
+            UserError: they are not the outputs of this head, or reach farther than a distance does.
+        """
+        size = self.head.size_of(shapes)
+        if max(size) > REACH * min(self.head.strides):
+            raise UserError("image size", size, f"want at most {REACH} cells of each output in a row")
+        return size
+
     def decode(self, outputs: Sequence[NDArray[Any]]) -> list[WholeBoxes]:
         """The boxes of each image of outputs ``[N, C, H, W]``, as `bitspike.detection.decode` orders and cuts them.
 
         Raises:
-            UserError: they are not integers of 32 bits, or not the outputs of this head.
+            UserError: they are not integers, or not the outputs of this head.
         """
-        size = self.head.size_of([output.shape[1:] for output in outputs])
+        size = self.size_of([output.shape[1:] for output in outputs])
         for output in outputs:
-            most = max((abs(int(bound)) for bound in (output.min(), output.max())), default=0) if output.size else 0
-            if output.dtype.kind not in "iu" or most >= 1 << _WORD:
-                raise UserError("outputs", f"{output.dtype} up to {most}", "want integers of 32 bits")
-        return [self._image([output[n] for output in outputs], size) for n in range(len(outputs[0]))]
+            if output.dtype.kind not in "iu" or output.dtype == np.uint64:
+                raise UserError("outputs", str(output.dtype), "want integers of at most 64 bits, with their sign")
+        words = [word(output, bits) for output, bits in zip(outputs, self.dropped, strict=True)]
+        return [self._image([output[n] for output in words], size) for n in range(len(words[0]))]
 
     def found(self, outputs: Sequence[NDArray[Any]]) -> list[WholeBoxes]:
         """Those that stay of `decode`, the surest first."""

@@ -38,12 +38,15 @@ def conversion_table(found: Mapping[str, Any]) -> Table:
 
 def source_lines(found: Mapping[str, Any]) -> Iterator[str]:
     """What a network computes as it was read, beside its own forward, before it is fine-tuned (``source``)."""
-    own = found["own_accuracy"]
+    boxes = "own_map50" in found
+    own = found["own_map50" if boxes else "own_accuracy"]
     if own is not None:
+        read = found["map50" if boxes else "accuracy"]
+        of, said = ("% mAP@0.5 on", "output") if boxes else ("% of", "logit")
         yield (
-            f"your network: {own:.2f} % of {found['images']:,} validation images; "
-            f"as it was read: {found['accuracy']:.2f} %, "
-            f"logits to {found['largest_logit']:.4g} differ by {found['difference']:.2g} at most"
+            f"your network: {own:.2f} {of} {found['images']:,} validation images; "
+            f"as it was read: {read:.2f} %, "
+            f"{said}s to {found[f'largest_{said}']:.4g} differ by {found['difference']:.2g} at most"
         )
     if found["max_pools"] and found["max_pool"] == "spiking":
         yield f"max pools stay, and are spiking ones in the SNN: {', '.join(found['max_pools'])}"
@@ -51,17 +54,22 @@ def source_lines(found: Mapping[str, Any]) -> Iterator[str]:
 
 def source_warnings(found: Mapping[str, Any]) -> Iterator[str]:
     """What is amiss with a network that is to be converted, or will change (``source``)."""
-    read, of = found["accuracy"], f"of {found['images']:,} validation images"
-    if better := found["better"]:
+    boxes = "own_map50" in found
+    read, of = found["map50" if boxes else "accuracy"], f"of {found['images']:,} validation images"
+    if boxes:
+        if read < FAR:
+            yield f"far off: mAP@0.5 {read:.2f} %; is it trained for such boxes, on images of this --mean and --std?"
+    elif better := found["better"]:
         mean, std = (",".join(f"{part:.4g}" for part in better[key]) for key in ("mean", "std"))
         yield f"far off: with --mean {mean} --std {std} your network is right on {better['accuracy']:.2f} %; say yours"
     elif read < FAR * found["chance"]:
         yield f"far off: {read:.2f} % is what guessing gives; is it trained, and on images of this --mean and --std?"
     if found["max_pools"] and found["max_pool"] == "mean":
-        cost = "the fine-tuning has to make up for it" if found["mean_pools_accuracy"] < read - FAR else "that is close"
+        meaned = found["mean_pools_map50" if boxes else "mean_pools_accuracy"]
+        cost = "the fine-tuning has to make up for it" if meaned < read - FAR else "that is close"
         yield (
             f"max pools become mean pools: {', '.join(found['max_pools'])}; before {read:.2f} %, "
-            f"with mean pools {found['mean_pools_accuracy']:.2f} % {of}: {cost}"
+            f"with mean pools {meaned:.2f} % {of}: {cost}"
         )
 
 

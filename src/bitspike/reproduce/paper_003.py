@@ -149,7 +149,7 @@ def table6() -> tuple[Row, ...]:
                 Row(
                     row=f"{named}: difference",
                     printed=difference,
-                    ours=float(snn) - float(ann),
+                    ours=round(float(snn) - float(ann), 2),
                     unit="points of mAP",
                     counting=METRIC,
                     note=_DIFFERENCE,

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from bitspike.detection import Boxes, Head, decode, nms
 from bitspike.detection.found import found_in_integers
 from bitspike.detection.nms import as_iou, kept_rows
-from bitspike.detection.whole import LEAST_SCORE, Factor, WholeHead
+from bitspike.detection.whole import LEAST_SCORE, Factor, WholeHead, word
 from bitspike.errors import UserError
 
 CORNER = st.integers(0, 12)
@@ -115,9 +115,11 @@ def test_what_has_no_whole_boxes_is_refused():
     with pytest.raises(UserError, match="want points"):
         WholeHead(Head("anchors", ("a",), (8,), (((3.0, 4.0),),)), (1.0,))
     whole = WholeHead(Head("points", ("a",), (8,)), (1.0,))
-    for wrong in (np.full((1, 5, 1, 1), 1 << 31), np.zeros((1, 5, 1, 1))):
-        with pytest.raises(UserError, match="want integers of 32 bits"):
-            whole.decode([wrong])
+    for kind in (np.float64, np.uint64):
+        with pytest.raises(UserError, match="want integers of at most 64 bits"):
+            whole.decode([np.zeros((1, 5, 1, 1), kind)])
+    with pytest.raises(UserError, match="at most 4096 cells"):
+        WholeHead(Head("points", ("a",), (1,)), (1.0,)).decode([np.zeros((1, 5, 1, 4097), np.int64)])
 
 
 def test_outputs_of_more_bits_than_boxes_can_show_lose_the_lowest() -> None:
@@ -125,7 +127,7 @@ def test_outputs_of_more_bits_than_boxes_can_show_lose_the_lowest() -> None:
     head = Head("points", ("a", "b"), (8,))
     said = rng.normal(0, 1, (3, 6, 4, 4))
     said[:, 2:] = rng.uniform(0.5, 3, (3, 4, 4, 4))
-    scale = 2.0**-26
+    scale = 2.0**-19  # 32 bits reach 4096
     outputs = [np.floor(said / scale).astype(np.int64)]
     wide = [(outputs[0] << 10) + rng.integers(0, 1 << 10, said.shape)]
     narrow, wider = (found_in_integers(given, head, [of]) for given, of in ((outputs, scale), (wide, scale * 2.0**-10)))
@@ -133,3 +135,24 @@ def test_outputs_of_more_bits_than_boxes_can_show_lose_the_lowest() -> None:
     for one, other in zip(narrow, wider, strict=True):
         assert np.array_equal(one.xyxy, other.xyxy)
         assert np.array_equal(one.labels, other.labels)
+
+
+@given(st.integers(-(1 << 63), (1 << 63) - 1), st.integers(1, 60))
+def test_a_word_is_a_floor_as_far_as_32_bits_go(value: int, power: int) -> None:
+    whole = WholeHead(Head("points", ("a",), (8,)), (2.0**-power,))
+    (dropped,) = whole.dropped
+    assert dropped == max(0, power - 19)
+    exact = Fraction(value, 1 << dropped).__floor__()
+    assert word(np.array(value), dropped) == min(max(exact, -(1 << 31)), (1 << 31) - 1)
+
+
+def test_beyond_32_bits_a_distance_ends_outside_and_a_logit_is_certain() -> None:
+    head = Head("points", ("a", "b"), (8,))
+    said = np.array([5000, 4000, 0.5, -1e9, 1e9, 1], object).reshape(1, 6, 1, 1)
+    outputs = [np.array((said * (1 << 30)).tolist(), np.int64)]
+    (found,) = WholeHead(head, (2.0**-30,)).decode(outputs)
+    assert found.xyxy.tolist() == []  # its upper edge is below the lower border
+    outputs[0][0, 3] = 1 << 60
+    (found,) = WholeHead(head, (2.0**-30,)).decode(outputs)
+    assert (found.xyxy.tolist(), found.labels.tolist()) == ([[0, 0, 128, 128]], [0])
+    assert abs(int(found.scores[0]) - (4096 << 16)) <= 1

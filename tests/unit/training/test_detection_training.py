@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from PIL import Image
 import bitspike
 from bitspike import UserError
 from bitspike.bits import BitPlan, Bits
+from bitspike.costs import cost
 from bitspike.data import BoxedImages
 from bitspike.detection import Boxes, Letterbox
 from bitspike.lowering import lower
@@ -181,10 +183,12 @@ def test_boxes_in_trains_of_events_are_learned_by_the_same_code() -> None:
 
 
 def test_yolov3_has_the_published_parameters_and_operations_and_lowers_from_shapes_alone() -> None:
-    config = RECIPES["spikezip-yolov3-coco-ann"]()
+    config, start = RECIPES["spikezip-yolov3-coco-ann"](), time.process_time()
     with torch.device("meta"):
         model = make_model(config)
         graph = graph_of(config, model)
+    assert cost(graph, "exact").total.params == 61_949_149
+    assert time.process_time() - start < 3  # of one core
     assert sum(parameter.numel() for parameter in model.parameters()) == 61_949_149  # darknet's yolov3.cfg
     macs = sum(node.macs(graph.input_edge(node)) for node in graph.synapses())
     assert round(2 * macs / 1e9, 2) == 65.86  # the BFLOPs that darknet prints of it

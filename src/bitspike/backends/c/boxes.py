@@ -52,7 +52,7 @@ class Array(NamedTuple):
 
 def boxes_of_arrays(whole: WholeHead, arrays: Sequence[Array], name: str) -> dict[str, str]:
     """The files of `boxes_in_c`, of outputs anywhere."""
-    height, width = whole.head.size_of([array.shape for array in arrays])
+    height, width = whole.size_of([array.shape for array in arrays])
     put = {
         "CONSTANTS": _constants(name.upper(), whole, height, width, sum(array.cells for array in arrays)),
         "OUTPUTS": " ".join(f"const {array.type} *{array.name}," for array in arrays),
@@ -100,8 +100,9 @@ def _code(name: str, whole: WholeHead, arrays: Sequence[Array]) -> str:
     lines += [f"    {_string(one)}," for one in whole.head.classes]
     arguments = " ".join(f"const {array.type} *{array.name}," for array in arrays)
     lines += ["};", "", f"int32_t {name}_boxes({arguments} {name}_box boxes[{upper}_MOST_BOXES])", "{"]
-    for array, stride, (score, distance) in zip(arrays, whole.head.strides, whole.factors, strict=True):
-        values = (stride * SUBPIXELS, score.multiplier, distance.multiplier, score.shift, distance.shift)
+    each = zip(arrays, whole.head.strides, whole.dropped, whole.factors, strict=True)
+    for array, stride, dropped, (score, distance) in each:
+        values = (stride * SUBPIXELS, dropped, score.multiplier, distance.multiplier, score.shift, distance.shift)
         lines += [f"    static const {name}_scale {array.name}_scale = {{{', '.join(map(number, values))}}};"]
     lines += [f"    int64_t values[{channels}];", "    int32_t count = 0;", ""]
     for array in arrays:
@@ -110,7 +111,7 @@ def _code(name: str, whole: WholeHead, arrays: Sequence[Array]) -> str:
         lines += [
             f"    for (int32_t cell = 0; cell < {array.cells}; cell++) {{",
             f"        for (int32_t k = 0; k < {channels}; k++)",
-            f"            values[k] = {array.name}[k * {array.cells} + cell];",
+            f"            values[k] = {name}_word({array.name}[k * {array.cells} + cell], {array.name}_scale.dropped);",
             f"        count = {name}_cell({cell});",
             "    }",
         ]

@@ -19,7 +19,7 @@ from bitspike.detection import Boxes, Head, Letterbox
 from bitspike.detection.decode import decode
 from bitspike.detection.metric import mean_average_precision
 from bitspike.detection.nms import nms
-from bitspike.errors import UserError
+from bitspike.errors import UserError, require
 from bitspike.ir import Graph
 from bitspike.sample import Sample
 from bitspike.training.config import DetectionConfig, TrainConfig
@@ -68,7 +68,7 @@ class Detect(Task):
     def __init__(self, config: TrainConfig) -> None:
         super().__init__(config)
         if config.detection is None:
-            raise UserError("detection", None, f"{config.dataset} has boxes; want detection.size=[height,width]")
+            raise UserError("detection", None, f"{config.dataset} has boxes; want --set detection.size=[height,width]")
         for key, value, only in (("readout", config.readout, "mean"), ("chunks", config.chunks, None)):
             if value != only:
                 raise UserError(key, str(value), f"of boxes want {key}={only}")
@@ -79,6 +79,7 @@ class Detect(Task):
 
     def load(self, data_dir: Path | None, dataset: Dataset | None = None) -> Images:
         """See `Task.load`; validation images are drawn from those that the set itself has for it, or from all."""
+        require("faster_coco_eval", "detect")  # which the first epoch ends with
         config, size = self.config, self.settings.size
         train = load_detection(config.dataset, "train", data_dir, self.settings.wrong)
         own = validation_files(config.dataset, data_dir)
@@ -110,7 +111,11 @@ class Detect(Task):
         Raises:
             UserError: no head has them.
         """
-        height, anchors = self.settings.size[0], self.settings.anchors
+        (height, width), anchors = self.settings.size, self.settings.anchors
+        if any(len(shape) == 3 and min(shape) and (height % shape[1] or width % shape[2]) for shape in shapes):
+            seen = ", ".join("x".join(map(str, shape[1:])) for shape in shapes)
+            wanted = f"want what the strides of all maps divide; here they are {seen}"
+            raise UserError("detection.size", self.settings.size, wanted)
         strides = tuple(height // shape[1] if len(shape) == 3 and 0 < shape[1] <= height else 1 for shape in shapes)
         kept = (self.settings.lowest, self.settings.overlap)
         head = Head("anchors" if anchors else "points", self.classes, strides, anchors, *kept)
