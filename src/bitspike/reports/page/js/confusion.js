@@ -2,7 +2,7 @@
 "use strict";
 
 page.section({ id: "confusion", title: "Confusions",
-  about: "A row is the class of a sample, a column the class it was taken for. The darker, the larger its share of the row. Choose a cell to see samples of it.",
+  about: "A row is the class of a sample, a column the class it was taken for. The darker, the larger its share of the row. Choose a cell (arrows move among them) to see samples of it.",
   make(body) {
     const { runs, measure } = page.content;
     const shown = runs.filter((run) => run.samples?.confusion);
@@ -30,16 +30,29 @@ page.section({ id: "confusion", title: "Confusions",
       }
       const cell = (label, said) => {
         const count = confusion[label][said], sum = confusion[label].reduce((a, b) => a + b, 0) || 1, share = count / sum;
-        const tint = count ? `rgba(var(--heat), ${0.08 + 0.5 * share})` : "transparent";
-        return page.el("td", { style: `background:${tint}` }, page.el("button", { type: "button", "aria-pressed": "false", tabindex: count ? null : "-1", title: `${classes[label]} taken for ${classes[said]}: ${count}`,
+        const tint = count ? `rgba(var(--heat), ${0.08 + 0.42 * share})` : "transparent";
+        return page.el("td", { style: `background:${tint}` }, page.el("button", { type: "button", "aria-pressed": "false", tabindex: label || said ? "-1" : "0", title: `${classes[label]} taken for ${classes[said]}: ${count}`,
           "aria-label": `${classes[label]} taken for ${classes[said]}: ${count}`, onclick: (event) => pick(label, said, event.currentTarget) }, count ? words.si(count) : ""));
       };
       const matrix = page.el("table", { class: many ? "matrix many" : "matrix" },
         page.el("caption", {}, "Rows: class. Columns: taken for."),
         page.el("thead", {}, page.el("tr", {}, page.el("td", {}), classes.map((name) => page.el("th", { scope: "col", title: name }, many ? "" : name)))),
         page.el("tbody", {}, classes.map((name, label) => page.el("tr", {}, page.el("th", { scope: "row", title: name }, name), classes.map((_, said) => cell(label, said))))));
+      matrix.addEventListener("keydown", moved);
       gallery.append(...pictured());
       host.replaceChildren(page.el("div", { class: "beside" }, page.el("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Table of confusions" }, matrix), gallery));
+    }
+    // The table is one stop of Tab; arrows go from cell to cell.
+    function moved(event) {
+      const step = { ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowDown: [1, 0] }[event.key];
+      const cell = event.target.closest("td");
+      if (!step || !cell) return;
+      event.preventDefault();
+      const next = cell.closest("tbody").rows[cell.parentElement.rowIndex - 1 + step[0]]?.cells[cell.cellIndex + step[1]]?.querySelector("button");
+      if (!next) return;
+      event.target.tabIndex = -1;
+      next.tabIndex = 0;
+      next.focus();
     }
     const pickRun = page.runChoice(shown, (each) => { run = each; show(); });
     if (pickRun) body.append(page.controls(pickRun));
