@@ -79,7 +79,7 @@ def test_nothing_is_wrong_with_the_page_as_it_opens(browser: Any, file: Path, wi
 def test_everything_can_be_clicked(browser: Any, file: Path, width: int, scheme: str) -> None:
     opened = Opened(browser, file, width, scheme)
     opened.check()
-    assert opened.page.locator("section").count() == 11
+    assert opened.page.locator("section:not(#absent), dl.absent dt").count() == 11
     for at in range(opened.page.locator(CONTROLS).count()):
         control = opened.page.locator(CONTROLS).nth(at)
         if not control.count() or not control.is_visible():

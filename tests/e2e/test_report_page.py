@@ -185,7 +185,7 @@ def test_training_ends_with_its_page(command: Command, tmp_path: Path) -> None:
     words = [word for edit in TINY for word in ("--set", edit)]
     status, out, _ = command("train", "digits-convnet", *words, "--name", "one")
     assert status == 0
-    assert out.splitlines()[-1] == "report: runs/one/report.html"
+    assert out.splitlines()[-2:] == ["report: runs/one/report.html", "run folder: runs/one"]
     assert [run["name"] for run in content(tmp_path / "runs/one/report.html")["runs"]] == ["one"]
     status, out, _ = command("train", "digits-convnet", *words, "--name", "two", "--json")
     assert json.loads(out)["report"] == "runs/two/report.html"

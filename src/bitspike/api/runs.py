@@ -134,7 +134,7 @@ def _group(group: Sequence[Run], measure: str) -> dict[str, Any]:
     return row
 
 
-def _beats(a: dict[str, Any], b: dict[str, Any], measure: str) -> bool:
+def _beats(a: dict[str, Any], b: dict[str, Any], measure: str = "test_accuracy") -> bool:
     """At least as good in everything that both have, and better in something."""
     costs = [key for key in COSTS if a[key] is not None and b[key] is not None]
     ours, theirs = ([-row[measure], *(row[key] for key in costs)] for row in (a, b))

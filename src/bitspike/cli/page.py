@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +14,7 @@ from bitspike.cli.options import print_json
 if TYPE_CHECKING:
     from bitspike import Run
 
-__all__ = ["page_beside", "print_page"]
+__all__ = ["page_beside", "print_page", "print_places"]
 
 
 def print_page(sources: Sequence[Path], output: Path, data_dir: Path | None, as_json: bool) -> None:
@@ -43,3 +43,10 @@ def page_beside(runs: Sequence[Run], folder: Path) -> dict[str, Any]:
         typer.echo(f"bitspike: {PAGE} was left out: {' '.join(str(wrong).split())}", err=True)
         return {}
     return {"report": str(file)}
+
+
+def print_places(folder: Path, page: Mapping[str, Any]) -> None:
+    """Where the run is, last, and where its page is, if there is one."""
+    for file in page.values():
+        typer.echo(f"report: {file}")
+    typer.echo(f"run folder: {folder}")

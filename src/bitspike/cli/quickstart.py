@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import typer
-
 import bitspike
 from bitspike.cli.options import Json, RunsDir, print_json
-from bitspike.cli.page import page_beside
+from bitspike.cli.page import page_beside, print_places
 from bitspike.cli.tables import print_tables
 from bitspike.files import is_there
 from bitspike.places import checked_place
@@ -39,8 +37,7 @@ def quickstart(runs_dir: RunsDir = Path("runs"), as_json: Json = False) -> None:
         print_json({"results": results, "folder": str(parent), **page})
         return
     print_tables(reports.results_table(results, "Digits: the same network, full precision and low-bit"))
-    typer.echo(f"run folder: {parent}")
-    typer.echo(f"report: {page['report']}") if page else None
+    print_places(parent, page)
 
 
 def _fresh(path: Path) -> Path:

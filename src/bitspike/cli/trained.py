@@ -10,7 +10,7 @@ import typer
 
 from bitspike.cli.notices import notices
 from bitspike.cli.options import print_json
-from bitspike.cli.page import page_beside
+from bitspike.cli.page import page_beside, print_places
 from bitspike.cli.tables import print_tables
 from bitspike.errors import UserError
 from bitspike.files import is_there, read_json
@@ -53,8 +53,7 @@ def print_run(run: Run, title: str, as_json: bool) -> None:
     print_tables(reports.results_table([run.result], title))
     if is_there(run.files.pace_file):  # a run that was only finished has none
         typer.echo(pace_line(read_json(run.files.pace_file)))
-    typer.echo(f"run folder: {run.folder}")
-    typer.echo(f"report: {page['report']}") if page else None
+    print_places(run.folder, page)
 
 
 def print_seeds(

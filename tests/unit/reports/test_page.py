@@ -111,7 +111,10 @@ def test_all_parts_are_in_it_and_uplot_is_as_it_was_published() -> None:
     for name, digest in NPM.items():
         assert hashlib.sha256((HERE / "vendor" / name).read_bytes()).hexdigest() == digest, name
     assert "1.6.32" in (HERE / "vendor/README.md").read_text()
-    assert not any(len(path.read_text().splitlines()) > 400 for path in (HERE / "js").iterdir())
+    assert (HERE / "vendor/LICENSE").read_text() in page.page_html(content())
+    assert not any(
+        len(path.read_text().splitlines()) > 400 for path in HERE.rglob("*.*s*") if path.parent.name != "vendor"
+    )
 
 
 @pytest.mark.parametrize("channels", [1, 3])

@@ -11,7 +11,7 @@ from typing import Any
 
 __all__ = ["embedded", "page_html"]
 
-STYLES = ("vendor/uPlot.min.css", "page.css", "parts.css")
+STYLES = ("vendor/uPlot.min.css", "page.css", "parts.css", "pictures.css")
 SCRIPTS = (
     "vendor/uPlot.iife.min.js",
     "js/page.js",
@@ -46,6 +46,7 @@ def page_html(content: Mapping[str, Any]) -> str:
         title=escape(content["title"]),
         version=escape(content["version"]),
         style=joined(STYLES),
+        license=joined(("vendor/LICENSE",)),
         script=joined(SCRIPTS),
         content=embedded(content),
     )

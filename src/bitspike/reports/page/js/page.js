@@ -27,39 +27,72 @@ const page = (() => {
   // Buttons, of which one is pressed; where there are many, a list to choose from.
   function choice(label, options, chosen, change) {
     if (options.length > 5 || options.some(([, text]) => text.length > 24)) {
-      const list = el("select", { onchange: () => change(options[list.selectedIndex][0]) },
-        options.map(([value, text]) => el("option", { selected: value === chosen }, text)));
+      const list = el(
+        "select",
+        { onchange: () => change(options[list.selectedIndex][0]) },
+        options.map(([value, text]) => el("option", { selected: value === chosen }, text)),
+      );
       return el("label", { class: "control" }, el("span", {}, label), list);
     }
     const buttons = options.map(([value, text]) =>
-      el("button", { type: "button", "aria-pressed": String(value === chosen), onclick: () => {
-        buttons.forEach((one, at) => one.setAttribute("aria-pressed", String(options[at][0] === value)));
-        change(value);
-      } }, text));
-    return el("div", { class: "control", role: "group", "aria-label": label },
-      el("span", {}, label), el("div", { class: "choice" }, buttons));
+      el(
+        "button",
+        {
+          type: "button",
+          "aria-pressed": String(value === chosen),
+          onclick: () => {
+            buttons.forEach((one, at) => one.setAttribute("aria-pressed", String(options[at][0] === value)));
+            change(value);
+          },
+        },
+        text,
+      ),
+    );
+    return el(
+      "div",
+      { class: "control", role: "group", "aria-label": label },
+      el("span", {}, label),
+      el("div", { class: "choice" }, buttons),
+    );
   }
 
   // A choice among runs that have something; none is needed for one.
   function runChoice(runs, change) {
-    return runs.length < 2 ? null : choice("Run", runs.map((run) => [run, run.name]), runs[0], change);
+    return runs.length < 2
+      ? null
+      : choice(
+          "Run",
+          runs.map((run) => [run, run.name]),
+          runs[0],
+          change,
+        );
   }
 
   const controls = (...of) => el("div", { class: "controls" }, of);
 
   function key(names, colourOf = colour) {
-    return el("ul", { class: "key" }, names.map((name, index) =>
-      el("li", {}, el("span", { class: "swatch", style: `background:${colourOf(index)}` }), name)));
+    return el(
+      "ul",
+      { class: "key" },
+      names.map((name, index) =>
+        el("li", {}, el("span", { class: "swatch", style: `background:${colourOf(index)}` }), name),
+      ),
+    );
   }
 
   // A place whose drawing depends on its width and on the theme.
   function plot(draw, attributes) {
     const host = el("div", { class: "plot", ...attributes });
     let width = 0;
-    const again = () => { if (host.isConnected && width) draw(host, width); };
+    const again = () => {
+      if (host.isConnected && width) draw(host, width);
+    };
     new ResizeObserver((entries) => {
       const now = Math.floor(entries[0].contentRect.width);
-      if (now && now !== width) { width = now; again(); }
+      if (now && now !== width) {
+        width = now;
+        again();
+      }
     }).observe(host);
     redraws.add(again);
     return Object.assign(host, { again });
@@ -79,6 +112,20 @@ const page = (() => {
     return el("p", { class: "quiet small lacking" }, `${runs.map((run) => run.name).join(", ")}: ${why}`);
   }
 
-  return { content, sections, el, svg, colour, variable, choice, runChoice, controls, key, plot, themed, lacking,
-    section: (told) => sections.push(told) };
+  return {
+    content,
+    sections,
+    el,
+    svg,
+    colour,
+    variable,
+    choice,
+    runChoice,
+    controls,
+    key,
+    plot,
+    themed,
+    lacking,
+    section: (told) => sections.push(told),
+  };
 })();

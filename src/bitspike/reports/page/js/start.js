@@ -1,4 +1,4 @@
-// Puts the sections on the page, those with nothing to show as one line at its end, and follows the theme of the system.
+// Puts the sections on the page, those with nothing to show as a line at its end, and follows the theme of the system.
 "use strict";
 
 (() => {
@@ -10,22 +10,32 @@
   document.getElementById("lead").textContent = [content.dataset, named].filter(Boolean).join(" · ");
   for (const { id, title, short, about, make } of sections) {
     const heading = el("h2", { id: `${id}-title` }, title);
-    const body = el("section", { id, "aria-labelledby": `${id}-title` }, heading, about ? el("p", { class: "about" }, about) : null);
+    const body = el(
+      "section",
+      { id, "aria-labelledby": `${id}-title` },
+      heading,
+      about ? el("p", { class: "about" }, about) : null,
+    );
     const reason = make(body);
     if (typeof reason === "string") {
-      body.className = "empty";
-      body.replaceChildren(heading, el("p", { class: "about" }, reason[0].toUpperCase() + reason.slice(1)));
-      empty.push(body);
+      empty.push(el("div", {}, el("dt", {}, title), el("dd", {}, reason[0].toUpperCase() + reason.slice(1))));
       continue;
     }
     main.append(body);
     links.append(el("a", { href: `#${id}` }, short ?? title));
   }
-  main.append(...empty);
+  if (empty.length) {
+    const heading = el("h2", { id: "absent-title" }, "Not on this page");
+    main.append(
+      el("section", { id: "absent", "aria-labelledby": "absent-title" }, heading, el("dl", { class: "absent" }, empty)),
+    );
+  }
   document.getElementById("nav").append(links);
 
   const dark = matchMedia("(prefers-color-scheme: dark)");
   page.themed(dark.matches ? "dark" : "light");
   dark.addEventListener("change", () => page.themed(dark.matches ? "dark" : "light"));
-  document.getElementById("theme").addEventListener("click", () => page.themed(document.documentElement.dataset.theme === "dark" ? "light" : "dark"));
+  document
+    .getElementById("theme")
+    .addEventListener("click", () => page.themed(document.documentElement.dataset.theme === "dark" ? "light" : "dark"));
 })();

@@ -2,8 +2,16 @@
 "use strict";
 
 const words = (() => {
-  const PREFIX = [[1e15, "P"], [1e12, "T"], [1e9, "G"], [1e6, "M"], [1e3, "k"], [1, ""]];
-  const plain = (value, most = 3) => Number(value.toPrecision(most)).toLocaleString("en", { maximumSignificantDigits: most });
+  const PREFIX = [
+    [1e15, "P"],
+    [1e12, "T"],
+    [1e9, "G"],
+    [1e6, "M"],
+    [1e3, "k"],
+    [1, ""],
+  ];
+  const plain = (value, most = 3) =>
+    Number(value.toPrecision(most)).toLocaleString("en", { maximumSignificantDigits: most });
 
   // 1.92 M; numbers below 1 with three digits
   function si(value, unit = "") {
@@ -14,7 +22,14 @@ const words = (() => {
     return `${plain(value / factor)}${after ? ` ${after}` : ""}`;
   }
   const percent = (value, digits = 2) => (value === null || value === undefined ? "–" : `${value.toFixed(digits)} %`);
-  const joule = (nj) => (nj === null || nj === undefined ? "–" : nj >= 1e6 ? `${plain(nj / 1e6)} mJ` : nj >= 1e3 ? `${plain(nj / 1e3)} µJ` : `${plain(nj)} nJ`);
+  const joule = (nj) =>
+    nj === null || nj === undefined
+      ? "–"
+      : nj >= 1e6
+        ? `${plain(nj / 1e6)} mJ`
+        : nj >= 1e3
+          ? `${plain(nj / 1e3)} µJ`
+          : `${plain(nj)} nJ`;
   const whole = (value) => (value === null || value === undefined ? "–" : Math.round(value).toLocaleString("en"));
 
   // About so many round numbers from least to most.
@@ -23,7 +38,8 @@ const words = (() => {
     const power = 10 ** Math.floor(Math.log10(raw));
     const step = [1, 2, 2.5, 5, 10].map((each) => each * power).find((each) => each >= raw * 0.999) ?? 10 * power;
     const found = [];
-    for (let at = Math.ceil(least / step - 1e-9); at * step <= most + step * 1e-9; at += 1) found.push(Number((at * step).toPrecision(12)));
+    for (let at = Math.ceil(least / step - 1e-9); at * step <= most + step * 1e-9; at += 1)
+      found.push(Number((at * step).toPrecision(12)));
     return found;
   }
   // 1, 2 and 5 times powers of ten; where few of them fit, round numbers.
