@@ -23,6 +23,7 @@ from bitspike.errors import require
 from bitspike.ir import Graph
 from bitspike.lowering.measure import channel_scales
 from bitspike.neurons import BaseNode
+from bitspike.neurons.node import ComposedNode
 from bitspike.quant import weight_quantizer
 from bitspike.quant.attach import synapses
 from bitspike.training.evaluate import Accuracy
@@ -174,11 +175,13 @@ def _membranes(model: nn.Module, codes: Tensor) -> dict[str, Any]:
     found = {}
     for name, parts in kept.items():
         if parts:
-            fires = nodes[name].staircase
+            node = nodes[name]
+            fires = node.staircase
             values = np.concatenate(parts) / float(fires.v_threshold)
             least, most = (float(end) for end in np.quantile(values, (0.002, 0.998)))
-            ends = [1 - fires.shift, *[-fires.shift] * (fires.lo < 0)]
-            found[name] = _histogram(values, min(least, 0.0), max(most, 1.25)) | {"fires": ends}
+            found[name] = _histogram(values, min(least, 0.0), max(most, 1.25))
+            if isinstance(node, ComposedNode) and node.scale is not None:  # others fire by more than their potential
+                found[name]["fires"] = [1 - fires.shift, *[-fires.shift] * (fires.lo < 0)]
     return found
 
 
@@ -198,6 +201,8 @@ def _trains(model: nn.Module, graph: Graph, codes: Tensor, task: Task) -> dict[s
     finally:
         for each in hooks:
             each.remove()
+    if not sent:
+        return None
     cells = CELLS // max(1, sum(min(STEPS, len(out)) for out in sent.values()))
     rows = min(max(cells, ROWS[0]), ROWS[1])
     layers = [_layer_train(name, _level(out, channel_scales(graph, name)), rows) for name, out in sent.items()]

@@ -84,12 +84,13 @@ def test_trains_are_the_spikes_of_the_first_sample(run: Run, kept: dict[str, Any
             assert row == "".join("1" if spike else "." for spike in fired[:, neuron].tolist())
 
 
-def test_membranes_above_the_line_are_those_that_fire(run: Run, kept: dict[str, Any]) -> None:
-    """With the threshold a bin's edge for the moment, so that nothing is in doubt."""
+def test_membranes_right_of_the_line_are_those_that_fire(run: Run, kept: dict[str, Any]) -> None:
     model = run.model()
     seen: dict[str, list[torch.Tensor]] = {}
+    sent: dict[str, torch.Tensor] = {}
     for name, node in model.named_modules():
         if isinstance(node, BaseNode):
+            node.register_forward_hook(lambda _, __, out, name=name: sent.update({name: out}))
             node.integrate.register_forward_hook(lambda _, __, u, name=name: seen.setdefault(name, []).append(u))
     with torch.no_grad():
         model(run.images("test", MEMBRANE_SAMPLES).images)
@@ -100,7 +101,10 @@ def test_membranes_above_the_line_are_those_that_fire(run: Run, kept: dict[str, 
         )
         assert sum(told["counts"]) + told["below"] + told["above"] == values.numel()
         assert told["above"] == int((values > told["hi"]).sum())
-        assert told["fires"] == [1.0]
+        (line,) = told["fires"]
+        fired = sent[name].flatten() != 0
+        assert ((values >= line) == fired).all()
+        assert not ((values >= line + 0.5) == fired).all()  # a planted error
 
 
 def test_every_weight_is_counted(run: Run, kept: dict[str, Any]) -> None:

@@ -21,7 +21,7 @@ page.section({
       [kind] = kinds[0];
     const about = {
       membranes:
-        "Potentials before a neuron fires, in units of its threshold, over all steps of some test samples. A neuron fires right of the line, and, where it sends negative spikes, left of a second one. The highest and lowest 0.2\u00a0% are left out.",
+        "Potentials before a neuron fires, in units of its threshold, over all steps of some test samples. Where there is a line a neuron fires right of it, and, where it sends negative spikes, left of a second one. The highest and lowest 0.2\u00a0% are left out.",
       weights: "Of quantized weights how many have each integer; of others where the floats lie.",
     };
     const note = page.el("p", { class: "about" }),
