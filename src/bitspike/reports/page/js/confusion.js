@@ -5,11 +5,11 @@ page.section({
   id: "confusion",
   title: "Confusions",
   about:
-    "A row is the class of a sample, a column the class it was taken for. The darker, the larger its share of the row. Choose a cell (arrows move among them) to see samples of it.",
+    "A row is the class of a sample, a column the class it was taken for. The stronger the colour, the larger its share of the row. Choose a cell (arrows move among them) to see samples of it.",
   make(body) {
     const { runs, measure } = page.content;
     const shown = runs.filter((run) => run.samples?.confusion);
-    if (measure === "test_map50") return "Networks that find boxes have no table of confusions; their boxes are below.";
+    if (measure === "test_map50") return "Networks that find boxes have no table of confusions; see Boxes.";
     if (!shown.length)
       return !runs.length
         ? "A frozen network was not asked for classes here."
