@@ -14,7 +14,7 @@ from bitspike.cli.options import print_json
 if TYPE_CHECKING:
     from bitspike import Run
 
-__all__ = ["page_beside", "print_page", "print_places"]
+__all__ = ["page_beside", "print_page", "print_pages", "print_places"]
 
 
 def print_page(sources: Sequence[Path], output: Path, data_dir: Path | None, as_json: bool) -> None:
@@ -45,8 +45,13 @@ def page_beside(runs: Sequence[Run], folder: Path) -> dict[str, Any]:
     return {"report": str(file)}
 
 
+def print_pages(pages: Sequence[Mapping[str, Any]]) -> None:
+    """Where the pages are, those that there are."""
+    for page in pages:
+        typer.echo(f"report: {page['report']}") if page else None
+
+
 def print_places(folder: Path, page: Mapping[str, Any]) -> None:
-    """Where the run is, last, and where its page is, if there is one."""
-    for file in page.values():
-        typer.echo(f"report: {file}")
+    """Where the page of a run is, if there is one, and, last, the run."""
+    print_pages([page])
     typer.echo(f"run folder: {folder}")

@@ -10,7 +10,7 @@ import typer
 
 from bitspike.cli.notices import notices
 from bitspike.cli.options import print_json
-from bitspike.cli.page import page_beside, print_places
+from bitspike.cli.page import page_beside, print_pages, print_places
 from bitspike.cli.tables import print_tables
 from bitspike.errors import UserError
 from bitspike.files import is_there, read_json
@@ -73,7 +73,7 @@ def print_seeds(
     with notices():
         where = {"name": name, "runs_dir": runs_dir, "resume": resume}
         found = train_seeds(config, seeds, **where, data_dir=data_dir, observer=ProgressBar)  # type: ignore[arg-type]
-    for run in found:
-        page_beside([run], run.folder)
+    pages = [page_beside([run], run.folder) for run in found]
     rows = compared(found)
     print_json(rows) if as_json else print_tables(reports.compared_table(rows))
+    print_pages([] if as_json else pages)
