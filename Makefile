@@ -8,7 +8,7 @@ JOBS   ?= 2
 TORCH  ?= 2.13.0
 
 .DEFAULT_GOAL := help
-.PHONY: help quickstart test test-slow test-isa test-peers test-arm test-hdl check lint types docs readme tutorials bench claims constraints clean
+.PHONY: help quickstart test test-slow test-isa test-peers test-arm test-hdl test-browser check lint types docs readme tutorials bench claims constraints clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 14
@@ -33,6 +33,9 @@ test-arm: $(VENV)/.installed-dev ## run exported networks on emulated ARM (CONTR
 
 test-hdl: $(VENV)/.installed-dev ## simulate exported hardware (docs/hardware.md says what to install)
 	$(pytest) -m 'hdl and not slow' $(ARGS)
+
+test-browser: $(VENV)/.installed-browser ## open pages of `bitspike report` in Chromium (docs/report.md says what to install)
+	$(pytest) -m browser $(ARGS)
 
 check: lint types test test-isa docs readme tutorials ## all that a change must pass
 
@@ -67,7 +70,7 @@ claims: $(VENV)/.installed ## run what results/claims/ does not have yet
 
 constraints: ## renew constraints.txt: the newest versions that pyproject.toml allows
 	$(call venv,.venv-constraints)
-	.venv-constraints/bin/python -m pip install --quiet torch==$(TORCH) '.[dev]' $(PEER_NEEDS)
+	.venv-constraints/bin/python -m pip install --quiet torch==$(TORCH) '.[dev,browser]' $(PEER_NEEDS)
 	.venv-constraints/bin/python -m pip install --quiet --no-deps $(PEERS_ALONE)
 	grep '^#' constraints.txt > .venv-constraints/new
 	.venv-constraints/bin/python -m pip freeze --exclude bitspike | sed 's/+[^ ]*$$//' \
@@ -86,6 +89,10 @@ $(VENV)/.installed-dev: pyproject.toml constraints.txt
 	$(call install,$(VENV),dev)
 	@touch $@ $(VENV)/.installed
 
+$(VENV)/.installed-browser: pyproject.toml constraints.txt
+	$(call install,$(VENV),$(BROWSER))
+	@touch $@ $(VENV)/.installed-dev $(VENV)/.installed
+
 $(PEERS)/.installed-peers: pyproject.toml constraints.txt
 	$(call install,$(PEERS),dev)
 	@$(PEERS)/bin/python -m pip install --quiet --constraint constraints.txt $(PEER_NEEDS)
@@ -93,6 +100,7 @@ $(PEERS)/.installed-peers: pyproject.toml constraints.txt
 	@touch $@
 
 QUICKSTART = train,data
+BROWSER = dev,browser
 
 # These ask for torchvision, torchaudio, tonic or numba too; what they are compared in needs none, so they come alone,
 # and what they do need comes before them.

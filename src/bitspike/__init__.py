@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from bitspike.api.fit import fit
     from bitspike.api.freeze import freeze
     from bitspike.api.from_nir import from_nir
+    from bitspike.api.page import report
     from bitspike.api.predict import predict
     from bitspike.api.run import Run, load_run
     from bitspike.api.runs import compared, runs
@@ -57,6 +58,7 @@ __all__ = [
     "from_nir",
     "load_run",
     "predict",
+    "report",
     "runs",
     "stream",
     "train",
@@ -82,6 +84,7 @@ _ROOMS = {
     "from_nir": "api.from_nir",
     "load_run": "api.run",
     "predict": "api.predict",
+    "report": "api.page",
     "runs": "api.runs",
     "stream": "api.stream",
     "train": "api.train",

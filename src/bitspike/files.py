@@ -46,9 +46,9 @@ def write_atomically(path: str | Path, content: bytes) -> None:
         raise
 
 
-def write_json(path: str | Path, value: Any) -> None:
-    """`write_atomically` of ``value`` as indented JSON."""
-    write_atomically(path, (json.dumps(value, indent=2, allow_nan=False) + "\n").encode())
+def write_json(path: str | Path, value: Any, indent: int | None = 2) -> None:
+    """`write_atomically` of ``value`` as JSON, indented unless ``indent`` is ``None``."""
+    write_atomically(path, (json.dumps(value, indent=indent, allow_nan=False) + "\n").encode())
 
 
 def is_there(path: str | Path) -> bool:

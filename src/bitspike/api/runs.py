@@ -76,21 +76,22 @@ def _row(path: Path, name: str) -> dict[str, Any]:
         return empty | row | {"finished": False, "problem": str(wrong)}
 
 
-def compared(several: Sequence[Run | str | Path]) -> list[dict[str, Any]]:
+def compared(several: Sequence[Run | str | Path], measure: str = "test_accuracy") -> list[dict[str, Any]]:
     """Finished runs by what they cost, those that differ in the seed alone as one.
 
-    Of such a group ``test_accuracy`` and each cost are a mean, ``spread`` the standard deviation of the accuracy (of
-    two runs and more), ``least`` and ``most`` its ends; ``best`` marks groups that no other beats in accuracy and
-    every cost.
+    Of such a group ``test_accuracy`` (or another ``measure``) and each cost are a mean, ``spread`` the standard
+    deviation of the accuracy (of two runs and more), ``least`` and ``most`` its ends; ``best`` marks groups that no
+    other beats in accuracy and every cost.
 
     >>> bitspike.compared(["runs/low-seed0", "runs/low-seed1"])[0]["spread"]
     0.4
 
     Args:
         several: runs, or their folders.
+        measure: the key of their results that costs are held against; of runs that find boxes ``test_map50``.
 
     Raises:
-        UserError: no run, one that has not ended, or one that is given twice.
+        UserError: no run, one that has not ended or has no such measure, or one that is given twice.
     """
     groups: dict[str, list[Run]] = {}
     seen: set[str] = set()
@@ -101,15 +102,20 @@ def compared(several: Sequence[Run | str | Path]) -> list[dict[str, Any]]:
         seen.add(real)
         told = {key: value for key, value in run.config.model_dump(mode="json").items() if key != "seed"}
         groups.setdefault(json.dumps(told, sort_keys=True), []).append(run)
-    rows = [_group(group) for group in groups.values()]
+    rows = [_group(group, measure) for group in groups.values()]
     for row in rows:
-        row["best"] = not any(_beats(other, row) for other in rows)
+        row["best"] = not any(_beats(other, row, measure) for other in rows)
     return sorted(rows, key=lambda row: (row["size_bytes"], row["name"]))
 
 
-def _group(group: Sequence[Run]) -> dict[str, Any]:
+def _group(group: Sequence[Run], measure: str) -> dict[str, Any]:
     results = [run.result for run in group]
-    accuracies = [result["test_accuracy"] for result in results]
+    for run, result in zip(group, results, strict=True):
+        if result.get(measure) is None:
+            raise UserError(
+                f"{measure} of run", str(run.folder), "it was measured by another number; want runs of a kind"
+            )
+    accuracies = [result[measure] for result in results]
     names = [Path(os.path.realpath(run.folder)).name for run in group]
     row: dict[str, Any] = {
         "name": names[0] if len(group) == 1 else names[0].removesuffix(f"-seed{group[0].config.seed}"),
@@ -117,7 +123,7 @@ def _group(group: Sequence[Run]) -> dict[str, Any]:
         "seeds": [run.config.seed for run in group],
         "bits": str(group[0].config.bits),
         "dataset": group[0].config.dataset,
-        "test_accuracy": fmean(accuracies),
+        measure: fmean(accuracies),
         "spread": stdev(accuracies) if len(group) > 1 else None,
         "least": min(accuracies),
         "most": max(accuracies),
@@ -128,10 +134,10 @@ def _group(group: Sequence[Run]) -> dict[str, Any]:
     return row
 
 
-def _beats(a: dict[str, Any], b: dict[str, Any]) -> bool:
+def _beats(a: dict[str, Any], b: dict[str, Any], measure: str = "test_accuracy") -> bool:
     """At least as good in everything that both have, and better in something."""
     costs = [key for key in COSTS if a[key] is not None and b[key] is not None]
-    ours, theirs = ([-row["test_accuracy"], *(row[key] for key in costs)] for row in (a, b))
+    ours, theirs = ([-row[measure], *(row[key] for key in costs)] for row in (a, b))
     return ours != theirs and all(x <= y for x, y in zip(ours, theirs, strict=True))
 
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import typer
-
 import bitspike
 from bitspike.cli.options import Json, RunsDir, print_json
+from bitspike.cli.page import page_beside, print_places
 from bitspike.cli.tables import print_tables
 from bitspike.files import is_there
 from bitspike.places import checked_place
@@ -27,17 +26,18 @@ def quickstart(runs_dir: RunsDir = Path("runs"), as_json: Json = False) -> None:
     from bitspike.cli.progress import ProgressBar
 
     parent = _fresh(checked_place("--runs-dir", runs_dir) / "quickstart")
-    results = []
+    runs = []
     for bits in TWINS:
         name = bits.replace("/", "-")
         with ProgressBar(f"digits {bits}") as bar:
             run = bitspike.train("digits-convnet", f"bits={bits}", name=name, runs_dir=parent, observer=bar)
-        results.append(run.result)
+        runs.append(run)
+    results, page = [run.result for run in runs], page_beside(runs, parent)
     if as_json:
-        print_json({"results": results, "folder": str(parent)})
+        print_json({"results": results, "folder": str(parent), **page})
         return
     print_tables(reports.results_table(results, "Digits: the same network, full precision and low-bit"))
-    typer.echo(f"run folder: {parent}")
+    print_places(parent, page)
 
 
 def _fresh(path: Path) -> Path:

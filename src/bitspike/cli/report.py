@@ -1,60 +1,55 @@
-"""`bitspike report`: finished runs as a picture."""
+"""`bitspike report`: finished runs as a page, or as a picture."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
 
 import typer
 
+from bitspike.cli import report_options as options
 from bitspike.cli.notices import notices
 from bitspike.cli.options import DataDir, Json, given, print_json
+from bitspike.cli.page import print_page
 from bitspike.cli.runs import Csv
 from bitspike.cli.tables import print_tables
-from bitspike.cli.verb import print_list
 from bitspike.errors import UserError
 
 __all__ = ["report"]
 
 
-def _print_figures(ctx: typer.Context, wanted: bool) -> None:
-    if wanted:
-        from bitspike.api.report import pictures
-
-        print_list(ctx, "figure", pictures())
-
-
 def report(
-    name: Annotated[str, typer.Argument(metavar="FIGURE", help="Which picture; --list prints them.")],
-    runs: Annotated[
-        list[Path],
-        typer.Argument(help="Run folders that `bitspike train` finished, side by side; of boxes also frozen files."),
-    ],
-    output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="File to write: .png, .svg or .pdf. pareto needs none.")
-    ] = None,
-    images: Annotated[int | None, typer.Option("--images", help="Of boxes: how many test images. Default: 4.")] = None,
-    lowest: Annotated[
-        float | None, typer.Option("--lowest", help="Of boxes: the lowest probability shown. Default: 0.3.")
-    ] = None,
+    name: options.Figure,
+    runs: options.Runs = None,
+    output: options.Output = None,
+    images: options.Images = None,
+    lowest: options.Lowest = None,
     data_dir: DataDir = None,
-    show: Annotated[
-        bool, typer.Option("--list", callback=_print_figures, is_eager=True, help="Print the pictures and exit.")
-    ] = False,
+    show: options.Show = False,
     as_csv: Csv = False,
     as_json: Json = False,
 ) -> None:
-    """Draw what was measured in finished runs, layer by layer, run beside run; accuracy against cost; or boxes.
+    """Show finished runs beside each other: all that was measured on one page of HTML, or one picture of it.
 
-    Examples: bitspike report information runs/with runs/without -o information.png;
+    A page takes run folders and frozen files; it needs no network and nothing beside it. Pictures have names.
+
+    Examples: bitspike report runs/a runs/b a.bitspike -o report.html;
+    bitspike report information runs/with runs/without -o information.png;
     bitspike report pareto runs/a runs/b-seed0 runs/b-seed1 -o pareto.svg;
     bitspike report boxes runs/ann runs/quantized snn.bitspike -o boxes.png
     """
     from bitspike import reports
+    from bitspike.api.page import is_page
     from bitspike.api.report import PARETO, check_picture_name, drawn
     from bitspike.api.runs import compared
 
+    if output is not None and is_page(output):
+        for option, value in given(csv=as_csv or None, images=images, lowest=lowest).items():
+            raise UserError(f"--{option}", value, "it is for a picture; a page has all there is")
+        print_page([Path(name), *(runs or [])], output, data_dir, as_json)
+        return
     check_picture_name(name)
+    if not runs:
+        raise UserError("runs", None, "want run folders behind the name of the picture; or -o FILE.html, for a page")
     if output is not None:
         reports.check_picture("--output", output)
     elif name != PARETO:

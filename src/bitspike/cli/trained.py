@@ -10,6 +10,7 @@ import typer
 
 from bitspike.cli.notices import notices
 from bitspike.cli.options import print_json
+from bitspike.cli.page import page_beside, print_pages, print_places
 from bitspike.cli.tables import print_tables
 from bitspike.errors import UserError
 from bitspike.files import is_there, read_json
@@ -45,13 +46,14 @@ def print_run(run: Run, title: str, as_json: bool) -> None:
 
     if not is_main_process():
         return
+    page = page_beside([run], run.folder)
     if as_json:
-        print_json({**run.result, "folder": str(run.folder)})
+        print_json({**run.result, "folder": str(run.folder), **page})
         return
     print_tables(reports.results_table([run.result], title))
     if is_there(run.files.pace_file):  # a run that was only finished has none
         typer.echo(pace_line(read_json(run.files.pace_file)))
-    typer.echo(f"run folder: {run.folder}")
+    print_places(run.folder, page)
 
 
 def print_seeds(
@@ -71,5 +73,7 @@ def print_seeds(
     with notices():
         where = {"name": name, "runs_dir": runs_dir, "resume": resume}
         found = train_seeds(config, seeds, **where, data_dir=data_dir, observer=ProgressBar)  # type: ignore[arg-type]
+    pages = [page_beside([run], run.folder) for run in found]
     rows = compared(found)
     print_json(rows) if as_json else print_tables(reports.compared_table(rows))
+    print_pages([] if as_json else pages)

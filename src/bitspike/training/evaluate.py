@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import torch
@@ -24,12 +24,16 @@ MOST_AT_ONCE, STEPS_AT_ONCE = 256, 4096
 
 @dataclass(frozen=True)
 class Accuracy:
-    """``correct`` of ``total`` samples, or of all their steps, and the mean cross-entropy of these."""
+    """``correct`` of ``total`` samples, or of all their steps, and the mean cross-entropy of these.
+
+    ``said`` has the class that each was taken for, shaped like the labels.
+    """
 
     correct: int
     total: int
     loss: float
     counted: Counted = "samples"
+    said: Tensor | None = field(default=None, compare=False, repr=False)
 
     @property
     def percent(self) -> float:
@@ -73,12 +77,15 @@ def evaluate(
     model = laid_out(model.eval(), precision)
     size = batch_size or at_once(images.sample.T)
     correct, loss = 0, 0.0
+    said = []
     for x, y in zip(batches(images.images, size, device), images.labels.split(size), strict=True):
         y = y.to(device)
         with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
             answers = read_out(model(laid_out(x, precision)).float(), readout)
-        correct += int((answers.argmax(-1) == y).sum())
+        said.append(answers.argmax(-1))
+        correct += int((said[-1] == y).sum())
         loss += float(F.cross_entropy(answers.flatten(0, -2), y.flatten(), reduction="sum"))
     model.train(was_training)
     total = images.labels.numel()
-    return Accuracy(correct, total, loss / total, "steps" if images.labels_per_step else "samples")
+    counted: Counted = "steps" if images.labels_per_step else "samples"
+    return Accuracy(correct, total, loss / total, counted, torch.cat(said).cpu())

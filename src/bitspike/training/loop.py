@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+import warnings
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, Protocol
@@ -17,6 +18,7 @@ from bitspike.costs import cost
 from bitspike.data import Dataset, EpochBatches
 from bitspike.errors import UserError, require
 from bitspike.files import at_home, is_there, write_json
+from bitspike.ir import Graph
 from bitspike.lowering import measure
 from bitspike.stopping import Signals
 from bitspike.training.board import Board
@@ -33,8 +35,9 @@ from bitspike.training.pace import Pace
 from bitspike.training.precision import laid_out, settled
 from bitspike.training.result import describe_run
 from bitspike.training.run_folder import RunFolder
+from bitspike.training.samples import samples_of
 from bitspike.training.setup import as_named, graph_of, load_images, make_model
-from bitspike.training.tasks import Images
+from bitspike.training.tasks import Images, Seen
 
 __all__ = ["Observer", "train"]
 
@@ -289,5 +292,15 @@ class _Run:
             result |= method.result(graph, report)
         if pace := self.pace.to_dict():  # a run that was only finished took no step
             write_json(folder.pace_file, pace)
+        self._keep_samples(graph, test)
         write_json(folder.result_file, result)
         return result
+
+    def _keep_samples(self, graph: Graph, test: Seen) -> None:
+        """What pictures need and nothing else does: a network that they are not made for has ended all the same."""
+        try:
+            found = samples_of(self.task, self.model, graph, self.images.test, test)
+        except Exception as wrong:
+            warnings.warn(f"{self.folder.samples_file.name} was left out: {wrong}", stacklevel=2)
+        else:
+            write_json(self.folder.samples_file, found, indent=None)

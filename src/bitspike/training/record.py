@@ -14,7 +14,7 @@ from bitspike.errors import UserError, named_in
 from bitspike.files import read_json
 from bitspike.settings import first_mistake
 
-__all__ = ["no_number", "read_record", "read_result"]
+__all__ = ["Record", "Samples", "no_number", "read_record", "read_result"]
 
 
 def _bits(text: str) -> str:
@@ -103,3 +103,94 @@ def _floats(value: Any) -> Iterator[float]:
             yield from _floats(part)
     elif isinstance(value, float):
         yield value
+
+
+class Record(BaseModel):
+    """An object, whatever is in it."""
+
+    model_config = ConfigDict(extra="allow", strict=True, allow_inf_nan=False)
+
+
+class _Histogram(Record):
+    counts: list[int]
+    codes: list[int] | None = None
+    lo: float | None = None
+    hi: float | None = None
+    fires: list[float] = []
+
+    @model_validator(mode="after")
+    def _placed(self) -> _Histogram:
+        if (self.codes is None) == (self.lo is None or self.hi is None):
+            raise UserError("histogram", "neither codes nor ends", "want one of them")
+        return self
+
+
+class _Packed(Record):
+    shape: list[int]
+    zlib: str
+
+
+class _Wrong(Record):
+    index: int
+    label: Amount
+    said: Amount
+    pixels: _Packed
+
+
+class _Layer(Record):
+    name: str
+    neurons: int
+    fired: int
+    T: int
+    spikes: list[int]
+    rows: list[Annotated[str, Field(pattern=r"^[.1-9a-i]*$")]]
+
+
+class _Trains(Record):
+    sample: int
+    layers: list[_Layer]
+    frames: list[_Packed] = []
+
+
+class _Box(Record):
+    xyxy: Annotated[list[float], Field(min_length=4, max_length=4)]
+    label: Amount
+    score: float | None
+
+
+class _Boxed(Record):
+    index: int
+    size: Annotated[list[int], Field(min_length=2, max_length=2)]
+    jpeg: str
+    wanted: list[_Box]
+    found: list[_Box]
+
+
+class _Boxes(Record):
+    lowest: float
+    images: list[_Boxed]
+
+
+class Samples(Record):
+    """What is read of ``samples.json`` (`bitspike.training.samples`)."""
+
+    samples: int
+    classes: list[str]
+    weights: dict[str, _Histogram]
+    membranes: dict[str, _Histogram]
+    trains: _Trains | None = None
+    confusion: list[list[int]] | None = None
+    wrong: list[_Wrong] = []
+    boxes: _Boxes | None = None
+
+    @model_validator(mode="after")
+    def _square(self) -> Samples:
+        count = len(self.classes)
+        rows = self.confusion
+        if rows is not None and (len(rows) != count or any(len(row) != count for row in rows)):
+            raise UserError("confusion", f"{len(rows)} rows", f"want {count} of {count}, one for each class")
+        boxes = [box for image in self.boxes.images for box in (*image.wanted, *image.found)] if self.boxes else []
+        for each in (*(label for one in self.wrong for label in (one.label, one.said)), *(box.label for box in boxes)):
+            if each >= count:
+                raise UserError("label", each, f"want less than {count}")
+        return self

@@ -25,8 +25,8 @@ class RunFolder:
 
     Files: ``config.json``, ``metrics.jsonl`` (a line for each step and each epoch), ``checkpoint.safetensors``,
     ``activity.json`` and ``cost.json`` (measured after training), ``bits.json`` (the plan that was learned, if any),
-    ``data.json`` (where its data lay, if that was said), ``pace.json`` (where the time went), ``result.json`` (last: it
-    means finished).
+    ``data.json`` (where its data lay, if that was said), ``pace.json`` (where the time went), ``samples.json`` (what
+    single test samples showed, for the page of `bitspike report`), ``result.json`` (last: it means finished).
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -38,6 +38,7 @@ class RunFolder:
         self.cost_file = self.path / "cost.json"
         self.bits_file = self.path / "bits.json"
         self.pace_file = self.path / "pace.json"
+        self.samples_file = self.path / "samples.json"
         self.result_file = self.path / "result.json"
         self.data_file = self.path / "data.json"
 

@@ -15,7 +15,7 @@ import pytest
 import bitspike
 
 FUNCTIONS = {"allocate", "bench", "compile", "convert", "cost", "evaluate", "export", "freeze", "load_run"}
-FUNCTIONS |= {"adopt", "compared", "device_cost", "fit", "from_nir", "predict", "runs", "stream", "train"}
+FUNCTIONS |= {"adopt", "compared", "device_cost", "fit", "from_nir", "predict", "report", "runs", "stream", "train"}
 GROUND = {"bitspike", "bitspike.bits", "bitspike.errors", "bitspike.files"}
 PACKAGE = Path(bitspike.__file__).parent
 

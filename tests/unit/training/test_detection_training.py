@@ -15,9 +15,11 @@ from PIL import Image
 
 import bitspike
 from bitspike import UserError
+from bitspike.api.finder import finder
 from bitspike.bits import BitPlan, Bits
 from bitspike.costs import cost
 from bitspike.data import BoxedImages
+from bitspike.datasets.detection_sets import load_detection
 from bitspike.detection import Boxes, Letterbox
 from bitspike.lowering import lower
 from bitspike.models import build_model
@@ -26,6 +28,7 @@ from bitspike.recipes import RECIPES, recipe
 from bitspike.reports import conversion_lines
 from bitspike.sample import Sample
 from bitspike.training import RunFolder, TrainConfig, override, train
+from bitspike.training.record import Samples, read_record
 from bitspike.training.setup import graph_of, make_model
 from bitspike.training.tasks import Detect, task_of
 from bitspike.training.tasks.detect import targets_of
@@ -84,6 +87,29 @@ def test_a_run_says_how_good_its_boxes_are_and_what_it_costs(tiny: Tiny, tmp_pat
     assert run.result["test_map50"] == result["test_map50"] == round(run.evaluate("test").map50, 4)
     assert isinstance(task_of(run.config), Detect)
     assert run.config.task == "detect"
+
+
+def test_the_first_boxes_are_kept_for_a_page(tiny: Tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bitspike.training.samples.SURE", 0.02)  # it learned little
+    train(tiny("epochs=20", "optimizer.lr=0.02"), RunFolder(tmp_path / "run"))
+    run = bitspike.load_run(tmp_path / "run")
+    told = read_record(run.files.samples_file, Samples)["boxes"]["images"]
+    test = load_detection(run.config.dataset, "test", None)
+    every = finder(run).within([test.read(index) for index in range(3)], 0.02)
+    assert [one["index"] for one in told] == [0, 1, 2]
+    assert sum(len(boxes) for boxes in every) > 3
+    for one, wanted, found in zip(told, test.boxes, every, strict=False):
+        assert one["size"] == [64, 96]
+        assert [box["xyxy"] for box in one["wanted"]] == wanted.xyxy.tolist()
+        assert [box["label"] for box in one["wanted"]] == wanted.labels.tolist()
+        places = sorted((box["label"], *box["xyxy"]) for box in one["found"])
+        ours = sorted((int(label), *sides) for label, sides in zip(found.labels, found.xyxy.tolist(), strict=True))
+        assert len(places) == len(ours)
+        assert np.allclose(places, ours, atol=0.06)
+        assert not np.allclose(np.add(places, 0.2), ours, atol=0.06)  # a planted error
+    assert bitspike.report(run).name == "report.html"
+    with pytest.raises(UserError, match="test_accuracy of run"):
+        bitspike.compared([run])
 
 
 @pytest.mark.parametrize("after", [pytest.param(1, marks=pytest.mark.slow), 3])

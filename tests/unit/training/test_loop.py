@@ -36,7 +36,7 @@ def test_a_run_leaves_everything_that_it_promises(tiny: Tiny, tmp_path: Path) ->
     assert activity.images == 100
     assert {path.name for path in folder.path.iterdir()} == {
         "config.json", "metrics.jsonl", "checkpoint.safetensors", "activity.json", "cost.json", "pace.json",
-            "result.json",
+            "samples.json", "result.json",
     }  # fmt: skip
 
 

@@ -21,6 +21,7 @@ from bitspike.ir import load, save
 from bitspike.neurons import LIFSettings, MultiBitSettings
 from bitspike.training import OptimizerConfig, RunFolder, TrainConfig, override, train
 from bitspike.training.evaluate import evaluate
+from bitspike.training.record import Samples, read_record
 
 
 @pytest.fixture(autouse=True)
@@ -81,6 +82,13 @@ def test_a_network_learns_trains_and_says_the_same_frozen(case: str, tmp_path: P
     images = run.images()  # backwards they are others, so that the comparisons here can fail
     backwards = replace(images, images=images.images.flip(1))
     assert evaluate(run.model(), backwards, readout=config.readout).percent < seen.accuracy - 10
+
+    told = read_record(run.files.samples_file, Samples)
+    assert sum(map(sum, told["confusion"])) == total
+    assert sum(told["confusion"][at][at] for at in range(2)) == seen.correct
+    assert {layer["T"] for layer in told["trains"]["layers"]} == {SIGNS.T if each else BURSTS.T}
+    assert len(told["trains"].get("frames", ())) == (0 if each else BURSTS.T)
+    assert len(told.get("wrong", ())) == (0 if each else min(16, total - seen.correct))
 
     frozen = bitspike.freeze(run, tmp_path / "net.bitspike", images=60)
     assert frozen.comparison is not None

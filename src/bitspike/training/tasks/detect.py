@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +42,7 @@ class Detected:
 
     Attributes:
         of_class: at an IoU of 0.5, by name; ``None`` of a class that no image has.
+        found: the boxes of each image, scored as the head does.
     """
 
     map50: float
@@ -49,6 +50,7 @@ class Detected:
     of_class: Mapping[str, float | None]
     loss: float | None = None
     counted: Counted = "samples"
+    found: tuple[Boxes, ...] = field(default=(), compare=False, repr=False)
 
     @property
     def percent(self) -> float:
@@ -164,7 +166,7 @@ class Detect(Task):
         """How good boxes are that were found in these images."""
         seen = mean_average_precision(found, images.boxes, self.classes)
         of_class = {name: None if part is None else 100 * part for name, part in seen.of_class.items()}
-        return Detected(100 * seen.ap50, 100 * seen.ap, of_class, loss)
+        return Detected(100 * seen.ap50, 100 * seen.ap, of_class, loss, found=tuple(found))
 
 
 def targets_of(boxes: Sequence[Boxes], device: torch.device | str = "cpu") -> Targets:
