@@ -8,7 +8,7 @@ JOBS   ?= 2
 TORCH  ?= 2.13.0
 
 .DEFAULT_GOAL := help
-.PHONY: help quickstart test test-slow test-isa test-peers test-arm test-hdl check lint types readme bench claims constraints clean
+.PHONY: help quickstart test test-slow test-isa test-peers test-arm test-hdl test-ray check lint types readme bench claims constraints clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 14
@@ -33,6 +33,10 @@ test-arm: $(VENV)/.installed-dev ## run exported networks on emulated ARM (CONTR
 
 test-hdl: $(VENV)/.installed-dev ## simulate exported hardware (docs/hardware.md says what to install)
 	$(pytest) -m 'hdl and not slow' $(ARGS)
+
+test-ray: $(VENV)/.installed-dev ## run sweeps on a Ray cluster of this machine, with a worker killed
+	@$(VENV)/bin/python -m pip install --quiet --constraint constraints.txt --editable '.[ray]'
+	$(pytest) -m ray $(ARGS)
 
 check: lint types test test-isa readme ## all that a change must pass
 
@@ -59,7 +63,7 @@ claims: $(VENV)/.installed ## run what results/claims/ does not have yet
 
 constraints: ## renew constraints.txt: the newest versions that pyproject.toml allows
 	$(call venv,.venv-constraints)
-	.venv-constraints/bin/python -m pip install --quiet torch==$(TORCH) '.[dev]' $(PEER_NEEDS)
+	.venv-constraints/bin/python -m pip install --quiet torch==$(TORCH) '.[dev,ray]' $(PEER_NEEDS)
 	.venv-constraints/bin/python -m pip install --quiet --no-deps $(PEERS_ALONE)
 	grep '^#' constraints.txt > .venv-constraints/new
 	.venv-constraints/bin/python -m pip freeze --exclude bitspike | sed 's/+[^ ]*$$//' \

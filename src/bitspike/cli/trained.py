@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import typer
 
@@ -61,15 +61,16 @@ def print_seeds(
     runs_dir: Path,
     data_dir: Path | None,
     resume: bool,
+    many: dict[str, Any],
     as_json: bool,
 ) -> None:
-    """Trains a run for each seed, and prints their mean and spread."""
+    """Trains a run for each seed, one after another or ``many`` at once, and prints their mean and spread."""
     from bitspike import compared, reports
     from bitspike.api.runs import train_seeds
     from bitspike.cli.progress import ProgressBar
 
     with notices():
-        where = {"name": name, "runs_dir": runs_dir, "resume": resume}
-        found = train_seeds(config, seeds, **where, data_dir=data_dir, observer=ProgressBar)  # type: ignore[arg-type]
+        where: dict[str, Any] = {"name": name, "runs_dir": runs_dir, "resume": resume, "data_dir": data_dir}
+        found = train_seeds(config, seeds, **where, **many, observer=ProgressBar)
     rows = compared(found)
     print_json(rows) if as_json else print_tables(reports.compared_table(rows))
