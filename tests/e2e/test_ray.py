@@ -1,4 +1,4 @@
-"""Runs on a Ray cluster of this machine: what comes of them is what one process makes, also where a worker is killed."""
+"""Runs on a Ray cluster of this machine are those of one process, also where a worker is killed."""
 
 from __future__ import annotations
 

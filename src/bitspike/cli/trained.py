@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -69,6 +70,10 @@ def print_seeds(
     from bitspike.api.runs import train_seeds
     from bitspike.cli.progress import ProgressBar
 
+    if (several := os.environ.get("WORLD_SIZE", "1")) != "1" and "RANK" in os.environ:
+        raise UserError(
+            "WORLD_SIZE", several, "several processes train one run; give --seeds to one process, with --jobs"
+        )
     with notices():
         where: dict[str, Any] = {"name": name, "runs_dir": runs_dir, "resume": resume, "data_dir": data_dir}
         found = train_seeds(config, seeds, **where, **many, observer=ProgressBar)

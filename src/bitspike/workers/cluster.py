@@ -10,7 +10,9 @@ from __future__ import annotations
 import contextlib
 import os
 import platform
+import re
 import secrets
+import socket
 import sys
 from importlib import metadata
 from pathlib import Path
@@ -25,6 +27,8 @@ __all__ = ["Cluster"]
 
 OBJECTS = 100_000_000
 """Bytes of memory for Ray's objects, of a cluster that is started here; nothing passes through it but the work."""
+KNOCK = 5
+"""Seconds in which somebody has to answer at an address."""
 MACHINE = 60
 """Seconds in which each machine has to answer."""
 
@@ -97,12 +101,24 @@ class Cluster:
     def _join(self) -> None:
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # a sweep tells nobody of itself
         os.environ.setdefault("RAY_DEDUP_LOGS", "0")  # each line of a trial is its own
+        self._knock()
         here = {"num_cpus": self.jobs, "object_store_memory": OBJECTS, "include_dashboard": False}
         try:
             self.ray.init(address=self.address, logging_level="error", **(here if self.address == "local" else {}))
         except (ConnectionError, ValueError, RuntimeError, OSError) as wrong:
             said = str(wrong).strip().partition("\n")[0]
             wanted = f"want local, auto, host:port or ray://host:port of a cluster that runs: {said}"
+            raise UserError("--ray", self.address, wanted) from wrong
+
+    def _knock(self) -> None:
+        """Refuses an address at which nobody answers; Ray would try for minutes."""
+        at = re.fullmatch(r"(?:ray://)?(.+):(\d{1,5})", self.address)
+        if at is None:
+            return
+        try:
+            socket.create_connection((at[1], int(at[2])), KNOCK).close()
+        except (OSError, OverflowError) as wrong:
+            wanted = f"want local, auto, host:port or ray://host:port of a cluster that runs: {wrong}"
             raise UserError("--ray", self.address, wanted) from wrong
 
     def _leave(self) -> None:
