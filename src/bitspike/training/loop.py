@@ -35,7 +35,7 @@ from bitspike.training.result import describe_run
 from bitspike.training.run_folder import RunFolder
 from bitspike.training.setup import as_named, graph_of, load_images, make_model
 from bitspike.training.tasks import Images
-from bitspike.training.together import accelerated, check_shares, shared_norms
+from bitspike.training.together import accelerated, check_shares, share_steps, shared_norms
 
 __all__ = ["Observer", "train"]
 
@@ -169,6 +169,7 @@ class _Run:
                 self.folder.rewind(self.progress.step)
         elif self.main:
             self.folder.create(self.config)
+        share_steps(self.model, self.accelerator.num_processes)
         self.trained, self.prepared_optimizer = self.accelerator.prepare(self.whole, self.optimizer)
         if self.config.tensorboard and self.main:
             self.board = Board(self.folder.path, self.progress.step)

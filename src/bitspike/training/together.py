@@ -1,12 +1,14 @@
 """One run in several processes, as torchrun and accelerate launch start them: what is shared, and what cannot be.
 
 Each process has a copy of the network and its share of every batch; gradients are averaged. That is the run of one
-process if the loss is a mean over samples, and if nothing but batch norm looks at the batch as a whole.
+process if the loss is a mean over samples, and if all that looks at the batch as a whole asks the others: batch norms
+(`SharedNorms`), and the step sizes of neurons (`share_steps`, `bitspike.quant.shares`).
 """
 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
@@ -22,7 +24,7 @@ from bitspike.training.config import TrainConfig
 from bitspike.training.methods import methods_of
 from bitspike.training.norms import SharedNorms
 
-__all__ = ["accelerated", "check_shares", "shared_norms"]
+__all__ = ["accelerated", "check_shares", "share_steps", "shared_norms"]
 
 ALONE = "; train in one process"
 OTHERS = {
@@ -85,16 +87,28 @@ def check_shares(config: TrainConfig, model: nn.Module, processes: int) -> None:
             raise UserError(f"{path} in {processes} processes", type(module).__name__, f"{why}{ALONE}")
 
 
+def share_steps(model: nn.Module, processes: int) -> None:
+    """Lets the step sizes that neurons learn have the gradients of the whole batch.
+
+    LSQ divides such a gradient by the root of how many elements share the step, and a process sees its own alone.
+    """
+    for parameter in _learned_steps(model) if processes > 1 else ():
+        parameter.register_hook(lambda gradient: gradient * processes**-0.5)
+
+
+def _learned_steps(model: nn.Module) -> Iterator[nn.Parameter]:
+    for node in (module for module in model.modules() if isinstance(module, BaseNode)):
+        if isinstance(node, QReLU) and node.scaled:
+            yield node.step_size
+        for part in node.modules():
+            if isinstance(part, LearnedQuantizer):
+                yield part.step
+
+
 def _looks_at_all(module: nn.Module) -> str | None:
     """What a module does with the batch of its process that it would have to do with that of all."""
-    if isinstance(module, QReLU):
-        return "its step size is set by its first batch"
     if isinstance(module, _DropoutNd):
         return "it would drop the same of every share"
-    if isinstance(module, BaseNode):
-        for part in module.modules():
-            if isinstance(part, LearnedQuantizer):
-                return "its step size is set by the first batch, and renewed by others"
-            if isinstance(part, MembraneQuantizer):
-                return "its largest potential is that of a batch"
+    if isinstance(module, BaseNode) and any(isinstance(part, MembraneQuantizer) for part in module.modules()):
+        return "its largest potential is that of a batch"
     return None

@@ -1,8 +1,8 @@
 """Two processes give what one gives at the same global batch.
 
-Gradients and losses agree to 1e-6, with batch norm and without (the sums run in another order; the networks compute in
-double, where that moves no current across a threshold). A batch norm of each share by itself is another network, which the
-comparison sees.
+Gradients, losses and learned step sizes agree to 1e-6, with batch norm and without (the sums run in another order; the
+networks compute in double, where that moves no current across a threshold). A batch norm of each share by itself is
+another network, and so are the steps of neurons that see no more than their share: the comparison sees both.
 """
 
 from __future__ import annotations
@@ -22,8 +22,10 @@ from torch import nn
 
 from bitspike import BitPlan, Bits
 from bitspike.models import build_model
-from bitspike.training import LossConfig
+from bitspike.recipes import recipe
+from bitspike.training import LossConfig, override
 from bitspike.training.loss import loss_of
+from bitspike.training.setup import make_model
 
 STEP = """
 import sys
@@ -32,10 +34,12 @@ sys.path.insert(0, sys.argv[1])
 from test_distributed import batch, make
 from bitspike.training import LossConfig
 from bitspike.training.loss import loss_of
-from bitspike.training.together import accelerated, shared_norms
+from bitspike.training.together import accelerated, share_steps, shared_norms
 
 accelerator = accelerated()
-model = accelerator.prepare(make(sys.argv[3] == "norm"))
+made = make(sys.argv[3])
+share_steps(made, accelerator.num_processes)
+model = accelerator.prepare(made)
 x, y = (part[accelerator.process_index :: accelerator.num_processes] for part in batch())
 with shared_norms(accelerator.num_processes):
     loss = loss_of(model(x), y, LossConfig())
@@ -43,7 +47,10 @@ accelerator.backward(loss)
 value = accelerator.reduce(loss.detach(), reduction="mean")
 if accelerator.is_main_process:
     from safetensors.torch import save_file
-    grads = {n: p.grad for n, p in accelerator.unwrap_model(model).named_parameters()}
+    named = dict(accelerator.unwrap_model(model).named_parameters())
+    grads = {n: p.grad for n, p in named.items() if p.grad is not None}
+    if sys.argv[3] == "adaptive":
+        grads |= {f"value {n}": p.detach() for n, p in named.items()}
     save_file({**grads, "loss": value}, sys.argv[2])
 del model, loss  # as `bitspike.training.train` does: the group of processes must not outlive its end
 accelerator.free_memory()
@@ -52,10 +59,14 @@ accelerator.end_training()
 """
 
 
-def make(norm: bool) -> nn.Module:
+def make(kind: str) -> nn.Module:
+    """A small network: ``plain``, with batch ``norm``, or ``adaptive`` with learned bits and steps too."""
     torch.manual_seed(0)
-    model = build_model("convnet", BitPlan(Bits(4, 2, 2)), sample=(1, 8, 8), num_classes=4, channels=(4, 4, 4))
-    if not norm:
+    if kind == "adaptive":
+        edits = ["dataset=digits", "augment=", "channels=4,4,4", "bits=3/3/2"]
+        return make_model(override(recipe("adaptive-resnet8-thin-fashion"), edits)).double()
+    model = build_model("convnet", BitPlan(Bits(4, 2, 2)), sample=(1, 8, 8), num_classes=10, channels=(4, 4, 4))
+    if kind == "plain":
         for name, module in list(model.named_modules()):
             if isinstance(module, nn.BatchNorm2d):
                 model.set_submodule(name, nn.Identity())
@@ -65,7 +76,7 @@ def make(norm: bool) -> nn.Module:
 def batch() -> tuple[torch.Tensor, torch.Tensor]:
     generator = torch.Generator().manual_seed(1)
     images = torch.randint(0, 256, (16, 1, 8, 8), generator=generator, dtype=torch.uint8).double()
-    return images, torch.randint(0, 4, (16,), generator=generator)
+    return images, torch.randint(0, 10, (16,), generator=generator)
 
 
 def on_two_processes(tmp_path: Path, kind: str) -> dict[str, torch.Tensor]:
@@ -92,7 +103,7 @@ def far_apart(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> list[st
 
 
 def test_two_processes_equal_one_without_batch_norm(tmp_path: Path) -> None:
-    alone = gradients(make(norm=False), *batch())
+    alone = gradients(make("plain"), *batch())
     assert far_apart(on_two_processes(tmp_path, "plain"), alone) == []
     planted = {**alone, "loss": alone["loss"] * 1.0001}
     assert far_apart(planted, alone) == ["loss"]
@@ -100,10 +111,21 @@ def test_two_processes_equal_one_without_batch_norm(tmp_path: Path) -> None:
 
 def test_batch_norm_is_of_the_whole_batch(tmp_path: Path) -> None:
     together, (x, y) = on_two_processes(tmp_path, "norm"), batch()
-    assert far_apart(together, gradients(make(norm=True), x, y)) == []
-    halves = [gradients(make(norm=True), x[rank::2], y[rank::2]) for rank in (0, 1)]
+    assert far_apart(together, gradients(make("norm"), x, y)) == []
+    halves = [gradients(make("norm"), x[rank::2], y[rank::2]) for rank in (0, 1)]
     averaged = {name: (halves[0][name] + halves[1][name]) / 2 for name in halves[0]}
     assert far_apart(together, averaged) != []
+
+
+def test_learned_steps_start_from_the_whole_batch_and_learn_from_it(tmp_path: Path) -> None:
+    together, (x, y) = on_two_processes(tmp_path, "adaptive"), batch()
+    alone = make("adaptive")
+    found = gradients(alone, x, y) | {f"value {n}": p.detach() for n, p in alone.named_parameters()}
+    assert far_apart(together, found) == []
+    steps = [name for name in found if name.endswith("step") and not name.startswith("value") and "weight" not in name]
+    planted = found | {name: found[name] * 2**0.5 for name in steps}
+    assert {*far_apart(together, planted)} <= {*steps}
+    assert far_apart(together, planted) != []
 
 
 def run(

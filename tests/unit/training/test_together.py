@@ -83,7 +83,6 @@ def test_a_norm_keeps_the_type_of_what_it_norms() -> None:
         ("digits-convnet", ["batch_size=63"], "batch_size: got 63; want a multiple of the 2 processes"),
         ("digits-convnet", ["bits=2/2/2/4"], "its largest potential is that of a batch"),
         ("digits-convnet", ["methods.spike-regulation.weight=1"], "methods.spike-regulation: got 'several processes'"),
-        ("adaptive-resnet8-thin-fashion", ["dataset=digits", "augment="], "its step size is set by the first batch"),
     ],
 )
 def test_what_several_processes_would_train_otherwise_is_refused(name: str, edits: list[str], says: str) -> None:
