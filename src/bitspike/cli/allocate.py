@@ -41,9 +41,8 @@ def allocate(
 ) -> None:
     """Train a network that learns its bits within a budget, and deliver one that keeps the budget exactly.
 
-    The same command goes on where it was stopped. With --trials, a Pareto table and a picture (pareto.png). With
-    --max-flash, --max-ram or --max-instructions, of any recipe whose bits are not learned: the largest widths and
-    channels whose C fits are trained, --trials of them, and the best delivered.
+    The same command goes on where it was stopped. With --trials, a Pareto table and a picture (pareto.png). With a
+    device's limits, of any recipe whose bits are not learned: the largest that fit are trained, the best is delivered.
 
     Examples: bitspike allocate adaptive-resnet8-thin-fashion --max-size 20k --max-s-ace 30M;
     bitspike allocate digits-convnet --max-flash 20k --max-ram 4k

@@ -67,7 +67,7 @@ def print_seeds(
 ) -> None:
     """Trains a run for each seed, one after another or ``many`` at once, and prints their mean and spread."""
     from bitspike import compared, reports
-    from bitspike.api.runs import train_seeds
+    from bitspike.api.seeds import train_seeds
     from bitspike.cli.progress import ProgressBar
 
     if (several := os.environ.get("WORLD_SIZE", "1")) != "1" and "RANK" in os.environ:

@@ -60,7 +60,7 @@ def accelerated() -> Any:
 
 
 def shared_norms(processes: int) -> AbstractContextManager[Any]:
-    """In it batch norms are of the batch of all processes."""
+    """Makes batch norms those of the batch of all processes, within it."""
     return SharedNorms() if processes > 1 else nullcontext()
 
 
