@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
 
+from bitspike.cli.alone import check_alone
 from bitspike.cli.notices import notices
 from bitspike.cli.options import print_json
 from bitspike.cli.tables import print_tables
@@ -70,10 +70,7 @@ def print_seeds(
     from bitspike.api.seeds import train_seeds
     from bitspike.cli.progress import ProgressBar
 
-    if (several := os.environ.get("WORLD_SIZE", "1")) != "1" and "RANK" in os.environ:
-        raise UserError(
-            "WORLD_SIZE", several, "several processes train one run; give --seeds to one process, with --jobs"
-        )
+    check_alone("train --seeds")
     with notices():
         where: dict[str, Any] = {"name": name, "runs_dir": runs_dir, "resume": resume, "data_dir": data_dir}
         found = train_seeds(config, seeds, **where, **many, observer=ProgressBar)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Mapping
 from typing import Any, NoReturn
@@ -36,8 +35,6 @@ class Verb(TyperCommand):
         return super().parse_args(ctx, args)
 
     def _check(self, ctx: Any, args: list[str]) -> None:
-        if self.name != "train" and "RANK" in os.environ and (several := os.environ.get("WORLD_SIZE", "1")) != "1":
-            raise UserError("WORLD_SIZE", several, f"several processes are for train alone; start {self.name} once")
         order: list[Any]
         given, _, order = self.make_parser(ctx).parse_args(args)
         ctx.meta[JSON] = bool(given.get("as_json"))
