@@ -64,6 +64,14 @@ def test_no_cluster_at_an_address_is_one_line(tmp_path: Path) -> None:
     assert said.stderr.count("\n") == 1
 
 
+def test_a_client_outside_of_the_cluster_is_one_line(tmp_path: Path) -> None:
+    words = ("train", "digits-convnet", "--seeds", "0-1", "--runs-dir", str(tmp_path / "runs"))
+    said = bitspike(*words, "--ray", "ray://head:10001")
+    assert (said.returncode, said.stdout) == (2, ""), said.stderr
+    assert "want local, auto or host:port" in said.stderr
+    assert said.stderr.count("\n") == 1
+
+
 def test_a_machine_with_another_version_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from bitspike import UserError
     from bitspike.workers import cluster, workers

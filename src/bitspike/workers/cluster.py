@@ -29,6 +29,8 @@ OBJECTS = 100_000_000
 """Bytes of memory for Ray's objects, of a cluster that is started here; nothing passes through it but the work."""
 KNOCK = 5
 """Seconds in which somebody has to answer at an address."""
+LOOK = 0.5
+"""Seconds between two looks at whether a task has ended."""
 MACHINE = 60
 """Seconds in which each machine has to answer."""
 
@@ -37,7 +39,7 @@ class Cluster:
     """The tasks of one sweep on a cluster.
 
     Args:
-        address: ``local``, ``auto``, ``host:port`` or ``ray://host:port``.
+        address: ``local``, ``auto`` or ``host:port``.
         jobs: tasks at once; by default as many as there are cores, or GPUs if there are some. A cluster that is
             started here has so many workers.
         shared: the folder that the tasks write to.
@@ -47,11 +49,13 @@ class Cluster:
     """
 
     def __init__(self, address: str, jobs: int | None, shared: Path) -> None:
+        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # a sweep tells nobody of itself
+        os.environ.setdefault("RAY_DEDUP_LOGS", "0")  # each line of a trial is its own
         self.ray: Any = require("ray", "ray")
         self.address, self.jobs, self.shared = address, jobs, shared.absolute()
         if self.ray.is_initialized():
             raise UserError("--ray", address, "this process is in a cluster already; call ray.shutdown() first")
-        self.token = f".seen-{secrets.token_hex(8)}"
+        self.token = f".seen.json.{secrets.token_hex(4)}"  # `locked` clears one that is left over
         self.tasks: dict[Any, tuple[int, str]] = {}
 
     def __enter__(self) -> Self:
@@ -85,7 +89,10 @@ class Cluster:
         self.tasks[called] = key, name
 
     def ended(self) -> int:
-        (task,), _ = self.ray.wait([*self.tasks], num_returns=1)
+        over: list[Any] = []
+        while not over:
+            over, _ = self.ray.wait([*self.tasks], num_returns=1, timeout=LOOK)  # a signal is seen in between
+        (task,) = over
         key, name = self.tasks.pop(task)
         errors = self.ray.exceptions
         try:
@@ -99,26 +106,27 @@ class Cluster:
         return key
 
     def _join(self) -> None:
-        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # a sweep tells nobody of itself
-        os.environ.setdefault("RAY_DEDUP_LOGS", "0")  # each line of a trial is its own
         self._knock()
         here = {"num_cpus": self.jobs, "object_store_memory": OBJECTS, "include_dashboard": False}
         try:
             self.ray.init(address=self.address, logging_level="error", **(here if self.address == "local" else {}))
         except (ConnectionError, ValueError, RuntimeError, OSError) as wrong:
             said = str(wrong).strip().partition("\n")[0]
-            wanted = f"want local, auto, host:port or ray://host:port of a cluster that runs: {said}"
+            wanted = f"want local, auto or host:port of a cluster that runs: {said}"
             raise UserError("--ray", self.address, wanted) from wrong
 
     def _knock(self) -> None:
-        """Refuses an address at which nobody answers; Ray would try for minutes."""
-        at = re.fullmatch(r"(?:ray://)?(.+):(\d{1,5})", self.address)
-        if at is None:
+        """Refuses an address at which nobody answers, where Ray would try for minutes, and one that is none."""
+        if self.address in ("local", "auto"):
             return
+        at = re.fullmatch(r"([^/]+):(\d{1,5})", self.address)
+        if at is None:  # ray:// too: a client outside of the cluster was not tried
+            wanted = "want local, auto or host:port, on a machine of the cluster"
+            raise UserError("--ray", self.address, wanted)
         try:
             socket.create_connection((at[1], int(at[2])), KNOCK).close()
         except (OSError, OverflowError) as wrong:
-            wanted = f"want local, auto, host:port or ray://host:port of a cluster that runs: {wrong}"
+            wanted = f"want local, auto or host:port of a cluster that runs: {wrong}"
             raise UserError("--ray", self.address, wanted) from wrong
 
     def _leave(self) -> None:
