@@ -47,13 +47,14 @@ lint: $(VENV)/.installed-dev ## check rules and format
 types: $(VENV)/.installed-dev ## check types
 	$(VENV)/bin/mypy
 
-readme: $(VENV)/.installed-dev ## run the code of the README (but for `make test`) and of four pages of docs/, in a copy of the checkout
+readme: $(VENV)/.installed-dev ## run the code of the README (but for `make test`) and of pages of docs/, in a copy of the checkout
 	$(VENV)/bin/python tools/readme_blocks.py README.md --done "make test"
 	$(VENV)/bin/python tools/readme_blocks.py docs/shipping.md
 	$(VENV)/bin/python tools/readme_blocks.py docs/allocate.md
 	$(VENV)/bin/python tools/readme_blocks.py docs/convert.md
 	$(VENV)/bin/python tools/readme_blocks.py docs/own.md
 	$(VENV)/bin/python tools/readme_blocks.py docs/detection.md
+	$(VENV)/bin/python tools/readme_blocks.py docs/scale.md
 
 bench: $(PEERS)/.installed-peers ## time a training step beside SpikingJelly's
 	$(PEERS)/bin/python benchmarks/train_step.py $(ARGS)
