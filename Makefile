@@ -8,7 +8,7 @@ JOBS   ?= 2
 TORCH  ?= 2.13.0
 
 .DEFAULT_GOAL := help
-.PHONY: help quickstart test test-slow test-isa test-peers test-arm test-hdl test-browser check lint types docs readme tutorials bench claims constraints clean
+.PHONY: help quickstart test test-slow test-isa test-peers test-arm test-hdl test-browser test-ray check lint types docs readme tutorials bench claims constraints clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 14
@@ -37,6 +37,9 @@ test-hdl: $(VENV)/.installed-dev ## simulate exported hardware (docs/hardware.md
 test-browser: $(VENV)/.installed-browser ## open pages of `bitspike report` in Chromium (docs/report.md says what to install)
 	$(pytest) -m browser $(ARGS)
 
+test-ray: $(VENV)/.installed-ray ## run sweeps on a Ray cluster of this machine, with a worker killed
+	$(pytest) -m ray $(ARGS)
+
 check: lint types test test-isa docs readme tutorials ## all that a change must pass
 
 lint: $(VENV)/.installed-dev ## check rules and format
@@ -54,13 +57,14 @@ docs: $(VENV)/.installed-dev ## build the documentation site into build/site; a 
 tutorials: $(VENV)/.installed-dev ## run the code of docs/tutorials/ and docs/extend.md, each in a copy of the checkout
 	for page in docs/tutorials/*.md docs/extend.md; do $(VENV)/bin/python tools/readme_blocks.py $$page || exit 1; done
 
-readme: $(VENV)/.installed-dev ## run the code of the README (but for `make test`) and of four pages of docs/, in a copy of the checkout
+readme: $(VENV)/.installed-dev ## run the code of the README (but for `make test`) and of pages of docs/, in a copy of the checkout
 	$(VENV)/bin/python tools/readme_blocks.py README.md --done "make test"
 	$(VENV)/bin/python tools/readme_blocks.py docs/shipping.md
 	$(VENV)/bin/python tools/readme_blocks.py docs/allocate.md
 	$(VENV)/bin/python tools/readme_blocks.py docs/convert.md
 	$(VENV)/bin/python tools/readme_blocks.py docs/own.md
 	$(VENV)/bin/python tools/readme_blocks.py docs/detection.md
+	$(VENV)/bin/python tools/readme_blocks.py docs/scale.md
 
 bench: $(PEERS)/.installed-peers ## time a training step beside SpikingJelly's
 	$(PEERS)/bin/python benchmarks/train_step.py $(ARGS)
@@ -70,7 +74,7 @@ claims: $(VENV)/.installed ## run what results/claims/ does not have yet
 
 constraints: ## renew constraints.txt: the newest versions that pyproject.toml allows
 	$(call venv,.venv-constraints)
-	.venv-constraints/bin/python -m pip install --quiet torch==$(TORCH) '.[dev,browser]' $(PEER_NEEDS)
+	.venv-constraints/bin/python -m pip install --quiet torch==$(TORCH) '.[dev,browser,ray]' $(PEER_NEEDS)
 	.venv-constraints/bin/python -m pip install --quiet --no-deps $(PEERS_ALONE)
 	grep '^#' constraints.txt > .venv-constraints/new
 	.venv-constraints/bin/python -m pip freeze --exclude bitspike | sed 's/+[^ ]*$$//' \
@@ -89,8 +93,8 @@ $(VENV)/.installed-dev: pyproject.toml constraints.txt
 	$(call install,$(VENV),dev)
 	@touch $@ $(VENV)/.installed
 
-$(VENV)/.installed-browser: pyproject.toml constraints.txt
-	$(call install,$(VENV),$(BROWSER))
+$(VENV)/.installed-browser $(VENV)/.installed-ray: $(VENV)/.installed-%: pyproject.toml constraints.txt
+	$(call install,$(VENV),dev$(COMMA)$*)
 	@touch $@ $(VENV)/.installed-dev $(VENV)/.installed
 
 $(PEERS)/.installed-peers: pyproject.toml constraints.txt
@@ -100,7 +104,7 @@ $(PEERS)/.installed-peers: pyproject.toml constraints.txt
 	@touch $@
 
 QUICKSTART = train,data
-BROWSER = dev,browser
+COMMA = ,
 
 # These ask for torchvision, torchaudio, tonic or numba too; what they are compared in needs none, so they come alone,
 # and what they do need comes before them.

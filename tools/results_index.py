@@ -142,6 +142,16 @@ KINDS = (  # files, what they hold, the command that writes such a file
         "python benchmarks/attention.py",
     ),
     (
+        "scale/ray.json",
+        "a sweep on a Ray cluster with a worker killed, beside the same in one process",
+        "python benchmarks/ray_trials.py",
+    ),
+    (
+        "scale/plan.json",
+        "what the ImageNet recipes would take on GPUs: an estimate, with its arithmetic",
+        "python benchmarks/scale_plan.py",
+    ),
+    (
         "benchmarks/train_pace.json",
         "images a second of training by two commits, and where the time goes",
         "python benchmarks/train_pace.py --before SRC --data-dir DATA",

@@ -15,11 +15,12 @@ from pathlib import Path
 from typing import Any
 
 from hardware_tables import HARDWARE
+from scale_tables import SCALE
 from written import ROOT, main, table
 
 RESULTS = ROOT / "results"
 BY = "tools/results_page.py"
-OURS = ("results.md", "events.md", "shipping.md", "hardware.md", "frameworks.md")
+OURS = ("results.md", "events.md", "shipping.md", "hardware.md", "frameworks.md", "scale.md")
 PAGES = (ROOT / "README.md", *(ROOT / "docs" / name for name in OURS))
 
 TRAININGS = (  # file, command
@@ -425,6 +426,7 @@ PARTS = {
         *HARDWARE,
         architectures,
         peers,
+        *SCALE,
     )
 }
 

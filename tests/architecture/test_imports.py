@@ -69,11 +69,12 @@ MAY_IMPORT: dict[str, set[str]] = {
     "training": BELOW_TRAINING,
     "conversion": BELOW_TRAINING | {"training", "backends"},  # backends: the oracle, in which it is checked
     "frameworks": BELOW_RECIPES,  # models of other frameworks as networks of the house
-    "allocation": BELOW_TRAINING | {"training"},
+    "workers": GROUND,  # who does several runs: this process, others, a cluster
+    "allocation": BELOW_TRAINING | {"training", "workers"},
     "reproduce": BELOW_TRAINING,
     "recipes": BELOW_RECIPES,
     # the door: what `import bitspike` offers; the commands call it
-    "api": BELOW_RECIPES | {"recipes", "frameworks", "allocation", "backends", "reports"},
+    "api": BELOW_RECIPES | {"recipes", "frameworks", "allocation", "backends", "reports", "workers"},
     "cli": BELOW_RECIPES | {"api", "recipes", "allocation", "backends", "reports", "reproduce"},
     "__main__": {"cli"},
 }

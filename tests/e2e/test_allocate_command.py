@@ -52,6 +52,8 @@ def allocate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Cap
         (["--max-size", "5K"], RECIPE, ["--max-size: got '5K'", "1.5M"]),
         (["--max-energy", "1 nJ"], RECIPE, ["--max-energy: got '1 nJ'"]),
         (["--max-size", "5k", "--jobs", "2"], RECIPE, ["--jobs: got 2", "--trials"]),
+        (["--max-size", "5k", "--ray", "local"], RECIPE, ["--ray: got 'local'", "--trials"]),
+        (["--max-flash", "5k", "--ray", "local"], "digits-convnet", ["--ray: got 'local'", "learned bits"]),
         (["--max-size", "5k", "--trials", "0"], RECIPE, ["--trials"]),
         (["--max-size", "5k", "--fine-tune-epochs", "0"], RECIPE, ["--fine-tune-epochs"]),
         (["--max-energy", "5k", "--trials", "2"], RECIPE, ["--max-energy", "sweep"]),

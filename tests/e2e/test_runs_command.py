@@ -94,6 +94,30 @@ def test_what_beats_what() -> None:
     assert not _beats(base | {"test_accuracy": 91.0, "size_bytes": 11}, base)
 
 
+@pytest.mark.slow
+def test_seeds_side_by_side_are_those_of_one_process(bitspike: Command, tmp_path: Path) -> None:
+    """Each with a thread of its own, as this process has here."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        assert trained(bitspike, "--seeds", "0-1", "--name", "one")[0] == 0
+        assert trained(bitspike, "--seeds", "0-1", "--name", "many", "--jobs", "2")[0] == 0
+    finally:
+        torch.set_num_threads(threads)
+    losses: dict[str, list[Any]] = {}
+    for name in ("one-seed0", "one-seed1", "many-seed0", "many-seed1"):
+        lines = (tmp_path / "runs" / name / "metrics.jsonl").read_text().splitlines()
+        losses[name] = [json.loads(line).get("loss") for line in lines]
+    assert losses["one-seed0"] == losses["many-seed0"] != losses["many-seed1"] == losses["one-seed1"]
+
+
+@pytest.mark.parametrize("option", ["--jobs=2", "--ray=local"])
+def test_one_run_is_no_work_for_several(bitspike: Command, tmp_path: Path, option: str) -> None:
+    status, _, err = trained(bitspike, option)
+    assert (status, f"{option.partition('=')[0]}: got" in err, "--seeds" in err) == (2, True, True)
+    assert not (tmp_path / "runs").exists()
+
+
 @pytest.mark.parametrize("text", ["", "a", "2-1", "0-", "1,1", "0-2000", "-1"])
 def test_seeds_that_are_none(bitspike: Command, tmp_path: Path, text: str) -> None:
     status, _, err = trained(bitspike, f"--seeds={text}", "--name", "x")

@@ -1,32 +1,37 @@
-"""Many budgets at once: Optuna proposes them, processes share the work, the Pareto front comes out."""
+"""Many budgets at once: Optuna proposes them, workers share them, the Pareto front comes out.
+
+Which budget a trial has depends on its number and on the results of the trials that are ``ahead`` or more before it,
+whoever works on them and whichever end first: any number of workers makes the same sweep (docs/adr/0025-sweeps.md).
+"""
 
 from __future__ import annotations
 
 import math
-import multiprocessing
-import os
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
-from signal import SIGTERM
 from typing import Any
 
-import torch
+import numpy as np
 
-from bitspike.allocation.allocate import _least, allocate, check_budget
+from bitspike.allocation.allocate import Delivered, _least, allocate, check_budget
 from bitspike.errors import UserError, require, shown
 from bitspike.files import is_there, read_json, write_json
-from bitspike.stopping import Stopped, kept
-from bitspike.training import BudgetConfig, TrainConfig
+from bitspike.stopping import kept
+from bitspike.training import BudgetConfig, RunFolder, TrainConfig
 from bitspike.training.lock import locked
+from bitspike.training.record import read_record
 from bitspike.training.setup import load_images
+from bitspike.workers import Work, Workers, one_thread, workers
 
-__all__ = ["Point", "pareto", "sweep"]
+__all__ = ["AHEAD", "Point", "pareto", "sweep"]
 
 JOURNAL = "study.jsonl"
 """Where the trials of a sweep are kept."""
+AHEAD = 8
+"""Trials that are drawn before the result of the first of them is known: as many can be worked on at once."""
 
 
 @dataclass(frozen=True)
@@ -48,19 +53,24 @@ def sweep(
     data_dir: Path | None = None,
     *,
     trials: int,
-    jobs: int = 1,
+    jobs: int | None = None,
+    ray: str | None = None,
+    ahead: int = AHEAD,
     fine_tune_epochs: int | None = None,
 ) -> list[Point]:
     """``trials`` networks with budgets up to ``budget``, a run folder each under ``path``; resumable.
 
     Each trial draws, for each limit, a value between the smallest possible and the limit (their logarithms alike); the
-    sampler is Optuna's TPE, which looks where the front of cost and validation accuracy may move.
+    sampler is Optuna's TPE, which looks where the front of cost and validation accuracy may move. Each computes with
+    one thread.
 
     Args:
         config, budget, data_dir, fine_tune_epochs: of `allocate`.
         path: of the sweep.
         trials: networks in all, those of earlier calls included.
-        jobs: processes; the cores are shared between them.
+        jobs, ray: who works (`bitspike.workers.workers`); with neither, this process.
+        ahead: a trial is drawn once all that are so many before it have ended, and knows of no other result; part of
+            the sweep, and the most that can be worked on at once.
 
     Returns:
         All finished points, by cost; ``best`` marks those that no other beats in validation accuracy and every cost.
@@ -72,46 +82,39 @@ def sweep(
         )
     optuna = require("optuna", "tune")
     request = path / "sweep-request.json"
-    asked = {"recipe": config.recipe, "budget": budget.model_dump(mode="json")}
+    asked = {"recipe": config.recipe, "budget": budget.model_dump(mode="json"), "ahead": ahead}
     if is_there(request) and (started := read_json(request)) != asked:
         raise UserError("sweep folder", str(path), f"it was started with {shown(started)}; give another --name")
     if not is_there(path / JOURNAL):
         load_images(config, data_dir)  # refuses data that are not there, before anything is written
-    raw, limits = config.model_dump(mode="json"), budget.model_dump(mode="json")
-    work = partial(_worker, raw, limits, path, data_dir, trials, fine_tune_epochs)
+    given = workers(jobs, ray, path)
+    if ray is not None:
+        path, data_dir = path.absolute(), data_dir and data_dir.absolute()  # other machines start elsewhere
     with kept(path), locked(path):
         write_json(request, asked)
-        return _swept(optuna, budget, path, work, jobs)
+        study = _Study(optuna, config, budget, path, ahead)
+        work = partial(_trial, config.model_dump(mode="json"), data_dir, fine_tune_epochs, trials)
+        with given as pool:
+            _work_off(study, pool, work, trials)
+        points = pareto([study.point(number) for number in study.ended()])
+        write_json(path / "sweep.json", [asdict(point) for point in points])
+        return points
 
 
-def _swept(optuna: Any, budget: BudgetConfig, path: Path, work: Callable[[int], None], jobs: int) -> list[Point]:
-    """The trials that are left, in so many processes, and the points of all."""
-    study = _study(optuna, path, len(budget.limits()))
-    for trial in study.get_trials(states=[optuna.trial.TrialState.RUNNING]):  # of a sweep that was killed
-        study.tell(trial.number, state=optuna.trial.TrialState.FAIL)
-        study.enqueue_trial(trial.params)
-    threads = max(1, (os.cpu_count() or 1) // jobs)
-    if jobs == 1:
-        work(threads)
-    else:
-        context = multiprocessing.get_context("spawn")
-        workers = [context.Process(target=work, args=(threads,)) for _ in range(jobs)]
-        for worker in workers:
-            worker.start()
-        try:
-            for worker in workers:
-                worker.join()
-        except Stopped as stopped:
-            for worker in workers:
-                if stopped.number == SIGTERM:  # SIGINT came to them too, from the terminal
-                    worker.terminate()
-                worker.join()  # each keeps its run first
-            raise
-        if failed := [worker.exitcode for worker in workers if worker.exitcode]:
-            raise UserError("sweep", f"{len(failed)} of {jobs} processes failed", "see above; the same command goes on")
-    points = _points(optuna, _study(optuna, path, len(budget.limits())))
-    write_json(path / "sweep.json", [asdict(point) for point in points])
-    return points
+def _work_off(study: _Study, pool: Workers, work: Callable[..., None], trials: int) -> None:
+    """Does the trials that are left, those that were begun before the others."""
+    running: set[int] = set()
+    while True:
+        while len(running) < pool.most and (number := study.next(trials, running)) is not None:
+            folder = study.folder(number)
+            running.add(number)
+            one: Work = partial(work, number, study.drawn(number), folder)
+            pool.start(number, f"trial {number + 1}, {folder.name}", one)
+        if not running:
+            return
+        number = pool.ended()
+        running.remove(number)
+        study.tell(number)
 
 
 def pareto(points: Sequence[Point]) -> list[Point]:
@@ -127,83 +130,128 @@ def _beats(a: Point, b: Point) -> bool:
     return ours != theirs and all(x <= y for x, y in zip(ours, theirs, strict=True))
 
 
-def _study(optuna: Any, path: Path, limits: int) -> Any:
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    journal, file = optuna.storages.journal, path / JOURNAL
-    try:
-        return optuna.create_study(
-            study_name="sweep",
-            storage=optuna.storages.JournalStorage(journal.JournalFileBackend(str(file))),
-            sampler=optuna.samplers.TPESampler(constant_liar=True),
-            directions=["maximize", *["minimize"] * limits],
-            load_if_exists=True,
-        )
-    except OSError as wrong:
-        raise UserError("read", str(file), f"{wrong.strerror}") from wrong
-    except (ValueError, KeyError, TypeError, RecursionError) as wrong:
-        raise UserError("sweep", str(file), f"damaged: {wrong}; give another --name") from wrong
+class _Study:
+    """What was drawn and what came of it: the journal has the draws, the trials' folders the results.
 
+    One process writes it, that which gives the trials out.
+    """
 
-def _worker(
-    raw: dict[str, Any],
-    limits: dict[str, Any],
-    path: Path,
-    data_dir: Path | None,
-    trials: int,
-    fine_tune_epochs: int | None,
-    threads: int,
-) -> None:
-    torch.set_num_threads(threads)
-    optuna = require("optuna", "tune")
-    config, budget = TrainConfig.model_validate(raw), BudgetConfig.model_validate(limits)
-    least = _least(config)
+    def __init__(self, optuna: Any, config: TrainConfig, budget: BudgetConfig, path: Path, ahead: int) -> None:
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
+        self.optuna, self.path, self.ahead, self.seed = optuna, path, ahead, config.seed
+        least = _least(config)
+        uniform = optuna.distributions.FloatDistribution
+        self.limits = budget.limits()
+        self.ranges = {name: uniform(least[name], limit, log=True) for name, limit in self.limits.items()}
+        self.directions = ["maximize", *["minimize"] * len(self.limits)]
+        self.study = self._opened()
 
-    study = _study(optuna, path, len(budget.limits()))
-    while (trial := _next(optuna, study, trials)) is not None:
-        drawn = {
-            name: min(_rounded_up(trial.suggest_float(name, least[name], limit, log=True)), limit)
-            for name, limit in budget.limits().items()
-        }
-        own = BudgetConfig(**{f"max_{name}": value for name, value in drawn.items()})
-        folder = path / "-".join(f"{name}-{value:g}" for name, value in drawn.items())
-        say = partial(_say, f"trial {trial.number + 1}, {folder.name}: ")
-        say(f"begins; {trials} trials in all")
+    def _opened(self) -> Any:
+        journal, file = self.optuna.storages.journal, self.path / JOURNAL
         try:
-            found = allocate(config, own, folder, data_dir, fine_tune_epochs=fine_tune_epochs, say=say)
-        except Stopped as stopped:
-            if multiprocessing.parent_process() is None:
-                raise
-            sys.exit(128 + stopped.number)  # the first process says it
-        accuracies = {key: found["result"][key] for key in ("validation_accuracy", "test_accuracy")}
-        point = {"folder": folder.name, "budget": drawn, "costs": found["costs"], **accuracies}
-        trial.set_user_attr("point", point)
-        study.tell(trial, [point["validation_accuracy"], *(found["costs"][name] for name in drawn)])
-        say(f"validation {point['validation_accuracy']:.2f} %")
+            return self.optuna.create_study(
+                study_name="sweep",
+                storage=self.optuna.storages.JournalStorage(journal.JournalFileBackend(str(file))),
+                directions=self.directions,
+                load_if_exists=True,
+            )
+        except OSError as wrong:
+            raise UserError("read", str(file), f"{wrong.strerror}") from wrong
+        except (ValueError, KeyError, TypeError, RecursionError) as wrong:
+            raise UserError("sweep", str(file), f"damaged: {wrong}; give another --name") from wrong
+
+    def ended(self) -> list[int]:
+        """Numbers of the trials whose results are known."""
+        complete = self.optuna.trial.TrialState.COMPLETE
+        return [trial.number for trial in self.study.trials if trial.state == complete]
+
+    def next(self, trials: int, running: set[int]) -> int | None:
+        """The first trial that can be begun, one that was stopped or a new one; none if those before have to end."""
+        ended, drawn = set(self.ended()), len(self.study.trials)
+        for number in range(min(drawn, trials)):
+            if number not in ended | running:
+                return number
+        first_open = next(number for number in range(drawn + 1) if number not in ended)
+        if drawn >= trials or drawn >= first_open + self.ahead:
+            return None
+        self._add(self._draw(drawn))
+        return drawn
+
+    def _draw(self, number: int) -> dict[str, float]:
+        """The limits of a trial, of its number and of the results that it may know."""
+        known = self._known(number)
+        seed = int(np.random.SeedSequence([self.seed, number]).generate_state(1)[0])
+        sampler = self.optuna.samplers.TPESampler(seed=seed, constant_liar=True)  # those that run are no good, it says
+        apart = self.optuna.create_study(sampler=sampler, directions=self.directions)
+        for trial in self.study.trials:
+            apart.add_trial(self._made(trial.params, trial.values if trial.number < known else None))
+        asked = apart.ask()
+        return {name: asked.suggest_float(name, of.low, of.high, log=True) for name, of in self.ranges.items()}
+
+    def _known(self, number: int) -> int:
+        """How many results a trial may know: those of the first trials."""
+        return max(0, number + 1 - self.ahead)
+
+    def _add(self, params: dict[str, float]) -> None:
+        self.study.add_trial(self._made(params, None))
+
+    def _made(self, params: dict[str, float], values: Sequence[float] | None) -> Any:
+        """A trial of Optuna's, that runs where it has no values."""
+        states = self.optuna.trial.TrialState
+        state = states.RUNNING if values is None else states.COMPLETE
+        return self.optuna.trial.create_trial(state=state, params=params, distributions=self.ranges, values=values)
+
+    def drawn(self, number: int) -> dict[str, float]:
+        """The limits of a trial."""
+        params = self.study.trials[number].params
+        return {name: min(_rounded_up(params[name]), limit) for name, limit in self.limits.items()}
+
+    def folder(self, number: int) -> Path:
+        """The folder of a trial."""
+        return self.path / "-".join((f"{number + 1:03}", *(f"{k}-{v:g}" for k, v in self.drawn(number).items())))
+
+    def point(self, number: int) -> Point:
+        """What came of a trial, as its folder says.
+
+        Raises:
+            UserError: it does not say, or is damaged.
+        """
+        folder = self.folder(number)
+        costs = read_record(folder / "allocation.json", Delivered)["costs"]
+        result = RunFolder(folder).read_result()
+        accuracies = (result["validation_accuracy"], result["test_accuracy"])
+        return Point(folder.name, self.drawn(number), costs, *accuracies)
+
+    def tell(self, number: int) -> None:
+        """Writes down what came of a trial."""
+        point = self.point(number)
+        self.study.tell(number, [point.validation_accuracy, *(point.costs[name] for name in self.limits)])
+
+
+def _trial(
+    raw: dict[str, Any],
+    data_dir: Path | None,
+    fine_tune_epochs: int | None,
+    trials: int,
+    number: int,
+    drawn: dict[str, float],
+    folder: Path,
+) -> None:
+    """One trial, wherever it is worked on; of one that has ended already, nothing."""
+    config = TrainConfig.model_validate(raw)
+    own = BudgetConfig(**{f"max_{name}": value for name, value in drawn.items()})
+    say = partial(_say, f"trial {number + 1}, {folder.name}: ")
+    say(f"begins; {trials} trials in all")
+    with one_thread():
+        found = allocate(config, own, folder, data_dir, fine_tune_epochs=fine_tune_epochs, say=say)
+    say(f"validation {found['result']['validation_accuracy']:.2f} %")
 
 
 def _say(which: str, line: str) -> None:
     print(which + line, file=sys.stderr, flush=True)
 
 
-def _next(optuna: Any, study: Any, trials: int) -> Any:
-    """A trial to run, or ``None`` if all are finished or with other processes."""
-    states = optuna.trial.TrialState
-    trial = study.ask()
-    before = [
-        other for other in study.get_trials(states=[states.COMPLETE, states.RUNNING]) if other.number < trial.number
-    ]
-    if len(before) < trials:
-        return trial
-    study.tell(trial, state=states.FAIL)
-    return None
-
-
 def _rounded_up(value: float) -> float:
-    """To three digits: a folder's name, and the same folder for what is drawn again after a crash."""
+    """To three digits, which a folder's name has."""
     unit = 10.0 ** (math.floor(math.log10(value)) - 2)
     return math.ceil(value / unit) * unit
-
-
-def _points(optuna: Any, study: Any) -> list[Point]:
-    finished = study.get_trials(states=[optuna.trial.TrialState.COMPLETE])
-    return pareto([Point(**trial.user_attrs["point"]) for trial in finished])

@@ -98,7 +98,9 @@ def sweep(
     budget: BudgetConfig,
     *,
     trials: int,
-    jobs: int = 1,
+    jobs: int | None = None,
+    ray: str | None = None,
+    ahead: int | None = None,
     fine_tune_epochs: int | None = None,
     name: str | None = None,
     runs_dir: str | Path = "runs",
@@ -109,14 +111,16 @@ def sweep(
     Args:
         budget: the largest one.
         trials: networks in all, those of earlier calls included.
-        jobs: processes that share the trials.
+        jobs: trials at once. ray: the address of a Ray cluster that does them; by default this machine does.
+        ahead: results that a trial need not wait for (`bitspike.allocation.sweep`).
         recipe, edits, fine_tune_epochs, name, runs_dir, data_dir: see `allocate`.
 
     Returns:
         All finished points, by cost; ``best`` marks those that no other beats in validation accuracy and every cost.
 
     Raises:
-        UserError: see `allocate`; a limit of energy, whose smallest nobody can tell; a process that failed.
+        UserError: see `allocate`; a limit of energy, whose smallest nobody can tell; workers that die
+            again and again, or a cluster that cannot do the work.
     """
     from bitspike import allocation
 
@@ -127,6 +131,8 @@ def sweep(
         path_of(data_dir),
         trials=trials,
         jobs=jobs,
+        ray=ray,
+        ahead=allocation.AHEAD if ahead is None else ahead,
         fine_tune_epochs=fine_tune_epochs,
     )
 

@@ -4,21 +4,17 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import nullcontext
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from statistics import fmean, stdev
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from bitspike.api.run import Run, load_run
 from bitspike.api.sources import as_run
 from bitspike.errors import UserError
 from bitspike.files import at_home
 
-if TYPE_CHECKING:
-    from bitspike.training import TrainConfig
-
-__all__ = ["COSTS", "compared", "runs", "train_seeds"]
+__all__ = ["COSTS", "compared", "runs"]
 
 COSTS = ("size_bytes", "s_ace", "ns_ace", "energy_nj")
 """Keys of a result that accuracy is seen against."""
@@ -139,43 +135,3 @@ def _beats(a: dict[str, Any], b: dict[str, Any], measure: str = "test_accuracy")
     costs = [key for key in COSTS if a[key] is not None and b[key] is not None]
     ours, theirs = ([-row[measure], *(row[key] for key in costs)] for row in (a, b))
     return ours != theirs and all(x <= y for x, y in zip(ours, theirs, strict=True))
-
-
-def train_seeds(
-    config: TrainConfig, seeds: Iterable[int], *, name: str | None, runs_dir: str | Path, resume: bool, **more: Any
-) -> list[Run]:
-    """`bitspike.train` once for each seed, a run folder each: ``NAME-seedN``.
-
-    Args:
-        config: of all of them.
-        seeds: of each.
-        name: the folders' names but for the seed; by default that of a run that was given none.
-        runs_dir: where they go.
-        resume: passes over runs that have ended, goes on with those that have begun, and starts the others.
-        more: of `bitspike.train`; ``observer`` makes one of a run's name.
-
-    Raises:
-        UserError: see `bitspike.train`; without ``resume``, before any is trained, a folder that holds a run.
-    """
-    from bitspike.api.train import check_folder, run_name, train
-    from bitspike.files import is_there
-    from bitspike.places import run_folder
-
-    observer = more.pop("observer", None)
-    chosen = {}
-    for seed in seeds:
-        own = config.model_copy(update={"seed": seed})
-        chosen[run_name(own) if name is None else f"{name}-seed{seed}"] = own
-    for called in chosen:
-        check_folder(called, runs_dir, resume)
-    found = []
-    for called, own in chosen.items():
-        folder = run_folder(runs_dir, called)
-        begun = is_there(folder / "config.json")
-        if begun and (there := load_run(folder)).finished and there.config.epochs >= own.epochs:
-            there.files.resume(own)
-            found.append(there)
-            continue
-        with observer(called) if observer else nullcontext() as bar:
-            found.append(train(own, name=called, runs_dir=runs_dir, resume=begun, observer=bar, **more))
-    return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable
 from contextlib import nullcontext
@@ -12,7 +13,7 @@ from bitspike.api.own import network_of
 from bitspike.api.run import Run
 from bitspike.api.sources import path_of
 from bitspike.errors import UserError
-from bitspike.files import at_home, read_json
+from bitspike.files import at_home, is_there, read_json
 from bitspike.importing import is_import_path, users_code
 from bitspike.places import checked_place, refuse_taken, run_folder
 
@@ -20,7 +21,17 @@ if TYPE_CHECKING:
     from bitspike.datasets import Dataset
     from bitspike.training import Observer, TrainConfig
 
-__all__ = ["check_folder", "chosen", "config_of", "configured", "is_main_process", "on_data", "run_name", "train"]
+__all__ = [
+    "check_folder",
+    "chosen",
+    "config_of",
+    "configured",
+    "is_main_process",
+    "on_data",
+    "restarted",
+    "run_name",
+    "train",
+]
 
 
 def train(
@@ -50,7 +61,8 @@ def train(
         runs_dir: where run folders go.
         data_dir: where the data sets lie; ``None`` for ``$BITSPIKE_DATA``, else what `bitspike data list` says. The run
             remembers it.
-        resume: go on from the folder's last checkpoint; a run that was killed ends as if it had never stopped.
+        resume: go on from the folder's last checkpoint; a run that was killed ends as if it had never stopped. Where
+            torchrun has started its processes anew, a run that had begun goes on in any case.
         observer: is told of each step and epoch (`bitspike.training.Observer`).
 
     Raises:
@@ -63,6 +75,7 @@ def train(
     config, data_set = on_data(recipe, dataset, edits)
     own = is_import_path(config.model)
     folder = training.RunFolder(run_folder(runs_dir, run_name(config) if name is None else name))
+    resume = resume or (restarted() and is_there(folder.config_file))
     data = path_of(data_dir) or (folder.data_dir() if resume else None)
     with users_code() if own else nullcontext():
         model = network_of(config) if own else None
@@ -78,7 +91,7 @@ def check_folder(name: str | None, runs_dir: str | Path, resume: bool = False) -
     """
     if name is None:
         checked_place("--runs-dir", runs_dir)
-    elif not resume:
+    elif not (resume or restarted()):
         refuse_taken(run_folder(runs_dir, name))
     else:
         run_folder(runs_dir, name)
@@ -161,9 +174,11 @@ def run_name(config: TrainConfig) -> str:
     return "-".join((*words, str(config.bits).replace("/", "-"), f"seed{config.seed}"))
 
 
-def is_main_process() -> bool:
-    """Whether this process is the one that speaks: of ``accelerate launch`` with several, the first alone."""
-    from bitspike.errors import require
+def restarted() -> bool:
+    """Whether torchrun has started this process in the place of one that failed."""
+    return int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")) > 0
 
-    main: bool = require("accelerate", "train").PartialState().is_main_process
-    return main
+
+def is_main_process() -> bool:
+    """Whether this process is the one that speaks: of several that train one run, the first alone."""
+    return os.environ.get("RANK", "0") == "0"

@@ -11,7 +11,7 @@ import typer
 import bitspike
 from bitspike.cli import allocate_options as options
 from bitspike.cli.fitted import print_fitted
-from bitspike.cli.options import CCompiler, DataDir, Json, RunsDir, amount, given, print_json
+from bitspike.cli.options import CCompiler, DataDir, Jobs, Json, Ray, RunsDir, amount, given, print_json
 from bitspike.cli.tables import print_tables
 from bitspike.errors import UserError
 
@@ -31,7 +31,9 @@ def allocate(
     edits: options.Edits = None,
     fine_tune_epochs: options.FineTuneEpochs = None,
     trials: options.Trials = 1,
-    jobs: options.Jobs = 1,
+    ahead: options.Ahead = None,
+    jobs: Jobs = None,
+    ray: Ray = None,
     name: options.Name = None,
     runs_dir: RunsDir = Path("runs"),
     data_dir: DataDir = None,
@@ -39,9 +41,8 @@ def allocate(
 ) -> None:
     """Train a network that learns its bits within a budget, and deliver one that keeps the budget exactly.
 
-    The same command goes on where it was stopped. With --trials, a Pareto table and a picture (pareto.png). With
-    --max-flash, --max-ram or --max-instructions, of any recipe whose bits are not learned: the largest widths and
-    channels whose C fits are trained, --trials of them, and the most accurate is delivered.
+    The same command goes on where it was stopped. With --trials, a Pareto table and a picture (pareto.png). With a
+    device's limits, of any recipe whose bits are not learned: the largest that fit are trained, the best is delivered.
 
     Examples: bitspike allocate adaptive-resnet8-thin-fashion --max-size 20k --max-s-ace 30M;
     bitspike allocate digits-convnet --max-flash 20k --max-ram 4k
@@ -50,28 +51,29 @@ def allocate(
     from bitspike.api.allocate import budget_of, folder_of, sweep
     from bitspike.cli.progress import ProgressBar
 
-    limits = {"max_size": max_size, "max_s_ace": max_s_ace, "max_bit_budget": max_bit_budget, "max_energy": max_energy}
-    budget: dict[str, Any] = {key: amount(f"--{key.replace('_', '-')}", text) for key, text in given(**limits).items()}
+    limits = given(max_size=max_size, max_s_ace=max_s_ace, max_bit_budget=max_bit_budget, max_energy=max_energy)
+    budget: dict[str, Any] = {key: amount(f"--{key.replace('_', '-')}", text) for key, text in limits.items()}
     where: dict[str, Any] = {"name": name, "runs_dir": runs_dir, "data_dir": data_dir}
     device = given(flash=max_flash, ram=max_ram, instructions=max_instructions)
+    many = given(jobs=jobs, ray=ray, ahead=ahead)
     if device or cc is not None:
-        print_fitted(recipe, edits, device, budget, cc, trials, {"fine_tune_epochs": fine_tune_epochs}, where, as_json)
+        many |= {"fine_tune_epochs": fine_tune_epochs}
+        print_fitted(recipe, edits, device, budget, cc, trials, many, where, as_json)
         return
     how, path = {**where, "fine_tune_epochs": fine_tune_epochs}, folder_of(recipe, name, runs_dir)
     if trials == 1:
-        if jobs > 1:
-            raise UserError("--jobs", jobs, "one network is one process; give --trials too")
+        for option, value in many.items():
+            raise UserError(f"--{option}", value, "one network is one process; give --trials too")
         with ProgressBar(path.name) as bar:
             found = bitspike.allocate(recipe, *(edits or []), **budget, **how, observer=bar, say=bar.say)
         if as_json:
             print_json(found.record)
             return
-        print_tables(reports.results_table([found.run.result], path.name))
-        print_tables(reports.budget_table(found.budget, found.costs))
+        spent = reports.budget_table(found.budget, found.costs)
+        print_tables(reports.results_table([found.run.result], path.name), spent)
         typer.echo(f"run folder: {found.run.folder}")
         return
-    points = sweep(recipe, edits or [], budget_of(**budget), trials=trials, jobs=jobs, **how)
-    rows = [asdict(point) for point in points]
+    rows = [asdict(one) for one in sweep(recipe, edits or [], budget_of(**budget), trials=trials, **many, **how)]
     reports.save_pareto(rows, path / "pareto.png")
     print_json(rows) if as_json else print_tables(reports.pareto_table(rows))
     typer.echo(f"sweep: {path}") if not as_json else None

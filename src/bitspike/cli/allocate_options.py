@@ -7,9 +7,9 @@ from typing import Annotated
 import typer
 
 __all__ = [
+    "Ahead",
     "Edits",
     "FineTuneEpochs",
-    "Jobs",
     "MaxBitBudget",
     "MaxEnergy",
     "MaxFlash",
@@ -45,5 +45,10 @@ FineTuneEpochs = Annotated[
 Trials = Annotated[
     int, typer.Option("--trials", min=1, help="Above 1: so many networks, with budgets up to those given.")
 ]
-Jobs = Annotated[int, typer.Option("--jobs", min=1, max=256, help="Processes that share the trials.")]
+Ahead = Annotated[
+    int | None,
+    typer.Option(
+        "--ahead", min=1, help="Trials drawn before a first result is known, as many run at once. Default: 8."
+    ),
+]
 Name = Annotated[str | None, typer.Option("--name", help="Name of the run folder. Default: recipe-allocated.")]

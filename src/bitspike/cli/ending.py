@@ -9,6 +9,7 @@ from types import FrameType
 import typer
 
 from bitspike.cli import threads
+from bitspike.cli.alone import check_alone
 from bitspike.cli.app import app
 from bitspike.cli.verb import Interrupted
 from bitspike.cli.words import going_on, usage, words
@@ -33,6 +34,7 @@ def main() -> None:
         raise Stopped(number)
 
     try:
+        check_alone("".join(sys.argv[1:2]))
         with handled(stop):
             status = app(args=words(sys.argv[1:]), prog_name="bitspike", standalone_mode=False)
     except Interrupted as by:

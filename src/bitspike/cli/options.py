@@ -15,7 +15,9 @@ from bitspike.errors import UserError
 __all__ = [
     "CCompiler",
     "DataDir",
+    "Jobs",
     "Json",
+    "Ray",
     "Resume",
     "RunsDir",
     "amount",
@@ -34,6 +36,15 @@ CCompiler = Annotated[
 ]
 RunsDir = Annotated[Path, typer.Option("--runs-dir", help="Where run folders go.")]
 Resume = Annotated[bool, typer.Option("--resume", help="Go on from the run folder's last checkpoint.")]
+Jobs = Annotated[
+    int | None, typer.Option("--jobs", min=1, max=1000, help="Runs at once, a thread each. With --ray: all it can do.")
+]
+Ray = Annotated[
+    str | None,
+    typer.Option(
+        "--ray", metavar="ADDRESS", help="Ray cluster that runs them: local, auto, HOST:PORT (docs/scale.md)."
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON, and nothing else, on stdout.")]
 
 UNITS = {"": 1, "k": 1e3, "M": 1e6, "G": 1e9}

@@ -10,7 +10,7 @@ import typer
 import bitspike
 from bitspike.cli import train_options as options
 from bitspike.cli.notices import notices
-from bitspike.cli.options import DataDir, Json, Resume, RunsDir, print_json
+from bitspike.cli.options import DataDir, Jobs, Json, Ray, Resume, RunsDir, given, print_json
 from bitspike.cli.verb import print_list
 
 __all__ = ["train"]
@@ -30,6 +30,8 @@ def train(
     dataset: options.Dataset = None,
     init: options.Init = None,
     seeds: options.Seeds = None,
+    jobs: Jobs = None,
+    ray: Ray = None,
     show: options.Show = False,
     name: options.Name = None,
     runs_dir: RunsDir = Path("runs"),
@@ -63,8 +65,9 @@ def train(
         print_json(made.model_dump(mode="json")) if as_json else typer.echo("\n".join(edits_of(made)))
         return
     if seeds is not None:
-        print_seeds(made, seeds_of(seeds), name, runs_dir, data_dir, resume, as_json)
+        print_seeds(made, seeds_of(seeds), name, runs_dir, data_dir, resume, given(jobs=jobs, ray=ray), as_json)
         return
+    options.check_one(jobs=jobs, ray=ray)
     from bitspike.cli.progress import ProgressBar
 
     title = run_name(made) if name is None else name

@@ -11,7 +11,7 @@ import typer
 from bitspike.errors import UserError
 from bitspike.files import is_there
 
-__all__ = ["Config", "Dataset", "Edits", "Init", "Name", "Recipe", "Seeds", "Show", "run_of"]
+__all__ = ["Config", "Dataset", "Edits", "Init", "Name", "Recipe", "Seeds", "Show", "check_one", "run_of"]
 
 Recipe = Annotated[
     str | None,
@@ -59,3 +59,10 @@ def run_of(folder: Path) -> str:
     if not is_there(folder / "checkpoint.safetensors"):
         raise UserError("--init", str(folder), "want the folder of a run, with a checkpoint in it")
     return json.dumps(str(folder.absolute()))
+
+
+def check_one(**many: object) -> None:
+    """Refuses what is for several runs where there is one."""
+    for option, value in many.items():
+        if value is not None:
+            raise UserError(f"--{option}", value, "it is for several runs: give --seeds too (docs/scale.md)")

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import typer
 
+from bitspike.cli.alone import check_alone
 from bitspike.cli.notices import notices
 from bitspike.cli.options import print_json
 from bitspike.cli.page import page_beside, print_pages, print_places
@@ -63,16 +64,18 @@ def print_seeds(
     runs_dir: Path,
     data_dir: Path | None,
     resume: bool,
+    many: dict[str, Any],
     as_json: bool,
 ) -> None:
-    """Trains a run for each seed, and prints their mean and spread."""
+    """Trains a run for each seed, one after another or ``many`` at once, and prints their mean and spread."""
     from bitspike import compared, reports
-    from bitspike.api.runs import train_seeds
+    from bitspike.api.seeds import train_seeds
     from bitspike.cli.progress import ProgressBar
 
+    check_alone("train --seeds")
     with notices():
-        where = {"name": name, "runs_dir": runs_dir, "resume": resume}
-        found = train_seeds(config, seeds, **where, data_dir=data_dir, observer=ProgressBar)  # type: ignore[arg-type]
+        where: dict[str, Any] = {"name": name, "runs_dir": runs_dir, "resume": resume, "data_dir": data_dir}
+        found = train_seeds(config, seeds, **where, **many, observer=ProgressBar)
     pages = [page_beside([run], run.folder) for run in found]
     rows = compared(found)
     print_json(rows) if as_json else print_tables(reports.compared_table(rows))

@@ -18,6 +18,7 @@ from bitspike.neurons.registry import NEURONS, NeuronSettings, highest_level
 from bitspike.neurons.relu import one_step
 from bitspike.neurons.staircase import Staircase
 from bitspike.quant.lsq import lsq
+from bitspike.quant.shares import of_all_shares
 
 __all__ = ["QReLU", "QReLUSettings"]
 
@@ -66,7 +67,7 @@ class QReLU(BaseNode):
             return self._quantized(u, self.levels)
         parts = u.tensor_split(1 + len(self.paths))
         if not self.step_size.detach():
-            self._start(parts[0].detach())
+            self._start(of_all_shares(parts[0].detach()))
         pairs = zip(parts, (self.levels, *self.paths), strict=True)
         return torch.cat([self._quantized(part, n) for part, n in pairs])
 

@@ -15,6 +15,7 @@ from bitspike.quant.lsq import lsq, signed_codes
 from bitspike.quant.quantizer import WeightQuantizer
 from bitspike.quant.registry import QUANTIZERS, QuantizerSettings
 from bitspike.quant.rounding import round_half_up
+from bitspike.quant.shares import of_all_shares
 
 __all__ = [
     "AdaptiveWeights",
@@ -111,7 +112,7 @@ class LearnedQuantizer(nn.Module):
 
     def _prepare(self, x: Tensor) -> None:
         if not self.started:
-            self.start(x)
+            self.start(of_all_shares(x))
         self.renewal(x, self)
 
     def extra_repr(self) -> str:
@@ -148,7 +149,7 @@ class Renewal(nn.Module):
         self.old_bits.fill_(bits)
         if not self.active:
             return
-        low, high = grid_search(x, bits, quantizer.signed, quantizer.rounds)
+        low, high = grid_search(of_all_shares(x), bits, quantizer.signed, quantizer.rounds)
         self.low.copy_(torch.minimum(self.low, low))
         self.high.copy_(torch.maximum(self.high, high))
         quantizer.step.copy_(_step(self.low, self.high, bits, quantizer.signed))

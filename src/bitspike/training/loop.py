@@ -16,7 +16,7 @@ from torch.nn.utils import get_total_norm
 from bitspike import native
 from bitspike.costs import cost
 from bitspike.data import Dataset, EpochBatches
-from bitspike.errors import UserError, require
+from bitspike.errors import UserError
 from bitspike.files import at_home, is_there, write_json
 from bitspike.ir import Graph
 from bitspike.lowering import measure
@@ -38,6 +38,7 @@ from bitspike.training.run_folder import RunFolder
 from bitspike.training.samples import samples_of
 from bitspike.training.setup import as_named, graph_of, load_images, make_model
 from bitspike.training.tasks import Images, Seen
+from bitspike.training.together import accelerated, check_shares, share_steps, shared_norms
 
 __all__ = ["Observer", "train"]
 
@@ -68,8 +69,8 @@ def train(
 ) -> dict[str, Any]:
     """Trains the config's network and writes everything into ``folder``.
 
-    Under ``accelerate launch`` with several processes each one takes its share of every batch; ``batch_size`` is
-    the batch of all together. Batch norm keeps statistics per process there.
+    Under ``torchrun`` or ``accelerate launch`` with several processes each one takes its share of every batch;
+    ``batch_size`` is the batch of all together, and batch norm's statistics are of it.
 
     SIGINT and SIGTERM end it after the step, with a checkpoint (`bitspike.stopping.Stopped`, a KeyboardInterrupt);
     a second one, and where several processes train, at once. The folder is this process's alone until the end.
@@ -91,7 +92,7 @@ def train(
     Raises:
         UserError: what the user can mend: data, disk, a config that does not fit, a loss that is no number.
     """
-    accelerator = require("accelerate", "train").Accelerator(mixed_precision="no")  # `_one_step` casts by itself
+    accelerator = accelerated()
     config = config if model is None else as_named(config, model)
     main = accelerator.is_main_process
     if main and not resume:
@@ -112,12 +113,14 @@ def train(
         if config.init is not None and not (resume and is_there(folder.checkpoint_file)):
             load_model(RunFolder(at_home(config.init)).checkpoint_file, model)
         graph = graph_of(config, model)  # refuses a plan that does not fit, before anything is written
+        check_shares(config, model, accelerator.num_processes)
         config = settled(config, graph, accelerator.device)
         model = laid_out(model, config.precision)
-        run = _Run(Training(config, folder, model, graph, teacher), images, accelerator, observer, signals)
+        watcher = observer if main else None
+        run = _Run(Training(config, folder, model, graph, teacher), images, accelerator, watcher, signals)
         run.open(resume)
-        if observer:
-            observer.begin(config)
+        if watcher:
+            watcher.begin(config)
         if main:
             folder.remember(data_dir)
         run.all_epochs()
@@ -140,9 +143,6 @@ class _Run:
         self.accelerator, self.model = accelerator, model
         self.whole = model if config.chunks is None else InChunks(model, training.graph, config.chunks)
         self.main = accelerator.is_main_process
-        if config.batch_size % accelerator.num_processes:
-            wanted = f"want a multiple of the {accelerator.num_processes} processes"
-            raise UserError("batch_size", config.batch_size, wanted)
         self.task = training.task
         self.data = self.task.training_set(images, accelerator.device)
         self.steps_per_epoch = len(EpochBatches(len(images.train), config.batch_size, seed=config.seed, epoch=0))
@@ -172,6 +172,7 @@ class _Run:
                 self.folder.rewind(self.progress.step)
         elif self.main:
             self.folder.create(self.config)
+        share_steps(self.model, self.accelerator.num_processes)
         self.trained, self.prepared_optimizer = self.accelerator.prepare(self.whole, self.optimizer)
         if self.config.tensorboard and self.main:
             self.board = Board(self.folder.path, self.progress.step)
@@ -217,7 +218,10 @@ class _Run:
         lr = lr_at(step, self.steps_per_epoch, self.config.epochs, self.config.optimizer)
         set_lr(self.optimizer, lr)
         with self.pace.of("forward"):
-            with torch.autocast(x.device.type, torch.bfloat16, enabled=self.config.precision == "bf16"):
+            with (
+                shared_norms(world),
+                torch.autocast(x.device.type, torch.bfloat16, enabled=self.config.precision == "bf16"),
+            ):
                 loss = self.objective(self.trained, x, y)
             value = float(self.accelerator.reduce(loss.detach(), reduction="mean"))
         with self.pace.of("backward"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import random
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -15,8 +16,10 @@ from hypothesis import strategies as st
 
 from bitspike import UserError
 from bitspike.allocation import Point, pareto, sweep
+from bitspike.files import write_json
 from bitspike.recipes import recipe
 from bitspike.training import BudgetConfig, TrainConfig, override
+from bitspike.workers import Work
 
 pytest.importorskip("scipy")
 
@@ -68,6 +71,12 @@ def test_points_are_ordered_by_what_is_limited() -> None:
 # A sweep of networks that are not trained
 
 
+RESULT = {
+    "recipe": "r", "dataset": "digits", "model": "m", "bits": "2/2/1", "seed": 0, "bit_budget": 4.0, "s_ace": 1.0,
+    "size_bytes": 1.0, "ns_ace": 1.0, "sops": 1.0, "spikes": 1.0,
+}  # fmt: skip
+
+
 class Pretended:
     """In the place of `allocate`: remembers what is asked for, spends 0.9 of it, and may be killed."""
 
@@ -77,13 +86,16 @@ class Pretended:
 
     def __call__(self, config: TrainConfig, budget: BudgetConfig, folder: Path, *more: Any, **how: Any) -> Any:
         self.asked.append((budget.limits(), folder))
-        assert len(self.asked) < 20, "it never ends"
+        assert len(self.asked) < 60, "it never ends"
         if len(self.asked) == self.killed_at:
             raise KeyboardInterrupt
         costs = {"size": 1.0, "s_ace": 1.0, "bit_budget": 1.0, "energy": 1.0}
         costs |= {name: 0.9 * limit for name, limit in budget.limits().items()}
         accuracy = 100 - 1 / math.log(sum(budget.limits().values()))
-        return {"costs": costs, "result": {"validation_accuracy": accuracy, "test_accuracy": accuracy - 1}}
+        result = RESULT | {"validation_accuracy": accuracy, "test_accuracy": accuracy - 1}
+        write_json(folder / "allocation.json", {"folder": str(folder), "costs": costs, "plan": {}})
+        write_json(folder / "result.json", result)
+        return {"costs": costs, "result": result}
 
 
 @pytest.fixture
@@ -126,6 +138,7 @@ def test_a_trial_that_was_killed_is_run_again_with_its_budget(tmp_path: Path, pr
     asked = [tuple(limits.items()) for limits, _ in pretended.asked]
     assert len(points) == 3
     assert asked[1] == asked[2], "the one that was killed comes first"
+    assert points == sweep(small(), BOTH, tmp_path / "unhurt", trials=3)
     assert len(set(asked)) == 3
 
 
@@ -166,3 +179,50 @@ def test_budgets_that_cannot_be_swept_are_one_line_and_leave_nothing(
     assert "\n" not in str(refused.value)
     assert not (tmp_path / "sweep").exists()
     assert pretended.asked == []
+
+
+class AnyOrder:
+    """Workers of which so many work at once, and that end in an order that is drawn."""
+
+    def __init__(self, most: int, seed: int) -> None:
+        self.most, self.random = most, random.Random(seed)
+        self.running: dict[int, Work] = {}
+        self.at_once = 0
+
+    def __enter__(self) -> AnyOrder:
+        return self
+
+    def __exit__(self, *ended: object) -> None:
+        assert not self.running or ended[0] is not None
+
+    def start(self, key: int, name: str, work: Work) -> None:
+        self.running[key] = work
+        self.at_once = max(self.at_once, len(self.running))
+
+    def ended(self) -> int:
+        key = self.random.choice([*self.running])
+        self.running.pop(key)()
+        return key
+
+
+@pytest.mark.parametrize(("most", "seed"), [(2, 0), (3, 1), (100, 2)])
+def test_any_number_of_workers_makes_the_same_sweep(
+    tmp_path: Path, pretended: Pretended, monkeypatch: pytest.MonkeyPatch, most: int, seed: int
+) -> None:
+    """Also where trials go beyond the sampler's random ones, and end in any order."""
+    alone = sweep(small(), BOTH, tmp_path / "alone", trials=16, ahead=4)
+    others = AnyOrder(most, seed)
+    monkeypatch.setitem(sweep.__globals__, "workers", lambda *_: others)
+    assert sweep(small(), BOTH, tmp_path / "many", trials=16, ahead=4) == alone
+    assert others.at_once == min(most, 4)
+    assert len(pretended.asked) == 32
+    monkeypatch.setattr(sweep.__globals__["_Study"], "_known", lambda self, number: number)
+    blind = sweep(small(), BOTH, tmp_path / "blind", trials=16, ahead=4)  # planted: whatever has ended is known
+    assert blind != alone
+
+
+def test_what_a_trial_may_know_is_part_of_the_sweep(tmp_path: Path, pretended: Pretended) -> None:
+    one, other = (sweep(small(), BOTH, tmp_path / str(ahead), trials=14, ahead=ahead) for ahead in (2, 8))
+    assert one != other
+    with pytest.raises(UserError, match="it was started with"):
+        sweep(small(), BOTH, tmp_path / "2", trials=14, ahead=8)

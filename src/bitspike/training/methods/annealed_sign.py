@@ -33,6 +33,7 @@ class AnnealedSign(Method[AnnealedSignSettings]):
     """Sets the temperature of all signs before each epoch. Weights in floats have none, and stay as they are."""
 
     settings_type = AnnealedSignSettings
+    in_shares = True
 
     def prepare(self, model: nn.Module, config: TrainConfig) -> nn.Module:
         for layer in synapses(model).values():

@@ -89,6 +89,7 @@ class LearnedBits(Method[LearnedBitsSettings]):
     """Widths that are learned: what the loss adds for them, and the schedule of renewal (`Renewal`)."""
 
     settings_type = LearnedBitsSettings
+    in_shares = True
 
     def prepare(self, model: nn.Module, config: TrainConfig) -> nn.Module:
         weights, neurons, learns = adaptive_weights(model), adaptive_neurons(model), self.settings.learns

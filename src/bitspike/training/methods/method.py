@@ -95,6 +95,8 @@ class Method(Generic[S]):
 
     settings_type: type[S]
     """The class of its settings."""
+    in_shares: bool = False
+    """Whether its loss of a batch is the mean of that of its shares, so that several processes may train with it."""
 
     def __init__(self, settings: S) -> None:
         self.settings = settings

@@ -48,6 +48,7 @@ class PathsEnsemble(Method[PathsEnsembleSettings]):
     """
 
     settings_type = PathsEnsembleSettings
+    in_shares = True
 
     def prepare(self, model: nn.Module, config: TrainConfig) -> nn.Module:
         paths = _qrelu(config).paths
