@@ -70,7 +70,7 @@ def placed() -> str:
     return table((*head, "images a second", "estimated uJ an image", "images as the oracle has them"), rows)
 
 
-def peers() -> str:
+def hardware_peers() -> str:
     """MNIST beside what others publish."""
     rows = []
     for line in (one for one in lines() if one["network"] == "mnist-tiny"):
@@ -186,4 +186,4 @@ def equal_budget_spread() -> str:
     return table(("elements", "of", "most over least at one budget", "in powers of 2"), said)
 
 
-HARDWARE = (placed, peers, swept, swept_fit, estimates, equal_budget, equal_budget_spread)
+HARDWARE = (placed, hardware_peers, swept, swept_fit, estimates, equal_budget, equal_budget_spread)

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from hardware_tables import HARDWARE
-from written import ROOT, main, table
+from written import ROOT, main, named, table
 
 RESULTS = ROOT / "results"
 BY = "tools/results_page.py"
@@ -363,29 +363,26 @@ def peers() -> str:
     return table(("tutorial of", "spikes", *head, "4-bit weights", "in integers", "C beside the oracle"), rows)
 
 
-PARTS = {
-    part.__name__: part
-    for part in (
-        glance,
-        trainings,
-        tiny,
-        families,
-        streamed,
-        transformers,
-        converted,
-        claimed,
-        reproduced,
-        train_step,
-        native_kernels,
-        native_nets,
-        attention,
-        event_readers,
-        cortex_m,
-        *HARDWARE,
-        architectures,
-        peers,
-    )
-}
+PARTS = named(
+    glance,
+    trainings,
+    tiny,
+    families,
+    streamed,
+    transformers,
+    converted,
+    claimed,
+    reproduced,
+    train_step,
+    native_kernels,
+    native_nets,
+    attention,
+    event_readers,
+    cortex_m,
+    *HARDWARE,
+    architectures,
+    peers,
+)
 
 if __name__ == "__main__":
     main(PAGES, PARTS, BY, __doc__)

@@ -26,12 +26,13 @@ FRACTION_BITS = 8
 
 @dataclass(frozen=True)
 class Network:
-    """A recipe with edits. fraction_bits: of freezing, ``None`` for as many as fit."""
+    """A recipe with edits. fraction_bits: of freezing, ``None`` for as many as fit. file: where it lies frozen."""
 
     about: str
-    recipe: str = ""
+    recipe: str
     edits: tuple[str, ...] = ()
     fraction_bits: int | None = FRACTION_BITS
+    file: Path | None = None
 
     @property
     def command(self) -> str:
@@ -63,7 +64,7 @@ SWEPT: Mapping[str, Network] = {
 }
 """One network at several bits, by name."""
 NETWORKS: Mapping[str, Network] = {
-    "fashion-tiny": Network("the packaged network", fraction_bits=None),
+    "fashion-tiny": Network("the packaged network", "fashion-convnet-tiny", fraction_bits=None, file=TINY),
     "mnist-tiny": Network("MNIST", "mnist-tiny"),
     **FAMILIES,
     **SWEPT,
@@ -79,8 +80,8 @@ def frozen(name: str, runs: Path, data_dir: Path | None = None) -> FrozenGraph:
         data_dir: where the data sets lie.
     """
     network = NETWORKS[name]
-    if not network.recipe:
-        return load(TINY)
+    if network.file:
+        return load(network.file)
     file = runs / f"{name}.bitspike"
     if not file.exists():
         config = override(recipes.recipe(network.recipe), [*network.edits, "tensorboard=false"])
