@@ -53,6 +53,8 @@ FAMILIES: Mapping[str, Network] = {
                     fraction_bits=12),
     "converted": _digits("spikezip-convnet-digits", "003, converted convnet", *SMALL, "neuron.paths=", "bits=8/4/1",
                          fraction_bits=None),
+    "multilevel": _digits("multilevel-vgg9-thin-fashion", "004, levels in one step, VGG9", *SMALL, "bits=4/3/1",
+                          "optimizer.lr=0.01"),
 }  # fmt: skip
 """By name; the one that is converted has no rounding to do with less."""
 SWEPT: Mapping[str, Network] = {
