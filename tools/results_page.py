@@ -336,17 +336,6 @@ def cortex_m() -> str:
     return table(("network, w/s/T", "MACs", *head), rows)
 
 
-def architectures() -> str:
-    """A network as one engine and as pipelines: what Yosys counts, and cycles from image to image."""
-    rows = []
-    for one in read("hardware/architectures.jsonl"):
-        luts = f"{one['lut']:,}"
-        kinds = (f"{one['architecture']}: {one['way']}", f"{one['cycles']:,}", luts)
-        rows.append((Path(one["file"]).stem, *kinds, f"{one['ff']:,}", one["ram"], f"{one['memory_bits']:,}"))
-    head = ("cycles an image", "LUTs", "flip-flops", "RAM blocks", "memory, bits")
-    return table(("network", "hardware", *head), rows)
-
-
 def peers() -> str:
     """Networks of other frameworks' tutorials, there and here."""
     rows = []
@@ -380,7 +369,6 @@ PARTS = named(
     event_readers,
     cortex_m,
     *HARDWARE,
-    architectures,
     peers,
 )
 

@@ -1,8 +1,8 @@
 """Synthesizes a network as one engine or as a pipeline, for an iCE40, and fits the estimate of a stage's LUTs.
 
 One JSON line on stdout: what Yosys counts of the whole, and of each stage. With ``--fit`` it reads such lines and
-writes the constants of `bitspike.backends.verilog.streaming.luts`, by least squares of relative errors over the stages of
-`FITTED`; the other lines are those that the estimate has not seen.
+writes the constants of `bitspike.backends.verilog.streaming.luts`, by least squares of relative errors over the stages
+of `FITTED`; the other lines are those that the estimate has not seen.
 
     python benchmarks/hardware/architectures.py NET "8 elements a stage" >> results/hardware/architectures.jsonl
     python benchmarks/hardware/architectures.py --fit results/hardware/architectures.jsonl
