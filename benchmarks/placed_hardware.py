@@ -149,7 +149,7 @@ def main(
         asked = device or "smallest"
         if (name, asked, pes, element, architecture) in done:
             continue
-        shown = 0 if name in SWEPT else images
+        shown = 0 if name in SWEPT and device else images
         devices = (device,) if device else SMALL_FIRST
         line = {"asked": asked} | measured(
             name, devices, pes, element, shown, [*range(1, seeds + 1)], runs, architecture

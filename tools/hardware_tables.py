@@ -186,7 +186,7 @@ def simulated() -> str:
     for line in lines("fashion-tiny-simulated.jsonl"):
         cycles = (f"{line[f'cycles_{part}']:,.0f}" for part in ("least", "mean", "most"))
         between = line.get("cycles_from_image_to_image")
-        ways = (line["architecture"], f"{line['pes']} `{line['element']}`")
+        ways = (line.get("architecture", "shared"), f"{line['pes']} `{line['element']}`")
         right = f"{100 * line['correct'] / line['images']:.2f} %"
         whole = f"{between:,}" if between else "–"
         rows.append((*ways, f"{line['images']:,}", right, line["logits_that_differ"], *cycles, whole))

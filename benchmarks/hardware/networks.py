@@ -47,7 +47,6 @@ def _digits(recipe: str, about: str, *edits: str, fraction_bits: int | None = FR
 
 SMALL = ("channels=8,16,32", "epochs=20")
 FAMILIES: Mapping[str, Network] = {
-    "multibit": _digits("digits-convnet", "000, convnet", *SMALL, "bits=2/2/1"),
     "adaptive": _digits("adaptive-resnet8-thin-fashion", "001, pre-activation ResNet8", *SMALL),
     "qsnn": _digits("qsnn-resnet8-thin-cifar10", "002, stored membranes, ResNet8", *SMALL, "bits=1/1/4/4",
                     fraction_bits=12),
