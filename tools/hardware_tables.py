@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Sequence
 from math import log2
 from pathlib import Path
@@ -77,9 +78,14 @@ def placed() -> str:
 def placed_with() -> str:
     """Commits and tools of the lines."""
     found = lines()
-    commits = sorted({line["commit"] for line in found})
-    tools = sorted({said for line in found for said in line["tools"].values()})
-    return f"By commit {' and '.join(f'`{one}`' for one in commits)}; {'; '.join(tools)}."
+    commits = " and ".join(f"`{one}`" for one in sorted({line["commit"] for line in found}))
+    tools = sorted({f"{name} {number(said)}" for line in found for name, said in line["tools"].items()})
+    return f"The lines are of commits {commits}, with {', '.join(tools)}."
+
+
+def number(said: str) -> str:
+    """The version in what a tool says of itself."""
+    return next(iter(re.findall(r"\d+\.\d[\w.+-]*", said)), said)
 
 
 def hardware_peers() -> str:
@@ -107,21 +113,13 @@ def swept_lines(device: str) -> list[dict[str, Any]]:
 
 
 def swept() -> str:
-    """One network at several bits, all multipliers in LUTs."""
-    return swept_on("hx8k")
-
-
-def swept_ecp5() -> str:
-    """The same where multipliers are blocks."""
-    return swept_on("ecp5-25k")
-
-
-def swept_on(device: str) -> str:
+    """One network at several bits."""
     rows = []
-    for line in swept_lines(device):
+    for line in (line for device in ("hx8k", "ecp5-25k") for line in swept_lines(device)):
         rows.append(
             (
                 line["about"],
+                line["device"],
                 f"{line['accuracy']:.2f} %",
                 f"{line['s_ace'] / 1e3:,.0f} k",
                 f"{line['luts']:,}",
@@ -132,7 +130,7 @@ def swept_on(device: str) -> str:
                 f"{line['mhz']:.1f}",
             )
         )
-    head = ("bits w/s/T", "accuracy", "S-ACE", "LUTs", "DSP blocks", "cycles", "LUTs x cycles")
+    head = ("bits w/s/T", "device", "accuracy", "S-ACE", "LUTs", "DSP blocks", "cycles", "LUTs x cycles")
     return table((*head, "estimated uJ an image", "MHz"), rows)
 
 
@@ -162,7 +160,7 @@ def swept_fit() -> str:
         (name, f"{correlation(s_ace, cost) ** 2:.2f}", f"{correlation(ranks(s_ace), ranks(cost)):.2f}")
         for name, cost in costs.items()
     ]
-    return table((f"of {len(found)} points, over S-ACE", "R^2", "correlation of ranks"), rows)
+    return table((f"of {len(found)} points on HX8K, over S-ACE", "R^2", "correlation of ranks"), rows)
 
 
 def estimates() -> str:
@@ -259,7 +257,6 @@ HARDWARE = (
     placed_with,
     hardware_peers,
     swept,
-    swept_ecp5,
     swept_fit,
     estimates,
     simulated,
