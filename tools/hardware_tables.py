@@ -195,7 +195,7 @@ def simulated() -> str:
 def architectures() -> str:
     """A network as one engine and as pipelines: what Yosys counts, and cycles from image to image."""
     rows = []
-    for one in lines("architectures.jsonl"):
+    for one in sorted(lines("architectures.jsonl"), key=lambda one: Path(one["file"]).stem):
         counts = (f"{one['cycles']:,}", f"{one['lut']:,}", f"{one['ff']:,}", one["ram"], f"{one['memory_bits']:,}")
         rows.append((Path(one["file"]).stem, f"{one['architecture']}: {one['way']}", *counts))
     head = ("cycles an image", "LUTs", "flip-flops", "RAM blocks", "memory, bits")
