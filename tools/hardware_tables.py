@@ -102,7 +102,9 @@ def hardware_peers() -> str:
                 f"{line['cells']:,}",
                 f"{line['memories']} of {kilobits} kbit, {line['dsps']} DSP blocks",
                 f"{line['cycles'] / line['mhz'] / 1e3:.1f} ms at {line['mhz']:.1f} MHz",
-                f"{changing + idle:.1f} mW at 12 MHz, estimated ({idle:.1f} of it idle)",
+                f"{changing + idle:.1f} mW at 12 MHz, estimated ({idle:.1f} of it idle)"
+                if line["device"] == "up5k"  # whose idle current is known
+                else f"{changing:.1f} mW at 12 MHz, estimated, beside what idles",
             )
         )
     return table(("", "device", "accuracy", "cells", "memories", "latency", "power"), [*rows, *PEERS])
