@@ -47,7 +47,7 @@ def streams(line: dict[str, Any]) -> bool:
 def placed() -> str:
     """Whole networks, each on the smallest device that holds it."""
     rows = []
-    found = [line for line in lines() if line["asked"] == "smallest"]
+    found = [line for line in lines() if line["asked"] == "smallest" or streams(line)]
     for name in BY_FAMILY:
         for line in (one for one in found if one["network"] == name):
             equal = "–"
