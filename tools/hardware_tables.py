@@ -31,7 +31,7 @@ def lines(name: str = "placed.jsonl") -> list[dict[str, Any]]:
 
 def power_mw(line: dict[str, Any], mhz: float) -> tuple[float, float]:
     """What changes, and what idles, at a clock; estimates."""
-    nj, seconds = line["energy_nj"], line["cycles"] / mhz / 1e6
+    nj, seconds = line["energy_nj"], line.get("interval", line["cycles"]) / mhz / 1e6
     changing = sum(nj[part] for part in ("logic", "registers", "memories"))
     return changing * 1e-6 / seconds, nj["idle_at_12_mhz"] * 1e-6 / (line["cycles"] / 12e6)
 
@@ -101,7 +101,7 @@ def hardware_peers() -> str:
                 f"{line['accuracy']:.2f} %",
                 f"{line['cells']:,}",
                 f"{line['memories']} of {kilobits} kbit, {line['dsps']} DSP blocks",
-                f"{line['cycles'] / line['mhz'] / 1e3:.1f} ms at {line['mhz']:.1f} MHz",
+                f"{(line['cycles_at_most'] if streams(line) else line['cycles']) / line['mhz'] / 1e3:.1f} ms at {line['mhz']:.1f} MHz",
                 f"{changing + idle:.1f} mW at 12 MHz, estimated ({idle:.1f} of it idle)"
                 if line["device"] == "up5k"  # whose idle current is known
                 else f"{changing:.1f} mW at 12 MHz, estimated, beside what idles",
