@@ -93,6 +93,7 @@ def hardware_peers() -> str:
     rows = []
     for line in (one for one in lines() if one["network"] == "mnist-tiny"):
         changing, idle = power_mw(line, 12)
+        alone = line["cycles_at_most"] if streams(line) else line["cycles"]  # others wait for each other in a pipeline
         kilobits = MEMORY.get(line["device"], 18)
         rows.append(
             (
@@ -101,7 +102,7 @@ def hardware_peers() -> str:
                 f"{line['accuracy']:.2f} %",
                 f"{line['cells']:,}",
                 f"{line['memories']} of {kilobits} kbit, {line['dsps']} DSP blocks",
-                f"{(line['cycles_at_most'] if streams(line) else line['cycles']) / line['mhz'] / 1e3:.1f} ms at {line['mhz']:.1f} MHz",
+                f"{alone / line['mhz'] / 1e3:.1f} ms at {line['mhz']:.1f} MHz",
                 f"{changing + idle:.1f} mW at 12 MHz, estimated ({idle:.1f} of it idle)"
                 if line["device"] == "up5k"  # whose idle current is known
                 else f"{changing:.1f} mW at 12 MHz, estimated, beside what idles",
@@ -177,7 +178,7 @@ def estimates() -> str:
         (name, len(found), *(f"{value:.2f}" for value in (min(found), sorted(found)[len(found) // 2], max(found))))
         for name, found in ratios.items()
     ]
-    return table(("estimate over what was placed", "networks", "least", "median", "most"), rows)
+    return table(("estimate over what was placed", "placements", "least", "median", "most"), rows)
 
 
 def simulated() -> str:
