@@ -23,6 +23,7 @@ import typer
 sys.path.insert(0, str(Path(__file__).parent / "hardware"))
 
 from activity import activity, energy_nj
+from machine import commit
 from networks import NETWORKS, SWEPT, frozen
 
 from bitspike import __version__
@@ -124,7 +125,7 @@ def measured(
     line["changed"] = {key: value for key, value in asdict(changed).items() if key != "logits"}
     line["images_per_second"] = 1e6 * line["mhz"] / line.get("interval", line["cycles"])
     line["estimate"] = estimated(net, line["device"], pes)
-    return line | {"seeds": seeds, "version": __version__}
+    return line | {"seeds": seeds, "version": __version__, "commit": commit(Path(__file__).parent)}
 
 
 def key(line: Mapping[str, Any]) -> tuple[Any, ...]:
@@ -148,7 +149,7 @@ def main(
         asked = device or "smallest"
         if (name, asked, pes, element, architecture) in done:
             continue
-        shown = 0 if name in SWEPT else images
+        shown = 0 if name in SWEPT and device else images
         devices = (device,) if device else SMALL_FIRST
         line = {"asked": asked} | measured(
             name, devices, pes, element, shown, [*range(1, seeds + 1)], runs, architecture

@@ -16,7 +16,7 @@ from typing import Any
 
 from hardware_tables import HARDWARE
 from scale_tables import SCALE
-from written import ROOT, main, table
+from written import ROOT, main, named, table
 
 RESULTS = ROOT / "results"
 BY = "tools/results_page.py"
@@ -376,17 +376,6 @@ def cortex_m() -> str:
     return table(("network, w/s/T", "MACs", *head), rows)
 
 
-def architectures() -> str:
-    """A network as one engine and as pipelines: what Yosys counts, and cycles from image to image."""
-    rows = []
-    for one in read("hardware/architectures.jsonl"):
-        luts = f"{one['lut']:,}"
-        kinds = (f"{one['architecture']}: {one['way']}", f"{one['cycles']:,}", luts)
-        rows.append((Path(one["file"]).stem, *kinds, f"{one['ff']:,}", one["ram"], f"{one['memory_bits']:,}"))
-    head = ("cycles an image", "LUTs", "flip-flops", "RAM blocks", "memory, bits")
-    return table(("network", "hardware", *head), rows)
-
-
 def peers() -> str:
     """Networks of other frameworks' tutorials, there and here."""
     rows = []
@@ -403,32 +392,28 @@ def peers() -> str:
     return table(("tutorial of", "spikes", *head, "4-bit weights", "in integers", "C beside the oracle"), rows)
 
 
-PARTS = {
-    part.__name__: part
-    for part in (
-        glance,
-        trainings,
-        tiny,
-        families,
-        streamed,
-        transformers,
-        converted,
-        claimed,
-        reproduced,
-        misprints,
-        untrained,
-        train_step,
-        native_kernels,
-        native_nets,
-        attention,
-        event_readers,
-        cortex_m,
-        *HARDWARE,
-        architectures,
-        peers,
-        *SCALE,
-    )
-}
+PARTS = named(
+    glance,
+    trainings,
+    tiny,
+    families,
+    streamed,
+    transformers,
+    converted,
+    claimed,
+    reproduced,
+    misprints,
+    untrained,
+    train_step,
+    native_kernels,
+    native_nets,
+    attention,
+    event_readers,
+    cortex_m,
+    *HARDWARE,
+    peers,
+    *SCALE,
+)
 
 if __name__ == "__main__":
     main(PAGES, PARTS, BY, __doc__)

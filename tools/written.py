@@ -12,9 +12,19 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-__all__ = ["ROOT", "main", "renewed", "table"]
+__all__ = ["ROOT", "main", "named", "renewed", "table"]
 
 ROOT = Path(__file__).parents[1]
+
+
+def named(*parts: Callable[[], str]) -> dict[str, Callable[[], str]]:
+    """Parts by the names of their functions; exits if two have one name, as one of them would be shown for both."""
+    found: dict[str, Callable[[], str]] = {}
+    for part in parts:
+        if part.__name__ in found:
+            sys.exit(f"{part.__name__}: two parts have that name; rename one")
+        found[part.__name__] = part
+    return found
 
 
 def renewed(text: str, parts: Mapping[str, Callable[[], str]], by: str) -> str:

@@ -1,7 +1,8 @@
 """Synthesizes a network as one engine or as a pipeline, for an iCE40, and fits the estimate of a stage's LUTs.
 
 One JSON line on stdout: what Yosys counts of the whole, and of each stage. With ``--fit`` it reads such lines and
-writes the constants of `bitspike.backends.verilog.streaming.luts`, by least squares of relative errors over all stages.
+writes the constants of `bitspike.backends.verilog.streaming.luts`, by least squares of relative errors over the stages
+of `FITTED`; the other lines are those that the estimate has not seen.
 
     python benchmarks/hardware/architectures.py NET "8 elements a stage" >> results/hardware/architectures.jsonl
     python benchmarks/hardware/architectures.py --fit results/hardware/architectures.jsonl
@@ -33,6 +34,8 @@ WAYS: dict[str, dict[str, Any]] = {
     "8,000 cycles": {"cycles": 8000},
     "serial, 4 elements a stage": {"pes": 4, "element": "serial"},
 }
+FITTED = ("examples/fashion-tiny.bitspike", "8 elements a stage")
+"""The file and the way that the constants are fitted on."""
 CONSTANTS = Path(__file__).parents[2] / "src/bitspike/backends/verilog/streaming/luts.json"
 
 
@@ -102,6 +105,8 @@ def fitted(found: list[dict[str, Any]]) -> dict[str, Any]:
         "unit": "LUT4 of an iCE40",
         "written_by": "python benchmarks/hardware/architectures.py --fit results/hardware/architectures.jsonl",
         "fit": {
+            "file": FITTED[0],
+            "way": FITTED[1],
             "stages": len(found),
             "median_error_percent": round(float(np.median(off)), 2),
             "largest_error_percent": round(float(off.max()), 2),
@@ -140,7 +145,7 @@ def run(
         print(json.dumps(measured(file, way)), flush=True)
         return
     lines = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
-    constants = fitted([stage for line in lines for stage in line.get("stages", [])])
+    constants = fitted([stage for line in lines if (line["file"], line["way"]) == FITTED for stage in line["stages"]])
     CONSTANTS.write_text(json.dumps(constants, indent=2) + "\n", encoding="utf-8")
     print(json.dumps(constants["fit"]))
 

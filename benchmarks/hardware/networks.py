@@ -26,12 +26,13 @@ FRACTION_BITS = 8
 
 @dataclass(frozen=True)
 class Network:
-    """A recipe with edits. fraction_bits: of freezing, ``None`` for as many as fit."""
+    """A recipe with edits. fraction_bits: of freezing, ``None`` for as many as fit. file: where it lies frozen."""
 
     about: str
-    recipe: str = ""
+    recipe: str
     edits: tuple[str, ...] = ()
     fraction_bits: int | None = FRACTION_BITS
+    file: Path | None = None
 
     @property
     def command(self) -> str:
@@ -46,12 +47,13 @@ def _digits(recipe: str, about: str, *edits: str, fraction_bits: int | None = FR
 
 SMALL = ("channels=8,16,32", "epochs=20")
 FAMILIES: Mapping[str, Network] = {
-    "multibit": _digits("digits-convnet", "000, convnet", *SMALL, "bits=2/2/1"),
     "adaptive": _digits("adaptive-resnet8-thin-fashion", "001, pre-activation ResNet8", *SMALL),
     "qsnn": _digits("qsnn-resnet8-thin-cifar10", "002, stored membranes, ResNet8", *SMALL, "bits=1/1/4/4",
                     fraction_bits=12),
     "converted": _digits("spikezip-convnet-digits", "003, converted convnet", *SMALL, "neuron.paths=", "bits=8/4/1",
                          fraction_bits=None),
+    "multilevel": _digits("multilevel-vgg9-thin-fashion", "004, levels in one step, VGG9", *SMALL, "bits=4/3/1",
+                          "optimizer.lr=0.01"),
 }  # fmt: skip
 """By name; the one that is converted has no rounding to do with less."""
 SWEPT: Mapping[str, Network] = {
@@ -63,7 +65,7 @@ SWEPT: Mapping[str, Network] = {
 }
 """One network at several bits, by name."""
 NETWORKS: Mapping[str, Network] = {
-    "fashion-tiny": Network("the packaged network", fraction_bits=None),
+    "fashion-tiny": Network("the packaged network", "fashion-convnet-tiny", fraction_bits=None, file=TINY),
     "mnist-tiny": Network("MNIST", "mnist-tiny"),
     **FAMILIES,
     **SWEPT,
@@ -79,8 +81,8 @@ def frozen(name: str, runs: Path, data_dir: Path | None = None) -> FrozenGraph:
         data_dir: where the data sets lie.
     """
     network = NETWORKS[name]
-    if not network.recipe:
-        return load(TINY)
+    if network.file:
+        return load(network.file)
     file = runs / f"{name}.bitspike"
     if not file.exists():
         config = override(recipes.recipe(network.recipe), [*network.edits, "tensorboard=false"])

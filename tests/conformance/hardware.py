@@ -13,10 +13,23 @@ from random_graphs import differences, images, random_graph
 
 from bitspike import UserError
 from bitspike.backends import oracle
-from bitspike.backends.verilog import ELEMENTS, SIMULATORS, Program, Simulated, simulated, to_verilog
-from bitspike.ir import Delay, FrozenGraph
+from bitspike.backends.verilog import ELEMENTS, SIMULATORS, Pipeline, Program, Simulated, simulated, to_verilog
+from bitspike.ir import Delay, Fire, FrozenGraph
 
-__all__ = ["check_random_networks", "drawn", "found", "installed", "planted", "written"]
+__all__ = [
+    "HOSTILE",
+    "check_random_networks",
+    "drawn",
+    "found",
+    "installed",
+    "planted",
+    "renamed",
+    "text_of",
+    "written",
+]
+
+HOSTILE = ('x"; endmodule', "*/ `include", "a\\", "`define x y", "@NAME@", "$finish")
+"""Names that would be more than names in Verilog."""
 
 
 def drawn(seed: int, loops: bool = False, trains: bool = False) -> FrozenGraph:
@@ -76,3 +89,18 @@ def planted(program: Program, changes: Mapping[str, str]) -> Program:
     for before, after in changes.items():
         files = {name: file.replace(before, after) for name, file in files.items()}
     return replace(program, files=files)
+
+
+def renamed(net: FrozenGraph, name: str) -> FrozenGraph:
+    """The same, which it and its first neurons are called."""
+    first = next(net.graph.of(Fire)).name
+    nodes = tuple(
+        replace(n, name=name if n.name == first else n.name, inputs=tuple(name if i == first else i for i in n.inputs))
+        for n in net.graph.nodes
+    )
+    return FrozenGraph(replace(net.graph, name=name, nodes=nodes), net.tensors)
+
+
+def text_of(made: Program | Pipeline) -> list[str]:
+    """Lines of the network's module, without comments."""
+    return [line.split("//")[0] for line in made.files[f"{made.name}.sv"].splitlines()]

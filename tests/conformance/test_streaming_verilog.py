@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hardware import HOSTILE, renamed, text_of
 from packaged import packaged
 from random_graphs import differences, family, images, random_graph
 
@@ -88,6 +89,15 @@ def test_verilator_says_the_same() -> None:
 @pytest.mark.parametrize("first", range(100, 200, 10))
 def test_many_more_random_networks_are_equal(first: int, tool: str) -> None:
     check_random_networks(range(first, first + (10 if tool == "icarus" else 3)), installed(tool))
+
+
+def test_no_name_of_the_network_reaches_the_text_unescaped() -> None:
+    net, _ = drawn(0)  # with shortcuts, whose order is the network's, not that of hashes of names
+    plain = text_of(to_pipeline(renamed(net, "plain")))
+    for name in HOSTILE:
+        code = text_of(to_pipeline(renamed(net, name)))
+        assert not any(name in line for line in code)
+        assert code == plain
 
 
 # Trained networks, and families

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -61,6 +63,19 @@ def test_a_pipeline_is_written_and_told(bitspike: Command, tmp_path: Path) -> No
     status, out, _ = bitspike(*wanted, "--pes", "2")
     assert status == 0
     assert "cycles from image to image" in " ".join(out.split())
+
+
+@pytest.mark.parametrize("architecture", ["shared", "streaming"])
+def test_the_text_is_the_same_in_every_run(architecture: str, tmp_path: Path) -> None:
+    """Also where Python orders sets otherwise, which it does from run to run."""
+    texts = []
+    for seed in "12":
+        folder = tmp_path / seed
+        wanted = ["export", NET, "--to", "verilog", "-o", str(folder), "--architecture", architecture]
+        environment = os.environ | {"PYTHONHASHSEED": seed}
+        subprocess.run([sys.executable, "-m", "bitspike", *wanted], check=True, capture_output=True, env=environment)
+        texts.append({file.name: file.read_bytes() for file in folder.iterdir()})
+    assert texts[0] == texts[1]
 
 
 @pytest.mark.parametrize(

@@ -158,3 +158,20 @@ def test_a_page_that_is_not_current_is_seen(monkeypatch):
         renewed("nothing", {"part": lambda: "new"}, "a tool")
     with pytest.raises(SystemExit, match="part: no such part"):
         renewed(stale, {"other": lambda: "new"}, "a tool")
+
+
+def test_two_parts_of_one_name_are_refused(monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT / "tools"))
+    from written import named
+
+    def part() -> str:
+        return "mine"
+
+    mine = part
+    assert named(mine) == {"part": mine}
+
+    def part() -> str:
+        return "another's"
+
+    with pytest.raises(SystemExit, match="part: two parts have that name"):
+        named(mine, part)

@@ -69,6 +69,18 @@ def test_a_device_too_small_is_one_line(
     assert not called, "it is refused before nextpnr runs"
 
 
+@pytest.mark.parametrize(("bits", "would"), [(250_000, "hx8k"), (400_000, "ecp5-25k"), (10**8, "a smaller network")])
+def test_what_no_device_stores_is_refused_before_any_tool_runs(
+    monkeypatch: pytest.MonkeyPatch, net: FrozenGraph, bits: int, would: str
+) -> None:
+    monkeypatch.setattr(module, "tool", lambda name: pytest.fail(f"{name} is looked for"))
+    large = replace(to_verilog(net), memory_bits={"weights": bits - 1, "constants": 1})
+    with pytest.raises(UserError) as refused:
+        placed(large, "up5k")
+    said = f"got '{bits:,} bits to store of 207,360 in memories and cells'; it is too small; want {would}"
+    assert str(refused.value) == f"--device up5k: {said}"
+
+
 def test_what_only_nextpnr_finds_too_large_is_refused_too(monkeypatch: pytest.MonkeyPatch, net: FrozenGraph) -> None:
     pretend(monkeypatch, FOUND, "Info: ICESTORM_LC:  5400/ 5280  102%\nERROR: no BELs remaining", status=1)
     with pytest.raises(UserError, match=r"5,400 of 5,280 cells'; it is too small; want hx8k"):

@@ -31,6 +31,11 @@ class Device:
     dsps: int
     flags: tuple[str, ...]
 
+    @property
+    def bits(self) -> int:
+        """The most that it stores: in memories, and 16 in the table of each cell."""
+        return self.memories * self.memory_bits + 16 * self.cells
+
 
 def _ice40(about: str, cells: int, memories: int, dsps: int, package: str) -> Device:
     name = about.split()[0].lower()

@@ -50,6 +50,9 @@ class Design(Protocol):
     @property
     def files(self) -> Mapping[str, str]: ...
 
+    @property
+    def memory_bits(self) -> Mapping[str, int]: ...
+
 
 @dataclass(frozen=True, kw_only=True)
 class Placed:
@@ -105,6 +108,7 @@ def placed(program: Design, name: str, seeds: Sequence[int] = (1,), keep: Path |
         UserError: no such device, a tool that is not installed or fails, or a device that is too small.
     """
     on = device(name)
+    _check_bits(name, sum(program.memory_bits.values()))
     router = f"nextpnr-{on.family}"
     tools = {one: tool(one) for one in ("yosys", router)}
     with tempfile.TemporaryDirectory() as made:
@@ -230,6 +234,15 @@ def _check(name: str, wanted: Mapping[str, int]) -> None:
         ", ".join(lacking),
         f"it is too small; want {would}, or fewer --pes" if would else "it is too small; want a smaller network",
     )
+
+
+def _check_bits(name: str, bits: int) -> None:
+    """Refuses a device that cannot store the network, before Yosys works on it for minutes."""
+    if bits <= DEVICES[name].bits:
+        return
+    would = next((other for other, has in DEVICES.items() if has.bits >= bits), "a smaller network")
+    seen = f"{bits:,} bits to store of {DEVICES[name].bits:,} in memories and cells"
+    raise UserError(f"--device {name}", seen, f"it is too small; want {would}")
 
 
 def _over(on: Device, part: str, wanted: Mapping[str, int]) -> bool:

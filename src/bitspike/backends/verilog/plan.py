@@ -156,9 +156,10 @@ class Plan:
             if name not in stored:
                 yield from self._chain(self.parts[name], stored)
 
-    def reads(self, part: Part) -> set[str]:
-        """The edges in memory that the layer of a root reads."""
-        return {name for one in self._chain(part, self.stored) for name in _read(one.node) if name in self.stored}
+    def reads(self, part: Part) -> tuple[str, ...]:
+        """The edges in memory that the layer of a root reads, in the order of its ops: the text follows it."""
+        read = (name for one in self._chain(part, self.stored) for name in _read(one.node))
+        return tuple(dict.fromkeys(name for name in read if name in self.stored))
 
     def steps_of(self, name: str) -> int:
         """Steps of an edge that are in memory together."""

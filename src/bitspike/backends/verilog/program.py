@@ -227,7 +227,7 @@ class _Writer:
         return {"INPUT_AT": place.address, "INPUT_CLASS": place.memory, "INPUT_LO": node.edge.lo or 0}
 
     def _table(self) -> str:
-        signed = {"padding_y", "padding_x", "stride_y", "stride_x", "apart_y", "apart_x", "rows_in", "columns_in"}
+        signed = ("padding_y", "padding_x", "stride_y", "stride_x", "apart_y", "apart_x", "rows_in", "columns_in")
         width = {
             **{"mode": 3, "last_bit": self.widths["BIT"]},
             **dict.fromkeys(("signed", "held", "at_last", "once", "answers"), 1),
