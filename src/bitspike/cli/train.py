@@ -53,7 +53,8 @@ def train(
     bitspike train digits-convnet --dataset folder:pictures@32; bitspike train package.module:function --dataset cifar10
     """
     from bitspike.api.train import check_folder, chosen, run_name
-    from bitspike.cli.trained import print_run, print_seeds, seeds_of
+    from bitspike.cli.trained import print_run, print_seeds
+    from bitspike.cli.words import seeds_of
 
     if not show and seeds is None:
         check_folder(name, runs_dir, resume)  # before torch is loaded

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,30 +12,13 @@ from bitspike.cli.notices import notices
 from bitspike.cli.options import print_json
 from bitspike.cli.page import page_beside, print_pages, print_places
 from bitspike.cli.tables import print_tables
-from bitspike.errors import UserError
 from bitspike.files import is_there, read_json
 
 if TYPE_CHECKING:
     from bitspike import Run
     from bitspike.training import TrainConfig
 
-__all__ = ["print_run", "print_seeds", "seeds_of"]
-
-MOST_SEEDS = 1000
-
-
-def seeds_of(text: str) -> list[int]:
-    """``0-2``, ``5`` and ``0,3,7``."""
-    found: list[int] = []
-    for part in text.split(","):
-        said = re.fullmatch(r"(\d{1,9})(?:-(\d{1,9}))?", part, flags=re.ASCII)
-        first, last = (int(said[1]), int(said[2] or said[1])) if said else (1, 0)
-        if not first <= last < first + MOST_SEEDS:
-            raise UserError("--seeds", text, "want whole numbers, for example 0-2 or 0,3,7")
-        found += range(first, last + 1)
-    if len(set(found)) < len(found):
-        raise UserError("--seeds", text, "a seed is there twice")
-    return found
+__all__ = ["print_run", "print_seeds"]
 
 
 def print_run(run: Run, title: str, as_json: bool) -> None:

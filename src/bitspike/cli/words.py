@@ -7,15 +7,33 @@ import re
 import shlex
 from collections.abc import Sequence
 
-__all__ = ["going_on", "usage", "words"]
+from bitspike.errors import UserError
+
+__all__ = ["going_on", "seeds_of", "usage", "words"]
 
 GOES_ON = {"allocate": [], "convert": ["--resume"], "train": ["--resume"]}
 """Verbs whose runs are gone on with, and what their command needs for it."""
+
+MOST_SEEDS = 1000
 
 
 def words(typed: Sequence[str]) -> list[str]:
     """The command's words with ``~`` as the user's home also in ``--option=~/place``, where no shell puts it."""
     return [re.sub(r"^(--[\w-]+=)(~.*)", lambda found: found[1] + os.path.expanduser(found[2]), word) for word in typed]
+
+
+def seeds_of(text: str) -> list[int]:
+    """``0-2``, ``5`` and ``0,3,7``."""
+    found: list[int] = []
+    for part in text.split(","):
+        said = re.fullmatch(r"(\d{1,9})(?:-(\d{1,9}))?", part, flags=re.ASCII)
+        first, last = (int(said[1]), int(said[2] or said[1])) if said else (1, 0)
+        if not first <= last < first + MOST_SEEDS:
+            raise UserError("--seeds", text, "want whole numbers, for example 0-2 or 0,3,7")
+        found += range(first, last + 1)
+    if len(set(found)) < len(found):
+        raise UserError("--seeds", text, "a seed is there twice")
+    return found
 
 
 def usage(told: str, takes_edits: bool) -> str:
