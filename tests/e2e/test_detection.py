@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -19,7 +18,6 @@ from bitspike import ir, lowering
 from bitspike.api.boxes import finder, found_in
 from bitspike.backends import oracle
 from bitspike.bits import BitPlan, Bits
-from bitspike.cli import main
 from bitspike.datasets.boxed import in_letterbox
 from bitspike.datasets.detection_sets import load_detection
 from bitspike.detection import Boxes, Head, Letterbox, WholeHead
@@ -56,21 +54,6 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
         (home / f"Annotations/t{place}.xml").write_text(xml(*near))
     ir.save(net, file := tmp_path_factory.mktemp("net") / "tiny.bitspike")
     return home, file
-
-
-@pytest.fixture
-def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
-    """Runs bitspike in an empty folder: exit status, stdout, stderr."""
-    monkeypatch.chdir(tmp_path)
-
-    def run(*words: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["bitspike", *map(str, words)])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        said = capsys.readouterr()
-        return int(ended.value.code or 0), said.out, said.err
-
-    return run
 
 
 def refused(outcome: tuple[int, str, str], *named: str) -> None:

@@ -16,7 +16,6 @@ from torch import nn
 import bitspike
 from bitspike import ir
 from bitspike.api.boxes import found_in
-from bitspike.cli import main
 from bitspike.conversion import adopt, seen_boxes
 from bitspike.data import boxed_images
 from bitspike.datasets.detection_sets import load_detection
@@ -64,22 +63,12 @@ SIZE = "detection.size=[32,48]"
 Command = Callable[..., tuple[int, str, str]]
 
 
-@pytest.fixture
-def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
-    """Runs bitspike in a folder with a module and a data set of one's own: exit status, stdout, stderr."""
-    monkeypatch.chdir(tmp_path)
+@pytest.fixture(autouse=True)
+def own_files(command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The command's folder has a module and a data set of one's own."""
     (tmp_path / "own_detector.py").write_text(OWN)
     voc(tmp_path / "cells", {f"a{place}": xml(BOX, ("nut", 5, 5, 30, 25, 0)) for place in range(10)})
     monkeypatch.delitem(sys.modules, "own_detector", raising=False)
-
-    def run(*words: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["bitspike", *map(str, words)])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        said = capsys.readouterr()
-        return int(ended.value.code or 0), said.out, said.err
-
-    return run
 
 
 def test_it_converts_and_its_boxes_are_the_quantized_networks(command: Command, tmp_path: Path) -> None:

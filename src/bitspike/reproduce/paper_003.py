@@ -61,6 +61,11 @@ RESNET34 = (  # of Table 4: method, the network it names, what it prints
     ("MS-ResNet", "ResNet34", "21.80"),
     ("SpikeZIP-PR", "ResNet34", "21.79"),
 )
+METRIC = "COCO's metric"
+DIFFERENCE = (
+    "ours is the difference of the two printed numbers; of a network that we convert it is measured image by image: "
+    "its raw outputs equal the quantized network's once it has settled, and so do its boxes"
+)
 DATA = {"voc": "PASCAL VOC 2007", "coco": "MS COCO 2017"}
 
 
@@ -152,19 +157,10 @@ def table6() -> tuple[Row, ...]:
                     ours=round(float(snn) - float(ann), 2),
                     unit="points of mAP",
                     counting=METRIC,
-                    note=_DIFFERENCE,
+                    note=DIFFERENCE,
                 )
             )
     return tuple(rows)
-
-
-_DIFFERENCE = (
-    "ours is the difference of the two printed numbers; of a network that we convert it is measured image by image: "
-    "its raw outputs equal the quantized network's once it has settled, and so do its boxes"
-)
-
-
-METRIC = "COCO's metric"
 
 
 def _precision(row: str, printed: str, data: str | None, called: str) -> Row:
