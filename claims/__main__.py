@@ -20,7 +20,7 @@ ROOT = Path(__file__).parent.parent
 
 def claims(
     scale: Annotated[
-        str, typer.Option(help="small, small-atan (minutes a run on two cores) or full (the recipes as they are).")
+        str, typer.Option(help=f"How long runs are: {', '.join(SCALES)} (claims/claim.py says more).")
     ] = "small",
     only: Annotated[list[str] | None, typer.Option(help="Names of the claims to run, for example 000.1.")] = None,
     jobs: Annotated[int, typer.Option(min=1, help="Runs at a time; the cores are shared between them.")] = 2,

@@ -21,9 +21,14 @@ _TEN_THOUSAND = ("train_size=10000", "epochs=3", "tensorboard=false")
 
 _AS_THEY_ARE = ("precision=bf16",)
 
+_STE, _ATAN = (f"neuron.surrogate_function={name}" for name in ("straight-through", "atan"))
+
+_REAL_FASHION = ("epochs=8", "channels=16,64,128", "tensorboard=false")
+_REAL_CIFAR10 = ("epochs=15", "channels=16,32,64")
+
 SCALES: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     "small": {
-        "fashion-convnet": (*_SHORT, "neuron.surrogate_function=straight-through"),
+        "fashion-convnet": (*_SHORT, _STE),
         "nmnist-convnet": ("epochs=10",),
         "qsnn-convnet-nmnist": ("epochs=20",),
         "moving-fashion-convnet": ("train_size=10000", "epochs=3", "frames.size=[17,17]", "tensorboard=false"),
@@ -43,11 +48,36 @@ SCALES: Mapping[str, Mapping[str, tuple[str, ...]]] = {
         "spikezip-resnet8-thin-cifar10": ("train_size=20000", "epochs=2", "--images=2000"),
         **dict.fromkeys(("yolo-tiny-bccd", "spikezip-yolo-tiny-bccd", "spikezip-yolo-tiny-bccd-ann"), _AS_THEY_ARE),
     },
-    "small-atan": {"fashion-convnet": (*_SHORT, "neuron.surrogate_function=atan")},
+    "small-atan": {"fashion-convnet": (*_SHORT, _ATAN)},
+    "real": {
+        "fashion-convnet": (*_REAL_FASHION, _STE),
+        "cifar10-vgg9-narrow": (*_REAL_CIFAR10, _STE),
+        "multilevel-vgg9-thin-fashion": ("epochs=10", "tensorboard=false"),
+        "multilevel-vgg9-thin-cifar10": ("epochs=15", "tensorboard=false"),
+        "multilevel-sparse-resnet18-thin-fashion": ("epochs=8", "tensorboard=false"),
+        "multilevel-sparse-resnet18-thin-cifar10": ("epochs=12", "tensorboard=false"),
+        "qsnn-vggsnn-thin-fashion": ("epochs=8", "tensorboard=false"),
+        "qsnn-resnet8-thin-cifar10": ("epochs=15", "channels=8,16,32", "tensorboard=false"),
+        "adaptive-resnet8-thin-fashion": ("epochs=8", "tensorboard=false"),
+        "adaptive-resnet20-thin-cifar10": ("model=pre-resnet8-thin", "epochs=12", "tensorboard=false"),
+        "spikezip-resnet8-thin-fashion-ann": ("epochs=10",),
+        "spikezip-resnet8-thin-fashion": ("epochs=5", "--images=10000"),
+        "spikezip-resnet8-thin-cifar10-ann": ("epochs=20",),
+        "spikezip-resnet8-thin-cifar10": ("epochs=6", "--images=10000"),
+    },
+    "real-atan": {
+        "fashion-convnet": (*_REAL_FASHION, _ATAN),
+        "cifar10-vgg9-narrow": (*_REAL_CIFAR10, _ATAN),
+    },
     "full": {},
 }
-"""Edits that a scale makes to a recipe: the small ones take minutes, with a narrow network and, for paper 000, the
-multi-bit neuron's own gradient or the arctangent's; ``full`` is the recipe as it stands."""
+"""Edits that a scale makes to a recipe. The small ones take minutes on part of the images; the real ones train the same
+networks on all of them, three to six times as long. Of paper 000's neurons ``-atan`` has the arctangent's gradient, the
+others the multi-bit neuron's own. ``full`` is the recipe as it stands."""
+
+NUMBERS = {"small": ("precision=float32",), "real": ("precision=bf16",)}
+"""What a scale computes with, by the first word of its name: small runs are alike on every machine; real ones take
+half the time in bfloat16. The full ones settle it by their machine."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +96,7 @@ class Run:
         return " ".join((self.recipe, *self.edits, f"seed={self.seed}"))
 
     def all_edits(self, scale: str) -> tuple[str, ...]:
-        numbers = () if scale == "full" else ("precision=float32",)  # small ones compute alike on every machine
+        numbers = NUMBERS.get(scale.partition("-")[0], ())
         own = (edit for edit in self._settings(scale) if not edit.startswith("--"))
         return (*numbers, *own, f"seed={self.seed}")
 

@@ -14,9 +14,10 @@ __all__ = ["page"]
 HEAD = """# Claims
 
 What the papers claim and what our runs say. This page is written by `make claims` from `results/claims/`; do not
-edit it. Each line there holds the command, data, seed, machine class and commit of one run. "Small" is a shortened
-training on part of the training set; accuracies are on the full test set, read once per run. A difference counts as
-clear when it exceeds twice its standard error over the seeds.
+edit it. Each line there holds the command, data, seed, machine class and commit of one run. "Real" trains on all
+training images for as long as two cores allow, with augmentation; "small" is a shortened training on part of them.
+"-atan" is the same with the arctangent's gradient, of paper 000's neurons. Accuracies are on the full test set, read
+once per run. A difference counts as clear when it exceeds twice its standard error over the seeds.
 
 Each claim has its rule. A limit in it (3 points, 1.1 times) is met, and the claim confirmed, if what was measured keeps
 it with twice the standard error added; it is not confirmed if it exceeds it with as much taken off; between the two the
@@ -53,7 +54,7 @@ SCORES = {"test_accuracy": "test accuracy (%)", "test_map50": "test mAP@0.5 (%)"
 
 def page(papers: Sequence[Paper], results: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> str:
     """The page. ``results`` is by scale, then by run."""
-    parts = [HEAD]
+    parts = [HEAD, "## Where the scales disagree\n", *_disagreements(papers, results), ""]
     for paper in papers:
         parts.append(f"## {paper.title}\n")
         parts += [f"{paper.note}\n"] if paper.note else []
@@ -70,6 +71,35 @@ def page(papers: Sequence[Paper], results: Mapping[str, Mapping[str, Mapping[str
             tested = [line for scale, found in results.items() for line in _tested(claim, paper.shows, scale, found)]
             parts += tested or ["**Not run yet**: `make claims` does it.\n"]
     return "\n".join(parts)
+
+
+def verdict(claim: Claim, results: Mapping[str, Mapping[str, Any]]) -> Outcome | None:
+    """What the claim's judge says of runs of one scale; ``None`` where one is missing."""
+    if claim.judge is None or not all(run.key in results for run in claim.runs):
+        return None
+    shown = dict.fromkeys((*METRICS, *(claim.shows or ())))
+    return claim.judge({metric: scores_of(claim, results, metric) for metric in shown})
+
+
+def _disagreements(papers: Sequence[Paper], results: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """A row for each claim whose verdicts differ, and a sentence with how many were compared."""
+    found: list[tuple[Claim, dict[str, str]]] = []
+    for claim in (claim for paper in papers for claim in paper.claims):
+        judged = {scale: verdict(claim, runs) for scale, runs in results.items()}
+        said = {scale: outcome.verdict for scale, outcome in judged.items() if outcome is not None}
+        if len(said) > 1:
+            found.append((claim, said))
+    apart = [(claim, said) for claim, said in found if len(set(said.values())) > 1]
+    agree = f"{len(found)} claims were run at more than one scale; of {len(apart)} the verdicts differ."
+    if not apart:
+        return [agree]
+    scales = [scale for scale in results if any(scale in said for _, said in apart)]
+    rows = ["| claim | " + " | ".join(scales) + " |", "|---" * (1 + len(scales)) + "|"]
+    rows += [
+        "| " + " | ".join((f"{claim.name} {claim.statement}", *(said.get(scale, "–") for scale in scales))) + " |"
+        for claim, said in apart
+    ]
+    return [agree, "", *rows]
 
 
 def _rule(judge: Callable[..., Outcome]) -> str:
@@ -90,7 +120,6 @@ def _tested(claim: Claim, shows: Sequence[str], scale: str, results: Mapping[str
     scores = measured[claim.score]
     if claim.judge is None or not scores:
         return []
-    complete = all(run.key in results for run in claim.runs)
     headings = ["setting", "Bit Budget", SCORES[claim.score], "seeds", *(COLUMNS[metric][0] for metric in shows)]
     rows = ["| " + " | ".join(headings) + " |", "|---" * len(headings) + "|"]
     for recipe, edits in claim.settings:
@@ -107,10 +136,10 @@ def _tested(claim: Claim, shows: Sequence[str], scale: str, results: Mapping[str
         f"Scale {scale}: {first['train_images']:,} training images of {first['dataset']}, {first['epochs']} epochs,"
         f" {first['test_images']:,} test images, {len(SEEDS)} seeds, {first['machine']}."
     )
-    if not complete:
-        return [f"**Runs missing**. {how}\n", *rows, ""]
-    outcome = claim.judge(measured)
-    return [f"**{outcome.verdict.capitalize()}** ({outcome.why}). {how}\n", *rows, ""]
+    outcome = verdict(claim, results)
+    said = "Runs missing" if outcome is None else f"{outcome.verdict.capitalize()}"
+    why = "" if outcome is None else f" ({outcome.why})"
+    return [f"**{said}**{why}. {how}\n", *rows, ""]
 
 
 def _mean(values: Sequence[float] | None, unit: float, digits: int) -> str:

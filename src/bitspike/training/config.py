@@ -152,7 +152,7 @@ class TrainConfig(Section):
         seed: of weights, batches and augmentation.
         precision: ``bf16`` runs the forward pass in bfloat16, channels last, and keeps float32 weights; ``auto`` is
             that where the device multiplies bfloat16 and the network is large enough to gain, else ``float32``. The
-            run says which.
+            run says which. Accuracies are of float32 in both, as that is what freezing makes integers of.
         checkpoint_every: optimizer steps between checkpoints; 0 writes one at the end of each epoch.
         tensorboard: write scalars for TensorBoard into the run folder (docs/training.md).
     """

@@ -12,7 +12,6 @@ from torch.nn import functional as F
 
 from bitspike.data import ImageSet
 from bitspike.layers import Answer, read_out
-from bitspike.training.precision import laid_out
 
 __all__ = ["Accuracy", "Counted", "at_once", "batches", "evaluate"]
 
@@ -60,28 +59,27 @@ def evaluate(
     images: ImageSet,
     *,
     batch_size: int | None = None,
-    precision: str = "float32",
     readout: Answer = "mean",
 ) -> Accuracy:
-    """Runs ``model`` in evaluation mode, as it was trained; leaves it in the mode it had.
+    """Runs ``model`` in evaluation mode; leaves it in the mode it had.
+
+    It computes in float32 whatever the precision of training: that is the network which freezing makes integers of.
 
     Args:
         model: gives logits of every step ``[T, N, K]``.
         images: of their labels of every step each counts.
         batch_size: samples at once; by default as many as fit, whatever their steps.
-        precision: of the config.
         readout: what the logits are read as.
     """
     device = next(model.parameters()).device
     was_training = model.training
-    model = laid_out(model.eval(), precision)
+    model.eval()
     size = batch_size or at_once(images.sample.T)
     correct, loss = 0, 0.0
     said = []
     for x, y in zip(batches(images.images, size, device), images.labels.split(size), strict=True):
         y = y.to(device)
-        with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
-            answers = read_out(model(laid_out(x, precision)).float(), readout)
+        answers = read_out(model(x).float(), readout)
         said.append(answers.argmax(-1))
         correct += int((said[-1] == y).sum())
         loss += float(F.cross_entropy(answers.flatten(0, -2), y.flatten(), reduction="sum"))

@@ -80,7 +80,7 @@ class Classify(Task):
         return F.kl_div(said, soft, reduction="batchmean", log_target=True)
 
     def evaluate(self, model: nn.Module, images: ImageSet) -> Accuracy:
-        return evaluate(model, images, precision=self.config.precision, readout=self.config.readout)
+        return evaluate(model, images, readout=self.config.readout)
 
 
 def part_of(images: ImageSet, key: str, size: int) -> ImageSet:

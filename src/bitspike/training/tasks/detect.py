@@ -24,7 +24,6 @@ from bitspike.ir import Graph
 from bitspike.sample import Sample
 from bitspike.training.config import DetectionConfig, TrainConfig
 from bitspike.training.evaluate import Counted, at_once, batches
-from bitspike.training.precision import laid_out
 from bitspike.training.tasks.anchors import anchors_loss
 from bitspike.training.tasks.points import points_loss
 from bitspike.training.tasks.targets import Targets
@@ -140,15 +139,14 @@ class Detect(Task):
 
     @torch.no_grad()
     def evaluate(self, model: nn.Module, images: BoxedImages) -> Detected:
-        device, precision = next(model.parameters()).device, self.config.precision
+        device = next(model.parameters()).device
         was_training = model.training
-        model = laid_out(model.eval(), precision)
+        model.eval()
         found: list[Boxes] = []
         size = min(MOST_AT_ONCE, at_once(images.sample.T))
         loss = 0.0
         for x in batches(images.images, size, device):
-            with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
-                outputs = self.answers(model(laid_out(x, precision)))
+            outputs = self.answers(model(x))
             rows = slice(len(found), len(found) + len(x))
             fitted = images.fitted[rows]
             inside = [box.inside(own) for box, own in zip(fitted, images.boxes[rows], strict=True)]

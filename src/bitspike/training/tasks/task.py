@@ -120,7 +120,7 @@ class Task(ABC):
 
     @abstractmethod
     def evaluate(self, model: nn.Module, images: Any) -> Seen:
-        """How good the network is on a part, in evaluation mode; it is left in the mode it had."""
+        """How good the network is on a part, in float32 and evaluation mode; it is left in the mode it had."""
 
     def answers(self, outputs: Outputs) -> tuple[Tensor, ...]:
         """What outputs of every step are read as."""
