@@ -8,7 +8,8 @@ from importlib.resources import files
 __all__ = ["ROOMS", "about"]
 
 ROOMS = (
-    "static", "trains", "adaptive", "qsnn", "spikezip", "multilevel", "transformers", "events", "imagenet", "detection",
+    "static", "two_cores", "trains", "adaptive", "qsnn", "spikezip", "multilevel", "transformers", "events", "imagenet",
+    "detection",
 )  # fmt: skip
 """The modules of recipes, in the order in which they are listed; ``__all__`` of each names its own."""
 

@@ -13,7 +13,6 @@ __all__ = [
     "cifar10_resnet20_thin",
     "cifar10_sew_resnet18",
     "cifar10_vgg9",
-    "cifar10_vgg9_narrow",
     "digits_convnet",
     "fashion_convnet",
     "fashion_convnet_tiny",
@@ -121,18 +120,6 @@ def cifar10_resnet20_thin() -> TrainConfig:
 def cifar10_vgg9() -> TrainConfig:
     """VGG9, for a GPU."""
     return _cifar10("cifar10-vgg9", "vgg9", 200, _FULL)
-
-
-def cifar10_vgg9_narrow() -> TrainConfig:
-    """VGG9 at three quarters of its width: within the hour on two cores with bfloat16."""
-    return _cifar10("cifar10-vgg9-narrow", "vgg9", 25, ("crop4", "flip")).model_copy(
-        update={
-            "channels": (48, 96, 192),
-            "neuron": MultiBitSettings(surrogate_function="straight-through"),
-            "optimizer": OptimizerConfig(lr=3e-3, weight_decay=5e-2, warmup_epochs=2),
-            "tensorboard": False,
-        }
-    )
 
 
 def cifar10_resnet18() -> TrainConfig:
