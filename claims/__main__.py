@@ -40,7 +40,11 @@ def claims(
     folder = ROOT / "results" / "claims"
     try:
         if not page_only:
-            chosen = [run for name, claim in known.items() if not only or name in only for run in claim.runs]
+            runs = [run for name, claim in known.items() if not only or name in only for run in claim.runs]
+            chosen = [run for run in runs if run.is_of(scale)]
+            if only and len(chosen) < len(runs):
+                left_out = next(run for run in runs if not run.is_of(scale))
+                raise UserError("--scale", scale, f"it does not have {left_out.recipe}; want small or full")
             run_all(chosen, folder, scale, jobs, runs_dir, data_dir)
     finally:
         results = {name: read_results(folder, name) for name in SCALES}

@@ -24,11 +24,12 @@ _AS_THEY_ARE = ("precision=bf16",)
 _STE, _ATAN = (f"neuron.surrogate_function={name}" for name in ("straight-through", "atan"))
 
 _REAL_FASHION = ("epochs=8", "channels=16,64,128", "tensorboard=false")
-_REAL_CIFAR10 = ("epochs=15", "channels=16,32,64")
+_CIFAR10 = ("channels=16,32,64", "tensorboard=false")
 
 SCALES: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     "small": {
         "fashion-convnet": (*_SHORT, _STE),
+        "cifar10-vgg9-narrow": ("train_size=20000", "epochs=3", *_CIFAR10, _STE),
         "nmnist-convnet": ("epochs=10",),
         "qsnn-convnet-nmnist": ("epochs=20",),
         "moving-fashion-convnet": ("train_size=10000", "epochs=3", "frames.size=[17,17]", "tensorboard=false"),
@@ -48,10 +49,13 @@ SCALES: Mapping[str, Mapping[str, tuple[str, ...]]] = {
         "spikezip-resnet8-thin-cifar10": ("train_size=20000", "epochs=2", "--images=2000"),
         **dict.fromkeys(("yolo-tiny-bccd", "spikezip-yolo-tiny-bccd", "spikezip-yolo-tiny-bccd-ann"), _AS_THEY_ARE),
     },
-    "small-atan": {"fashion-convnet": (*_SHORT, _ATAN)},
+    "small-atan": {
+        "fashion-convnet": (*_SHORT, _ATAN),
+        "cifar10-vgg9-narrow": ("train_size=20000", "epochs=3", *_CIFAR10, _ATAN),
+    },
     "real": {
         "fashion-convnet": (*_REAL_FASHION, _STE),
-        "cifar10-vgg9-narrow": (*_REAL_CIFAR10, _STE),
+        "cifar10-vgg9-narrow": ("epochs=15", *_CIFAR10, _STE),
         "multilevel-vgg9-thin-fashion": ("epochs=10", "tensorboard=false"),
         "multilevel-vgg9-thin-cifar10": ("epochs=15", "tensorboard=false"),
         "multilevel-sparse-resnet18-thin-fashion": ("epochs=8", "tensorboard=false"),
@@ -67,13 +71,14 @@ SCALES: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     },
     "real-atan": {
         "fashion-convnet": (*_REAL_FASHION, _ATAN),
-        "cifar10-vgg9-narrow": (*_REAL_CIFAR10, _ATAN),
+        "cifar10-vgg9-narrow": ("epochs=15", *_CIFAR10, _ATAN),
     },
     "full": {},
 }
 """Edits that a scale makes to a recipe. The small ones take minutes on part of the images; the real ones train the same
 networks on all of them, three to six times as long. Of paper 000's neurons ``-atan`` has the arctangent's gradient, the
-others the multi-bit neuron's own. ``full`` is the recipe as it stands."""
+others the multi-bit neuron's own. ``full`` is the recipe as it stands; another scale leaves out what it does not
+name."""
 
 NUMBERS = {"small": ("precision=float32",), "real": ("precision=bf16",)}
 """What a scale computes with, by the first word of its name: small runs are alike on every machine; real ones take
@@ -105,6 +110,10 @@ class Run:
 
     def _settings(self, scale: str) -> tuple[str, ...]:
         return (*SCALES[scale].get(self.recipe, ()), *self.edits)
+
+    def is_of(self, scale: str) -> bool:
+        """Whether the scale says how long this is to be trained."""
+        return scale == "full" or self.recipe in SCALES[scale]
 
     @property
     def converts(self) -> bool:

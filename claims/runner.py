@@ -16,7 +16,7 @@ from bitspike.errors import UserError
 from bitspike.training.migrate import MOVED
 from claims.claim import Run
 
-__all__ = ["folder_name", "read_results", "run_all"]
+__all__ = ["append", "folder_name", "read_results", "run_all"]
 
 TRAINING_ANN = Lock()
 
@@ -56,7 +56,7 @@ def run_all(runs: Iterable[Run], folder: Path, scale: str, jobs: int, runs_dir: 
         try:
             for future in as_completed(futures):
                 key, result = futures[future].key, future.result()
-                _append(folder / f"{scale}.jsonl", {"run": key, "scale": scale, **result})
+                append(folder / f"{scale}.jsonl", {"run": key, "scale": scale, **result})
                 score = result.get("test_accuracy", result.get("test_map50"))
                 print(f"{key}: {score:.2f} %", file=sys.stderr)
         except BaseException:
@@ -102,7 +102,8 @@ def _commit() -> str:
     return said.stdout.strip() or "unknown"
 
 
-def _append(file: Path, line: Mapping[str, Any]) -> None:
+def append(file: Path, line: Mapping[str, Any]) -> None:
+    """Adds a JSON line; one that a crash cut short is ended first."""
     cut_short = file.exists() and not file.read_bytes().endswith(b"\n")
     with file.open("a") as out:
         out.write("\n" * cut_short + json.dumps(line) + "\n")

@@ -95,6 +95,9 @@ KINDS = (  # files, what they hold, the command that writes such a file
     ("cost/*-seed0.json", "cost of a trained network, with its spikes and shortcuts", "bitspike cost RUN --json"),
     ("reproduce/*.json", "a paper's table beside ours", "bitspike reproduce TABLE --json"),
     ("claims/small.jsonl", "the runs behind docs/claims.md, a line each", "make claims"),
+    ("claims/real*.jsonl", "the same on all images, for longer", "python -m claims --scale real"),
+    ("claims/full.jsonl", "each system in full precision and with few bits, a run a line", "python -m claims.strength"),
+    ("claims/frozen.jsonl", "its low-bit networks as integers, by every backend", "python -m claims.strength"),
     (
         "claims/allocate-001.jsonl",
         "allocated networks beside uniform ones",

@@ -16,6 +16,7 @@ from typing import Any
 
 from hardware_tables import HARDWARE
 from scale_tables import SCALE
+from strength_tables import STRENGTH
 from written import ROOT, main, named, table
 
 RESULTS = ROOT / "results"
@@ -413,6 +414,7 @@ PARTS = named(
     *HARDWARE,
     peers,
     *SCALE,
+    *STRENGTH,
 )
 
 if __name__ == "__main__":
