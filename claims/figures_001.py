@@ -25,10 +25,9 @@ from bitspike.training import RunFolder, override
 from bitspike.training.setup import graph_of, make_model
 from claims.claim import SEEDS, Run
 from claims.figures_004 import ROOT, save
-from claims.paper_001 import CIFAR, FASHION, TARGETS, learned
+from claims.paper_001 import DATA, TARGETS, learned
 from claims.runner import folder_name
 
-RECIPES = {"fashion": FASHION, "cifar10": CIFAR}
 RESULTS = ROOT / "results" / "claims" / "learned-bits-001.json"
 Layers = Mapping[str, Mapping[str, int]]
 
@@ -52,8 +51,8 @@ def picture(data: str, plans: Mapping[str, list[Layers]]) -> Any:
     """The bits that the first seed of each target learned, layer by layer."""
     reports = {}
     for target, learned_bits in plans.items():
-        edits = Run(RECIPES[data], learned(target), SEEDS[0]).all_edits("small")
-        config = override(recipe(RECIPES[data]), edits).model_copy(update={"layers": learned_bits[0]})
+        edits = Run(DATA[data], learned(target), SEEDS[0]).all_edits("small")
+        config = override(recipe(DATA[data]), edits).model_copy(update={"layers": learned_bits[0]})
         with torch.device("meta"):  # shapes are enough
             reports[f"target {target}"] = cost(graph_of(config, make_model(config)))
     return bits(reports, f"{config.dataset}, {config.model}, the first seed of each target")
@@ -62,7 +61,7 @@ def picture(data: str, plans: Mapping[str, list[Layers]]) -> Any:
 def read_plans(runs_dir: Path) -> dict[str, dict[str, list[Layers]]]:
     """What every run learned, by data set and target, a plan for each seed."""
     found: dict[str, dict[str, list[Layers]]] = {}
-    for data, named in RECIPES.items():
+    for data, named in DATA.items():
         for target in TARGETS:
             folders = [runs_dir / folder_name(Run(named, learned(target), seed), "small") for seed in SEEDS]
             plans: list[Layers] = [RunFolder(folder).read_learned().layers for folder in folders]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from math import nextafter
 from statistics import mean
 
@@ -114,53 +114,59 @@ def judge_squeezing(measured: Measured) -> Outcome:
     return Outcome(worst(cheaper, lost), why)
 
 
-FASHION, CIFAR = "adaptive-resnet8-thin-fashion", "adaptive-resnet20-thin-cifar10"
+DATA = {"fashion": "adaptive-resnet8-thin-fashion", "cifar10": "adaptive-resnet20-thin-cifar10"}
 
 
-def _bits_claim(recipe: str, data: str, targets: Sequence[str]) -> Claim:
-    return Claim(
-        f"001.1-{data}",
-        "Learned bits are more accurate than uniform bits at the same mean W/S/T, most at 1/1/1.",
-        "Section 5.2.1, Table 3",
-        tuple((recipe, edits) for target in targets for edits in (learned(target), uniform(target))),
-        judge_learned_bits,
+def _on(data: str, recipe: str) -> tuple[Claim, ...]:
+    def claim(
+        number: int, statement: str, where: str, settings: list[tuple[str, ...]], judge: Callable[[Measured], Outcome]
+    ) -> Claim:
+        return Claim(f"001.{number}-{data}", statement, where, tuple((recipe, edits) for edits in settings), judge)
+
+    return (
+        claim(
+            1,
+            "Learned bits are more accurate than uniform bits at the same mean W/S/T, most at 1/1/1.",
+            "Section 5.2.1, Table 3",
+            [edits for target in TARGETS for edits in (learned(target), uniform(target))],
+            judge_learned_bits,
+        ),
+        claim(
+            2,
+            "Renewing the step size when bits change makes networks more accurate.",
+            "Sections 4.4 and 5.2.1, Table 3",
+            [
+                *(edits for t in TARGETS[:2] for edits in (learned(t), (*learned(t), WITHOUT))),
+                (*learned(TARGETS[0]), OF_BOTH),
+            ],
+            judge_renewal,
+        ),
+        claim(
+            3,
+            "At low bits the refined neuron is better: rounding than floor, IF than LIF.",
+            "Sections 4.2 and 5.2.2, Table 4",
+            [LOW, (*LOW, "neuron.rounds=false"), (*LOW, "neuron.tau=2")],
+            judge_refined_neuron,
+        ),
+        claim(
+            4,
+            "Large layers end with fewer bits, the first and the last with more.",
+            "Section 5.2.5, Figure 4",
+            [learned(target) for target in TARGETS],
+            judge_which_layers_keep_bits,
+        ),
+        claim(
+            5,
+            "Temporal squeezing cuts S-ACE at two steps, without loss.",
+            "Section 4.2, Equation 12, Appendix A.6",
+            [TWO_STEPS, UNSQUEEZED],
+            judge_squeezing,
+        ),
     )
 
 
 CLAIMS = (
-    _bits_claim(FASHION, "fashion", TARGETS),
-    _bits_claim(CIFAR, "cifar10", TARGETS),
-    Claim(
-        "001.2-fashion",
-        "Renewing the step size when bits change makes networks more accurate.",
-        "Sections 4.4 and 5.2.1, Table 3",
-        (
-            *((FASHION, edits) for t in TARGETS[:2] for edits in (learned(t), (*learned(t), WITHOUT))),
-            (FASHION, (*learned(TARGETS[0]), OF_BOTH)),
-        ),
-        judge_renewal,
-    ),
-    Claim(
-        "001.3-fashion",
-        "At low bits the refined neuron is better: rounding than floor, IF than LIF.",
-        "Sections 4.2 and 5.2.2, Table 4",
-        tuple((FASHION, edits) for edits in (LOW, (*LOW, "neuron.rounds=false"), (*LOW, "neuron.tau=2"))),
-        judge_refined_neuron,
-    ),
-    Claim(
-        "001.4-fashion",
-        "Large layers end with fewer bits, the first and the last with more.",
-        "Section 5.2.5, Figure 4",
-        tuple((FASHION, learned(target)) for target in TARGETS),
-        judge_which_layers_keep_bits,
-    ),
-    Claim(
-        "001.5-fashion",
-        "Temporal squeezing cuts S-ACE at two steps, without loss.",
-        "Section 4.2, Equation 12, Appendix A.6",
-        tuple((FASHION, edits) for edits in (TWO_STEPS, UNSQUEEZED)),
-        judge_squeezing,
-    ),
+    *(claim for data, recipe in DATA.items() for claim in _on(data, recipe)),
     *few_steps_on_events(),
 )
 

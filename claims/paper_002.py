@@ -106,19 +106,19 @@ def _on(data: str, recipe: str) -> tuple[Claim, ...]:
             [_with(u) for u in widths],
             judge_narrow_membranes,
         ),
+        claim(
+            4,
+            "(Ours.) A membrane of two bits carries something: it beats neurons that forget at every step.",
+            "Eq. 8; the readings are those of `bitspike.neurons.quantize_membrane`",
+            [*READINGS, MEMORYLESS],
+            judge_two_bits_remember,
+        ),
     )
 
 
 CLAIMS = (
     *(claim for data, recipe in DATA.items() for claim in _on(data, recipe)),
     low_bits_on_events(),
-    Claim(
-        "002.4-fashion",
-        "(Ours.) A membrane of two bits carries something: it beats neurons that forget at every step.",
-        "Eq. 8; the readings are those of `bitspike.neurons.quantize_membrane`",
-        tuple((DATA["fashion"], edits) for edits in (*READINGS, MEMORYLESS)),
-        judge_two_bits_remember,
-    ),
 )
 
 PAPER = Paper(
