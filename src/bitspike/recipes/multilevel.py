@@ -13,6 +13,8 @@ from bitspike.neurons import MultiLevelSettings
 from bitspike.training import OptimizerConfig, TrainConfig
 
 __all__ = [
+    "multilevel_resnet8_thin_cifar10",
+    "multilevel_resnet8_thin_fashion",
     "multilevel_sew_resnet18_cifar10",
     "multilevel_sparse_resnet18_cifar10",
     "multilevel_sparse_resnet18_thin_cifar10",
@@ -80,3 +82,13 @@ def multilevel_sparse_resnet18_thin_cifar10() -> TrainConfig:
     """Sparse-ResNet18 on CIFAR-10, thin, for two cores."""
     name = "multilevel-sparse-resnet18-thin-cifar10"
     return _thin(name, "sparse-resnet18", "cifar10", (8, 16, 32, 64), ("crop4", "flip"))
+
+
+def multilevel_resnet8_thin_fashion() -> TrainConfig:
+    """Multi-level spikes on Fashion-MNIST: a thin ResNet8 for two cores."""
+    return _thin("multilevel-resnet8-thin-fashion", "resnet8-thin", "fashion-mnist", (8, 16, 32), ("flip",))
+
+
+def multilevel_resnet8_thin_cifar10() -> TrainConfig:
+    """Multi-level spikes on CIFAR-10: a thin ResNet8 for two cores."""
+    return _thin("multilevel-resnet8-thin-cifar10", "resnet8-thin", "cifar10", (8, 16, 32), ("crop4", "flip"))
