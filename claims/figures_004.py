@@ -22,7 +22,7 @@ from bitspike.neurons.staircase import Staircase
 from bitspike.neurons.surrogate import MicroStepSigmoid
 from bitspike.reports.figures import joins_figure
 from claims.claim import scores_of
-from claims.paper_004 import CLAIMS, INTERVALS, LEVELS, STEPS
+from claims.paper_004 import CLAIMS, LEVELS, STEPS
 from claims.runner import read_results
 
 ROOT = Path(__file__).parent.parent
@@ -65,22 +65,24 @@ def slope(alpha: float = 5.0) -> Any:
 def levels_and_steps(results: Mapping[str, Mapping[str, Any]], data: str) -> Any:
     """Figures 6 and 7: the same number of intervals as levels of one step, or as steps of one level.
 
-    Lines join the means; every seed is a point, for one that fails moves a mean and its deviation alike.
+    Numbers whose runs are not there are left out. Lines join the means; every seed is a point, for one that fails moves
+    a mean and its deviation alike.
     """
-    claim = next(claim for claim in CLAIMS if claim.name == f"004.1-{data}")
+    claim = next(claim for claim in CLAIMS if claim.name == f"004.6-{data}")
     made = figure(12, 4.2)
     dataset = results[claim.runs[0].key]["dataset"]
     made.suptitle(f"{dataset}, {claim.settings[0][0]}: three seeds (points) and their mean (lines)")
     for axes, (metric, label) in zip(made.subplots(1, 3), METRICS.items(), strict=True):
         scores = scores_of(claim, results, metric)
-        families = {"T = 1, N levels": LEVELS, "T steps, N = 1": {1: LEVELS[1], **{T: STEPS[T] for T in INTERVALS[1:]}}}
+        families = {"T = 1, N levels": LEVELS, "T steps, N = 1": STEPS}
         for (name, settings), (marker, beside) in zip(families.items(), (("o", -0.08), ("s", 0.08)), strict=True):
-            values = [scores[" ".join(edits)] for edits in settings.values()]
-            (line,) = axes.plot(list(settings), [mean(v) for v in values], linewidth=1, label=name)
-            places = [at + beside for at, v in zip(settings, values, strict=True) for _ in v]
+            found = {at: scores[" ".join(edits)] for at, edits in settings.items() if " ".join(edits) in scores}
+            values = list(found.values())
+            (line,) = axes.plot(list(found), [mean(v) for v in values], linewidth=1, label=name)
+            places = [at + beside for at, v in found.items() for _ in v]
             seeds = [score for v in values for score in v]
             axes.plot(places, seeds, marker, color=line.get_color(), markersize=4, alpha=0.7, label=f"{name}: seeds")
-        axes.set(xlabel="N or T", ylabel=label, xticks=INTERVALS)
+        axes.set(xlabel="N or T", ylabel=label, xticks=list(found))
     handles, labels = made.axes[0].get_legend_handles_labels()
     made.legend(handles, labels, loc="outside lower center", ncols=4, fontsize=8, frameon=False)
     return made

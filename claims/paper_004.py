@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import nextafter
 from statistics import mean
 
 from claims.claim import Claim, Measured, Outcome, Paper, at_most, beats, ratio_at_most, worst
@@ -10,9 +11,11 @@ from claims.trains import event_data_in_one_step
 __all__ = ["CLAIMS", "INTERVALS", "LEVELS", "PAPER", "STEPS"]
 
 INTERVALS = (1, 2, 4, 8)
-LEVELS = {N: (f"bits=16/{N.bit_length()}/1", f"neuron.levels={N}") for N in INTERVALS}
+EVERY = range(1, 11)
+"""The numbers of Figures 6 and 7; Figure 11 has those to 8."""
+LEVELS = {N: (f"bits=16/{N.bit_length()}/1", f"neuron.levels={N}") for N in EVERY}
 """One step of ``N`` levels."""
-STEPS = {T: (f"bits=16/1/{T}", "neuron.levels=1") for T in INTERVALS}
+STEPS = {T: (f"bits=16/1/{T}", "neuron.levels=1") for T in EVERY}
 """``T`` steps of one level; ``STEPS[1]`` is ``LEVELS[1]``."""
 FOUR = LEVELS[4]
 SPARSE, SEW = FOUR, ("model=sew-resnet18", *FOUR)
@@ -63,6 +66,32 @@ def judge_straight_through(measured: Measured) -> Outcome:
     return Outcome(verdict, f"with over without: {text}; gradient norms: results/claims/gradients-004.json")
 
 
+def judge_every_number_of_levels(measured: Measured) -> Outcome:
+    """At every N from 2 to 10 one step of N levels is within 1 point of N steps of one level, with fewer spikes."""
+    accuracy, verdicts, why = measured["test_accuracy"], [], []
+    for n in EVERY[1:]:
+        levels, steps = accuracy[_label(LEVELS[n])], accuracy[_label(STEPS[n])]
+        fewer = _at_most(measured, "spikes", LEVELS[n], STEPS[n], nextafter(1, 0))
+        verdicts += [at_most(levels, steps, 1), at_most(steps, levels, 1), fewer]
+        why.append(f"{n}: {beats(levels, steps)[2]}, {_ratio(measured, 'spikes', LEVELS[n], STEPS[n]):.2f} times")
+    return Outcome(worst(*verdicts), "levels over steps, times the spikes: " + "; ".join(why))
+
+
+def _sew(N: int) -> tuple[str, ...]:
+    return ("model=sew-resnet18", *LEVELS[N])
+
+
+def judge_barriers_at_every_number(measured: Measured) -> Outcome:
+    """At every N from 1 to 8 Sparse-ResNet18 is at most 1 point below SEW-ResNet18, with fewer events."""
+    accuracy, verdicts, why = measured["test_accuracy"], [], []
+    for n in EVERY[:8]:
+        fewer = _at_most(measured, "events", LEVELS[n], _sew(n), nextafter(1, 0))
+        verdicts += [at_most(accuracy[_label(_sew(n))], accuracy[_label(LEVELS[n])], 1), fewer]
+        text = beats(accuracy[_label(LEVELS[n])], accuracy[_label(_sew(n))])[2]
+        why.append(f"{n}: {text}, {_ratio(measured, 'events', LEVELS[n], _sew(n)):.2f} times")
+    return Outcome(worst(*verdicts), "Sparse over SEW, times the events: " + "; ".join(why))
+
+
 def _detached(N: int) -> tuple[str, ...]:
     return (*LEVELS[N], "neuron.detach_reset=true")
 
@@ -80,7 +109,7 @@ def judge_the_reset_keeps_its_gradient(measured: Measured) -> Outcome:
 
 def _on(data: str) -> tuple[Claim, ...]:
     plain, residual = f"multilevel-vgg9-thin-{data}", f"multilevel-sparse-resnet18-thin-{data}"
-    intervals = [*LEVELS.values(), *(STEPS[T] for T in INTERVALS if T > 1)]
+    intervals = [*(LEVELS[N] for N in INTERVALS), *(STEPS[T] for T in INTERVALS if T > 1)]
     return (
         Claim(
             f"004.1-{data}",
@@ -109,6 +138,20 @@ def _on(data: str) -> tuple[Claim, ...]:
             "Sections 3.1 and 4.1, Equations 4 and 6",
             tuple((plain, edits) for N in (4, 8) for edits in (LEVELS[N], _detached(N))),
             judge_the_reset_keeps_its_gradient,
+        ),
+        Claim(
+            f"004.6-{data}",
+            "However many levels, one step of them is as accurate as so many steps, with fewer spikes.",
+            "Section 6.1, Figures 6 and 7",
+            tuple((plain, edits) for edits in (*LEVELS.values(), *(STEPS[T] for T in EVERY if T > 1))),
+            judge_every_number_of_levels,
+        ),
+        Claim(
+            f"004.7-{data}",
+            "However many levels, Sparse-ResNet is as accurate as SEW-ResNet with fewer events.",
+            "Section 6.5, Figure 11",
+            tuple((residual, edits) for N in EVERY[:8] for edits in (LEVELS[N], _sew(N))),
+            judge_barriers_at_every_number,
         ),
     )
 
