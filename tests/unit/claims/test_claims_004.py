@@ -10,7 +10,6 @@ from claims import paper_004
 from claims.claim import Measured
 from claims.paper_004 import EVERY, LEVELS, STEPS
 
-
 Edits = tuple[str, ...]
 
 
