@@ -14,6 +14,7 @@ from bitspike.training.methods.method import (
 )
 from bitspike.training.methods.paths_ensemble import PathsEnsemble, PathsEnsembleSettings
 from bitspike.training.methods.spike_regulation import SpikeRegulation, SpikeRegulationSettings
+from bitspike.training.methods.weight_average import WeightAverage, WeightAverageSettings
 
 __all__ = [
     "METHODS",
@@ -30,6 +31,8 @@ __all__ = [
     "SpikeRegulation",
     "SpikeRegulationSettings",
     "Training",
+    "WeightAverage",
+    "WeightAverageSettings",
     "methods_of",
     "settings_of",
 ]
