@@ -53,7 +53,7 @@ def save_training(
     progress: Progress,
     methods: Mapping[str, Method[Any]] = NONE,
 ) -> None:
-    """Writes model (as it is `judged`), optimizer, random state and that of ``methods``; the file is whole or absent."""
+    """Writes model (as it is judged), optimizer, random state and that of ``methods``; the file is whole or absent."""
     tensors = {f"model.{name}": value for name, value in model.state_dict().items()}
     for index, state in optimizer.state_dict()["state"].items():
         for key, value in state.items():

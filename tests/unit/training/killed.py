@@ -78,16 +78,13 @@ def steps_of(folder: RunFolder) -> int:
 def left(folder: RunFolder) -> dict[str, Any]:
     """All that a run found, to the last bit, but for the time it took."""
     tensors = load_file(folder.checkpoint_file)
+    files = (folder.bits_file, folder.activity_file, folder.cost_file, folder.samples_file)
     return {
         "tensors": {name: hashlib.sha256(value.numpy().tobytes()).hexdigest() for name, value in tensors.items()},
         "lines": list(timeless(folder.metrics())),
-        "files": {
-            file.name: file.read_text()
-            for file in (folder.config_file, folder.bits_file, folder.activity_file, folder.cost_file, folder.samples_file)
-            if file.exists()
-        },
+        "files": {file.name: file.read_text() for file in files if file.exists()},
         "result": list(timeless([json.loads(folder.result_file.read_text())])),
-    }  # fmt: skip
+    }
 
 
 def timeless(lines: Iterable[dict[str, Any]]) -> Iterable[dict[str, Any]]:

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-import torch
 from pydantic import Field
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _NormBase
@@ -52,7 +51,10 @@ class WeightAverage(Method[WeightAverageSettings]):
     def prepare(self, model: nn.Module, config: TrainConfig) -> nn.Module:
         for name, settings in config.methods.items():
             if isinstance(settings, LearnedBitsSettings) and settings.learns:
-                seen, wanted = f"beside methods.{name}", "a mean of step sizes suits no width that is learned; want null"
+                seen, wanted = (
+                    f"beside methods.{name}",
+                    "a mean of step sizes suits no width that is learned; want null",
+                )
                 raise UserError("methods.weight-average", seen, wanted)
         return model
 
