@@ -50,11 +50,11 @@ class Told(Method[MethodSettings]):
         self.note()
 
 
-@pytest.mark.parametrize(("layers", "own"), [({}, set()), ({"features.4": {"t": 2}}, {2})])
+@pytest.mark.parametrize(("layers", "own"), [({}, set()), ({"features.4.0": {"t": 2}}, {2})])
 def test_the_steps_grow(tiny: Tiny, tmp_path: Path, layers: dict[str, dict[str, int]], own: set[int]) -> None:
     Told.seen.clear()
     with METHODS.added("told", Told):
-        config = tiny("methods.told={}", *SHORT).model_copy(update={"layers": layers})
+        config = tiny("methods.told={}", "neuron.squeeze=true", *SHORT).model_copy(update={"layers": layers})
         result = train(config, RunFolder(tmp_path / "run"))
     assert Told.seen[::2] == [{1}] * 4 + [{2}] * 4 + [{4} | own] * 4
     assert Told.seen[1::2] == [{4} | own] * 12
