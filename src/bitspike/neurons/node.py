@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
@@ -239,6 +241,15 @@ class SpikingNode(ComposedNode):
     @property
     def T(self) -> int:  # noqa: N802
         return self._steps
+
+    @contextmanager
+    def at_most(self, T: int) -> Iterator[None]:
+        """Within it the layer runs no more than ``T`` steps."""
+        steps, self._steps = self._steps, min(T, self._steps)
+        try:
+            yield
+        finally:
+            self._steps = steps
 
     @property
     def staircase(self) -> Staircase:

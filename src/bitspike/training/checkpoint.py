@@ -53,7 +53,7 @@ def save_training(
     progress: Progress,
     methods: Mapping[str, Method[Any]] = NONE,
 ) -> None:
-    """Writes model, optimizer, random state and that of ``methods``; the file appears whole or not at all."""
+    """Writes model (as it is judged), optimizer, random state and that of ``methods``; the file is whole or absent."""
     tensors = {f"model.{name}": value for name, value in model.state_dict().items()}
     for index, state in optimizer.state_dict()["state"].items():
         for key, value in state.items():
@@ -78,7 +78,7 @@ def load_model(path: Path, model: nn.Module) -> None:
 def load_training(
     path: Path, model: nn.Module, optimizer: torch.optim.Optimizer, methods: Mapping[str, Method[Any]] = NONE
 ) -> Progress:
-    """Fills model, optimizer, random state and ``methods``, and says where the run stood.
+    """Fills model (as it is trained), optimizer, random state and ``methods``, and says where the run stood.
 
     Raises:
         UserError: see `load_model`, and a state that is not that of this optimizer or these methods.
@@ -97,7 +97,7 @@ def load_training(
                 state.setdefault(int(index), {})[key] = value
         _check_state(optimizer, state, progress)
         optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
-        for name, method in methods.items():
+        for name, method in reversed(list(methods.items())):  # see `Method.judged`
             under = f"method.{name}."
             method.restore({key.removeprefix(under): v for key, v in tensors.items() if key.startswith(under)})
         torch.set_rng_state(tensors["random.cpu"])

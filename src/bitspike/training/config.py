@@ -69,7 +69,8 @@ class OptimizerConfig(Section):
         lr: the learning rate, after the warm-up.
         momentum: of ``sgd``.
         weight_decay: of weights only: not of batch norm, biases, step sizes or neuron parameters.
-        warmup_epochs: over which the rate rises from 0; parts of an epoch too.
+        warmup_epochs: over which the rate rises from 0; parts of an epoch too. As a good part of all epochs it makes
+            the schedule one cycle (Smith & Topin 2018), but that momentum stays as it is.
         step_decay: ``(f, n)`` multiplies the rate by ``f`` every ``n`` epochs, in place of the cosine.
     """
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 import time
 import warnings
-from contextlib import nullcontext
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -124,7 +125,10 @@ def train(
         if main:
             folder.remember(data_dir)
         run.all_epochs()
-        result = run.finish() if main else {}
+        with run.judged():
+            result = run.finish() if main else {}
+            left = {name: value.clone() for name, value in model.state_dict().items()}
+        model.load_state_dict(left)  # whoever gave it has what the run found
         laid_out(model, "float32")  # as whoever gave it has it
         del run  # it holds the wrapper of the network, and that the group of processes, whose threads abort a late exit
         accelerator.free_memory()
@@ -177,6 +181,14 @@ class _Run:
         if self.config.tensorboard and self.main:
             self.board = Board(self.folder.path, self.progress.step)
 
+    @contextmanager
+    def judged(self) -> Iterator[None]:
+        """Within it the model is the one that is watched, tested and kept, as the methods have it."""
+        with ExitStack() as stack:
+            for method in self.methods.values():
+                stack.enter_context(method.judged())
+            yield
+
     def all_epochs(self) -> None:
         for line in self.folder.metrics():
             self.last_epoch = line if "epoch" in line else self.last_epoch
@@ -202,11 +214,13 @@ class _Run:
         ):
             self._one_step(epoch, indices)
             if self._checkpoint_due():
-                self._save()
+                with self.judged():
+                    self._save()
                 self.signals.end()
         told = [method.after_epoch(epoch) for method in self.methods.values()]
         if self.main:
-            self._watch(epoch, told)
+            with self.judged():
+                self._watch(epoch, told)
         self.accelerator.wait_for_everyone()
 
     def _one_step(self, epoch: int, indices: list[int]) -> None:

@@ -1,13 +1,8 @@
-"""The loop: the same run twice, a killed run taken up, a run that must stop."""
+"""The loop: the same run twice, a run that must stop; a killed one is in test_killed_runs.py."""
 
 from __future__ import annotations
 
 import json
-import os
-import signal
-import subprocess
-import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -44,30 +39,6 @@ def test_the_seed_decides_the_run(tiny: Tiny, losses: Losses) -> None:
     first = losses(tiny("augment=crop1,flip"))
     assert losses(tiny("augment=crop1,flip")) == first
     assert losses(tiny("augment=crop1,flip", "seed=1")) != first
-
-
-@pytest.mark.parametrize("bits", ["16/1/2", "2/2/1"])
-def test_a_killed_run_resumes_to_the_identical_losses(tiny: Tiny, losses: Losses, tmp_path: Path, bits: str) -> None:
-    config = tiny(f"bits={bits}", "epochs=12", "checkpoint_every=3", "augment=crop1,flip")
-    straight = losses(config)
-    folder = RunFolder(tmp_path / "killed")
-    script = (
-        "import sys\nfrom pathlib import Path\n"
-        "from bitspike.training import RunFolder, train\nfrom bitspike.training.overrides import parse_config\n"
-        "import json\ntrain(parse_config(json.loads(sys.argv[1])), RunFolder(sys.argv[2]))\n"
-    )
-    arguments = [sys.executable, "-c", script, json.dumps(config.model_dump(mode="json")), str(folder.path)]
-    process = subprocess.Popen(arguments)
-    while process.poll() is None and sum("loss" in line for line in folder.metrics()) < 17:
-        time.sleep(0.002)
-    os.kill(process.pid, signal.SIGKILL)
-    assert process.wait() == -signal.SIGKILL, "it finished before it could be killed"
-    seen = sum("loss" in line for line in folder.metrics())
-    train(config, folder, resume=True)
-    resumed = [line["loss"] for line in folder.metrics() if "loss" in line]
-    assert 17 <= seen < len(straight)
-    assert resumed == straight
-    assert [line["step"] for line in folder.metrics() if "loss" in line] == list(range(1, len(straight) + 1))
 
 
 def test_the_comparison_of_losses_can_fail(tiny: Tiny, losses: Losses) -> None:

@@ -14,6 +14,8 @@ from bitspike.training.methods.method import (
 )
 from bitspike.training.methods.paths_ensemble import PathsEnsemble, PathsEnsembleSettings
 from bitspike.training.methods.spike_regulation import SpikeRegulation, SpikeRegulationSettings
+from bitspike.training.methods.time_inheritance import TimeInheritance, TimeInheritanceSettings
+from bitspike.training.methods.weight_average import WeightAverage, WeightAverageSettings
 
 __all__ = [
     "METHODS",
@@ -29,7 +31,11 @@ __all__ = [
     "PathsEnsembleSettings",
     "SpikeRegulation",
     "SpikeRegulationSettings",
+    "TimeInheritance",
+    "TimeInheritanceSettings",
     "Training",
+    "WeightAverage",
+    "WeightAverageSettings",
     "methods_of",
     "settings_of",
 ]

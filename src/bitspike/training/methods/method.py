@@ -8,6 +8,7 @@ not registered is named by its import path, ``methods.package.module:Class.KEY=V
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -87,7 +88,9 @@ class Method(Generic[S]):
 
     In their order: `prepare` wherever the network is made, also where it is only evaluated; then, in a run of training,
     `start`, `parameter_groups`, `loss`, and `restore` where the run is taken up; `before_epoch`, `after_step` and
-    `after_epoch` as it goes; `result` at its end. Several methods are called in the order in which the config has them.
+    `after_epoch` as it goes, `judged` around all that looks at the network or keeps it; `result` at its end. Several
+    methods are called in the order in which the config has them; `judged` is left, and `restore` called, in the
+    reverse of it.
 
     Args:
         settings: of the config.
@@ -143,6 +146,10 @@ class Method(Generic[S]):
         """After ``epoch``, before the network is watched; what it adds to the epoch's line of the metrics."""
         return {}
 
+    def judged(self) -> AbstractContextManager[None]:
+        """Within it the model is the one that is watched, tested and kept; after it, the one that is trained."""
+        return nullcontext()
+
     def result(self, graph: Graph, report: CostReport) -> dict[str, Any]:
         """What it adds to ``result.json``, or says otherwise there; files of its own go into the run's folder.
 
@@ -153,11 +160,11 @@ class Method(Generic[S]):
         return {}
 
     def state(self) -> Mapping[str, Tensor]:
-        """What a checkpoint must hold of it, beside the model: tensors by name."""
+        """What a checkpoint must hold of it, beside the model as it is `judged`: tensors by name."""
         return {}
 
     def restore(self, state: Mapping[str, Tensor]) -> None:
-        """Takes up the `state` of a checkpoint."""
+        """Takes up the `state` of a checkpoint, whose model the model is already; leaves it as it is trained."""
 
 
 METHODS: Registry[type[Method[Any]]] = Registry("method", own=lambda: Method)
