@@ -1,29 +1,29 @@
-"""Accuracy of the claims' networks joined to what they cost, and what one more bit, level or step buys.
+"""Accuracy of the claims' networks in all their widths, joined to what they cost.
 
-Networks differ in one axis at a time: weight bits, spike bits or levels, steps, membrane bits. Trainings are those of
+A network stands somewhere on each axis: weight bits, spike bits or levels, steps, membrane bits. Trainings are those of
 `python -m claims`; times and LUTs those of ``benchmarks/which_bits.py``, measured on the same network without its
 training.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from itertools import combinations, permutations
+from dataclasses import dataclass, replace
 from pathlib import Path
-from statistics import mean, stdev
+from statistics import mean
 from typing import Any
 
 from bitspike.bits import FULL_PRECISION, Bits
 from bitspike.files import read_json
 from claims import paper_000, paper_002, paper_004
-from claims.claim import SCALES, SEEDS, Claim, Run, beats
+from claims.claim import SCALES, SEEDS, Claim, Run
 from claims.runner import read_results
 
-__all__ = ["AXES", "CURRENCIES", "IMAGES", "MEASURED", "ROOT", "Buy", "Currency", "Network", "Setting", "Swap", "buys",
-           "compared", "front", "key_of", "networks", "networks_of", "ranked", "start_of", "swaps",
-           "uniform_settings"]  # fmt: skip
+__all__ = [
+    "AXES", "CURRENCIES", "IMAGES", "MEASURED", "ROOT", "Currency", "Network", "Setting", "front", "key_of", "networks",
+    "networks_of", "shown", "uniform_settings",
+]  # fmt: skip
+
 
 ROOT = Path(__file__).parents[1]
 MEASURED = ROOT / "results" / "benchmarks" / "which_bits.json"
@@ -55,6 +55,8 @@ CURRENCIES = {
     "lut_cycles": Currency("LUTs x cycles", "LUTs x cycles of an image (millions)", "M LUTs x cycles", 1e6),
 }
 """The four that the page is about."""
+IN_INTEGERS = ("us", "lut_cycles")
+"""Those that are measured on a frozen network."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,7 @@ class Setting:
 
     Attributes:
         where: it stands on each of `AXES` that it has. rest: edits that make it another kind of network.
-        costs: by currency; of what was not measured, nothing. ``measured`` is the line of ``which_bits.json``.
+        costs: by currency; of what was not measured, nothing. measured: the line of ``which_bits.json``.
         claims: those that its runs test.
     """
 
@@ -121,75 +123,6 @@ class Network:
         return int(run["epochs"] * run["train_images"])
 
 
-@dataclass(frozen=True)
-class Buy:
-    """More of one axis, all else equal.
-
-    Attributes:
-        gain, error: points of test accuracy, and their standard error over the seeds. clear: the gain exceeds twice
-            that. next: no setting stands between the two.
-    """
-
-    axis: str
-    old: Setting
-    new: Setting
-    gain: float
-    error: float
-    clear: bool
-    next: bool
-
-    @property
-    def verdict(self) -> str:
-        return "within the spread" if not self.clear else "gains" if self.gain > 0 else "loses"
-
-    @property
-    def name(self) -> str:
-        """As ``weight bits 1 to 2``."""
-        return f"{AXES[self.axis]} {self.old.where[self.axis]} to {self.new.where[self.axis]}"
-
-    @property
-    def claims(self) -> tuple[Claim, ...]:
-        """Those that test both ends; else all that test one of them."""
-        both = tuple(claim for claim in self.old.claims if claim in self.new.claims)
-        return both or tuple(dict.fromkeys((*self.old.claims, *self.new.claims)))
-
-    def price(self, currency: str) -> float | None:
-        """What it takes more of a currency; 0 of a time that cannot be told apart; None if an end is not measured.
-
-        Wider floats have no time: the two ends of a step to float weights are measured as one network.
-        """
-        if currency in ("us", "lut_cycles") and self.axis == "w" and self.new.floats:
-            return None
-        ends = self.old.costs.get(currency), self.new.costs.get(currency)
-        if ends[0] is None or ends[1] is None:
-            return None
-        if currency == "us" and _overlap(self.old.measured["us"], self.new.measured["us"]):
-            return 0.0
-        return ends[1] - ends[0]
-
-    def rate(self, currency: str) -> float | None:
-        """Points for a unit: infinite of a gain that costs nothing or less."""
-        price = self.price(currency)
-        if price is None:
-            return None
-        return self.gain / (price / CURRENCIES[currency].per) if price > 0 else math.copysign(math.inf, self.gain)
-
-    def beats(self, other: Buy, currency: str) -> bool:
-        """Whether it is the better one by more than twice the standard error; what is free beats what is not."""
-        mine, theirs = self.rate(currency), other.rate(currency)
-        assert mine is not None and theirs is not None
-        if math.isinf(mine) != math.isinf(theirs):
-            return mine > theirs
-        prices = (1.0, 1.0) if math.isinf(mine) else (self.gain / mine, other.gain / theirs)
-        gap = self.gain / prices[0] - other.gain / prices[1]
-        return gap > 2 * math.hypot(self.error / prices[0], other.error / prices[1])
-
-
-def _overlap(a: Mapping[str, float], b: Mapping[str, float]) -> bool:
-    """Whether the middle halves of two series of times do."""
-    return a["q1"] <= b["q3"] and b["q1"] <= a["q3"]
-
-
 def uniform_settings() -> dict[tuple[str, Edits], tuple[Claim, ...]]:
     """Recipe and edits of every network of one width throughout that a claim is about, with these claims."""
     found: dict[tuple[str, Edits], tuple[Claim, ...]] = {}
@@ -212,6 +145,15 @@ def networks() -> list[Network]:
     return [network for scale in SCALES for network in networks_of(scale, read_results(folder, scale), measured)]
 
 
+def shown(trained: Iterable[Network]) -> list[Network]:
+    """Of each recipe the scale that tells most: one that is whole, of the longest training."""
+    by_recipe: dict[str, list[Network]] = {}
+    for network in trained:
+        by_recipe.setdefault(network.recipe, []).append(network)
+    found = [max(of, key=lambda one: (one.whole, one.images_seen)) for of in by_recipe.values()]
+    return sorted(found, key=lambda one: list(IMAGES).index(one.dataset))
+
+
 def networks_of(
     scale: str, results: Mapping[str, Mapping[str, Any]], measured: Mapping[str, Mapping[str, Any]]
 ) -> Iterator[Network]:
@@ -225,7 +167,16 @@ def networks_of(
             by_recipe.setdefault(recipe, []).append(_setting(recipe, edits, runs, line, claims))
     for recipe, settings in by_recipe.items():
         if len(settings) > 1:
-            yield Network(scale, recipe, tuple(settings))
+            yield Network(scale, recipe, tuple(_comparable(settings)))
+
+
+def _comparable(settings: Sequence[Setting]) -> Iterator[Setting]:
+    """Float weights are measured with 8 bits: beside settings of fewer bits that is no time of theirs."""
+    for setting in settings:
+        if setting.floats and not all(other.floats for other in settings):
+            yield replace(setting, costs={k: v for k, v in setting.costs.items() if k not in IN_INTEGERS})
+        else:
+            yield setting
 
 
 def _setting(
@@ -245,86 +196,6 @@ def _setting(
     accuracy = tuple(run["test_accuracy"] for run in runs)
     rest = tuple(f"{key}={value}" for key, value in said.items())
     return Setting(recipe, edits, where, rest, accuracy, costs, measured, tuple(runs), claims)
-
-
-def buys(network: Network) -> list[Buy]:
-    """From each setting to each that has more of one axis; of settings with several seeds, whose spread is known."""
-    known = [setting for setting in network.settings if len(setting.accuracy) > 1]
-    found = []
-    for axis in AXES:
-        lines: dict[tuple[Any, ...], list[Setting]] = {}
-        for setting in known:
-            if axis in setting.where:
-                others = tuple(sorted((a, at) for a, at in setting.where.items() if a != axis))
-                lines.setdefault((others, setting.rest), []).append(setting)
-        for line in lines.values():
-            for (i, old), (j, new) in combinations(enumerate(sorted(line, key=lambda s: s.where[axis])), 2):  # noqa: B023
-                found.append(Buy(axis, old, new, *compared(new, old), next=j == i + 1))
-    return found
-
-
-def compared(better: Setting, worse: Setting) -> tuple[float, float, bool]:
-    """Difference of the mean accuracies, its standard error, and whether it is clear, by the rule of the claims."""
-    difference, clear, _ = beats(better.accuracy, worse.accuracy)
-    return difference, math.hypot(*(stdev(s.accuracy) / len(s.accuracy) ** 0.5 for s in (better, worse))), clear
-
-
-def start_of(network: Network) -> Setting | None:
-    """The setting from which most axes lead on; of several the cheapest."""
-    leads: dict[str, set[str]] = {}
-    for buy in buys(network):
-        leads.setdefault(buy.old.label, set()).add(buy.axis)
-    by_label = {setting.label: setting for setting in network.settings}
-    return min(
-        (by_label[label] for label in leads), key=lambda s: (-len(leads[s.label]), s.costs["s_ace"]), default=None
-    )
-
-
-def ranked(network: Network, currency: str) -> list[Buy]:
-    """From its start the best that each axis has for sale, the best first: clear gains before the rest.
-
-    Of an axis that costs nothing, its largest clear gain; of another, that of most points for a unit. An axis without
-    a clear gain is there with its next step. What has no price is left out.
-    """
-    start, best = start_of(network), {}
-    for buy in buys(network):
-        if buy.old is start and buy.rate(currency) is not None:
-            best[buy.axis] = max((buy, best.get(buy.axis, buy)), key=lambda b: _worth(b, currency))
-    return sorted(best.values(), key=lambda buy: _worth(buy, currency), reverse=True)
-
-
-def _worth(buy: Buy, currency: str) -> tuple[float, ...]:
-    rate = buy.rate(currency)
-    assert rate is not None
-    gains = buy.verdict == "gains"
-    return (gains, rate, buy.gain) if gains else (False, buy.next, buy.gain)
-
-
-@dataclass(frozen=True)
-class Swap:
-    """Two settings of nearly one cost: more of one axis, less of another, all else equal."""
-
-    more: str
-    less: str
-    new: Setting
-    old: Setting
-    gain: float
-    clear: bool
-
-
-def swaps(network: Network, currency: str, within: float = 0.1) -> list[Swap]:
-    """All of them, each once: the axis that stands first in `AXES` is the one with more; weights that are floats out."""
-    known = [s for s in network.settings if len(s.accuracy) > 1 and currency in s.costs]
-    found = []
-    for a, b in permutations(known, 2):
-        if a.rest != b.rest or a.where.keys() != b.where.keys() or a.floats != b.floats:
-            continue
-        moved = [axis for axis in AXES if axis in a.where and a.where[axis] != b.where[axis]]
-        traded = len(moved) == 2 and a.where[moved[0]] > b.where[moved[0]] and a.where[moved[1]] < b.where[moved[1]]
-        if traded and abs(a.costs[currency] - b.costs[currency]) <= within * min(a.costs[currency], b.costs[currency]):
-            gain, _, clear = compared(a, b)
-            found.append(Swap(moved[0], moved[1], a, b, gain, clear))
-    return found
 
 
 def front(settings: Iterable[Setting], currency: str) -> list[Setting]:
