@@ -3,11 +3,11 @@
 Each network is built as its runs were, with weights as they are initialised and batch norm's statistics of random
 images: none of what is measured depends on trained weights, but for the native engine's kernels that walk through
 spikes, which are named where one is used. Settings of a network take turns within a round, on one thread. LUTs are
-those that Yosys counts for an iCE40 without DSP blocks, of an engine of eight elements, not placed; cycles are the
+those of an engine of eight elements on an iCE40 without DSP blocks: counted by Yosys, or estimated; cycles are the
 exporter's own count. Flash and RAM are what a Cortex-M4's linker gives the exported C. Weights of 16 bits are floats,
-which no integer backend has: such a network is measured with 8 bits.
+which no integer backend has: a network of which there is no other is measured with 8 bits.
 
-    python benchmarks/which_bits.py
+    python benchmarks/which_bits.py --synthesize fashion-convnet
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from __future__ import annotations
 import hashlib
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from importlib import metadata
 from pathlib import Path
 from typing import Annotated, Any
@@ -37,6 +37,7 @@ from bitspike.backends.verilog import to_verilog
 from bitspike.backends.verilog.place import netlist, version
 from bitspike.bits import FULL_PRECISION, Bits
 from bitspike.costs import cost
+from bitspike.costs.hardware import HardwareSettings, hardware
 from bitspike.data import find_dataset
 from bitspike.errors import UserError
 from bitspike.files import read_json, write_json
@@ -94,24 +95,28 @@ def frozen(network: Network, setting: Setting) -> tuple[FrozenGraph, str]:
     return freeze(built(config), sample, config.model, config.readout), bits
 
 
-def in_hardware(net: FrozenGraph, before: Mapping[str, Any]) -> dict[str, Any]:
-    """LUTs and cycles of the engine; a netlist that was counted before, of the same text, is not made again."""
+def in_hardware(net: FrozenGraph, known: Iterable[Mapping[str, Any]], synthesized: bool) -> dict[str, Any]:
+    """LUTs and cycles of the engine; what is known of the same text is not synthesized again."""
     program = to_verilog(net, "network", ELEMENTS, KIND)
     parts = [version("yosys"), *(program.files[name] for name in sorted(program.files))]
     text = hashlib.sha256("".join(parts).encode()).hexdigest()[:16]
-    found = {"cycles": sum(program.cycles.values()), "verilog": text}
-    if before.get("verilog") == text:
-        return found | {part: before[part] for part in ("luts", "flip_flops", "memories")}
-    with tempfile.TemporaryDirectory() as folder:
-        counts = netlist(program, FAMILY, Path(folder), top="network_pins", dsp="none")
-    return found | {part: counts[part] for part in ("luts", "flip_flops", "memories")}
+    counted = next((line["luts_counted"] for line in known if line["verilog"] == text), None)
+    if counted is None and synthesized:
+        with tempfile.TemporaryDirectory() as folder:
+            counted = netlist(program, FAMILY, Path(folder), top="network_pins", dsp="none")["luts"]
+    engines = hardware(net.graph, HardwareSettings(device=FAMILY, elements=ELEMENTS)).engines
+    (engine,) = (one for one in engines if one.element == KIND)
+    luts = {"luts_estimated": round(engine.luts), "luts_counted": counted}
+    return luts | {"cycles": sum(program.cycles.values()), "verilog": text}
 
 
-def measured(network: Network, before: Mapping[str, Mapping[str, Any]], cc: str) -> dict[str, dict[str, Any]]:
+def measured(
+    network: Network, before: Mapping[str, Mapping[str, Any]], cc: str, synthesized: bool
+) -> dict[str, dict[str, Any]]:
     """All settings of a network."""
     lines: dict[str, dict[str, Any]] = {}
     runs: dict[str, Timed] = {}
-    for setting in network.settings:
+    for setting in network.measurable:
         key = key_of(network.scale, network.recipe, setting.edits)
         net, bits = frozen(network, setting)
         images = images_of(net, 1)
@@ -128,7 +133,7 @@ def measured(network: Network, before: Mapping[str, Mapping[str, Any]], cc: str)
             "kernels": sorted(kernels - {""}),
             "flash_bytes": linked["flash_bytes_linked"],
             "ram_bytes": linked["ram_bytes_linked"],
-            **in_hardware(net, before.get(key, {})),
+            **in_hardware(net, [*before.values(), *lines.values()], synthesized),
         }
         print(key, lines[key], flush=True)
     for key, times in in_turns(runs, 1, SECONDS).items():
@@ -139,13 +144,16 @@ def measured(network: Network, before: Mapping[str, Mapping[str, Any]], cc: str)
 
 def main(
     cc: Annotated[str, typer.Option(help="Compiler of the device.")] = CORTEX_M4,
+    synthesize: Annotated[
+        list[str] | None, typer.Option(help="Recipes whose LUTs Yosys counts, minutes a network; others are estimated.")
+    ] = None,
     out: Annotated[Path, typer.Option(help="File to write.")] = MEASURED,
 ) -> None:
     """Measure every network of which there are runs, and write the file."""
     torch.set_num_threads(1)
-    before = read_json(out)["settings"] if out.exists() else {}
     trained = networks()
-    keys = [key_of(one.scale, one.recipe, setting.edits) for one in trained for setting in one.settings]
+    before = read_json(out)["settings"] if out.exists() else {}
+    keys = [key_of(one.scale, one.recipe, setting.edits) for one in trained for setting in one.measurable]
     settings = {key: before[key] for key in keys if key in before}
     head = {
         "command": command(__file__),
@@ -154,13 +162,14 @@ def main(
         "versions": {"bitspike": bitspike.__version__, "numpy": metadata.version("numpy"), "yosys": version("yosys")},
         "us": "of an image alone: processor time on one thread, calls from Python included; all settings of a network "
         "take turns in every round",
-        "luts": f"counted by Yosys for {FAMILY}, no DSP blocks, {ELEMENTS} {KIND} elements; not placed",
+        "luts_estimated": f"of {ELEMENTS} {KIND} elements alone, as `bitspike cost --hardware {FAMILY}` says",
+        "luts_counted": f"of the engine with as many, by Yosys for {FAMILY} without DSP blocks; not placed",
         "cycles": "of an image, by the exporter's count, which is exact for these elements",
         "flash_bytes": f"with code, and RAM without stack: {cc}, -Os",
         "weights": "as initialised, batch norm of random images; of 16 bits measured with 8",
     }
     for network in trained:  # each is written when it is there: netlists take minutes
-        settings |= measured(network, before, cc)
+        settings |= measured(network, before, cc, network.recipe in (synthesize or ()))
         write_json(out, head | {"settings": settings})
 
 

@@ -77,7 +77,10 @@ def panel(axes: Any, network: Network, name: str, looks: dict[int, tuple[str, st
     axes.set_xticks(round_ones, [f"{value:g}" for value in round_ones])
     axes.minorticks_off()
     said = f"{network.recipe}, {network.scale}"
-    said += "\nweights are floats, measured with 8 bits" if name in ("us", "lut_cycles") and priced[0].floats else ""
+    if name in ("us", "lut_cycles") and priced[0].floats:
+        said += "\nweights are floats, measured with 8 bits"
+    if name == "lut_cycles" and not network.counted:
+        said += "\nLUTs are estimated, of the elements alone"
     axes.set_title(said, fontsize=9)
     axes.set_xlabel(currency.title, fontsize=9)
     axes.set_ylabel(f"{IMAGES[network.dataset]}: test accuracy (%)", fontsize=9)

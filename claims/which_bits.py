@@ -8,7 +8,7 @@ training.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import mean
 from typing import Any
@@ -51,12 +51,11 @@ class Currency:
 CURRENCIES = {
     "bytes": Currency("bytes", "size: weights and constants (kB)", "kB", 1e3),
     "s_ace": Currency("bit operations", "S-ACE: bit operations of an image (millions)", "M bit operations", 1e6),
+    "ns_ace": Currency("bit operations that are not 0", "NS-ACE of an image (millions)", "M bit operations", 1e6),
     "us": Currency("measured time", "native engine, one thread, an image (microseconds)", "us", 1),
     "lut_cycles": Currency("LUTs x cycles", "LUTs x cycles of an image (millions)", "M LUTs x cycles", 1e6),
 }
-"""The four that the page is about."""
-IN_INTEGERS = ("us", "lut_cycles")
-"""Those that are measured on a frozen network."""
+"""The four that the page is about, and NS-ACE, which is S-ACE of what is not 0."""
 
 
 @dataclass(frozen=True)
@@ -89,7 +88,7 @@ class Setting:
 
     @property
     def floats(self) -> bool:
-        """Whether its weights are floats, which no integer backend has: it is measured with 8 bits instead."""
+        """Whether its weights are floats, which no integer backend has."""
         return self.where["w"] == FULL_PRECISION
 
 
@@ -100,6 +99,8 @@ class Network:
     scale: str
     recipe: str
     settings: tuple[Setting, ...]
+    counted: bool
+    """Whether the LUTs of all of them were counted; they are an estimate if not."""
 
     @property
     def dataset(self) -> str:
@@ -115,6 +116,11 @@ class Network:
         """Whether every setting that the claims have of it was trained with every seed."""
         wanted = {edits for recipe, edits in uniform_settings() if recipe == self.recipe}
         return wanted == {s.edits for s in self.settings} and all(len(s.accuracy) == len(SEEDS) for s in self.settings)
+
+    @property
+    def measurable(self) -> tuple[Setting, ...]:
+        """Those to measure: floats, which are measured with 8 bits, only where there is nothing else."""
+        return tuple(setting for setting in self.settings if not setting.floats) or self.settings
 
     @property
     def images_seen(self) -> int:
@@ -158,29 +164,30 @@ def networks_of(
     scale: str, results: Mapping[str, Mapping[str, Any]], measured: Mapping[str, Mapping[str, Any]]
 ) -> Iterator[Network]:
     """Those of one scale, recipe after recipe."""
-    by_recipe: dict[str, list[Setting]] = {}
+    found: dict[str, list[Trained]] = {}
     for (recipe, edits), claims in uniform_settings().items():
         keys = [Run(recipe, edits, seed).key for seed in SEEDS]
-        runs = [results[key] for key in keys if key in results]
+        runs = tuple(results[key] for key in keys if key in results)
         if runs and runs[0]["dataset"] in IMAGES:
             line = measured.get(key_of(scale, recipe, edits), {})
-            by_recipe.setdefault(recipe, []).append(_setting(recipe, edits, runs, line, claims))
-    for recipe, settings in by_recipe.items():
-        if len(settings) > 1:
-            yield Network(scale, recipe, tuple(_comparable(settings)))
+            found.setdefault(recipe, []).append((edits, runs, line, claims))
+    for recipe, trained in found.items():
+        if len(trained) > 1:
+            counted = all(line["luts_counted"] for _, _, line, _ in trained if line)
+            yield Network(scale, recipe, tuple(_setting(recipe, counted, *one) for one in trained), counted)
 
 
-def _comparable(settings: Sequence[Setting]) -> Iterator[Setting]:
-    """Float weights are measured with 8 bits: beside settings of fewer bits that is no time of theirs."""
-    for setting in settings:
-        if setting.floats and not all(other.floats for other in settings):
-            yield replace(setting, costs={k: v for k, v in setting.costs.items() if k not in IN_INTEGERS})
-        else:
-            yield setting
+Trained = tuple[Edits, tuple[Mapping[str, Any], ...], Mapping[str, Any], tuple[Claim, ...]]
+"""Edits of a setting, its runs, what was measured of it, and its claims."""
 
 
 def _setting(
-    recipe: str, edits: Edits, runs: Sequence[Mapping[str, Any]], measured: Mapping[str, Any], claims: tuple[Claim, ...]
+    recipe: str,
+    counted: bool,
+    edits: Edits,
+    runs: tuple[Mapping[str, Any], ...],
+    measured: Mapping[str, Any],
+    claims: tuple[Claim, ...],
 ) -> Setting:
     said = dict(edit.split("=", 1) for edit in edits)
     bits = Bits.parse(said.pop("bits"))
@@ -192,10 +199,11 @@ def _setting(
     costs = {"bytes": mean(run["size_bytes"] for run in runs)}
     costs |= {name: mean(run[name] for run in runs) for name in ("s_ace", "ns_ace")}
     if measured:
-        costs |= {"us": measured["us"]["median"], "lut_cycles": measured["luts"] * measured["cycles"]}
+        luts = measured["luts_counted" if counted else "luts_estimated"]
+        costs |= {"us": measured["us"]["median"], "lut_cycles": luts * measured["cycles"]}
     accuracy = tuple(run["test_accuracy"] for run in runs)
     rest = tuple(f"{key}={value}" for key, value in said.items())
-    return Setting(recipe, edits, where, rest, accuracy, costs, measured, tuple(runs), claims)
+    return Setting(recipe, edits, where, rest, accuracy, costs, measured, runs, claims)
 
 
 def front(settings: Iterable[Setting], currency: str) -> list[Setting]:

@@ -1,0 +1,392 @@
+"""Writes docs/which-bits.md from the claims' runs and what their networks cost: tables, and the sentences that depend.
+
+Run it after new lines in results/claims/ or a new results/benchmarks/which_bits.json; a test runs the check. The
+pictures are those of `python -m claims.figures_which_bits`.
+
+    python tools/which_bits.py            rewrites what stands between the marker comments
+    python tools/which_bits.py --check    exits 1 if the page is not current
+"""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from functools import cache
+from pathlib import Path
+from statistics import mean
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from results_page import anchor
+from written import ROOT, main, named, table
+
+from bitspike import recipes
+from bitspike.files import read_json
+from bitspike.training import override
+from claims.buying import Buy, Swap, buys, compared, ranked, start_of, swaps
+from claims.claim import Claim, Run
+from claims.which_bits import AXES, CURRENCIES, IMAGES, MEASURED, Network, Setting, front, networks, shown
+
+BY = "tools/which_bits.py"
+PAGE = ROOT / "docs" / "which-bits.md"
+KILOBYTES = 64
+FILE = "[which_bits.json](../results/benchmarks/which_bits.json)"
+NEXT = "python benchmarks/which_bits.py"
+
+
+@cache
+def everything() -> tuple[Network, ...]:
+    """All networks of the claims in all their widths."""
+    return tuple(networks())
+
+
+def here() -> list[Network]:
+    """Those that the page shows."""
+    return shown(everything())
+
+
+def link(claims: Iterable[Claim]) -> str:
+    """To what was tested with these runs."""
+    return ", ".join(f"[{claim.name}](claims.md#{anchor(f'{claim.name} {claim.statement}')})" for claim in claims)
+
+
+def runs(network: Network) -> str:
+    """To the lines of its runs."""
+    return f"[{network.scale}](../results/claims/{network.scale}.jsonl)"
+
+
+def points(gain: float, error: float) -> str:
+    return f"{gain:+.2f} ± {error:.2f}"
+
+
+def significant(value: float) -> str:
+    """Two digits of it, and no power of ten."""
+    if value == 0 or not math.isfinite(value):
+        return "0"
+    return f"{value:,.{max(1 - math.floor(math.log10(abs(value))), 0)}f}"
+
+
+def within(buy: Buy) -> str:
+    return "" if buy.clear else ", within the spread"
+
+
+# In each currency.
+
+
+def bought(buy: Buy, currency: str) -> str:
+    """A gain, and its price."""
+    price, rate = buy.price(currency), buy.rate(currency)
+    assert price is not None
+    assert rate is not None
+    paid = "free" if price <= 0 else f"{significant(rate)} a {CURRENCIES[currency].unit}"
+    return f"{buy.name} ({points(buy.gain, buy.error)}, {paid})"
+
+
+def order(network: Network, currency: str) -> str:
+    """What to buy first from its start: "then" where the order is clear, "or" where it is within the spread."""
+    found = ranked(network, currency)
+    gains = [buy for buy in found if buy.verdict == "gains"]
+    said = ""
+    for before, buy in zip([None, *gains], gains, strict=False):
+        said += "" if before is None else ", **then** " if before.beats(buy, currency) else ", **or** "
+        said += bought(buy, currency)
+    rest = [f"{buy.name} ({points(buy.gain, buy.error)}, {buy.verdict})" for buy in found if buy not in gains]
+    return "; ".join(part for part in (said, *rest) if part) or f"not measured yet: `{NEXT}`"
+
+
+def in_currency(currency: str) -> str:
+    """A row for each network, and what came of swaps at nearly one cost."""
+    rows = []
+    for network in here():
+        start = start_of(network)
+        best = ", ".join(setting.label for setting in front(network.settings, currency))
+        if start is not None:
+            tests = link(dict.fromkeys(claim for buy in ranked(network, currency) for claim in buy.claims))
+            cells = (best or "not measured", start.label, order(network, currency))
+            rows.append((f"{network.recipe}, {runs(network)}", *cells, tests))
+    head = ("network, scale", "Pareto front, cheapest first", "from", "buy first", "claims")
+    return "\n\n".join((table(head, rows), swapped(currency)))
+
+
+def swapped(currency: str) -> str:
+    """Who won at nearly equal cost."""
+    groups: dict[tuple[str, str], list[Swap]] = {}
+    for network in here():
+        for swap in swaps(network, currency):
+            groups.setdefault((swap.more, swap.less), []).append(swap)
+    if not groups:
+        return f"At equal {CURRENCIES[currency].name} (within 10 %) nothing can be swapped among these networks."
+    parts = [f"{AXES[more]} for {AXES[less]}: {outcome(found)}" for (more, less), found in groups.items()]
+    return f"At equal {CURRENCIES[currency].name} (within 10 %), one for the other: {'; '.join(parts)}."
+
+
+def outcome(found: Sequence[Swap]) -> str:
+    """How many of the swaps are clear, either way, and how much they move."""
+    won = sum(swap.clear and swap.gain > 0 for swap in found)
+    lost = sum(swap.clear and swap.gain < 0 for swap in found)
+    low, high = min(swap.gain for swap in found), max(swap.gain for swap in found)
+    between = f"{low:+.2f}" if low == high else f"{low:+.2f} to {high:+.2f}"
+    return f"{won} better, {lost} worse, {len(found) - won - lost} within the spread ({between} points)"
+
+
+def size_first() -> str:
+    """Bytes."""
+    return in_currency("bytes")
+
+
+def bit_operations_first() -> str:
+    """S-ACE, and whether NS-ACE says the same."""
+    other = []
+    for network in here():
+        orders = [[buy.axis for buy in ranked(network, name) if buy.verdict == "gains"] for name in ("s_ace", "ns_ace")]
+        if orders[0] != orders[1]:
+            first = ", ".join(AXES[axis] for axis in orders[1])
+            other.append(f"{network.recipe}: {first or 'nothing clear'}")
+    same = "Counted as NS-ACE, bit operations of what is not 0, the order is the same in every network."
+    said = f"Counted as NS-ACE, bit operations of what is not 0, the order is another in {'; '.join(other)}."
+    return "\n\n".join((in_currency("s_ace"), said if other else same))
+
+
+def time_first() -> str:
+    """Native time, and how it was measured."""
+    return "\n\n".join((in_currency("us"), timing()))
+
+
+def timing() -> str:
+    """Spread, kernels and machine."""
+    found = read_json(MEASURED)
+    lines = [s.measured for network in here() for s in network.settings if s.measured]
+    spread = [100 * (line["us"]["q3"] - line["us"]["q1"]) / line["us"]["median"] for line in lines]
+    events = sum(any(kernel.startswith("events") for kernel in line["kernels"]) for line in lines)
+    machine = found["processor"]
+    depends = (
+        "No network was fastest with a kernel that walks through spikes, so trained weights take the same time."
+        if not events
+        else f"{events} of {len(lines)} networks use a kernel that walks through spikes (`events`): their time depends "
+        "on how often the trained network fires."
+    )
+    return (
+        f"{machine['model']}, {machine['level']}, one thread, an image alone; the middle half of the rounds spans "
+        f"{min(spread):.1f} to {max(spread):.1f} % of the median. {depends} {FILE}."
+    )
+
+
+def lut_cycles_first() -> str:
+    """LUTs x cycles, and what they are."""
+    found = read_json(MEASURED)
+    return "\n\n".join((in_currency("lut_cycles"), f"LUTs: {found['luts']}. Cycles: {found['cycles']}. {FILE}."))
+
+
+# For the engineer.
+
+
+def engineer() -> str:
+    """Five lines."""
+    lines = (fits(), weights_pay(), levels_are_free(), steps_take_time(), membranes())
+    return "\n".join(f"{number}. {line}" for number, line in enumerate(lines, 1))
+
+
+def device(setting: Setting) -> str:
+    flash, ram = (setting.measured[part] / 1024 for part in ("flash_bytes", "ram_bytes"))
+    return f"{flash:.1f} KB of flash, {ram:.1f} KB of RAM"
+
+
+def fits() -> str:
+    """The most accurate networks whose C fits."""
+    said = []
+    for data, name in IMAGES.items():
+        known = [
+            (mean(s.accuracy), network, s)
+            for network in here()
+            for s in network.settings
+            if network.dataset == data and s.measured and not s.floats
+        ]
+        small = [one for one in known if one[2].measured["flash_bytes"] <= 1024 * KILOBYTES]
+        if known and not small:
+            said.append(f"on {name} none of {len(known)}")
+        elif small:
+            accuracy, network, s = max(small, key=lambda one: one[0])
+            said.append(
+                f"on {name} {s.label} of {network.recipe}, {accuracy:.2f} % in {device(s)} ({link(s.claims)}, "
+                f"{runs(network)})"
+            )
+    return f"**What fits into {KILOBYTES} KB of flash**, code and all: {'; '.join(said)}. {FILE}"
+
+
+def lines_along(axis: str) -> list[list[Buy]]:
+    """Steps along an axis, next to next, of every network and in it of every set of the other widths."""
+    found: dict[tuple[str, tuple[tuple[str, int], ...]], list[Buy]] = {}
+    for network in here():
+        for buy in buys(network):
+            if buy.axis == axis and buy.next:
+                others = tuple((a, at) for a, at in buy.old.where.items() if a != axis)
+                found.setdefault((network.recipe, others), []).append(buy)
+    return list(found.values())
+
+
+def moves(axis: str, more: Callable[[Buy], str]) -> str:
+    """All steps along an axis, network after network, with something of each."""
+    parts = []
+    for line in lines_along(axis):
+        steps = "; ".join(
+            f"{buy.old.where[axis]} to {buy.new.where[axis]}: {points(buy.gain, buy.error)}{within(buy)}{more(buy)}"
+            for buy in line
+        )
+        tests = link(dict.fromkeys(claim for buy in line for claim in buy.claims))
+        parts.append(f"{line[0].old.recipe} from {line[0].old.label}, {steps} ({tests})")
+    return ". ".join(parts)
+
+
+def grown(buy: Buy, part: str) -> float:
+    return float(buy.new.measured[part] - buy.old.measured[part])
+
+
+def all_along(axes: str) -> list[Buy]:
+    """Steps along these axes between measured networks."""
+    found = [buy for axis in axes for line in lines_along(axis) for buy in line]
+    return [buy for buy in found if buy.old.measured and buy.new.measured]
+
+
+def weights_pay() -> str:
+    """Weight bits take flash."""
+    paid = moves("w", lambda buy: f", {significant(buy.rate('bytes') or 0)} points a kB")
+    return f"**Weight bits take the flash**: {paid}."
+
+
+def levels_are_free() -> str:
+    """Spike bits and levels take little."""
+    most = max((abs(grown(buy, "flash_bytes")) for buy in all_along("sN")), default=0) / 1024
+    ram = max((abs(grown(buy, "ram_bytes")) for buy in all_along("sN")), default=0) / 1024
+    lead = f"**Spike bits and levels** move flash by at most {most:.1f} KB and RAM by at most {ram:.1f} KB"
+    return f"{lead}: {'. '.join(filter(None, (moves('s', nothing), moves('N', nothing))))}."
+
+
+def nothing(_: Buy) -> str:
+    return ""
+
+
+def steps_take_time() -> str:
+    """Steps take time and RAM."""
+
+    def taken(buy: Buy) -> str:
+        if not (buy.old.measured and buy.new.measured):
+            return ""
+        times, cycles = buy.new.costs, buy.old.costs
+        if "us" not in times or "us" not in cycles:
+            return ""
+        ram = grown(buy, "ram_bytes") / 1024
+        ratio = buy.new.measured["cycles"] / buy.old.measured["cycles"]
+        return f", {times['us'] / cycles['us']:.1f} times as long, {ratio:.1f} times the cycles, {ram:+.1f} KB of RAM"
+
+    return f"**Steps take no flash, but time**: {moves('T', taken)}."
+
+
+def membranes() -> str:
+    """Membrane bits."""
+    found = all_along("u")
+    flash, ram = (max((abs(grown(buy, part)) for buy in found), default=0) for part in ("flash_bytes", "ram_bytes"))
+    lead = f"**Membrane bits** move flash by at most {flash:,.0f} bytes and RAM by {ram:,.0f}"
+    return f"{lead}, as C keeps no membrane: {moves('u', nothing)}."
+
+
+# What to buy, and what not to believe.
+
+
+def how_far() -> str:
+    """Every axis of every network, step by step, and where it ends."""
+    rows = []
+    for axis in AXES:
+        for line in lines_along(axis):
+            network = next(one for one in here() if line[0].old in one.settings)
+            whole = [buy for buy in buys(network) if buy.axis == axis and buy.old in {b.old for b in line}]
+            ends = [b.old for b in line if not any(x.old is b.old and x.verdict == "gains" for x in whole)]
+            last = (ends or [line[-1].new])[0]
+            steps = "; ".join(
+                f"to {buy.new.where[axis]}: {points(buy.gain, buy.error)}{'' if buy.clear else ' (within)'}"
+                for buy in line
+            )
+            tests = link(dict.fromkeys(claim for buy in line for claim in buy.claims))
+            rows.append(
+                (AXES[axis], f"{network.recipe}, {runs(network)}", line[0].old.label, steps, last.where[axis], tests)
+            )
+    head = ("axis", "network, scale", "from", "points, step by step", "nothing clearly better above", "claims")
+    return table(head, rows)
+
+
+def scales() -> str:
+    """Whether a longer training says the same."""
+    said: dict[tuple[str, str, str], dict[str, Buy]] = {}
+    for network in everything():
+        for buy in buys(network):
+            if buy.next:
+                said.setdefault((network.recipe, buy.old.label, buy.name), {})[network.scale] = buy
+    several = {key: found for key, found in said.items() if len(found) > 1}
+    if not several:
+        return "Every network here was trained at one scale alone: no verdict has been repeated with longer training."
+    other = []
+    for (recipe, start, name), found in several.items():
+        verdicts = {buy.verdict for buy in found.values()}
+        if len(verdicts) > 1:
+            parts = (f"{scale} {points(buy.gain, buy.error)}, {buy.verdict}" for scale, buy in found.items())
+            other.append(f"- {recipe} from {start}, {name}: {'; '.join(parts)}")
+    count = f"{len(several)} steps were trained at several scales"
+    if not other:
+        return f"{count}: all have the same verdict at each."
+    return "\n".join((f"**{count}; {len(other)} have another verdict at another scale:**\n", *other))
+
+
+def trained_how() -> str:
+    """Lengths and gradients of the trainings."""
+    rows = []
+    for network in here():
+        run = network.settings[0].runs[0]
+        edits = Run(network.recipe, network.settings[0].edits, 0).all_edits(network.scale)
+        config = override(recipes.recipe(network.recipe), edits)
+        seeds = sorted({len(setting.accuracy) for setting in network.settings})
+        rows.append(
+            (
+                network.recipe,
+                runs(network),
+                IMAGES[network.dataset],
+                f"{run['train_images']:,}",
+                run["epochs"],
+                " to ".join(str(one) for one in sorted({seeds[0], seeds[-1]})),
+                getattr(config.neuron, "surrogate_function", None) or "its neuron's own",
+            )
+        )
+    return table(("network", "scale", "data", "images", "epochs", "seeds", "gradient of a spike"), rows)
+
+
+def at_equal_time() -> str:
+    """What stands against one-step graded spikes: the most accurate pair of each network, level for step."""
+    said = []
+    for network in here():
+        by = {setting.label: setting for setting in network.settings}
+        for N, T in (("N = 4", "T = 4"), ("1/4/1", "1/1/4")):
+            if N in by and T in by and all("us" in by[one].costs for one in (N, T)):
+                gain, error, clear = compared(by[N], by[T])
+                ratio = by[T].costs["us"] / by[N].costs["us"]
+                verdict = "" if clear else ", within the spread"
+                tests = link(dict.fromkeys((*by[N].claims, *by[T].claims)))
+                said.append(
+                    f"{N} over {T} in {network.recipe}: {points(gain, error)} points{verdict}, and the steps take "
+                    f"{ratio:.1f} times as long ({tests})"
+                )
+    return ("; ".join(said) or f"not measured yet: `{NEXT}`") + "."
+
+
+PARTS = named(
+    engineer,
+    scales,
+    at_equal_time,
+    size_first,
+    bit_operations_first,
+    time_first,
+    lut_cycles_first,
+    how_far,
+    trained_how,
+)
+
+if __name__ == "__main__":
+    main((PAGE,), PARTS, BY, __doc__)
