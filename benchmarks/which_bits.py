@@ -51,7 +51,7 @@ from claims.which_bits import MEASURED, Network, Setting, key_of, networks
 
 ELEMENTS, KIND, FAMILY = 8, "parallel", "ice40"
 CORTEX_M4 = "arm-none-eabi-gcc -mcpu=cortex-m4 -mthumb"
-SECONDS = 8.0
+SECONDS = 20.0
 """Of all rounds of a network; `native_nets.in_turns` has its limits too."""
 CALIBRATION = 16
 """Random images that batch norm sees."""

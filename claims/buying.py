@@ -6,16 +6,16 @@ One rule says what is clear, that of the claims: a difference beyond twice its s
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import combinations, permutations
 from statistics import stdev
 from typing import Any
 
 from claims.claim import Claim, beats
-from claims.which_bits import AXES, CURRENCIES, Network, Setting
+from claims.which_bits import AXES, CURRENCIES, IMAGES, Network, Setting
 
-__all__ = ["Buy", "Swap", "buys", "compared", "ranked", "start_of", "swaps"]
+__all__ = ["Buy", "Swap", "buys", "compared", "ranked", "shown", "start_of", "swaps"]
 
 
 @dataclass(frozen=True)
@@ -160,3 +160,12 @@ def swaps(network: Network, currency: str, within: float = 0.1) -> list[Swap]:
             gain, _, clear = compared(a, b)
             found.append(Swap(moved[0], moved[1], a, b, gain, clear))
     return found
+
+
+def shown(trained: Iterable[Network]) -> list[Network]:
+    """Of each recipe the scale that tells most: steps along most axes, and of those scales the longest training."""
+    by_recipe: dict[str, list[Network]] = {}
+    for network in trained:
+        by_recipe.setdefault(network.recipe, []).append(network)
+    found = (max(of, key=lambda one: (len({b.axis for b in buys(one)}), one.images_seen)) for of in by_recipe.values())
+    return sorted(found, key=lambda network: list(IMAGES).index(network.dataset))

@@ -11,8 +11,9 @@ from statistics import mean, stdev
 from typing import Any
 
 from bitspike.errors import require
+from claims.buying import shown
 from claims.figures_004 import figure, save
-from claims.which_bits import CURRENCIES, IMAGES, Currency, Network, Setting, front, networks, shown
+from claims.which_bits import CURRENCIES, IMAGES, Currency, Network, Setting, front, networks
 
 FILES = {"bytes": "bytes", "s_ace": "bit-operations", "us": "time", "lut_cycles": "lut-cycles"}
 """How the files end, by currency."""

@@ -7,7 +7,7 @@ training.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import mean
@@ -21,7 +21,7 @@ from claims.runner import read_results
 
 __all__ = [
     "AXES", "CURRENCIES", "IMAGES", "MEASURED", "ROOT", "Currency", "Network", "Setting", "front", "key_of", "networks",
-    "networks_of", "shown", "uniform_settings",
+    "networks_of", "uniform_settings",
 ]  # fmt: skip
 
 
@@ -112,12 +112,6 @@ class Network:
         return f"{self.recipe}, {IMAGES[self.dataset]}, {self.scale}"
 
     @property
-    def whole(self) -> bool:
-        """Whether every setting that the claims have of it was trained with every seed."""
-        wanted = {edits for recipe, edits in uniform_settings() if recipe == self.recipe}
-        return wanted == {s.edits for s in self.settings} and all(len(s.accuracy) == len(SEEDS) for s in self.settings)
-
-    @property
     def measurable(self) -> tuple[Setting, ...]:
         """Those to measure: floats, which are measured with 8 bits, only where there is nothing else."""
         return tuple(setting for setting in self.settings if not setting.floats) or self.settings
@@ -149,15 +143,6 @@ def networks() -> list[Network]:
     folder = ROOT / "results" / "claims"
     measured = read_json(MEASURED)["settings"] if MEASURED.exists() else {}
     return [network for scale in SCALES for network in networks_of(scale, read_results(folder, scale), measured)]
-
-
-def shown(trained: Iterable[Network]) -> list[Network]:
-    """Of each recipe the scale that tells most: one that is whole, of the longest training."""
-    by_recipe: dict[str, list[Network]] = {}
-    for network in trained:
-        by_recipe.setdefault(network.recipe, []).append(network)
-    found = [max(of, key=lambda one: (one.whole, one.images_seen)) for of in by_recipe.values()]
-    return sorted(found, key=lambda one: list(IMAGES).index(one.dataset))
 
 
 def networks_of(

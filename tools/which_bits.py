@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from statistics import mean
@@ -24,9 +25,9 @@ from written import ROOT, main, named, table
 from bitspike import recipes
 from bitspike.files import read_json
 from bitspike.training import override
-from claims.buying import Buy, Swap, buys, compared, ranked, start_of, swaps
+from claims.buying import Buy, Swap, buys, compared, ranked, shown, start_of, swaps
 from claims.claim import Claim, Run
-from claims.which_bits import AXES, CURRENCIES, IMAGES, MEASURED, Network, Setting, front, networks, shown
+from claims.which_bits import AXES, CURRENCIES, IMAGES, MEASURED, Network, Setting, front, networks
 
 BY = "tools/which_bits.py"
 PAGE = ROOT / "docs" / "which-bits.md"
@@ -67,8 +68,49 @@ def significant(value: float) -> str:
     return f"{value:,.{max(1 - math.floor(math.log10(abs(value))), 0)}f}"
 
 
-def within(buy: Buy) -> str:
-    return "" if buy.clear else ", within the spread"
+@dataclass(frozen=True)
+class Along:
+    """One axis of one network from a setting on, next step after next."""
+
+    network: Network
+    axis: str
+    steps: tuple[Buy, ...]
+
+    @property
+    def claims(self) -> Iterable[Claim]:
+        return dict.fromkeys(claim for buy in self.steps for claim in buy.claims)
+
+    @property
+    def best(self) -> Buy | None:
+        """To the nearest setting that is clearly better than the first, and than which nothing above is."""
+        whole = [buy for buy in buys(self.network) if buy.axis == self.axis]
+        better = [buy for buy in whole if buy.old is self.steps[0].old and buy.verdict == "gains"]
+        return next((b for b in better if not any(x.old is b.new and x.verdict == "gains" for x in whole)), None)
+
+    @property
+    def reach(self) -> str:
+        """That, in words."""
+        start, claims = self.steps[0].old, link(self.claims)
+        if (best := self.best) is None:
+            return (
+                f"{AXES[self.axis]} of {self.network.recipe} from {start.label}: nothing is clearly better ({claims})"
+            )
+        said = f"{best.name} in {self.network.recipe} from {start.label}: {points(best.gain, best.error)}"
+        last = self.steps[-1].new.where[self.axis]
+        beyond = "" if best.new.where[self.axis] == last else f", nothing clearly better up to {last}"
+        return f"{said}{beyond} ({claims})"
+
+
+def lines_along(axis: str) -> list[Along]:
+    """Every network, and in it every set of the other widths."""
+    found = []
+    for network in here():
+        by_rest: dict[tuple[tuple[str, int], ...], list[Buy]] = {}
+        for buy in buys(network):
+            if buy.axis == axis and buy.next:
+                by_rest.setdefault(tuple((a, n) for a, n in buy.old.where.items() if a != axis), []).append(buy)
+        found += [Along(network, axis, tuple(steps)) for steps in by_rest.values()]
+    return found
 
 
 # In each currency.
@@ -161,7 +203,7 @@ def timing() -> str:
     events = sum(any(kernel.startswith("events") for kernel in line["kernels"]) for line in lines)
     machine = found["processor"]
     depends = (
-        "No network was fastest with a kernel that walks through spikes, so trained weights take the same time."
+        "No network was fastest with a kernel that walks through spikes, so none of these times depends on spikes."
         if not events
         else f"{events} of {len(lines)} networks use a kernel that walks through spikes (`events`): their time depends "
         "on how often the trained network fires."
@@ -175,7 +217,12 @@ def timing() -> str:
 def lut_cycles_first() -> str:
     """LUTs x cycles, and what they are."""
     found = read_json(MEASURED)
-    return "\n\n".join((in_currency("lut_cycles"), f"LUTs: {found['luts']}. Cycles: {found['cycles']}. {FILE}."))
+    counted = ", ".join(network.recipe for network in here() if network.counted) or "no network"
+    said = (
+        f"LUTs are {found['luts_counted']}, in {counted}; elsewhere they are an estimate, {found['luts_estimated']}, "
+        f"which leaves out what does not change with bits. Cycles: {found['cycles']}. {FILE}."
+    )
+    return "\n\n".join((in_currency("lut_cycles"), said))
 
 
 # For the engineer.
@@ -214,80 +261,80 @@ def fits() -> str:
     return f"**What fits into {KILOBYTES} KB of flash**, code and all: {'; '.join(said)}. {FILE}"
 
 
-def lines_along(axis: str) -> list[list[Buy]]:
-    """Steps along an axis, next to next, of every network and in it of every set of the other widths."""
-    found: dict[tuple[str, tuple[tuple[str, int], ...]], list[Buy]] = {}
-    for network in here():
-        for buy in buys(network):
-            if buy.axis == axis and buy.next:
-                others = tuple((a, at) for a, at in buy.old.where.items() if a != axis)
-                found.setdefault((network.recipe, others), []).append(buy)
-    return list(found.values())
-
-
-def moves(axis: str, more: Callable[[Buy], str]) -> str:
-    """All steps along an axis, network after network, with something of each."""
-    parts = []
-    for line in lines_along(axis):
-        steps = "; ".join(
-            f"{buy.old.where[axis]} to {buy.new.where[axis]}: {points(buy.gain, buy.error)}{within(buy)}{more(buy)}"
-            for buy in line
-        )
-        tests = link(dict.fromkeys(claim for buy in line for claim in buy.claims))
-        parts.append(f"{line[0].old.recipe} from {line[0].old.label}, {steps} ({tests})")
-    return ". ".join(parts)
-
-
 def grown(buy: Buy, part: str) -> float:
     return float(buy.new.measured[part] - buy.old.measured[part])
 
 
-def all_along(axes: str) -> list[Buy]:
-    """Steps along these axes between measured networks."""
-    found = [buy for axis in axes for line in lines_along(axis) for buy in line]
-    return [buy for buy in found if buy.old.measured and buy.new.measured]
+def most(axes: str, part: str) -> float:
+    """Bytes that a step along these axes moves at most, up or down."""
+    steps = [buy for axis in axes for along in lines_along(axis) for buy in along.steps]
+    return max((abs(grown(buy, part)) for buy in steps if buy.old.measured and buy.new.measured), default=0)
 
 
 def weights_pay() -> str:
     """Weight bits take flash."""
-    paid = moves("w", lambda buy: f", {significant(buy.rate('bytes') or 0)} points a kB")
-    return f"**Weight bits take the flash**: {paid}."
+    parts = []
+    for along in lines_along("w"):
+        paid = (f"{buy.old.where['w']} to {buy.new.where['w']} {rate(buy)}" for buy in along.steps)
+        parts.append(f"of {along.network.recipe} from {along.steps[0].old.label}, points a kB: {', '.join(paid)} ")
+        parts[-1] += f"({link(along.claims)})"
+    return f"**Weight bits take the flash**: {'; '.join(parts)}."
+
+
+def rate(buy: Buy) -> str:
+    return significant(buy.rate("bytes") or 0) if buy.clear else "within the spread"
 
 
 def levels_are_free() -> str:
     """Spike bits and levels take little."""
-    most = max((abs(grown(buy, "flash_bytes")) for buy in all_along("sN")), default=0) / 1024
-    ram = max((abs(grown(buy, "ram_bytes")) for buy in all_along("sN")), default=0) / 1024
-    lead = f"**Spike bits and levels** move flash by at most {most:.1f} KB and RAM by at most {ram:.1f} KB"
-    return f"{lead}: {'. '.join(filter(None, (moves('s', nothing), moves('N', nothing))))}."
-
-
-def nothing(_: Buy) -> str:
-    return ""
+    flash, ram = (most("sN", part) / 1024 for part in ("flash_bytes", "ram_bytes"))
+    lead = f"**Spike bits and levels take next to none** (a step at most {flash:.1f} KB, and {ram:.1f} KB of RAM)"
+    return f"{lead}: {'; '.join(along.reach for axis in 'sN' for along in lines_along(axis))}."
 
 
 def steps_take_time() -> str:
-    """Steps take time and RAM."""
+    """Steps take time and RAM; levels instead do not."""
+    timed = [
+        buy
+        for along in lines_along("T")
+        for buy in along.steps
+        if {"us"} <= buy.old.costs.keys() & buy.new.costs.keys()
+    ]
+    if not timed:
+        return f"**Steps**: not measured yet, `{NEXT}`."
+    doubled = [buy for buy in timed if buy.new.where["T"] == 2 * buy.old.where["T"]]
+    times = [buy.new.costs["us"] / buy.old.costs["us"] for buy in doubled]
+    ram = [grown(buy, "ram_bytes") / 1024 for buy in doubled]
+    lead = (
+        f"**Steps take no flash, but time**: twice as many take {min(times):.1f} to {max(times):.1f} times as long and "
+        f"{min(ram):.0f} to {max(ram):.0f} KB more RAM"
+    )
+    return f"{lead}. {instead()}"
 
-    def taken(buy: Buy) -> str:
-        if not (buy.old.measured and buy.new.measured):
-            return ""
-        times, cycles = buy.new.costs, buy.old.costs
-        if "us" not in times or "us" not in cycles:
-            return ""
-        ram = grown(buy, "ram_bytes") / 1024
-        ratio = buy.new.measured["cycles"] / buy.old.measured["cycles"]
-        return f", {times['us'] / cycles['us']:.1f} times as long, {ratio:.1f} times the cycles, {ram:+.1f} KB of RAM"
 
-    return f"**Steps take no flash, but time**: {moves('T', taken)}."
+def instead() -> str:
+    """Of each network with both, most steps of one bit or level against as many bits or levels in one step."""
+    said = []
+    for network in here():
+        by = {setting.label: setting for setting in network.settings}
+        for one_step, steps in (("N = 4", "T = 4"), ("1/4/1", "1/1/4")):
+            if one_step in by and steps in by and all("us" in by[one].costs for one in (one_step, steps)):
+                gain, error, clear = compared(by[one_step], by[steps])
+                verdict = "" if clear else ", within the spread"
+                times = by[steps].costs["us"] / by[one_step].costs["us"]
+                tests = link(claim for claim in by[one_step].claims if claim in by[steps].claims)
+                said.append(
+                    f"{one_step} over {steps} in {network.recipe}: {points(gain, error)} points{verdict}, in "
+                    f"1/{times:.1f} of the time ({tests})"
+                )
+    return f"{'; '.join(said)}."
 
 
 def membranes() -> str:
     """Membrane bits."""
-    found = all_along("u")
-    flash, ram = (max((abs(grown(buy, part)) for buy in found), default=0) for part in ("flash_bytes", "ram_bytes"))
-    lead = f"**Membrane bits** move flash by at most {flash:,.0f} bytes and RAM by {ram:,.0f}"
-    return f"{lead}, as C keeps no membrane: {moves('u', nothing)}."
+    flash, ram = (most("u", part) for part in ("flash_bytes", "ram_bytes"))
+    lead = f"**Membrane bits take neither** (a step at most {flash:,.0f} bytes of flash, {ram:,.0f} of RAM)"
+    return f"{lead}: {'; '.join(along.reach for along in lines_along('u'))}."
 
 
 # What to buy, and what not to believe.
@@ -296,22 +343,16 @@ def membranes() -> str:
 def how_far() -> str:
     """Every axis of every network, step by step, and where it ends."""
     rows = []
-    for axis in AXES:
-        for line in lines_along(axis):
-            network = next(one for one in here() if line[0].old in one.settings)
-            whole = [buy for buy in buys(network) if buy.axis == axis and buy.old in {b.old for b in line}]
-            ends = [b.old for b in line if not any(x.old is b.old and x.verdict == "gains" for x in whole)]
-            last = (ends or [line[-1].new])[0]
-            steps = "; ".join(
-                f"to {buy.new.where[axis]}: {points(buy.gain, buy.error)}{'' if buy.clear else ' (within)'}"
-                for buy in line
-            )
-            tests = link(dict.fromkeys(claim for buy in line for claim in buy.claims))
-            rows.append(
-                (AXES[axis], f"{network.recipe}, {runs(network)}", line[0].old.label, steps, last.where[axis], tests)
-            )
-    head = ("axis", "network, scale", "from", "points, step by step", "nothing clearly better above", "claims")
-    return table(head, rows)
+    for along in (along for axis in AXES for along in lines_along(axis)):
+        steps = "; ".join(
+            f"to {buy.new.where[along.axis]}: {points(buy.gain, buy.error)}{'' if buy.clear else ' (within)'}"
+            for buy in along.steps
+        )
+        start, best = along.steps[0].old, along.best
+        ends = start.where[along.axis] if best is None else best.new.where[along.axis]
+        cells = (AXES[along.axis], f"{along.network.recipe}, {runs(along.network)}", start.label, steps, ends)
+        rows.append((*cells, link(along.claims)))
+    return table(("axis", "network, scale", "from", "points, step by step", "buy up to", "claims"), rows)
 
 
 def scales() -> str:
@@ -352,34 +393,15 @@ def trained_how() -> str:
                 f"{run['train_images']:,}",
                 run["epochs"],
                 " to ".join(str(one) for one in sorted({seeds[0], seeds[-1]})),
-                getattr(config.neuron, "surrogate_function", None) or "its neuron's own",
+                getattr(config.neuron, "surrogate_function", None) or f"{config.neuron.kind}'s own",
             )
         )
     return table(("network", "scale", "data", "images", "epochs", "seeds", "gradient of a spike"), rows)
 
 
-def at_equal_time() -> str:
-    """What stands against one-step graded spikes: the most accurate pair of each network, level for step."""
-    said = []
-    for network in here():
-        by = {setting.label: setting for setting in network.settings}
-        for N, T in (("N = 4", "T = 4"), ("1/4/1", "1/1/4")):
-            if N in by and T in by and all("us" in by[one].costs for one in (N, T)):
-                gain, error, clear = compared(by[N], by[T])
-                ratio = by[T].costs["us"] / by[N].costs["us"]
-                verdict = "" if clear else ", within the spread"
-                tests = link(dict.fromkeys((*by[N].claims, *by[T].claims)))
-                said.append(
-                    f"{N} over {T} in {network.recipe}: {points(gain, error)} points{verdict}, and the steps take "
-                    f"{ratio:.1f} times as long ({tests})"
-                )
-    return ("; ".join(said) or f"not measured yet: `{NEXT}`") + "."
-
-
 PARTS = named(
     engineer,
     scales,
-    at_equal_time,
     size_first,
     bit_operations_first,
     time_first,
