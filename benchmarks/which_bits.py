@@ -162,8 +162,9 @@ def main(
         "versions": {"bitspike": bitspike.__version__, "numpy": metadata.version("numpy"), "yosys": version("yosys")},
         "us": "of an image alone: processor time on one thread, calls from Python included; all settings of a network "
         "take turns in every round",
-        "luts_estimated": f"of {ELEMENTS} {KIND} elements alone, as `bitspike cost --hardware {FAMILY}` says",
-        "luts_counted": f"of the engine with as many, by Yosys for {FAMILY} without DSP blocks; not placed",
+        "engine": f"{ELEMENTS} {KIND} elements, {FAMILY} without DSP blocks",
+        "luts_estimated": f"of the elements alone, as `bitspike cost --hardware {FAMILY}` estimates them",
+        "luts_counted": "of the whole engine, as Yosys counts them; not placed",
         "cycles": "of an image, by the exporter's count, which is exact for these elements",
         "flash_bytes": f"with code, and RAM without stack: {cc}, -Os",
         "weights": "as initialised, batch norm of random images; of 16 bits measured with 8",

@@ -67,7 +67,7 @@ def panel(axes: Any, network: Network, name: str, looks: dict[int, tuple[str, st
         spread = stdev(setting.accuracy) if len(setting.accuracy) > 1 else 0
         filled = colour if setting in best else "white"
         style = {"fmt": marker, "color": colour, "markerfacecolor": filled, "capsize": 2, "elinewidth": 0.8}
-        axes.errorbar(x, y, spread, label=f"T = {setting.where['T']}", **style)
+        axes.errorbar(x, y, spread, middle_half(setting, name), label=f"T = {setting.where['T']}", **style)
     axes.set_xscale("log")
     costs = [place(setting, currency, name)[0] for setting in priced]
     low, high = min(costs), max(costs)
@@ -87,6 +87,14 @@ def panel(axes: Any, network: Network, name: str, looks: dict[int, tuple[str, st
     axes.set_ylabel(f"{IMAGES[network.dataset]}: test accuracy (%)", fontsize=9)
     axes.tick_params(labelsize=8)
     axes.grid(alpha=0.25)
+
+
+def middle_half(setting: Setting, name: str) -> list[list[float]] | None:
+    """Of the rounds that a time is the median of, from it to both ends."""
+    if name != "us":
+        return None
+    times = setting.measured["us"]
+    return [[times["median"] - times["q1"]], [times["q3"] - times["median"]]]
 
 
 def place(setting: Setting, currency: Currency, name: str) -> tuple[float, float]:

@@ -216,13 +216,35 @@ def timing() -> str:
 
 def lut_cycles_first() -> str:
     """LUTs x cycles, and what they are."""
-    found = read_json(MEASURED)
-    counted = ", ".join(network.recipe for network in here() if network.counted) or "no network"
+    found, counted = read_json(MEASURED), [network.recipe for network in here() if network.counted]
+    there = f"LUTs are those {found['luts_counted']}, in {', '.join(counted)}; in others" if counted else "LUTs are"
     said = (
-        f"LUTs are {found['luts_counted']}, in {counted}; elsewhere they are an estimate, {found['luts_estimated']}, "
-        f"which leaves out what does not change with bits. Cycles: {found['cycles']}. {FILE}."
+        f"An engine of {found['engine']}. {there} those {found['luts_estimated']}: an estimate, which leaves out what is no "
+        f"wider with more bits. Cycles: {found['cycles']}. {FILE}."
     )
     return "\n\n".join((in_currency("lut_cycles"), said))
+
+
+def orders() -> str:
+    """What to buy first in each currency, of networks with several axes for sale: ``>`` is clear, ``=`` is not."""
+    paid = ("bytes", "s_ace", "us", "lut_cycles")
+    rows = []
+    for network in here():
+        start = start_of(network)
+        if start is not None and len(ranked(network, "bytes")) > 1:
+            cells = (short(network, currency) for currency in paid)
+            rows.append((f"{network.recipe} from {start.label}, {runs(network)}", *cells))
+    return table(("network, scale", *(CURRENCIES[currency].name for currency in paid)), rows)
+
+
+def short(network: Network, currency: str) -> str:
+    """Its order, by the names of the axes."""
+    gains = [buy for buy in ranked(network, currency) if buy.verdict == "gains"]
+    said = ""
+    for before, buy in zip([None, *gains], gains, strict=False):
+        said += "" if before is None else " > " if before.beats(buy, currency) else " = "
+        said += AXES[buy.axis]
+    return said or "nothing clear"
 
 
 # For the engineer.
@@ -306,8 +328,8 @@ def steps_take_time() -> str:
     times = [buy.new.costs["us"] / buy.old.costs["us"] for buy in doubled]
     ram = [grown(buy, "ram_bytes") / 1024 for buy in doubled]
     lead = (
-        f"**Steps take no flash, but time**: twice as many take {min(times):.1f} to {max(times):.1f} times as long and "
-        f"{min(ram):.0f} to {max(ram):.0f} KB more RAM"
+        f"**Steps take no flash** (at most {most('T', 'flash_bytes') / 1024:.1f} KB) **but time**: twice as many take "
+        f"{min(times):.1f} to {max(times):.1f} times as long and {min(ram):.0f} to {max(ram):.0f} KB more RAM"
     )
     return f"{lead}. {instead()}"
 
@@ -377,6 +399,13 @@ def scales() -> str:
     return "\n".join((f"**{count}; {len(other)} have another verdict at another scale:**\n", *other))
 
 
+def families() -> str:
+    """Which axes are for sale where."""
+    sold = {axis: list(dict.fromkeys(along.network.recipe for along in lines_along(axis))) for axis in AXES}
+    parts = (f"{AXES[axis]} in {', '.join(of)}" for axis, of in sold.items() if of)
+    return f"**Families.** No network has all axes for sale: {'; '.join(parts)}."
+
+
 def trained_how() -> str:
     """Lengths and gradients of the trainings."""
     rows = []
@@ -402,12 +431,14 @@ def trained_how() -> str:
 PARTS = named(
     engineer,
     scales,
+    orders,
     size_first,
     bit_operations_first,
     time_first,
     lut_cycles_first,
     how_far,
     trained_how,
+    families,
 )
 
 if __name__ == "__main__":

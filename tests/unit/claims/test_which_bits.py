@@ -214,6 +214,15 @@ def test_scales_that_disagree_are_named(page: ModuleType, monkeypatch: pytest.Mo
     assert page.scales().endswith("all have the same verdict at each.")
 
 
+def test_the_leads_of_the_five_lines_are_true(page: ModuleType) -> None:
+    kilobyte = 1024
+    assert all(buy.price("bytes") > 1 for along in page.lines_along("w") for buy in along.steps)  # type: ignore[operator]
+    assert max(page.most(axes, "flash_bytes") for axes in ("sN", "u", "T")) < kilobyte
+    assert max(page.most(axes, "ram_bytes") for axes in ("sN", "u")) < kilobyte
+    assert page.most("T", "ram_bytes") > kilobyte
+    assert not any(set(page.AXES) == {buy.axis for buy in buys(one)} for one in page.here())
+
+
 def test_another_network_than_the_runs_is_not_measured(monkeypatch: pytest.MonkeyPatch) -> None:
     benchmark = loaded(ROOT / "benchmarks" / "which_bits.py", monkeypatch)
     with pytest.raises(UserError, match="want the network of its runs, of 1,000"):
