@@ -9,31 +9,25 @@ pictures are those of `python -m claims.figures_which_bits`.
 
 from __future__ import annotations
 
-import math
 import sys
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
-from statistics import mean
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from results_page import anchor
+from which_bits_sentences import FILE, NEXT, engineer, lines_along, link, points, runs, significant
 from written import ROOT, main, named, table
 
 from bitspike import recipes
 from bitspike.files import read_json
 from bitspike.training import override
-from claims.buying import Buy, Swap, buys, compared, ranked, shown, start_of, swaps
-from claims.claim import Claim, Run
-from claims.which_bits import AXES, CURRENCIES, IMAGES, MEASURED, Network, Setting, front, networks
+from claims.buying import Buy, Swap, buys, ranked, shown, start_of, swaps
+from claims.claim import Run
+from claims.which_bits import AXES, CURRENCIES, IMAGES, MEASURED, Network, front, networks
 
 BY = "tools/which_bits.py"
 PAGE = ROOT / "docs" / "which-bits.md"
-KILOBYTES = 64
-FILE = "[which_bits.json](../results/benchmarks/which_bits.json)"
-NEXT = "python benchmarks/which_bits.py"
 
 
 @cache
@@ -45,72 +39,6 @@ def everything() -> tuple[Network, ...]:
 def here() -> list[Network]:
     """Those that the page shows."""
     return shown(everything())
-
-
-def link(claims: Iterable[Claim]) -> str:
-    """To what was tested with these runs."""
-    return ", ".join(f"[{claim.name}](claims.md#{anchor(f'{claim.name} {claim.statement}')})" for claim in claims)
-
-
-def runs(network: Network) -> str:
-    """To the lines of its runs."""
-    return f"[{network.scale}](../results/claims/{network.scale}.jsonl)"
-
-
-def points(gain: float, error: float) -> str:
-    return f"{gain:+.2f} ± {error:.2f}"
-
-
-def significant(value: float) -> str:
-    """Two digits of it, and no power of ten."""
-    if value == 0 or not math.isfinite(value):
-        return "0"
-    return f"{value:,.{max(1 - math.floor(math.log10(abs(value))), 0)}f}"
-
-
-@dataclass(frozen=True)
-class Along:
-    """One axis of one network from a setting on, next step after next."""
-
-    network: Network
-    axis: str
-    steps: tuple[Buy, ...]
-
-    @property
-    def claims(self) -> Iterable[Claim]:
-        return dict.fromkeys(claim for buy in self.steps for claim in buy.claims)
-
-    @property
-    def best(self) -> Buy | None:
-        """To the nearest setting that is clearly better than the first, and than which nothing above is."""
-        whole = [buy for buy in buys(self.network) if buy.axis == self.axis]
-        better = [buy for buy in whole if buy.old is self.steps[0].old and buy.verdict == "gains"]
-        return next((b for b in better if not any(x.old is b.new and x.verdict == "gains" for x in whole)), None)
-
-    @property
-    def reach(self) -> str:
-        """That, in words."""
-        start, claims = self.steps[0].old, link(self.claims)
-        if (best := self.best) is None:
-            return (
-                f"{AXES[self.axis]} of {self.network.recipe} from {start.label}: nothing is clearly better ({claims})"
-            )
-        said = f"{best.name} in {self.network.recipe} from {start.label}: {points(best.gain, best.error)}"
-        last = self.steps[-1].new.where[self.axis]
-        beyond = "" if best.new.where[self.axis] == last else f", nothing clearly better up to {last}"
-        return f"{said}{beyond} ({claims})"
-
-
-def lines_along(axis: str) -> list[Along]:
-    """Every network, and in it every set of the other widths."""
-    found = []
-    for network in here():
-        by_rest: dict[tuple[tuple[str, int], ...], list[Buy]] = {}
-        for buy in buys(network):
-            if buy.axis == axis and buy.next:
-                by_rest.setdefault(tuple((a, n) for a, n in buy.old.where.items() if a != axis), []).append(buy)
-        found += [Along(network, axis, tuple(steps)) for steps in by_rest.values()]
-    return found
 
 
 # In each currency.
@@ -217,10 +145,13 @@ def timing() -> str:
 def lut_cycles_first() -> str:
     """LUTs x cycles, and what they are."""
     found, counted = read_json(MEASURED), [network.recipe for network in here() if network.counted]
+    lines = [setting.measured for network in here() for setting in network.settings if setting.measured]
+    ratios = [line["luts_estimated"] / line["luts_counted"] for line in lines if line["luts_counted"]]
     there = f"LUTs are those {found['luts_counted']}, in {', '.join(counted)}; in others" if counted else "LUTs are"
     said = (
-        f"An engine of {found['engine']}. {there} those {found['luts_estimated']}: an estimate, which leaves out what is no "
-        f"wider with more bits. Cycles: {found['cycles']}. {FILE}."
+        f"An engine of {found['engine']}. {there} those {found['luts_estimated']}: an estimate, which leaves out what "
+        f"is no wider with more bits. Where both are known it is {min(ratios):.2f} to {max(ratios):.2f} of the count. "
+        f"Cycles: {found['cycles']}. {FILE}."
     )
     return "\n\n".join((in_currency("lut_cycles"), said))
 
@@ -247,116 +178,9 @@ def short(network: Network, currency: str) -> str:
     return said or "nothing clear"
 
 
-# For the engineer.
-
-
-def engineer() -> str:
-    """Five lines."""
-    lines = (fits(), weights_pay(), levels_are_free(), steps_take_time(), membranes())
-    return "\n".join(f"{number}. {line}" for number, line in enumerate(lines, 1))
-
-
-def device(setting: Setting) -> str:
-    flash, ram = (setting.measured[part] / 1024 for part in ("flash_bytes", "ram_bytes"))
-    return f"{flash:.1f} KB of flash, {ram:.1f} KB of RAM"
-
-
-def fits() -> str:
-    """The most accurate networks whose C fits."""
-    said = []
-    for data, name in IMAGES.items():
-        known = [
-            (mean(s.accuracy), network, s)
-            for network in here()
-            for s in network.settings
-            if network.dataset == data and s.measured and not s.floats
-        ]
-        small = [one for one in known if one[2].measured["flash_bytes"] <= 1024 * KILOBYTES]
-        if known and not small:
-            said.append(f"on {name} none of {len(known)}")
-        elif small:
-            accuracy, network, s = max(small, key=lambda one: one[0])
-            said.append(
-                f"on {name} {s.label} of {network.recipe}, {accuracy:.2f} % in {device(s)} ({link(s.claims)}, "
-                f"{runs(network)})"
-            )
-    return f"**What fits into {KILOBYTES} KB of flash**, code and all: {'; '.join(said)}. {FILE}"
-
-
-def grown(buy: Buy, part: str) -> float:
-    return float(buy.new.measured[part] - buy.old.measured[part])
-
-
-def most(axes: str, part: str) -> float:
-    """Bytes that a step along these axes moves at most, up or down."""
-    steps = [buy for axis in axes for along in lines_along(axis) for buy in along.steps]
-    return max((abs(grown(buy, part)) for buy in steps if buy.old.measured and buy.new.measured), default=0)
-
-
-def weights_pay() -> str:
-    """Weight bits take flash."""
-    parts = []
-    for along in lines_along("w"):
-        paid = (f"{buy.old.where['w']} to {buy.new.where['w']} {rate(buy)}" for buy in along.steps)
-        parts.append(f"of {along.network.recipe} from {along.steps[0].old.label}, points a kB: {', '.join(paid)} ")
-        parts[-1] += f"({link(along.claims)})"
-    return f"**Weight bits take the flash**: {'; '.join(parts)}."
-
-
-def rate(buy: Buy) -> str:
-    return significant(buy.rate("bytes") or 0) if buy.clear else "within the spread"
-
-
-def levels_are_free() -> str:
-    """Spike bits and levels take little."""
-    flash, ram = (most("sN", part) / 1024 for part in ("flash_bytes", "ram_bytes"))
-    lead = f"**Spike bits and levels take next to none** (a step at most {flash:.1f} KB, and {ram:.1f} KB of RAM)"
-    return f"{lead}: {'; '.join(along.reach for axis in 'sN' for along in lines_along(axis))}."
-
-
-def steps_take_time() -> str:
-    """Steps take time and RAM; levels instead do not."""
-    timed = [
-        buy
-        for along in lines_along("T")
-        for buy in along.steps
-        if {"us"} <= buy.old.costs.keys() & buy.new.costs.keys()
-    ]
-    if not timed:
-        return f"**Steps**: not measured yet, `{NEXT}`."
-    doubled = [buy for buy in timed if buy.new.where["T"] == 2 * buy.old.where["T"]]
-    times = [buy.new.costs["us"] / buy.old.costs["us"] for buy in doubled]
-    ram = [grown(buy, "ram_bytes") / 1024 for buy in doubled]
-    lead = (
-        f"**Steps take no flash** (at most {most('T', 'flash_bytes') / 1024:.1f} KB) **but time**: twice as many take "
-        f"{min(times):.1f} to {max(times):.1f} times as long and {min(ram):.0f} to {max(ram):.0f} KB more RAM"
-    )
-    return f"{lead}. {instead()}"
-
-
-def instead() -> str:
-    """Of each network with both, most steps of one bit or level against as many bits or levels in one step."""
-    said = []
-    for network in here():
-        by = {setting.label: setting for setting in network.settings}
-        for one_step, steps in (("N = 4", "T = 4"), ("1/4/1", "1/1/4")):
-            if one_step in by and steps in by and all("us" in by[one].costs for one in (one_step, steps)):
-                gain, error, clear = compared(by[one_step], by[steps])
-                verdict = "" if clear else ", within the spread"
-                times = by[steps].costs["us"] / by[one_step].costs["us"]
-                tests = link(claim for claim in by[one_step].claims if claim in by[steps].claims)
-                said.append(
-                    f"{one_step} over {steps} in {network.recipe}: {points(gain, error)} points{verdict}, in "
-                    f"1/{times:.1f} of the time ({tests})"
-                )
-    return f"{'; '.join(said)}."
-
-
-def membranes() -> str:
-    """Membrane bits."""
-    flash, ram = (most("u", part) for part in ("flash_bytes", "ram_bytes"))
-    lead = f"**Membrane bits take neither** (a step at most {flash:,.0f} bytes of flash, {ram:,.0f} of RAM)"
-    return f"{lead}: {'; '.join(along.reach for along in lines_along('u'))}."
+def five_lines() -> str:
+    """For the engineer."""
+    return engineer(here())
 
 
 # What to buy, and what not to believe.
@@ -365,7 +189,7 @@ def membranes() -> str:
 def how_far() -> str:
     """Every axis of every network, step by step, and where it ends."""
     rows = []
-    for along in (along for axis in AXES for along in lines_along(axis)):
+    for along in (along for axis in AXES for along in lines_along(here(), axis)):
         steps = "; ".join(
             f"to {buy.new.where[along.axis]}: {points(buy.gain, buy.error)}{'' if buy.clear else ' (within)'}"
             for buy in along.steps
@@ -401,7 +225,7 @@ def scales() -> str:
 
 def families() -> str:
     """Which axes are for sale where."""
-    sold = {axis: list(dict.fromkeys(along.network.recipe for along in lines_along(axis))) for axis in AXES}
+    sold = {axis: list(dict.fromkeys(along.network.recipe for along in lines_along(here(), axis))) for axis in AXES}
     parts = (f"{AXES[axis]} in {', '.join(of)}" for axis, of in sold.items() if of)
     return f"**Families.** No network has all axes for sale: {'; '.join(parts)}."
 
@@ -429,7 +253,7 @@ def trained_how() -> str:
 
 
 PARTS = named(
-    engineer,
+    five_lines,
     scales,
     orders,
     size_first,

@@ -17,7 +17,7 @@ from bitspike.errors import UserError
 from claims.buying import Buy, buys, ranked, shown, start_of, swaps
 from claims.claim import Run
 from claims.figures_which_bits import against, crossed, text_box
-from claims.which_bits import MEASURED, Network, front, key_of, networks, networks_of, uniform_settings
+from claims.which_bits import AXES, MEASURED, Network, front, key_of, networks, networks_of, uniform_settings
 
 ROOT = Path(__file__).parents[3]
 CONVNET, LEVELS = "fashion-convnet", "multilevel-vgg9-thin-fashion"
@@ -195,14 +195,13 @@ def test_new_lines_rewrite_the_sentences(page: ModuleType, monkeypatch: pytest.M
     assert "3 better, 1 worse, 0 within" in order({**ACCURACIES, "bits=1/4/1": 79.0})
 
 
-def test_what_does_not_fit_is_not_said_to(page: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
-    flash = {"bits=1/2/1": 20000, "bits=2/2/1": 65536}
+def test_what_does_not_fit_is_not_said_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    sentences = loaded(ROOT / "tools" / "which_bits_sentences.py", monkeypatch)
     for best, label in ((65536, "2/2/1"), (65537, "1/2/1")):
-        sizes = {**flash, "bits=2/2/1": best}
+        sizes = {"bits=1/2/1": 20000, "bits=2/2/1": best}
         measured = {key_of("small", CONVNET, (bits,)): line(20, flash=size) for bits, size in sizes.items()}
-        few = {bits: ACCURACIES[bits] for bits in flash}
-        monkeypatch.setattr(page, "here", lambda few=few, measured=measured: [network(few, measured)])
-        assert f"on Fashion-MNIST {label} of {CONVNET}" in page.fits()
+        few = network({bits: ACCURACIES[bits] for bits in sizes}, measured)
+        assert f"on Fashion-MNIST {label} of {CONVNET}" in sentences.fits([few])
 
 
 def test_scales_that_disagree_are_named(page: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -214,13 +213,14 @@ def test_scales_that_disagree_are_named(page: ModuleType, monkeypatch: pytest.Mo
     assert page.scales().endswith("all have the same verdict at each.")
 
 
-def test_the_leads_of_the_five_lines_are_true(page: ModuleType) -> None:
-    kilobyte = 1024
-    assert all(buy.price("bytes") > 1 for along in page.lines_along("w") for buy in along.steps)  # type: ignore[operator]
-    assert max(page.most(axes, "flash_bytes") for axes in ("sN", "u", "T")) < kilobyte
-    assert max(page.most(axes, "ram_bytes") for axes in ("sN", "u")) < kilobyte
-    assert page.most("T", "ram_bytes") > kilobyte
-    assert not any(set(page.AXES) == {buy.axis for buy in buys(one)} for one in page.here())
+def test_the_leads_of_the_five_lines_are_true(page: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    sentences = loaded(ROOT / "tools" / "which_bits_sentences.py", monkeypatch)
+    here, kilobyte = page.here(), 1024
+    assert all(buy.price("bytes") > 1 for along in sentences.lines_along(here, "w") for buy in along.steps)
+    assert max(sentences.most(here, axes, "flash_bytes") for axes in ("sN", "u", "T")) < kilobyte
+    assert max(sentences.most(here, axes, "ram_bytes") for axes in ("sN", "u")) < kilobyte
+    assert sentences.most(here, "T", "ram_bytes") > kilobyte
+    assert not any(set(AXES) == {buy.axis for buy in buys(one)} for one in here)
 
 
 def test_another_network_than_the_runs_is_not_measured(monkeypatch: pytest.MonkeyPatch) -> None:
