@@ -10,7 +10,7 @@ from itertools import pairwise, product
 from statistics import mean, stdev
 from typing import Any
 
-from bitspike.errors import require
+from bitspike.errors import UserError, require
 from claims.buying import shown
 from claims.figures_004 import figure, save
 from claims.which_bits import CURRENCIES, IMAGES, Currency, Network, Setting, front, networks
@@ -29,8 +29,14 @@ NEAR, BESIDE = 11, (8, 24)
 
 
 def against(trained: Sequence[Network], name: str) -> Any:
-    """Mean test accuracy of every setting over one currency, with the spread of its seeds and the Pareto front."""
+    """Mean test accuracy of every setting over one currency, with the spread of its seeds and the Pareto front.
+
+    Raises:
+        UserError: none of the networks has a cost in it.
+    """
     drawn = [network for network in trained if any(name in setting.costs for setting in network.settings)]
+    if not drawn:
+        raise UserError(f"figure of {CURRENCIES[name].name}", "nothing measured", "run benchmarks/which_bits.py first")
     rows = -(-len(drawn) // COLUMNS)
     made = figure(SIZE[0] * COLUMNS, SIZE[1] * rows)
     panels = list(made.subplots(rows, COLUMNS, squeeze=False).flat)

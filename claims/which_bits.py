@@ -158,7 +158,8 @@ def networks_of(
             found.setdefault(recipe, []).append((edits, runs, line, claims))
     for recipe, trained in found.items():
         if len(trained) > 1:
-            counted = all(line["luts_counted"] for _, _, line, _ in trained if line)
+            lines = [line for _, _, line, _ in trained if line]
+            counted = bool(lines) and all(line["luts_counted"] for line in lines)
             yield Network(scale, recipe, tuple(_setting(recipe, counted, *one) for one in trained), counted)
 
 

@@ -127,6 +127,8 @@ def timing() -> str:
     """Spread, kernels and machine."""
     found = read_json(MEASURED)
     lines = [s.measured for network in here() for s in network.settings if s.measured]
+    if not lines:
+        return f"Nothing is measured yet: `{NEXT}`."
     spread = [100 * (line["us"]["q3"] - line["us"]["q1"]) / line["us"]["median"] for line in lines]
     events = sum(any(kernel.startswith("events") for kernel in line["kernels"]) for line in lines)
     machine = found["processor"]
@@ -147,10 +149,11 @@ def lut_cycles_first() -> str:
     found, counted = read_json(MEASURED), [network.recipe for network in here() if network.counted]
     lines = [setting.measured for network in here() for setting in network.settings if setting.measured]
     ratios = [line["luts_estimated"] / line["luts_counted"] for line in lines if line["luts_counted"]]
+    known = f"; where both are known, {min(ratios):.2f} to {max(ratios):.2f} of the count" if ratios else ""
     there = f"LUTs are those {found['luts_counted']}, in {', '.join(counted)}; in others" if counted else "LUTs are"
     said = (
         f"An engine of {found['engine']}. {there} those {found['luts_estimated']}: an estimate, which leaves out what "
-        f"is no wider with more bits. Where both are known it is {min(ratios):.2f} to {max(ratios):.2f} of the count. "
+        f"is no wider with more bits{known}. "
         f"Cycles: {found['cycles']}. {FILE}."
     )
     return "\n\n".join((in_currency("lut_cycles"), said))

@@ -9,7 +9,7 @@ from statistics import mean
 
 from results_page import anchor
 
-from claims.buying import Buy, buys, compared
+from claims.buying import Buy, buys, compared, swaps
 from claims.claim import Claim
 from claims.which_bits import AXES, IMAGES, Network, Setting
 
@@ -18,6 +18,8 @@ __all__ = ["FILE", "NEXT", "Along", "engineer", "lines_along", "link", "most", "
 KILOBYTES = 64
 FILE = "[which_bits.json](../results/benchmarks/which_bits.json)"
 NEXT = "python benchmarks/which_bits.py"
+AGAINST = 4
+"""Steps that are set beside as many levels or spike bits of one step."""
 
 
 def link(claims: Iterable[Claim]) -> str:
@@ -116,17 +118,26 @@ def fits(networks: Sequence[Network]) -> str:
                 f"on {name} {s.label} of {network.recipe}, {accuracy:.2f} % in {device(s)} ({link(s.claims)}, "
                 f"{runs(network)})"
             )
-    return f"**What fits into {KILOBYTES} KB of flash**, code and all: {'; '.join(said)}. {FILE}"
+    found = "; ".join(said) or f"not measured yet, `{NEXT}`"
+    return f"**What fits into {KILOBYTES} KB of flash**, code and all: {found}. {FILE}"
 
 
 def grown(buy: Buy, part: str) -> float:
     return float(buy.new.measured[part] - buy.old.measured[part])
 
 
-def most(networks: Sequence[Network], axes: str, part: str) -> float:
-    """Bytes that a step along these axes moves at most, up or down."""
+def most(networks: Sequence[Network], axes: str, part: str) -> float | None:
+    """Bytes that a step along these axes moves at most, up or down; of measured networks, where there are any."""
     steps = [buy for axis in axes for along in lines_along(networks, axis) for buy in along.steps]
-    return max((abs(grown(buy, part)) for buy in steps if buy.old.measured and buy.new.measured), default=0)
+    return max((abs(grown(buy, part)) for buy in steps if buy.old.measured and buy.new.measured), default=None)
+
+
+def moved(networks: Sequence[Network], axes: str) -> str:
+    """What a step takes of flash and RAM."""
+    flash, ram = (most(networks, axes, part) for part in ("flash_bytes", "ram_bytes"))
+    if flash is None or ram is None:
+        return f"not measured yet: `{NEXT}`"
+    return f"a step at most {flash / 1024:.1f} KB of flash and {ram / 1024:.1f} KB of RAM"
 
 
 def weights_pay(networks: Sequence[Network]) -> str:
@@ -145,52 +156,47 @@ def rate(buy: Buy) -> str:
 
 def levels_are_free(networks: Sequence[Network]) -> str:
     """Spike bits and levels take little."""
-    flash, ram = (most(networks, "sN", part) / 1024 for part in ("flash_bytes", "ram_bytes"))
-    lead = f"**Spike bits and levels take next to none** (a step at most {flash:.1f} KB, and {ram:.1f} KB of RAM)"
+    lead = f"**Spike bits and levels take next to none** ({moved(networks, 'sN')})"
     return f"{lead}: {'; '.join(along.reach for axis in 'sN' for along in lines_along(networks, axis))}."
 
 
 def steps_take_time(networks: Sequence[Network]) -> str:
     """Steps take time and RAM; levels instead do not."""
-    timed = [
-        buy
-        for along in lines_along(networks, "T")
-        for buy in along.steps
-        if {"us"} <= buy.old.costs.keys() & buy.new.costs.keys()
+    steps = [
+        buy for along in lines_along(networks, "T") for buy in along.steps if buy.old.measured and buy.new.measured
     ]
-    if not timed:
+    doubled = [buy for buy in steps if buy.new.where["T"] == 2 * buy.old.where["T"]]
+    if not doubled:
         return f"**Steps**: not measured yet, `{NEXT}`."
-    doubled = [buy for buy in timed if buy.new.where["T"] == 2 * buy.old.where["T"]]
     times = [buy.new.costs["us"] / buy.old.costs["us"] for buy in doubled]
     ram = [grown(buy, "ram_bytes") / 1024 for buy in doubled]
-    flash = most(networks, "T", "flash_bytes") / 1024
+    flash = max(abs(grown(buy, "flash_bytes")) for buy in doubled) / 1024
     lead = (
-        f"**Steps take no flash** (a step at most {flash:.1f} KB) **but time**: twice as many take "
+        f"**Steps take no flash** (at most {flash:.1f} KB) **but time**: twice as many take "
         f"{min(times):.1f} to {max(times):.1f} times as long and {min(ram):.0f} to {max(ram):.0f} KB more RAM"
     )
     return f"{lead}. {instead(networks)}"
 
 
 def instead(networks: Sequence[Network]) -> str:
-    """Of each network with both, most steps of one bit or level against as many bits or levels in one step."""
+    """Of each network with both, as many bits or levels in one step as steps of one bit or level."""
     said = []
     for network in networks:
-        by = {setting.label: setting for setting in network.settings}
-        for one_step, steps in (("N = 4", "T = 4"), ("1/4/1", "1/1/4")):
-            if one_step in by and steps in by and all("us" in by[one].costs for one in (one_step, steps)):
-                gain, error, clear = compared(by[one_step], by[steps])
-                verdict = "" if clear else ", within the spread"
-                times = by[steps].costs["us"] / by[one_step].costs["us"]
-                tests = link(claim for claim in by[one_step].claims if claim in by[steps].claims)
+        for swap in swaps(network, "bytes"):
+            one, many = swap.new, swap.old
+            ends = (one.where["T"], one.where[swap.more], many.where[swap.more], many.where["T"])
+            if swap.less == "T" and ends == (1, AGAINST, 1, AGAINST) and "us" in one.costs and "us" in many.costs:
+                verdict = "" if swap.clear else ", within the spread"
+                tests = link(claim for claim in one.claims if claim in many.claims)
+                gain = points(*compared(one, many)[:2])
                 said.append(
-                    f"{one_step} over {steps} in {network.recipe}: {points(gain, error)} points{verdict}, "
-                    f"{times:.1f} times as fast ({tests})"
+                    f"{one.label} over {many.label} in {network.recipe}: {gain} points{verdict}, "
+                    f"{many.costs['us'] / one.costs['us']:.1f} times as fast ({tests})"
                 )
     return f"{'; '.join(said)}."
 
 
 def membranes(networks: Sequence[Network]) -> str:
     """Membrane bits."""
-    flash, ram = (most(networks, "u", part) for part in ("flash_bytes", "ram_bytes"))
-    lead = f"**Membrane bits take neither** (a step at most {flash:,.0f} bytes of flash, {ram:,.0f} of RAM)"
+    lead = f"**Membrane bits take neither** ({moved(networks, 'u')})"
     return f"{lead}: {'; '.join(along.reach for along in lines_along(networks, 'u'))}."

@@ -217,6 +217,7 @@ def test_the_leads_of_the_five_lines_are_true(page: ModuleType, monkeypatch: pyt
     sentences = loaded(ROOT / "tools" / "which_bits_sentences.py", monkeypatch)
     here, kilobyte = page.here(), 1024
     assert all(buy.price("bytes") > 1 for along in sentences.lines_along(here, "w") for buy in along.steps)
+    assert all(line.measured for one in here for line in one.measurable), "run benchmarks/which_bits.py"
     assert max(sentences.most(here, axes, "flash_bytes") for axes in ("sN", "u", "T")) < kilobyte
     assert max(sentences.most(here, axes, "ram_bytes") for axes in ("sN", "u")) < kilobyte
     assert sentences.most(here, "T", "ram_bytes") > kilobyte
