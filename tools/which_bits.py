@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -145,18 +146,29 @@ def timing() -> str:
 
 
 def lut_cycles_first() -> str:
-    """LUTs x cycles, and what they are."""
-    found, counted = read_json(MEASURED), [network.recipe for network in here() if network.counted]
-    lines = [setting.measured for network in here() for setting in network.settings if setting.measured]
-    ratios = [line["luts_estimated"] / line["luts_counted"] for line in lines if line["luts_counted"]]
-    known = f"; where both are known, {min(ratios):.2f} to {max(ratios):.2f} of the count" if ratios else ""
-    there = f"LUTs are those {found['luts_counted']}, in {', '.join(counted)}; in others" if counted else "LUTs are"
+    """LUTs x cycles, what they are, and whether an estimate of them would say the same."""
+    found, counted = read_json(MEASURED), [network for network in here() if network.counted]
+    names = ", ".join(network.recipe for network in counted)
+    there = f"LUTs are those {found['luts_counted']}, in {names}; in others" if counted else "LUTs are"
     said = (
         f"An engine of {found['engine']}. {there} those {found['luts_estimated']}: an estimate, which leaves out what "
-        f"is no wider with more bits{known}. "
-        f"Cycles: {found['cycles']}. {FILE}."
+        f"is no wider with more bits. {' '.join(map(misjudged, counted))} Cycles: {found['cycles']}. {FILE}."
     )
     return "\n\n".join((in_currency("lut_cycles"), said))
+
+
+def misjudged(network: Network) -> str:
+    """What the estimate says of a network whose LUTs are counted."""
+    ratios = [s.measured["luts_estimated"] / s.measured["luts_counted"] for s in network.settings if s.measured]
+    settings = (
+        replace(s, costs={**s.costs, "lut_cycles": s.measured["luts_estimated"] * s.measured["cycles"]})
+        if s.measured
+        else s
+        for s in network.settings
+    )
+    orders = [short(one, "lut_cycles") for one in (network, replace(network, settings=tuple(settings)))]
+    same = "gives the same order" if orders[0] == orders[1] else f"would give another order ({orders[1]})"
+    return f"In {network.recipe} it is {min(ratios):.2f} to {max(ratios):.2f} of the count, and {same}."
 
 
 def orders() -> str:

@@ -213,6 +213,18 @@ def test_scales_that_disagree_are_named(page: ModuleType, monkeypatch: pytest.Mo
     assert page.scales().endswith("all have the same verdict at each.")
 
 
+def test_an_estimate_that_misorders_is_named(page: ModuleType) -> None:
+    def said(two_bits: int, four_levels: int) -> str:
+        luts = {"bits=1/2/1": 100, "bits=2/2/1": two_bits, "bits=1/4/1": four_levels}
+        lines = {key_of("small", CONVNET, (bits,)): line(20, count) for bits, count in luts.items()}
+        for bits, estimate in {"bits=1/2/1": 10, "bits=2/2/1": 40, "bits=1/4/1": 11}.items():
+            lines[key_of("small", CONVNET, (bits,))]["luts_estimated"] = estimate
+        return str(page.misjudged(network({bits: ACCURACIES[bits] for bits in luts}, lines)))
+
+    assert said(101, 140).endswith("would give another order (spike bits > weight bits).")
+    assert said(400, 110).endswith("gives the same order.")
+
+
 def test_the_leads_of_the_five_lines_are_true(page: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
     sentences = loaded(ROOT / "tools" / "which_bits_sentences.py", monkeypatch)
     here, kilobyte = page.here(), 1024
