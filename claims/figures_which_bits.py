@@ -24,7 +24,7 @@ SIDES = {1: "left", -1: "right"}
 """Of a point, and how a label there is aligned."""
 RISES = (0, 6, -6, 11, -11, 17, -17, 24, -24, 32, -32, 42, -42, 54, -54, 68, -68)
 """How much higher than its point a label may stand, in points; beyond the first few a thin line leads to it."""
-NEAR, BESIDE = 11, (8, 24)
+NEAR, BESIDE = 11, (9, 24)
 """The last rise without a line, and how far beside the point a label then stands: without and with one."""
 
 
@@ -130,7 +130,7 @@ def label(axes: Any, settings: Sequence[Setting], currency: Currency, name: str)
             text.update_positions(renderer)
             box = text_box(text, renderer)
             free = frame.x0 < box.x0 and box.x1 < frame.x1 and frame.y0 < box.y0 and box.y1 < frame.y1
-            free = free and not any(box.contains(*point) for point in avoided)
+            free = free and not any(box.padded(2).contains(*point) for point in avoided)
             free = free and not any(box.padded(4).contains(*dot) for dot in dots)
             free = free and not any(box.overlaps(other) or crossed(box, at, other, dot) for other, dot in placed)
             if free:

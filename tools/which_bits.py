@@ -50,7 +50,8 @@ def bought(buy: Buy, currency: str) -> str:
     price, rate = buy.price(currency), buy.rate(currency)
     assert price is not None
     assert rate is not None
-    paid = "free" if price <= 0 else f"{significant(rate)} a {CURRENCIES[currency].unit}"
+    free = "no slower, as far as can be told" if currency == "us" else "free"
+    paid = free if price <= 0 else f"{significant(rate)} a {CURRENCIES[currency].unit}"
     return f"{buy.name} ({points(buy.gain, buy.error)}, {paid})"
 
 
