@@ -175,6 +175,11 @@ KINDS = (  # files, what they hold, the command that writes such a file
         "python benchmarks/cortex_m.py",
     ),
     (
+        "benchmarks/which_bits.json",
+        "time, LUTs, cycles and bytes of the claims' networks in all their widths",
+        "python benchmarks/which_bits.py",
+    ),
+    (
         "hardware/architectures.jsonl",
         "its Verilog as one engine and as pipelines, synthesized: LUTs of each stage",
         "python benchmarks/hardware/architectures.py NET WAY",

@@ -138,7 +138,7 @@ def test_a_planted_command_is_seen(line):
         parse(words)
 
 
-@pytest.mark.parametrize("tool", ["results_page", "results_index", "keys_page", "commands_page"])
+@pytest.mark.parametrize("tool", ["results_page", "results_index", "keys_page", "commands_page", "which_bits"])
 def test_written_pages_are_current(tool):
     done = subprocess.run(
         [sys.executable, ROOT / "tools" / f"{tool}.py", "--check"], capture_output=True, text=True, check=False
