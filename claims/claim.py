@@ -39,6 +39,8 @@ SCALES: Mapping[str, Mapping[str, tuple[str, ...]]] = {
         "qsnn-resnet8-thin-cifar10": ("train_size=20000", "epochs=3", "channels=8,16,32", "tensorboard=false"),
         "adaptive-resnet8-thin-fashion": _TEN_THOUSAND,
         "adaptive-resnet20-thin-cifar10": ("model=pre-resnet8-thin", *_TEN_THOUSAND),
+        "mixed-precision-resnet8-thin-fashion": _TEN_THOUSAND,
+        "mixed-precision-resnet20-thin-cifar10": ("model=resnet8-thin", *_TEN_THOUSAND),
         "multilevel-vgg9-thin-fashion": ("train_size=10000", "epochs=2", "tensorboard=false"),
         "multilevel-vgg9-thin-cifar10": ("train_size=10000", "epochs=2", "tensorboard=false"),
         "multilevel-resnet8-thin-fashion": ("train_size=20000", "epochs=8", "tensorboard=false"),
@@ -68,6 +70,8 @@ SCALES: Mapping[str, Mapping[str, tuple[str, ...]]] = {
         "qsnn-resnet8-thin-cifar10": ("epochs=15", "channels=8,16,32", "tensorboard=false"),
         "adaptive-resnet8-thin-fashion": ("epochs=8", "tensorboard=false"),
         "adaptive-resnet20-thin-cifar10": ("model=pre-resnet8-thin", "epochs=12", "tensorboard=false"),
+        "mixed-precision-resnet8-thin-fashion": ("epochs=8", "tensorboard=false"),
+        "mixed-precision-resnet20-thin-cifar10": ("model=resnet8-thin", "epochs=12", "tensorboard=false"),
         "spikezip-resnet8-thin-fashion-ann": ("epochs=10",),
         "spikezip-resnet8-thin-fashion": ("epochs=5", "--images=10000"),
         "spikezip-resnet8-thin-cifar10-ann": ("epochs=20",),
@@ -124,14 +128,14 @@ class Run:
         return self.recipe.startswith("spikezip-") and not self.recipe.endswith("-ann")
 
 
-AT = (1, 2, 4, 8)
+AT = (1, 2, 4, 8, 16, 32)
 _WIDTHS = ("mean_w", "mean_s", "mean_t", "first_w", "last_w", "largest_w")
 METRICS: tuple[str, ...] = (
     *("test_accuracy", "weight_entropy", "spike_entropy", "spikes", "events", "energy_nj"),
     *("size_bytes", "s_ace", "ns_ace", "s_ace_paper_001", *_WIDTHS),
     *(f"accuracy_at_{t}" for t in AT),
     *("equal", "T_eq", "bound", "final_distance", "qann_ns_ace"),
-    *("test_map50", "test_map5095", "qann_map50", "boxes_equal", *(f"map50_at_{t}" for t in (*AT, 16, 32))),
+    *("test_map50", "test_map5095", "qann_map50", "boxes_equal", *(f"map50_at_{t}" for t in AT)),
 )
 """What judges may look at: test accuracy in percent, mean entropies in bits, and for an image the spikes that neurons
 fire, the events that paper 004 counts, and nanojoules after Lemaire et al. Of a converted network: its accuracy after

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,7 @@ from bitspike.api.look import Look
 from bitspike.api.quantized import FineTuning, Observers
 from bitspike.api.run import Run
 from bitspike.api.sources import data_dir_of, path_of
-from bitspike.errors import UserError, closest
+from bitspike.errors import UserError
 from bitspike.places import checked_name, checked_place
 from bitspike.stopping import kept
 
@@ -60,7 +61,7 @@ def convert(
         ann: run folder of a recipe's network of ReLUs; trained there if it is not there yet.
         dataset: what a network of your own classifies.
         method: a key of `bitspike.conversion.METHODS`.
-        steps: of the spiking network; by default all that it may take to settle.
+        steps: of the spiking network; by default those of the method, or all that it may take to settle.
         images: how many to check it on; by default all of the split.
         split: which images.
         stop_when_settled: check each batch for as few steps as settle it.
@@ -94,14 +95,27 @@ def convert(
             raise UserError("--max-pool", max_pool, "the config says otherwise: see --set methods.paths-ensemble")
         task = task_of(config)
         graph = conversion.check_convertible(network, task.sample)
-        conversion.steps_of(graph, steps)
+        conversion.check_method_fits(network, method)
+        conversion.steps_of(graph, steps, method)
         task.check(graph)
         images_of(config, split, images, data)
 
     look = Look(data, say)
     pools = () if max_pool is None else (f"methods.paths-ensemble.max_pool={max_pool}",)
     edits = (*pools, *edits, *_normalized(mean=mean, std=std))  # what an edit says otherwise is seen by the check
-    tuning = FineTuning(edits, path_of(ann), dataset, name, runs_dir, data, resume, observers, check, look)
+    tuning = FineTuning(
+        partial(conversion.as_published, name=method),
+        edits,
+        path_of(ann),
+        dataset,
+        name,
+        runs_dir,
+        data,
+        resume,
+        observers,
+        check,
+        look,
+    )
     quantized = tuning.of(source)
     with kept(quantized.run.folder), locked(quantized.run.folder):
         return converted(quantized, look, method, steps, images, split, stop_when_settled)
@@ -115,14 +129,13 @@ def _normalized(**given: float | Sequence[float] | str | None) -> list[str]:
 
 
 def _check(method: str, steps: int | None, stop_when_settled: bool, max_pool: str | None) -> None:
-    from bitspike.conversion import METHODS, MOST_STEPS
+    from bitspike.conversion import MOST_STEPS, method_of
 
     if max_pool not in (None, "mean", "spiking"):
         raise UserError("--max-pool", max_pool, "want mean or spiking")
 
-    if method not in METHODS:
-        raise UserError("--method", method, closest(method, METHODS))
+    how = method_of(method)
     if steps is not None and not 1 <= steps <= MOST_STEPS:
         raise UserError("--steps", steps, f"want 1 to {MOST_STEPS}")
-    if stop_when_settled and not METHODS[method].ends:
+    if stop_when_settled and not how.ends:
         raise UserError("--stop-when-settled", method, "its images never end, so it never settles; leave it out")

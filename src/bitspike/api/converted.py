@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from bitspike.api.images import Split
 from bitspike.api.run import Run
+from bitspike.errors import UserError
 
 if TYPE_CHECKING:
     from torch import nn
@@ -47,7 +48,14 @@ class Conversion:
 
     @property
     def net(self) -> FrozenGraph:
-        """The spiking network in integers."""
+        """The spiking network in integers.
+
+        Raises:
+            UserError: it was converted by a method whose layers run twice, which no frozen network says.
+        """
+        if self.converted.how.calibration:
+            wanted = "its layers run twice on each image, which no frozen network does; want qcfs or another"
+            raise UserError("--method", self.converted.method, wanted)
         return self.converted.net
 
     @property
@@ -63,9 +71,7 @@ class Conversion:
     @property
     def is_wrong(self) -> bool:
         """Whether a network that has settled is not equal: a bug, of ours or in the network."""
-        from bitspike.conversion import METHODS
-
-        return METHODS[self.converted.method].ends and self.equivalence.settled and not self.equal
+        return self.converted.how.ends and self.equivalence.settled and not self.equal
 
     def to_dict(self) -> dict[str, Any]:
         """The result of the fine-tuning with what the conversion adds.
@@ -93,7 +99,8 @@ class Conversion:
         own["energy_nj"] = None if cost.energy is None or cost.energy.snn is None else cost.energy.snn.total.total
         own["memory_bytes"] = {footprint.counting: footprint.total for footprint in cost.memory}
         own["events"] = None if cost.paths is None else cost.paths.events
-        costs = {**{f"qann_{key}": trained.get(key) for key in own}, **own}
+        quantized = found["ann"] == "QANN"  # activations in floats have no cost at so few bits
+        costs = {**{f"qann_{key}": trained.get(key) if quantized else None for key in own}, **own}
         last = [layer["distance"][-1] for layer in found["layers"].values()]
         more = {judged: curve, "final_distance": sum(last) / len(last), "source": found["source"]}
         folder = {"folder": str(self.run.folder)}
@@ -135,6 +142,7 @@ def converted(
     activity, cost = made.cost(run.images("validation"), f"validation images of {config.dataset}")
     about = {"network": config.model, "method": method, "dataset": config.dataset, "split": split}
     about["max_pool"] = conversion.max_pool_of(config)
+    about["ann"] = made.how.ann
     record = {**about, **equivalence.to_dict(), "levels": made.levels, "float_weights_rounded": made.rounded}
     record["floats_and_integers"] = agreement.to_dict()
     record["source"] = source

@@ -38,12 +38,14 @@ class FineTuning:
     """How the network of Q-ReLUs is come by: the arguments of `bitspike.convert` that say so.
 
     Attributes:
+        first: what the method of conversion makes of a config before it is edited.
         check: is called with the config and a fresh network of Q-ReLUs, and refuses what could not be converted or
             checked before anything is trained.
         look: is called before the fine-tuning, with the config, the trained network of ReLUs, and the user's own that
             it was read from.
     """
 
+    first: Callable[[TrainConfig], TrainConfig]
     edits: tuple[str, ...]
     ann: Path | None
     dataset: str | None
@@ -84,7 +86,7 @@ class FineTuning:
 
         if self.ann is not None:
             raise UserError("--ann", str(self.ann), "it is for recipes; your own network brings its weights")
-        config = self._new(configured(own_config(label, self.dataset), self.edits))
+        config = self._new(self._configured(own_config(label, self.dataset)))
         with users_code():
             model = own_network(source) if isinstance(source, str) else source
             quantized = conversion.adopt(model, lambda: make_node(config.neuron, config.bits), encoder_of(config))
@@ -95,13 +97,14 @@ class FineTuning:
 
     def _of_run(self, path: Path) -> Quantized:
         from bitspike import conversion, recipes
+        from bitspike.neurons import ActivationSettings
 
         self._no_dataset(path)
         if self.ann is not None:
             raise UserError("--ann", str(self.ann), f"{path} is a run already; leave the option out")
         run = load_run(path, self.data_dir)
         ann = run.config
-        if ann.neuron.kind == "q-relu":
+        if isinstance(ann.neuron, ActivationSettings):
             if self.edits or self.name or self.resume:
                 wanted = "it is fine-tuned; leave out --set, --mean, --std, --max-pool, --name and --resume"
                 raise UserError("run folder", str(path), wanted)
@@ -112,7 +115,7 @@ class FineTuning:
         known = ann.recipe.endswith("-ann") and twin in recipes.RECIPES
         tuned = recipes.recipe(twin) if known else conversion.finetune_config(ann)
         same = {key: getattr(ann, key) for key in SAME}
-        config = self._new(configured(tuned.model_copy(update=same), self.edits))
+        config = self._new(self._configured(tuned.model_copy(update=same)))
         for key in ("mean", "std"):
             if getattr(config, key) != getattr(ann, key):
                 raise UserError(key, getattr(config, key), f"{path} was trained with {getattr(ann, key)}")
@@ -121,10 +124,11 @@ class FineTuning:
 
     def _of_recipe(self, recipe: str) -> Quantized:
         from bitspike import training
+        from bitspike.neurons import ActivationSettings
 
         self._no_dataset(recipe)
-        config = configured(recipe, self.edits)
-        if config.neuron.kind != "q-relu":
+        config = self._configured(configured(recipe))
+        if not isinstance(config.neuron, ActivationSettings):
             raise UserError("recipe", recipe, "want one of q-relu neurons: spikezip-...")
         self._new(config)
         path = self.ann or self.runs_dir / f"{recipe}-ann-seed{config.seed}"
@@ -137,6 +141,9 @@ class FineTuning:
             tuned.resume(config)  # refuses another run, or none, before anything is trained for it
         self._train_ann(recipe, config, ann)
         return going_on._with_weights_of(load_run(path), config)
+
+    def _configured(self, config: TrainConfig) -> TrainConfig:
+        return configured(self.first(config), self.edits)
 
     def _no_dataset(self, source: object) -> None:
         if self.dataset is not None:

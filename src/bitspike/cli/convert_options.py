@@ -52,10 +52,12 @@ MaxPool = Annotated[
     Literal["mean", "spiking"] | None,
     typer.Option(help="What max pools become: mean pools (default), or max pools of spikes, which stay as they are."),
 ]
-Method = Annotated[str, typer.Option("--method", help="spikezip, qcfs or fast-snn.")]
+Method = Annotated[str, typer.Option("--method", help="spikezip, qcfs, fast-snn, opi, offset-spike or sliprelu.")]
 Steps = Annotated[
     int | None,
-    typer.Option("--steps", help="Steps of the spiking network. Default: all that it may take to settle."),
+    typer.Option(
+        "--steps", help="Steps of the spiking network. Default: the method's, or all that it may take to settle."
+    ),
 ]
 Images = Annotated[
     int | None, typer.Option("--images", min=1, help="How many images to check it on. Default: all of the split.")

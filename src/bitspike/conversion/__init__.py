@@ -6,13 +6,13 @@ from bitspike.conversion.convert import MOST_STEPS, Converted, convert, steps_of
 from bitspike.conversion.equilibrium import quantized, with_steps
 from bitspike.conversion.finetune import finetune_config, max_pool_of, with_weights_of
 from bitspike.conversion.judges import BoxesByStep, ClassesByStep, Judge
+from bitspike.conversion.methods import METHODS, Method, as_published, method_of
 from bitspike.conversion.source import Seen, seen
 from bitspike.conversion.source_boxes import SeenBoxes, seen_boxes
 from bitspike.conversion.spiking import (
     EXACT_BITS,
-    METHODS,
-    Method,
     check_convertible,
+    check_method_fits,
     float_weights,
     settling_bound,
     to_snn,
@@ -32,13 +32,16 @@ __all__ = [
     "Seen",
     "SeenBoxes",
     "adopt",
+    "as_published",
     "check_convertible",
+    "check_method_fits",
     "convert",
     "equivalence",
     "finetune_config",
     "float_weights",
     "house_layer",
     "max_pool_of",
+    "method_of",
     "quantized",
     "seen",
     "seen_boxes",

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 from bitspike.backends import oracle
 from bitspike.conversion.equilibrium import quantized, release_of, with_steps
 from bitspike.conversion.judges import ClassesByStep, Judge
+from bitspike.conversion.offset import with_offsets
 from bitspike.conversion.spiking import settling_bound
 from bitspike.errors import UserError
 from bitspike.ir import FrozenGraph
@@ -21,6 +23,9 @@ from bitspike.ir.frozen import largest_array
 __all__ = ["Equivalence", "LayerEquivalence", "equivalence"]
 
 Int = NDArray[np.int64]
+Reference = Callable[[NDArray[np.uint8], set[str]], Mapping[str, NDArray[Any]]]
+"""Levels of neurons and outputs, by name, of images: ``[1, N, ...]`` each."""
+
 ELEMENTS_AT_A_TIME = 2**22
 
 
@@ -95,6 +100,8 @@ def equivalence(
     judge: Judge | None = None,
     ends: bool = True,
     stop_when_settled: bool = False,
+    reference: Reference | None = None,
+    calibration: int = 0,
 ) -> Equivalence:
     """Runs the frozen SNN and its QANN on every image and compares them: exact integers, no tolerance.
 
@@ -107,6 +114,9 @@ def equivalence(
         ends: whether the network is fed for ``n`` steps, so that sums are compared; else (a rate) ``n/T`` of them.
         stop_when_settled: run each batch for as few steps as are seen to be enough: until a whole step is silent after
             the release has ended. Nothing changes from there on.
+        reference: says what is compared with in the place of the QANN.
+        calibration: steps of a first run of each layer (`bitspike.conversion.offset`), of a network that is always fed.
+            They count, and before they are over the network says nothing.
 
     Raises:
         UserError: no images, labels for a network that tells no classes apart, or ``stop_when_settled`` of a network
@@ -120,10 +130,11 @@ def equivalence(
     if stop_when_settled and not ends:
         raise UserError("--stop-when-settled", "a network that is always fed", "it never settles; leave it out")
     release = release_of(net)
-    T = release.T
+    T = release.T + calibration
     found = Equivalence(T, settling_bound(net.graph) if ends else None)
-    qann, parts = quantized(net, levels), max(levels.values())
-    ratio = (1, 1) if ends else (parts, T)
+    wanted_of: Reference = partial(_edges, quantized(net, levels)) if reference is None else reference
+    parts = max(levels.values())
+    ratio = (1, 1) if ends else (parts, release.T)
     judge, steps = judge if labels is None else ClassesByStep(labels), Counter[int]()
     distances = {node.name: np.zeros(T) for node in net.graph.neurons()}
     found.layers = {name: LayerEquivalence() for name in distances}
@@ -132,8 +143,11 @@ def equivalence(
     read = () if judge is None else [name for readout in net.readouts for name in readout.inputs]
     keep = {*distances, *read, *(readout.name for readout in net.readouts)}
     for some in (images[i : i + batch] for i in range(0, len(images), batch)):
-        wanted = _edges(qann, some, keep)
-        sent, T_ran = _run(net, some, keep, T_last if stop_when_settled else T)
+        wanted = wanted_of(some, keep)
+        if calibration:
+            sent, T_ran = _waiting(_edges(net, some, keep, partial(with_offsets, calibration)), net, calibration), T
+        else:
+            sent, T_ran = _run(net, some, keep, T_last if stop_when_settled else T)
         while stop_when_settled and T_ran < T and not _silent(sent, distances, T_ran, release.steps):
             sent, T_ran = _run(net, some, keep, min(T, T_ran + parts))
         T_last = T_ran
@@ -146,7 +160,8 @@ def equivalence(
         found.logits_equal += int(np.all(equal, axis=0).sum())
         if judge is not None:
             said = [np.cumsum(_whole(sent[readout.inputs[0]], T_ran), axis=0) for readout in net.readouts]
-            released = np.minimum(np.arange(1, T_ran + 1) / parts, 1 if ends else np.inf)
+            fed = np.arange(1, T_ran + 1) - calibration
+            released = np.minimum(fed.clip(min=1) / parts, 1 if ends else np.inf)
             judge.add(said, [theirs for _, theirs in pairs], released)
         found.images += len(some)
     found.settled_at = dict(sorted(steps.items()))
@@ -158,13 +173,19 @@ def equivalence(
 
 
 def _layer(
-    found: Equivalence, name: str, spikes: Int, level: Int, ratio: tuple[int, int], distance: NDArray[np.float64]
+    found: Equivalence,
+    name: str,
+    spikes: Int,
+    level: NDArray[Any],
+    ratio: tuple[int, int],
+    distance: NDArray[np.float64],
 ) -> Int:
     """Adds a batch to a layer's record, and says when each image sent its last spike."""
     layer, total = found.layers[name], np.zeros(level.shape, dtype=np.int64)
+    waits = len(spikes) - ratio[1]
     for t, sent in enumerate(spikes):
         total += sent
-        rate = 1 if ratio == (1, 1) else ratio[0] / (t + 1)
+        rate = 1 if ratio == (1, 1) else ratio[0] / max(1, t + 1 - waits)
         distance[t] += (apart := float(np.abs(total * rate - level).sum()))
     distance[len(spikes) :] += apart  # what a run that was stopped would have stayed at
     layer.elements += level.size
@@ -191,12 +212,23 @@ def _whole(edge: Int, T: int) -> Int:
     return edge if len(edge) == T else np.broadcast_to(edge, (T, *edge.shape[1:]))
 
 
-def _edges(net: FrozenGraph, images: NDArray[np.uint8], keep: set[str]) -> dict[str, Int]:
+def _waiting(edges: dict[str, Int], net: FrozenGraph, steps: int) -> dict[str, Int]:
+    """The trains behind ``steps`` silent ones; answers as they are."""
+    answers, T = {readout.name for readout in net.readouts}, release_of(net).T
+    trains = {name: _whole(edge, T) for name, edge in edges.items() if name not in answers}
+    return edges | {
+        name: np.concatenate([np.zeros_like(each[:1]).repeat(steps, 0), each]) for name, each in trains.items()
+    }
+
+
+def _edges(
+    net: FrozenGraph, images: NDArray[np.uint8], keep: set[str], step: Callable[..., Any] = oracle.step
+) -> dict[str, Int]:
     """The oracle's run, of which only these edges stay in memory, as int64."""
     last = {name: index for index, node in enumerate(net.graph.nodes) for name in node.inputs}
     edges: dict[str, Int] = {}
     for index, node in enumerate(net.graph.nodes):
-        edges[node.name] = oracle.step(net, node, images, *(edges[name] for name in node.inputs))
+        edges[node.name] = step(net, node, images, *(edges[name] for name in node.inputs))
         for name in [name for name in edges if last.get(name, index) <= index and name not in keep]:
             del edges[name]
     return {name: edge.astype(np.int64) for name, edge in edges.items()}

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from bitspike.bits import FULL_PRECISION, Bits
 from bitspike.errors import UserError
 from bitspike.models import MaxPools, apply_weight_bits
-from bitspike.neurons import QReLUSettings
+from bitspike.neurons import ActivationSettings, QReLUSettings
 from bitspike.training import TrainConfig
 from bitspike.training.methods import PathsEnsembleSettings
 from bitspike.training.setup import make_model, prepared
@@ -56,7 +56,7 @@ def with_weights_of(
     Raises:
         UserError: the state is of another network.
     """
-    if not isinstance(config.neuron, QReLUSettings):
+    if not isinstance(config.neuron, ActivationSettings):
         raise UserError("neuron.kind", config.neuron.kind, "want q-relu, which is what can be converted")
     if isinstance(ann, nn.Module):
         model = prepared(ann, config)

@@ -13,45 +13,20 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
-from bitspike.errors import UserError, closest
+from bitspike.conversion.methods import Method, check_method, method_of
+from bitspike.errors import UserError
 from bitspike.frontend import Call, Known, MatMul, View, folded, network, overridden, read, unused
 from bitspike.ir import Graph
 from bitspike.layers import Encoder, OverTime, Release, ReleasedAffine, SpikingMatMul, SpikingMaxPool2d
 from bitspike.lowering import check_freezable, rule_of, structure
-from bitspike.neurons import BaseNode, QReLU, STBIFNode
+from bitspike.neurons import BaseNode, OffsetIFNode, QReLU, STBIFNode
 from bitspike.quant import MaxScaled, synapses, weight_quantizer
 from bitspike.sample import AnySample, as_sample
 
-__all__ = ["METHODS", "Method", "check_convertible", "float_weights", "settling_bound", "to_snn"]
+__all__ = ["check_convertible", "check_method_fits", "float_weights", "settling_bound", "to_snn"]
 
 EXACT_BITS = 15
 """Bits of float weights in integers: the most that a frozen network holds."""
-
-
-@dataclass(frozen=True)
-class Method:
-    """How a Q-ReLU becomes a neuron, and how long the network is fed.
-
-    Attributes:
-        bipolar: neurons take spikes back.
-        limited: they send ``n`` spikes at most.
-        ends: images and biases are released over ``n`` steps, then nothing; else at every step, and what the network
-            says is a rate, ``n/T`` of what it adds up to.
-    """
-
-    about: str
-    bipolar: bool
-    limited: bool
-    ends: bool
-
-
-METHODS: Mapping[str, Method] = MappingProxyType(
-    {
-        "spikezip": Method("paper 003: equal to the QANN once it has settled", True, True, True),
-        "qcfs": Method("IF neurons, held images (Bu et al. 2022)", False, False, False),
-        "fast-snn": Method("signed neurons, held images (Hu et al. 2023)", True, False, False),
-    }
-)
 
 
 def to_snn(qann: nn.Module, T: int, method: str = "spikezip") -> nn.Module:
@@ -64,14 +39,13 @@ def to_snn(qann: nn.Module, T: int, method: str = "spikezip") -> nn.Module:
     Args:
         qann: a network of `QReLU`, morphed (`bitspike.models.morph`) and trained.
         T: time steps.
-        method: a key of `METHODS`.
+        method: a key of `bitspike.conversion.METHODS`.
 
     Raises:
-        UserError: what cannot be converted, by its path in the model.
+        UserError: what cannot be converted, or not so, by its path in the model.
     """
-    if method not in METHODS:
-        raise UserError("method", method, closest(method, METHODS))
-    how, snn = METHODS[method], deepcopy(qann).eval()
+    check_method_fits(qann, method)
+    how, snn = method_of(method), deepcopy(qann).eval()
     neurons = {name: module for name, module in snn.named_modules() if isinstance(module, QReLU)}
     if not neurons:
         raise UserError("model", type(qann).__name__, "want a network of q-relu neurons (neuron.kind=q-relu)")
@@ -125,11 +99,13 @@ def _image(call: Call, to: _Target) -> nn.Module:
 def _neuron(call: Call, to: _Target) -> nn.Module:
     neuron = call.module
     assert isinstance(neuron, QReLU)
-    if changed := overridden(neuron, Known(QReLU, _METHODS)):
+    if changed := overridden(neuron, Known(to.how.activation, _METHODS)):
         raise UserError(f"neuron {call.path}", type(neuron).__name__, f"cannot be converted: {changed}; want a QReLU")
-    if neuron.scale is None:
+    if neuron.learned_step is None:
         raise UserError(f"neuron {call.path}", "no step size", "it was never trained; train or calibrate it")
-    return STBIFNode(to.T, neuron.scale, neuron.levels if to.how.limited else None, to.how.bipolar)
+    if to.how.calibration:
+        return OffsetIFNode(to.T, neuron.learned_step, to.how.calibration)
+    return STBIFNode(to.T, neuron.learned_step, neuron.levels if to.how.limited else None, to.how.bipolar)
 
 
 _METHODS = tuple(
@@ -191,8 +167,11 @@ def _is_max_pool(layer: nn.Module) -> bool:
 
 def _max_pools(qann: nn.Module) -> set[nn.Module]:
     """Those that `to_snn` makes spiking."""
-    blocks = (call.module for call in read(qann, whole=(OverTime,)) if isinstance(call.module, OverTime))
-    return {layer for block in blocks for layer in block.children() if _is_max_pool(layer)}
+    return {pool for call in read(qann, whole=(OverTime,)) for pool in _max_pools_of(call.module)}
+
+
+def _max_pools_of(block: nn.Module | None) -> set[nn.Module]:
+    return {layer for layer in block.children() if _is_max_pool(layer)} if isinstance(block, OverTime) else set()
 
 
 SPIKING: Mapping[type[nn.Module], Callable[[Call, _Target], nn.Module]] = MappingProxyType(
@@ -234,6 +213,21 @@ def check_convertible(qann: nn.Module, sample: AnySample) -> Graph:
             raise node.refuse(type(node).__name__, wanted)
     check_freezable(graph)
     return graph
+
+
+def check_method_fits(qann: nn.Module, method: str) -> None:
+    """Whether ``method`` converts the network.
+
+    Raises:
+        UserError: it converts other activations; or a layer whose steps follow from those before, which a first run of
+            other steps would spoil.
+    """
+    check_method(qann, method)
+    if method_of(method).calibration:
+        for call in read(qann, whole=(OverTime,)):
+            if isinstance(call.module, MatMul) or _max_pools_of(call.module):
+                seen = "a max pool" if isinstance(call.module, OverTime) else "a product"
+                raise UserError(f"layer {call.path}", seen, f"keeps what was sent; --method {method} runs layers twice")
 
 
 def settling_bound(graph: Graph) -> int:

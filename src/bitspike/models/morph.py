@@ -117,6 +117,9 @@ def _neurons_on(neuron: Call, parts: tuple[Call, ...], taken: set[str]) -> dict[
     sent: dict[Call, Call] = {}
     for part in dict.fromkeys(parts):
         if _neurons_behind(part) is None:
+            if type(was) is not QReLU:
+                wanted = f"want false: the paper moves Q-ReLUs onto what is added, and {neuron.path} is none"
+                raise UserError("methods.paths-ensemble.reroute", type(was).__name__, wanted)
             path = unused(f"{neuron.path}_shortcut", taken) if sent else neuron.path
             module = QReLU(was.levels, was.paths, was.scaled) if sent else was
             sent[part] = replace(neuron, path=path, module=module, inputs=(part,))

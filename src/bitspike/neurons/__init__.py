@@ -16,7 +16,8 @@ from bitspike.neurons.membrane import quantize_membrane
 from bitspike.neurons.multibit import MultiBitLIFNode, MultiBitSettings
 from bitspike.neurons.multilevel import MultiLevelIFNode, MultiLevelSettings, barrier, behind_spikes
 from bitspike.neurons.node import BaseNode, SpikingNode, State
-from bitspike.neurons.qrelu import QReLU, QReLUSettings
+from bitspike.neurons.offset import OffsetIFNode, offset_levels
+from bitspike.neurons.qrelu import ActivationSettings, QReLU, QReLUSettings
 from bitspike.neurons.quantized import QuantLIFNode, QuantLIFSettings
 from bitspike.neurons.registry import (
     NEURONS,
@@ -27,6 +28,7 @@ from bitspike.neurons.registry import (
     neuron_settings,
 )
 from bitspike.neurons.relu import ReLUSettings
+from bitspike.neurons.sliprelu import ClipReLU, ClipReLUSettings, SlipReLU, SlipReLUSettings
 from bitspike.neurons.staircase import Staircase
 from bitspike.neurons.stbif import STBIFNode
 from bitspike.neurons.surrogate import (
@@ -47,9 +49,12 @@ __all__ = [
     "NEURONS",
     "SURROGATES",
     "ATan",
+    "ActivationSettings",
     "AdaptiveIFNode",
     "AdaptiveSettings",
     "BaseNode",
+    "ClipReLU",
+    "ClipReLUSettings",
     "FiringSettings",
     "IFNode",
     "IFSettings",
@@ -66,6 +71,7 @@ __all__ = [
     "NeuronDynamics",
     "NeuronSettings",
     "NotDescribedError",
+    "OffsetIFNode",
     "ParametricLIFNode",
     "ParametricLIFSettings",
     "PassThrough",
@@ -77,6 +83,8 @@ __all__ = [
     "Rectangle",
     "STBIFNode",
     "Sigmoid",
+    "SlipReLU",
+    "SlipReLUSettings",
     "SpikingNode",
     "SpikingSettings",
     "Staircase",
@@ -91,6 +99,7 @@ __all__ = [
     "describe",
     "make_node",
     "neuron_settings",
+    "offset_levels",
     "quantize_membrane",
     "share_bits",
     "surrogate",

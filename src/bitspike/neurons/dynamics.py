@@ -11,7 +11,7 @@ from torch import nn
 
 from bitspike.errors import UserError
 from bitspike.neurons.staircase import Staircase
-from bitspike.quant import MembraneQuantizer, TanhMembraneQuantizer
+from bitspike.quant import MembraneQuantizer, SharedMembraneQuantizer, TanhMembraneQuantizer
 
 __all__ = ["NeuronDynamics", "NotDescribedError", "charge_of", "describe", "membrane_level", "staircase_of"]
 
@@ -149,7 +149,12 @@ def membrane_level(store: nn.Module) -> tuple[float | None, int | None]:
     home = _depth(type(store), "step_size")
     known = _methods(cls for cls in type(store).__mro__[home:] if cls not in nn.Module.__mro__)
     _refuse_overridden(store, (*known, "__call__", "_call_impl"), home, "step_size")
-    return store.step_size(), store.bits
+    try:
+        return store.step_size(), store.bits
+    except UserError as no:
+        if not isinstance(store, SharedMembraneQuantizer):
+            raise
+        raise NotDescribedError(store, f"{no.thing}: got {no.seen}; {no.would_do}") from no
 
 
 def _methods(classes: Iterable[type]) -> list[str]:

@@ -20,7 +20,7 @@ from bitspike.neurons.staircase import Staircase
 from bitspike.quant.lsq import lsq
 from bitspike.quant.shares import of_all_shares
 
-__all__ = ["QReLU", "QReLUSettings"]
+__all__ = ["ActivationSettings", "QReLU", "QReLUSettings"]
 
 SMALLEST_STEP = 1e-5
 
@@ -58,9 +58,13 @@ class QReLU(BaseNode):
         return Staircase(step, 0, self.levels, shift=0.5, scale=step)
 
     @property
-    def scale(self) -> float | None:
+    def learned_step(self) -> float | None:
         """``s``, where training has set it."""
-        return self.staircase.scale if self.step_size.detach() else None
+        return float(self.step_size.detach().abs()) or None
+
+    @property
+    def scale(self) -> float | None:
+        return self.learned_step
 
     def fire(self, u: Tensor, t: int) -> Tensor:
         if not self.training:
@@ -96,23 +100,39 @@ def _numbers(value: Any) -> Any:
     return [text for text in texts if text != ""] if isinstance(texts, list) else texts
 
 
-class QReLUSettings(NeuronSettings):
-    """Says how ``q-relu`` is made, which is what is converted to a spiking network (paper 003).
+class ActivationSettings(NeuronSettings):
+    """Adds what every kind reads that a conversion makes spiking neurons of (paper 003).
 
     Attributes:
         levels: the highest level; ``None`` is all that ``b_s`` bits tell apart.
         paths: highest levels of the sub-paths (Section 3.4).
+    """
+
+    levels: int | None = None
+    paths: Annotated[tuple[int, ...], BeforeValidator(_numbers)] = ()
+
+    def highest(self, bits: Bits) -> int:
+        """``n`` of a layer with these bits.
+
+        Raises:
+            UserError: they are not the width of its levels.
+        """
+        return highest_level(self.levels, bits)
+
+
+class QReLUSettings(ActivationSettings):
+    """Says how ``q-relu`` is made, which is what is converted to a spiking network (paper 003).
+
+    Attributes:
         scaled: LSQ's gradient scale, see `QReLU`.
     """
 
     kind: Literal["q-relu"] = "q-relu"
-    levels: int | None = None
-    paths: Annotated[tuple[int, ...], BeforeValidator(_numbers)] = ()
     scaled: bool = True
 
     def make(self, bits: Bits) -> QReLU:
         one_step(self.kind, bits)
-        return QReLU(highest_level(self.levels, bits), self.paths, self.scaled)
+        return QReLU(self.highest(bits), self.paths, self.scaled)
 
 
 NEURONS.register("q-relu", QReLUSettings)

@@ -12,7 +12,7 @@ from bitspike.quant.binary import (
     binary,
 )
 from bitspike.quant.lsq import LSQ, LSQSettings, PerChannelLSQSettings
-from bitspike.quant.membrane import MembraneQuantizer, TanhMembraneQuantizer
+from bitspike.quant.membrane import MembraneQuantizer, SharedMembraneQuantizer, TanhMembraneQuantizer
 from bitspike.quant.quantizer import WeightQuantizer
 from bitspike.quant.registry import QUANTIZERS, QuantizerSettings, quantizer_settings
 from bitspike.quant.uniform import UniformSettings, UniformSymmetric
@@ -32,6 +32,7 @@ __all__ = [
     "RegulatedAsInCodeSettings",
     "RegulatedAsPrintedSettings",
     "RegulatedSettings",
+    "SharedMembraneQuantizer",
     "TanhMembraneQuantizer",
     "UniformSettings",
     "UniformSymmetric",

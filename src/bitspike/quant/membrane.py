@@ -10,9 +10,10 @@ from torch import Tensor, nn
 
 from bitspike.bits import signed_range
 from bitspike.errors import UserError
+from bitspike.quant.attach import weight_quantizer
 from bitspike.quant.rounding import round_half_up
 
-__all__ = ["MembraneQuantizer", "TanhMembraneQuantizer"]
+__all__ = ["MembraneQuantizer", "SharedMembraneQuantizer", "TanhMembraneQuantizer"]
 
 
 class MembraneQuantizer(nn.Module):
@@ -92,6 +93,58 @@ class TanhMembraneQuantizer(MembraneQuantizer):
 
     def forward(self, v: Tensor) -> Tensor:
         return super().forward(torch.tanh(v))
+
+
+class SharedMembraneQuantizer(MembraneQuantizer):
+    """``s clip(round(v/s), -Q, Q)``, where ``s`` is what one code of the weights adds to the potential (MINT).
+
+    With the batch norm between, ``s = |gamma|/sqrt(var + eps)`` times the weights' step, of each output channel, by the
+    running variance in training too. Potentials are then whole weights: adding one takes no multiplier. ``s`` has no
+    gradient, that of the potential is straight-through within the levels. (Yin et al. 2024 learn one ``s`` for both.)
+
+    Args:
+        bits: ``b_u``, 2 to 16.
+        weights: the layer whose currents the neurons read; its weights are quantized.
+        norm: the batch norm behind it, if there is one.
+    """
+
+    def __init__(self, bits: int, weights: nn.Module, norm: nn.Module | None = None) -> None:
+        super().__init__(bits)
+        self.scaled_by = (weights, norm)  # in a tuple: they are layers of the network, not parts of this one
+
+    @torch.no_grad()
+    def steps(self) -> Tensor:
+        """``s``: a scalar, or ``[C]``."""
+        weights: Any
+        norm: Any
+        weights, norm = self.scaled_by
+        attached = weight_quantizer(weights)
+        if attached is None:
+            raise UserError("weights", "floats", "have no step that a membrane could share; want weight bits below 16")
+        step = attached.step_size(weights.parametrizations.weight.original)
+        step = step.reshape(-1) if step.numel() > 1 else step.reshape(())
+        if norm is None:
+            return step
+        gain = torch.rsqrt(norm.running_var + norm.eps)
+        return step * (gain if norm.weight is None else gain * norm.weight.abs())
+
+    def forward(self, v: Tensor) -> Tensor:
+        steps = self.steps().to(v.dtype).clamp(min=torch.finfo(torch.float32).tiny * 2**16)
+        peaks = self.top * steps.reshape(-1, *(1 for _ in v.shape[2:]))
+        quantized: Tensor = _Levels.apply(v, peaks, self.top)
+        return quantized
+
+    def step_size(self) -> float:
+        """``s``, where all channels have the same.
+
+        Raises:
+            UserError: they have not.
+        """
+        steps = self.steps()
+        if (steps != steps.flatten()[0]).any():
+            wanted = "want one for all channels: no batch norm, and weights with one step for the layer"
+            raise UserError("steps of a membrane", f"{steps.numel()} that differ", wanted)
+        return float(steps.flatten()[0])
 
 
 class _Levels(torch.autograd.Function):

@@ -4,6 +4,10 @@
 (0.01 for time steps), momentum 0.9, weight decay 1e-4 on weights only, cosine, batch 128, 200 epochs, AutoAugment and
 Cutout. The paper trains SEW-ResNet34 on ImageNet (`bitspike.recipes.imagenet`); the recipe here is on CIFAR-100, with
 ImageNet's start (4/4/1) and penalties.
+
+``mixed-precision-...`` are the networks of ReLUs of its Table 8, which learn their bits (Uhlich et al. 2020): at one
+step with no leak the neuron is a ReLU that rounds to levels. Activations stand behind the synapses, the image is read
+at 8 bits, nothing is renewed; all else is as for the spiking network.
 """
 
 from __future__ import annotations
@@ -20,6 +24,9 @@ __all__ = [
     "adaptive_resnet20_cifar10",
     "adaptive_resnet20_thin_cifar10",
     "adaptive_sew_resnet34_cifar100",
+    "mixed_precision_resnet8_thin_fashion",
+    "mixed_precision_resnet20_cifar10",
+    "mixed_precision_resnet20_thin_cifar10",
 ]
 
 
@@ -79,3 +86,31 @@ def adaptive_resnet8_thin_fashion() -> TrainConfig:
 def adaptive_resnet20_thin_cifar10() -> TrainConfig:
     """Learned bits on CIFAR-10: a thin ResNet20 for two cores."""
     return _thin("adaptive-resnet20-thin-cifar10", "pre-resnet20-thin", "cifar10", ("crop4", "flip"))
+
+
+def _mixed_precision(snn: TrainConfig) -> TrainConfig:
+    """A network of ReLUs with learned bits, trained as that spiking one is."""
+    learned = snn.methods["learned-bits"].model_copy(update={"learns": ("w", "s"), "renewal": ()})
+    changes = {
+        "recipe": snn.recipe.replace("adaptive", "mixed-precision"),
+        "model": snn.model.removeprefix("pre-"),
+        "bits": Bits(4, 4, 1),
+        "neuron": AdaptiveSettings(tau=1.0, spare_steps=0),
+        "methods": {"learned-bits": learned},
+    }
+    return snn.model_copy(update=changes)
+
+
+def mixed_precision_resnet20_cifar10() -> TrainConfig:
+    """Paper 001's Table 8: its wide ResNet20 of ReLUs with learned bits, for a GPU."""
+    return _mixed_precision(adaptive_resnet20_cifar10())
+
+
+def mixed_precision_resnet8_thin_fashion() -> TrainConfig:
+    """A thin ResNet8 of ReLUs with learned bits on Fashion-MNIST, for two cores."""
+    return _mixed_precision(adaptive_resnet8_thin_fashion())
+
+
+def mixed_precision_resnet20_thin_cifar10() -> TrainConfig:
+    """A thin ResNet20 of ReLUs with learned bits on CIFAR-10, for two cores."""
+    return _mixed_precision(adaptive_resnet20_thin_cifar10())

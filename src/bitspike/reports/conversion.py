@@ -22,9 +22,15 @@ FAR = 2.0
 """Points of accuracy that a change may cost without more words; times what guessing gives, what is no better."""
 
 
+def ann_of(found: Mapping[str, Any]) -> str:
+    """What the network that was converted is called; records of before there was more than one kind do not say."""
+    said: str = found.get("ann", "QANN")
+    return said
+
+
 def conversion_table(found: Mapping[str, Any]) -> Table:
     """Layers of a converted network beside the quantized one (``conversion.json``)."""
-    table = Table(title=escape(f"{found['method']}: the SNN and its QANN, {found['images']:,} images"))
+    table = Table(title=escape(f"{found['method']}: the SNN and its {ann_of(found)}, {found['images']:,} images"))
     table.add_column("neurons", no_wrap=True)
     for column in ("n", "levels", "unequal", "last\nspike at", "spikes\nper image", "taken\nback"):
         table.add_column(column, justify="right", no_wrap=True)
@@ -79,11 +85,11 @@ def conversion_lines(found: Mapping[str, Any], rounded_to: int) -> Iterator[str]
         yield f"float weights of {found['float_weights_rounded']} layers were rounded to {rounded_to} bits"
     same = "equal" if found["equal"] else "NOT equal"
     yield (
-        f"{found['logits_equal']:,} of {found['images']:,} {found['split']} images: the SNN's logits are the QANN's "
-        f"({same}, in integers)"
+        f"{found['logits_equal']:,} of {found['images']:,} {found['split']} images: the SNN's logits are the "
+        f"{ann_of(found)}'s ({same}, in integers)"
     )
     if found.get("map50"):  # of a network that finds boxes
-        boxes = "boxes, classes and scores are the QANN's"
+        boxes = f"boxes, classes and scores are the {ann_of(found)}'s"
         yield f"{found['boxes_equal']:,} of {found['images']:,} {found['split']} images: {boxes}"
     settled = "every image has settled" if found["settled"] else "not every image was seen to settle"
     certain = "" if found["bound"] is None else f" (certain after {found['bound']})"
@@ -92,10 +98,11 @@ def conversion_lines(found: Mapping[str, Any], rounded_to: int) -> Iterator[str]
     differ, levels = (sum(layer[key] for layer in agreed["layers"]) for key in ("mismatches", "elements"))
     of = f" of {agreed['images']:,} images"
     classes = "" if agreed["same_class"] is None else f"the same class on {agreed['same_class']:,}{of}, "
-    yield f"QANN in floats and in integers: {classes}{1e6 * differ / levels:.1f} of a million levels differ"
+    both = "QANN" if ann_of(found) == "QANN" else "SNN"
+    yield f"{both} in floats and in integers: {classes}{1e6 * differ / levels:.1f} of a million levels differ"
     judged, called = ("map50", "mAP@0.5") if found.get("map50") else ("accuracy", "accuracy")
     curve = ", ".join(f"{t}: {found[judged][t - 1]:.2f}" for t in (1, 2, 4, 8, 16, 32, 64) if t <= found["T"])
-    yield f"{called} in % after steps {curve}; QANN: {found[f'qann_{judged}']:.2f}"
+    yield f"{called} in % after steps {curve}; {ann_of(found)}: {found[f'qann_{judged}']:.2f}"
 
 
 def conversion_figure(found: Mapping[str, Any]) -> Figure:
@@ -114,12 +121,13 @@ def conversion_figure(found: Mapping[str, Any]) -> Figure:
     steps = range(1, last + 1)
     label = "step" if end == last else f"step (of {last}; the last spike is at {found['T_eq']})"
     left.plot(steps, found[judged], marker=".", label="SNN")
-    left.axhline(found[f"qann_{judged}"], color="0.3", linewidth=0.8, linestyle="--", label="QANN")
+    left.axhline(found[f"qann_{judged}"], color="0.3", linewidth=0.8, linestyle="--", label=ann_of(found))
     left.axvline(found["T_eq"], color="0.7", linewidth=0.8, label="last spike")
     left.set(xlabel=label, ylabel=called, xlim=(0.5, end + 0.5))
     for name, layer in found["layers"].items():
         right.plot(steps, layer["distance"], linewidth=1, label=name)
-    right.set(xlabel=label, ylabel="mean distance from the QANN (levels)", xlim=(0.5, end + 0.5), ylim=(0, None))
+    right.set(xlabel=label, ylabel=f"mean distance from the {ann_of(found)} (levels)")
+    right.set(xlim=(0.5, end + 0.5), ylim=(0, None))
     for axes in (left, right):
         axes.legend(fontsize=7, frameon=False, ncols=3, loc="upper center", bbox_to_anchor=(0.5, -0.15))
     return made

@@ -166,3 +166,28 @@ def test_what_is_amiss_is_a_python_warning_unless_somebody_is_told(tmp_path: Pat
         again = bitspike.convert(model, *edits, **call, name="told", say=told.append)
     assert told[0].startswith("your network: ")
     assert again.record["source"] == found.record["source"] == found.to_dict()["source"]
+
+
+@pytest.mark.parametrize(
+    ("method", "steps", "called"), [("opi", 32, "ANN"), ("sliprelu", 32, "ANN"), ("offset-spike", 36, "QANN")]
+)
+def test_the_conversions_of_other_papers(tmp_path: Path, method: str, steps: int, called: str) -> None:
+    found = bitspike.convert(RECIPE, *TINY, method=method, name="made", runs_dir=tmp_path)
+    flat = found.to_dict()
+    assert (flat["T"], flat["method"], found.record["ann"], flat["bound"]) == (steps, method, called, None)
+    assert len(flat["accuracy"]) == steps
+    assert not found.is_wrong
+    assert (flat["qann_s_ace"] is None) == (called == "ANN")
+    assert found.cost.total.spikes > 0
+    file = tmp_path / "made" / f"snn-{method}.bitspike"
+    if method == "offset-spike":
+        assert not file.exists()
+        with pytest.raises(UserError, match="its layers run twice on each image"):
+            _ = found.net
+    else:
+        right = bitspike.evaluate(file, engine="native").accuracy
+        assert right == pytest.approx(flat["accuracy"][-1], abs=1e-3)
+        with pytest.raises(UserError, match=r"--method spikezip converts a network .* QReLUs"):
+            bitspike.convert(tmp_path / "made", images=20)
+        with pytest.raises(UserError, match="its activations are floats"):
+            bitspike.freeze(tmp_path / "made")

@@ -279,3 +279,15 @@ def test_every_recorded_run_is_one_of_a_claim_or_of_the_network_it_starts_from()
     claimed = {run.key for paper in PAPERS for claim in paper.claims for run in claim.runs}
     assert recorded.keys() <= claimed
     assert len(recorded) > 200
+
+
+@pytest.mark.parametrize(
+    ("theirs", "verdict"),
+    [((70, 70, 70), "confirmed"), ((70, 80, 70), "within the spread"), ((70, 70, 90), "not confirmed")],
+)
+def test_a_membrane_of_a_shared_scale_must_be_beaten_at_every_width(theirs: tuple[float, ...], verdict: str) -> None:
+    scores = {}
+    for u, accuracy in zip(paper_002.WIDTHS, theirs, strict=True):
+        scores[" ".join(paper_002._with(u))] = [79.9, 80.0, 80.1]
+        scores[" ".join(paper_002._shared(u))] = [accuracy - 0.1, accuracy, accuracy + 0.1]
+    assert paper_002.judge_over_shared_scale({"test_accuracy": scores}).verdict == verdict

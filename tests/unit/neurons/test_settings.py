@@ -35,6 +35,8 @@ READS = {
     "adaptive": {"tau", "rounds", "per_step", "spare_bits", "spare_steps", "membrane", "squeeze"},
     "relu": set(),
     "q-relu": {"levels", "paths", "scaled"},
+    "clip-relu": {"levels", "paths"},
+    "slip-relu": {"levels", "paths", "slope"},
 }
 CHANGED = {
     "tau": 3.0,
@@ -52,6 +54,7 @@ CHANGED = {
     "per_step": True,
     "spare_bits": 1,
     "spare_steps": 0,
+    "slope": 0.25,
 }
 
 

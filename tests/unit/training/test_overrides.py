@@ -75,7 +75,7 @@ def test_edits_reach_every_kind_of_value() -> None:
         ("bits=3", "bits: got 3"),
         ("optimizer.lr=NaN", "optimizer.lr"),
         ("optimizer.kind=adam", "optimizer.kind: got 'adam'"),
-        ("neuron.kind=izhikevich", "neuron.kind: got 'izhikevich'; known: adaptive, if, lif"),
+        ("neuron.kind=izhikevich", "neuron.kind: got 'izhikevich'; known: adaptive, clip-relu, if, lif"),
         ("neuron.kind=3", "neuron.kind: got '3'"),
         ("neuron.levels=4", "neuron.levels: got 4; neuron.kind=multibit does not read it; it reads membrane, squeeze"),
         ("neuron.tua=4", "neuron.tua: got 4; neuron.kind=multibit does not read it"),

@@ -13,6 +13,7 @@ from bitspike.training.methods.method import (
     settings_of,
 )
 from bitspike.training.methods.paths_ensemble import PathsEnsemble, PathsEnsembleSettings
+from bitspike.training.methods.shared_scale import SharedScale, SharedScaleSettings
 from bitspike.training.methods.spike_regulation import SpikeRegulation, SpikeRegulationSettings
 from bitspike.training.methods.time_inheritance import TimeInheritance, TimeInheritanceSettings
 from bitspike.training.methods.weight_average import WeightAverage, WeightAverageSettings
@@ -29,6 +30,8 @@ __all__ = [
     "ParameterGroup",
     "PathsEnsemble",
     "PathsEnsembleSettings",
+    "SharedScale",
+    "SharedScaleSettings",
     "SpikeRegulation",
     "SpikeRegulationSettings",
     "TimeInheritance",

@@ -8,11 +8,10 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from bitspike.bits import unsigned_range
 from bitspike.errors import UserError
 from bitspike.layers import per_path
 from bitspike.models import MaxPools, morph
-from bitspike.neurons import QReLUSettings
+from bitspike.neurons import ActivationSettings
 from bitspike.training.methods.method import METHODS, Method, MethodSettings, Objective, Training
 
 if TYPE_CHECKING:
@@ -57,7 +56,7 @@ class PathsEnsemble(Method[PathsEnsembleSettings]):
 
     @classmethod
     def without(cls, model: nn.Module, config: TrainConfig) -> nn.Module:
-        if not isinstance(config.neuron, QReLUSettings):
+        if not isinstance(config.neuron, ActivationSettings):
             return model
         if config.neuron.paths:
             raise UserError("neuron.paths", config.neuron.paths, "methods.paths-ensemble trains them; want it, or none")
@@ -69,7 +68,7 @@ class PathsEnsemble(Method[PathsEnsembleSettings]):
             raise UserError("neuron.paths", neuron.paths, "they learn from a teacher: bitspike convert trains them")
         self.task = training.task
         self.teacher = None if training.teacher is None else training.teacher.eval().requires_grad_(False)
-        n = neuron.levels or unsigned_range(config.bits.s)[1]
+        n = neuron.highest(config.bits)
         self.shares = [levels / n for levels in neuron.paths]
 
     def loss(self, inner: Objective) -> Objective:
@@ -94,8 +93,8 @@ def _paths(outputs: Outputs, count: int) -> list[Outputs]:
     return list(zip(*(each.tensor_split(count, 1) for each in outputs), strict=True))
 
 
-def _qrelu(config: TrainConfig) -> QReLUSettings:
-    if not isinstance(config.neuron, QReLUSettings):
+def _qrelu(config: TrainConfig) -> ActivationSettings:
+    if not isinstance(config.neuron, ActivationSettings):
         raise UserError("methods.paths-ensemble", config.neuron.kind, "want neuron.kind=q-relu, or null")
     return config.neuron
 
