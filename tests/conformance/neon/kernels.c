@@ -12,7 +12,7 @@ static uint64_t state = 1;
 
 static int32_t draw(int32_t lo, int32_t hi) {
   state = state * 6364136223846793005u + 1442695040888963407u;
-  return lo + (int32_t)((state >> 33) % (uint64_t)(hi - lo + 1));
+  return lo + (int32_t)((state >> 33) % (uint64_t)((int64_t)hi - lo + 1));
 }
 
 static void *room(size_t bytes) {
