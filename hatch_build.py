@@ -80,9 +80,11 @@ def build(folder: Path, *flags_too: str, machine: str | None = None) -> Path | N
     if not compiler:
         return _told("no C compiler: networks run by NumPy and torch, slower and as exact")
     flags, all_levels = (
-        LEVELS.get(machine or platform.machine(), {}),
+        dict(LEVELS.get(machine or platform.machine(), {})),
         {level for kind in LEVELS.values() for level in kind},
     )
+    if "amx" in flags and not _takes(compiler, flags["amx"]):
+        flags["amx"] = flags["avx512"]  # csrc/tiles.h: a library without tiles
 
     with tempfile.TemporaryDirectory() as objects:
 
@@ -138,6 +140,15 @@ def build(folder: Path, *flags_too: str, machine: str | None = None) -> Path | N
 
 def _run(command: list[str]) -> None:
     subprocess.run(command, check=True, capture_output=True, text=True)
+
+
+def _takes(compiler: list[str], flags: list[str]) -> bool:
+    """Whether the compiler knows these flags: AMX is younger than some that build all the rest."""
+    command = [*compiler, *flags, "-E", "-x", "c", os.devnull]
+    try:
+        return subprocess.run(command, capture_output=True, check=False).returncode == 0
+    except OSError:
+        return False
 
 
 def _told(line: str) -> None:

@@ -17,23 +17,36 @@ static int64_t level_at(const struct bs_edge *edge, const uint8_t *start, int64_
   return edge->type == BS_I32 ? ((const int32_t *)start)[element] : ((const int64_t *)start)[element];
 }
 
-/* Accumulators [count][width] of the block's positions, by the kernel that was chosen. */
-static void sums_of_products(const struct bs_here *here, const struct bs_op *op, int32_t *sums) {
+/* Where the windows of the block's positions begin, in cells from the first image, step after step of one call. */
+static void find_windows(const struct bs_here *here, const struct bs_edge *edge, const struct bs_sums *by) {
+  const int32_t positions = here->stage->positions, cell = by->layer->cell, all = here->stage->ahead * here->count;
+  for (int32_t i = 0, q = (int32_t)(here->first % positions), image = 0; i < here->count; i++) {
+    here->offsets[i] = image + by->bases[q];
+    if (++q == positions) {
+      q = 0;
+      image += (int32_t)(edge->image / cell);
+    }
+  }
+  for (int32_t i = here->count; i < all; i++) here->offsets[i] = here->offsets[i - here->count] + (int32_t)(edge->step / cell);
+}
+
+/* Accumulators [count][width] of the block's positions at this step, by the kernel that was chosen. They go to `to`, or
+ * stay where those of several steps are made. */
+static const int32_t *sums_of_products(const struct bs_here *here, const struct bs_op *op, int32_t *to) {
   const struct bs_edge *edge = here->plan->edge + op->edge;
   const struct bs_sums *by = op->data;
-  const int32_t positions = here->stage->positions, cell = by->layer->cell;
-  const int64_t first = here->first / positions;
-  if (here->t == 0)
-    for (int32_t i = 0, q = (int32_t)(here->first % positions), image = 0; i < here->count; i++) {
-      here->offsets[i] = image + by->bases[q];
-      if (++q == positions) {
-        q = 0;
-        image += (int32_t)(edge->image / cell);
-      }
-    }
-  const int64_t from = ((edge->steps == 1 ? 0 : here->t) * edge->step + first * edge->image) / cell;
-  const uint8_t *x = by->cell ? here->arena + by->prepared + from * by->cell : here->arena + edge->place + from * cell;
-  by->kernel->positions(by->layer, by->packed, x, here->offsets, here->count, sums);
+  const struct bs_stage *stage = here->stage;
+  const int32_t cell = by->layer->cell, turn = here->t % stage->ahead;
+  const int64_t first = here->first / stage->positions;
+  if (here->t == 0) find_windows(here, edge, by);
+  if (stage->ahead > 1) to = here->sums;
+  if (turn == 0) {
+    const int64_t from = ((edge->steps == 1 ? 0 : here->t) * edge->step + first * edge->image) / cell;
+    const uint8_t *x = by->cell ? here->arena + by->prepared + from * by->cell : here->arena + edge->place + from * cell;
+    const int32_t left = stage->steps - here->t, steps = left < stage->ahead ? left : stage->ahead;
+    by->kernel->positions(by->layer, by->packed, x, here->offsets, steps * here->count, to);
+  }
+  return to + (int64_t)turn * here->count * stage->width;
 }
 
 #define TAPS(from)                                                                               \

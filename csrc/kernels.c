@@ -61,6 +61,8 @@ static const bs_kernel *const kernels[] = {
     &bs_bits_avx512,
     &bs_events_avx512,
     &bs_table_avx512,
+    &bs_dot_amx,
+    &bs_joined_amx,
 #elif defined(__aarch64__)
     &bs_dot_neon,
     &bs_dot_dotprod,

@@ -15,5 +15,6 @@ BS_API int64_t bs_peak(int32_t level, int32_t peak, int64_t rounds);
 
 int64_t bs_peak_avx2(int32_t peak, int64_t rounds);
 int64_t bs_peak_avx512(int32_t peak, int64_t rounds);
+int64_t bs_peak_amx(int64_t rounds); /* BS_DOT alone */
 
 #endif

@@ -155,8 +155,8 @@ static void share(void *context, int32_t thread) {
   uint8_t *scratch = work->runtime->scratch + work->runtime->scratch_each * thread;
   struct bs_here here = {.plan = work->plan, .stage = stage, .images = work->images, .arena = work->runtime->arena};
   here.sums = (int32_t *)scratch;
-  here.offsets = here.sums + (int64_t)stage->block * stage->width;
-  here.registers = scratch + rounded((int64_t)stage->block * (stage->width + 1) * 4);
+  here.offsets = here.sums + (int64_t)stage->ahead * stage->block * stage->width;
+  here.registers = scratch + rounded((int64_t)stage->ahead * stage->block * (stage->width + 1) * 4);
   for (int64_t turn; (turn = atomic_fetch_add(&work->next_border, 1)) < work->bordered;) fill_borders(work, turn);
   const struct way way = way_of(work->plan->level);
   for (int64_t block; (block = atomic_fetch_add(&work->next, 1)) * work->block < work->positions;) {

@@ -128,6 +128,7 @@ struct bs_stage {
   const int32_t *writes;    /* edges that have a border to be filled */
   int32_t written;
   int32_t prepares;         /* the op whose input is prepared before the stage runs; -1: there is none */
+  int32_t ahead;            /* steps whose sums one call of the kernel makes */
 };
 
 struct bs_plan {
@@ -146,8 +147,8 @@ struct bs_here {
   const uint8_t *images;
   uint8_t *arena;
   uint8_t *registers;
-  int32_t *offsets;         /* of the block's windows */
-  int32_t *sums;            /* accumulators on their way into wider registers */
+  int32_t *offsets;         /* of the block's windows, of all steps of one call */
+  int32_t *sums;            /* accumulators on their way into wider registers, or of steps to come */
   int64_t first;            /* position of all images, image by image */
   int32_t count, t;
 };

@@ -89,13 +89,9 @@ static void NAMED(pixels)(const struct bs_here *here, const struct bs_op *op) {
 
 static void NAMED(sums)(const struct bs_here *here, const struct bs_op *op) {
   const int32_t n = here->count * here->stage->width;
-  NUMBER *x = NAMED(reg)(here, op->to);
-  if (sizeof(NUMBER) == 4) {
-    sums_of_products(here, op, (int32_t *)x);
-    return;
-  }
-  sums_of_products(here, op, here->sums);
-  const int32_t *restrict from = here->sums;
+  NUMBER *restrict x = NAMED(reg)(here, op->to);
+  const int32_t *from = sums_of_products(here, op, sizeof(NUMBER) == 4 ? (int32_t *)x : here->sums);
+  if ((const void *)from == x) return;
   for (int32_t k = 0; k < n; k++) x[k] = (NUMBER)from[k];
 }
 

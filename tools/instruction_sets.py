@@ -54,10 +54,12 @@ class Setting:
 
 
 AVX512 = frozenset({"avx512f", "avx512bw", "avx512dq", "avx512vl"})
+AMX = frozenset({"amx_tile", "amx_int8", "amx_bf16"})
 SETTINGS = {
     "default": Setting(capability="default", onednn="SSE41", mkl="SSE4_2", threads=2),
     "avx2": Setting(capability="avx2", onednn="AVX2", mkl="AVX2", needs=frozenset({"avx2", "fma"})),
     "avx512": Setting(capability="avx512", onednn="AVX512_CORE", mkl="AVX512", needs=AVX512, threads=2),
+    "amx": Setting(capability="avx512", onednn="AVX512_CORE_AMX", mkl="AVX512", needs=AVX512 | AMX),
     "rounding": Setting(options=("--other-rounding",)),
 }
 

@@ -16,7 +16,7 @@ __all__ = ["ROOT", "built", "sanitizes"]
 ROOT = Path(__file__).parents[2]
 
 
-def built(folder: Path, compiler: str, machine: str | None = None) -> Path:
+def built(folder: Path, compiler: str, machine: str | None = None, flags: tuple[str, ...] = ()) -> Path:
     """The library in ``folder``, all warnings errors; the test is skipped where there is no such compiler."""
     if shutil.which(compiler) is None:
         pytest.skip(f"no {compiler}")
@@ -27,7 +27,7 @@ def built(folder: Path, compiler: str, machine: str | None = None) -> Path:
     spec.loader.exec_module(hatch_build)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("CC", compiler)
-        made = hatch_build.build(folder, "-Wall", "-Wextra", "-Werror", machine=machine)
+        made = hatch_build.build(folder, "-Wall", "-Wextra", "-Werror", *flags, machine=machine)
     assert made is not None
     return Path(made)
 

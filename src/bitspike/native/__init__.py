@@ -19,8 +19,8 @@ FILE = Path(__file__).parent / "lib" / "libbitspike.so"
 SOURCES = Path(__file__).parents[3] / "csrc"
 """Its sources, in a checkout; an installed package has none."""
 FUNCTIONS = (
-    *("bs_detect", "bs_kernel_at", "bs_kernels_version", "bs_peak", "bs_neurons_forward", "bs_neurons_backward"),
-    *("bs_runtime_new", "bs_runtime_free", "bs_run", "bs_edge_copy", "bs_sources"),
+    *("bs_detect", "bs_kernel_at", "bs_kernels_version", "bs_peak", "bs_refused", "bs_sources"),
+    *("bs_runtime_new", "bs_runtime_free", "bs_run", "bs_edge_copy", "bs_neurons_forward", "bs_neurons_backward"),
 )
 """What is called in it."""
 VARIABLE = "BITSPIKE_CPU"
@@ -67,9 +67,24 @@ def _is_of(found: ctypes.CDLL, sources: Path) -> bool:
 
 
 def detected() -> Level:
-    """The highest level of this processor; ``scalar`` where there is no library."""
+    """The highest level that this processor has and may use; ``scalar`` where there is no library.
+
+    A processor's tiles are tried when they are first asked for: where they are not to be had, or give another sum than
+    plain C, the level is the one below, and a warning says so, once.
+    """
     found = library()
-    return Level.scalar if found is None else Level(found.bs_detect())
+    if found is None:
+        return Level.scalar
+    highest = Level(found.bs_detect())
+    found.bs_refused.restype = ctypes.c_char_p
+    if (why := found.bs_refused()) is not None:
+        _say_refused(f"{Level.amx.name} is not used, {why.decode()}: {highest.name} runs instead, as exact")
+    return highest
+
+
+@cache
+def _say_refused(line: str) -> None:
+    warnings.warn(line, stacklevel=3)
 
 
 def level() -> Level:

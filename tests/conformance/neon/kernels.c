@@ -12,7 +12,7 @@ static uint64_t state = 1;
 
 static int32_t draw(int32_t lo, int32_t hi) {
   state = state * 6364136223846793005u + 1442695040888963407u;
-  return lo + (int32_t)((state >> 33) % (uint64_t)(hi - lo + 1));
+  return lo + (int32_t)((state >> 33) % (uint64_t)((int64_t)hi - lo + 1));
 }
 
 static void *room(size_t bytes) {
@@ -46,6 +46,7 @@ int main(void) {
   static const int32_t ranges[][2] = {{-1, 1}, {0, 1}, {-3, 3}, {-8, 7}, {0, 0}, {-127, 127}, {-128, 127}, {-128, -128}};
   static const int32_t tops[] = {0, 1, 3, 7, 15, 127, 128, 255};
   int taken[32] = {0}, wrong = 0;
+  bs_detect(); /* which asks the system for what some kernels need */
   for (int i = 0; i < LAYERS; i++) {
     int32_t offsets[9];
     const int32_t *range = ranges[draw(0, 7)];
@@ -65,7 +66,8 @@ int main(void) {
     for (int32_t cell = 0; cell < cells; cell++)
       for (int32_t c = 0; c < layer.channels; c++)
         codes[(size_t)cell * layer.cell + c] = (uint8_t)(draw(0, 3) ? draw(0, layer.code_hi) : layer.code_hi);
-    for (int p = 0; p < count; p++) bases[p] = draw(0, MOST);
+    const int32_t across = draw(0, 1) * draw(7, 20); /* of an image with two cells between its rows; 0: they lie anyhow */
+    for (int p = 0; p < count; p++) bases[p] = across ? p / across * (across + 2) + p % across : draw(0, MOST);
     for (int o = 0; o < layer.out_channels; o++) initial[o] = draw(-(1 << 30), (1 << 30) - 1);
     sums(bs_kernel_at(0), &layer, weights, initial, codes, cells, bases, count, wanted);
 #if defined(PLANTED)

@@ -48,9 +48,15 @@ def case(
     layer: Layer,
     count: int,
     how: str = "any",
+    bases: npt.NDArray[np.int32] | None = None,
 ) -> Case:
-    """Random codes and weights of a layer, or those of the largest size or of size 1; what no sum may read is noise."""
-    cells = max(layer.offsets) + 2 * count
+    """Random codes and weights of a layer, or those of the largest size or of size 1; what no sum may read is noise.
+
+    Positions lie anyhow, if they are not given.
+    """
+    if bases is None:
+        bases = rng.integers(0, 2 * count, count, np.int32)
+    cells = max(layer.offsets) + int(bases.max(initial=0)) + 1
     size = (cells - 1) * layer.cell + max(layer.cell, layer.channels)
     lo, hi = layer.weights
     weights = rng.integers(lo, hi, (layer.out_channels, len(layer.offsets), layer.channels), np.int8, endpoint=True)
@@ -69,9 +75,14 @@ def case(
     for cell in range(cells):
         here = slice(cell * layer.cell, cell * layer.cell + layer.channels)
         codes[here] = shown[here]
-    bases = rng.integers(0, 2 * count, count, np.int32)
     initial = rng.integers(-(2**31), 2**31 - 1, layer.out_channels, np.int32, endpoint=True)
     return Case(layer, codes, cells, bases, weights, initial)
+
+
+def in_rows(count: int, across: int, padding: int, stride: int) -> npt.NDArray[np.int32]:
+    """Positions row by row over an image of so many of them across, which has padding between its rows."""
+    row, column = np.divmod(np.arange(count), across)
+    return (stride * (row * (stride * across + padding) + column)).astype(np.int32)
 
 
 @st.composite
@@ -87,11 +98,14 @@ def cases(draw: st.DrawFn) -> Case:
         code_hi=draw(st.sampled_from(CODES)),
         two_values=draw(st.booleans()),
     )
+    count, across = draw(st.integers(1, 70)), draw(st.sampled_from([0, 1, 2, 4, 7, 14, 15, 28, 70]))
+    rows = in_rows(count, across, draw(st.integers(0, 6)), draw(st.integers(1, 2))) if across else None
     return case(
         np.random.default_rng(draw(st.integers(0, 2**32))),
         layer,
-        count=draw(st.integers(1, 40)),
+        count,
         how=draw(st.sampled_from(["any", "sparse", "largest", "signs"])),
+        bases=rows,
     )
 
 
@@ -143,7 +157,7 @@ def test_each_level_has_its_kernels_and_those_below() -> None:
     names = {level: {kernel.name for kernel in kernels(level)} for level in Level if level <= detected()}
     assert names[Level.scalar] == {"plain", "bits_scalar", "events_scalar"}
     for level, found in names.items():
-        assert f"bits_{level.name}" in found or level == Level.amx
+        assert f"{'dot' if level == Level.amx else 'bits'}_{level.name}" in found
         assert found >= names[Level.scalar]
 
 

@@ -80,6 +80,11 @@ class Packed:
     def name(self) -> str:
         return str(self.kernel.contents.name.decode())
 
+    @property
+    def level(self) -> Level:
+        """The instruction set that the kernel needs."""
+        return Level(self.kernel.contents.level)
+
     def sums(self, bases: NDArray[np.int32]) -> structs.Sums:
         """What an instruction reads; where the prepared cells lie is said later."""
         kernel = ctypes.cast(self.kernel, ctypes.c_void_p)

@@ -30,6 +30,8 @@ MOST_ARENA, MOST_BATCH = 16 << 20, 64
 FACTORS = ("row", "lane")
 REGISTERS, LEAST_BLOCK = 24 << 10, 32
 """Bytes of a block's registers, which stay in the first cache; positions that a pass over the weights is worth."""
+MOST_AHEAD = 8
+"""Steps whose sums are made at once by tiles, which are filled by sixteen positions each and are slow to begin."""
 
 
 @dataclass(frozen=True)
@@ -205,7 +207,13 @@ class _Packer:
             writes=self._array(np.array(writes, dtype=np.int32)),
             written=len(writes),
             prepares=prepares,
+            ahead=self._ahead(code),
         )
+
+    def _ahead(self, code: Code) -> int:
+        sums = (made for made in code.made if made.kind == Kind.SUMS and made.phase == EACH)
+        on_tiles = (made for made in sums if made.data[0].level == native.Level.amx)
+        return min(max((self.stored[made.edge].steps for made in on_tiles), default=1), MOST_AHEAD)
 
     def _bordered(self, name: str) -> bool:
         return name in self.stored and any(self.stored[name].border)
@@ -260,5 +268,5 @@ def _prepared(code: Code, part: str = "cells") -> str:
 
 def _scratch(stage: structs.Stage) -> int:
     """Bytes of one thread for a stage, as `share` in csrc/plan.c divides them."""
-    sums = -(-stage.block * (stage.width + 1) * 4 // 128) * 128
+    sums = -(-stage.ahead * stage.block * (stage.width + 1) * 4 // 128) * 128
     return int(sums + stage.registers * stage.block * stage.width * Type(stage.type).bytes)

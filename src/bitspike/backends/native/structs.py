@@ -162,7 +162,7 @@ class Stage(Structure):
         *_ints("type steps positions channels width block registers before each after"),
         ("op", POINTER(Op)),
         ("writes", c_void_p),
-        *_ints("written prepares"),
+        *_ints("written prepares ahead"),
     ]
 
 
