@@ -16,8 +16,8 @@ touch "$ended" runs/gpu/begun
 set_up() { # torch as the machine has it, with CUDA; beside it what is missing
   [ -x build/gpu/bin/python ] || python3 -m venv --system-site-packages build/gpu
   needs=()
-  for need in numpy safetensors pydantic typer rich accelerate tensorboard pytest hypothesis triton torch; do
-    build/gpu/bin/python -c "import $need" 2>/dev/null || needs+=("$need")
+  for need in numpy safetensors pydantic typer rich accelerate tensorboard pytest xdist=pytest-xdist hypothesis triton torch; do
+    build/gpu/bin/python -c "import ${need%=*}" 2>/dev/null || needs+=("${need#*=}")
   done
   if [ ${#needs[@]} -gt 0 ]; then
     timeout 110 build/gpu/bin/python -m pip install --quiet --constraint constraints.txt \
