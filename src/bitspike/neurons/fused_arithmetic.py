@@ -23,7 +23,7 @@ def rounds_once(device: str) -> bool | None:
 def multiplies_by_reciprocals(device: str) -> bool | None:
     """Whether ``a / number`` is ``a`` times its reciprocal; ``None`` where it is neither that nor divided."""
     a, _ = _numbers(device)
-    by = torch.tensor(0.7, dtype=torch.float32)
+    by = torch.tensor(0.7, dtype=torch.float32, device="cpu")
     return _which(a / 0.7, a * float(1 / by), (a.double() / by.to(device).double()).float())
 
 
@@ -33,7 +33,7 @@ def known(device: str) -> bool:
 
 
 def _numbers(device: str) -> tuple[torch.Tensor, torch.Tensor]:
-    a = torch.linspace(-1, 1, 4099, dtype=torch.float32)
+    a = torch.linspace(-1, 1, 4099, dtype=torch.float32, device="cpu")
     return a.to(device), (a.flip(0) / 3).to(device)
 
 

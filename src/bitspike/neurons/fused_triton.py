@@ -143,7 +143,7 @@ def _named(x: Tensor, kinds: list[int], numbers: list[float]) -> Prepared:
 
 def _divisor(by: float, inverts: bool) -> tuple[float, bool]:
     """What divides by a number: that or, where torch says so or no bit is lost by it, its reciprocal; and which."""
-    own = torch.tensor(by, dtype=torch.float32)
+    own = torch.tensor(by, dtype=torch.float32, device="cpu")
     exact = abs(math.frexp(float(own))[0]) == 0.5 and 1e-30 < abs(float(own)) < 1e30
     return (float(1 / own), False) if inverts or exact else (float(own), True)
 

@@ -7,6 +7,7 @@ to how sums of floats round, as the compiler orders and fuses them itself; so a 
 from __future__ import annotations
 
 import copy
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -24,8 +25,9 @@ LONGEST = 300
 
 def compiled(model: nn.Module) -> nn.Module:
     """The same network, compiled when it is first called; a part that does not fit one graph is an error then."""
-    made: nn.Module = torch.compile(model, backend=BACKEND, fullgraph=True, dynamic=False)
-    return made
+    made: Any = torch.compile(model, backend=BACKEND, fullgraph=True, dynamic=False)
+    network: nn.Module = made
+    return network
 
 
 def tried(config: TrainConfig, model: nn.Module, x: Tensor, processes: int) -> None:

@@ -52,7 +52,7 @@ def test_where_sums_are_exact_inductor_makes_the_same_spikes_and_gradients() -> 
     layer = nn.Linear(16, 32, bias=False)
     layer.weight.data.mul_(8).round_().div_(8)
     net = nn.Sequential(layer, LIFNode(4))
-    x, grad = torch.randint(-4, 5, (4, 3, 16)) / 4, torch.randint(-4, 5, (4, 3, 32)) / 4
+    x, grad = torch.randint(-4, 5, (4, 3, 16)).float(), torch.randint(-4, 5, (4, 3, 32)) / 4
     found = []
     for run in (net, compiled.compiled(net)):
         net.zero_grad()
