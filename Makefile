@@ -8,7 +8,7 @@ JOBS   ?= 2
 TORCH  ?= 2.13.0
 
 .DEFAULT_GOAL := help
-.PHONY: help quickstart test test-slow test-isa test-peers test-arm test-hdl test-browser test-ray check lint types docs readme tutorials bench claims constraints clean
+.PHONY: help quickstart test test-slow test-isa test-peers test-arm test-hdl test-browser test-ray test-gpu check lint types docs readme tutorials bench claims constraints clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 14
@@ -39,6 +39,10 @@ test-browser: $(VENV)/.installed-browser ## open pages of `bitspike report` in C
 
 test-ray: $(VENV)/.installed-ray ## run sweeps on a Ray cluster of this machine, with a worker killed
 	$(pytest) -m ray $(ARGS)
+
+test-gpu: $(VENV)/.installed-gpu ## run the GPU's kernels on it, or without one by Triton's interpreter
+	TRITON_INTERPRET=$$($(VENV)/bin/python -c 'import torch; print(int(not torch.cuda.is_available()))') \
+	  $(pytest) tests/unit/neurons/test_fused_triton.py $(ARGS)
 
 check: lint types test test-isa docs readme tutorials ## all that a change must pass
 
@@ -93,7 +97,7 @@ $(VENV)/.installed-dev: pyproject.toml constraints.txt
 	$(call install,$(VENV),dev)
 	@touch $@ $(VENV)/.installed
 
-$(VENV)/.installed-browser $(VENV)/.installed-ray: $(VENV)/.installed-%: pyproject.toml constraints.txt
+$(VENV)/.installed-browser $(VENV)/.installed-ray $(VENV)/.installed-gpu: $(VENV)/.installed-%: pyproject.toml constraints.txt
 	$(call install,$(VENV),dev$(COMMA)$*)
 	@touch $@ $(VENV)/.installed-dev $(VENV)/.installed
 

@@ -6,6 +6,9 @@
 - ``plain_c``: the loop of plain_lif.c, compiled here, into memory that is there already: what is measured against;
 - ``spikingjelly``: its multi-step neuron, where it is installed.
 
+On a GPU ``triton``, our one kernel (docs/adr/0026-neurons-on-a-gpu.md), stands for ``native``, and the loops in C are
+left out. Each call is waited for, and time is the clock's.
+
 The neuron is the binary LIF with hard reset, detached, and the ATan surrogate. Contenders take turns within every
 round, in an order that rotates, and a ratio is the median over the rounds of each round's ratio. With one thread ratios
 are of the time that the processor gave the process, which other work on the machine moves less; both are written.
@@ -34,7 +37,7 @@ from torch import Tensor
 from bitspike import __version__, native
 from bitspike.errors import UserError
 from bitspike.files import write_json
-from bitspike.neurons import ATan, LIFNode, fused, fused_op
+from bitspike.neurons import ATan, LIFNode, fused, fused_native
 from bitspike.neurons.node import BaseNode
 from bitspike.training.result import machine_class
 
@@ -67,11 +70,11 @@ def native_loops(node: LIFNode, x: Tensor, grad: Tensor) -> Contender:
     spikes, grad_x = torch.zeros_like(x), torch.zeros_like(x)
 
     def forward() -> None:
-        fused_op.forward(x, *described, spikes)
+        fused_native.forward(x, *described, spikes)
 
     def both() -> None:
         forward()
-        fused_op.backward(x, *described, grad, grad_x)
+        fused_native.backward(x, *described, grad, grad_x)
 
     return {"forward": forward, "forward_backward": both}
 
@@ -110,16 +113,19 @@ def spikingjelly(x: Tensor, grad: Tensor) -> Contender:
     return learning(run, x, grad)
 
 
-def contenders(T: int, neurons: int) -> dict[str, Contender]:
+def contenders(T: int, neurons: int, device: str) -> dict[str, Contender]:
+    """Ours is the first."""
     torch.manual_seed(0)
-    x, grad = torch.randn(T, neurons), torch.randn(T, neurons)
+    x, grad = torch.randn(T, neurons).to(device), torch.randn(T, neurons).to(device)
     node = LIFNode(T, TAU, surrogate_function=ATan(), detach_reset=True)
+    if fused.described(node, x.device) is None:
+        raise UserError("--device", device, "its neurons run step by step: want the C library, or triton on a GPU")
     made = {
-        "native": learning(node, x, grad),
+        "native" if device == "cpu" else "triton": learning(node, x, grad),
         "torch": learning(lambda current: BaseNode.forward(node, current), x, grad),
-        "native_loops": native_loops(node, x, grad),
-        "plain_c": plain_c(x, grad),
     }
+    if device == "cpu":
+        made |= {"native_loops": native_loops(node, x, grad), "plain_c": plain_c(x, grad)}
     if importlib.util.find_spec("spikingjelly"):
         made["spikingjelly"] = spikingjelly(x, grad)
     return made
@@ -131,9 +137,10 @@ def spread(values: Iterable[float]) -> dict[str, float]:
     return {"median": median, "q1": q1, "q3": q3, "least": round(min(values), 4)}
 
 
-def measure(T: int, neurons: int, rounds: int, what: str) -> dict[str, Any]:
-    made = contenders(T, neurons)
+def measure(T: int, neurons: int, rounds: int, what: str, device: str) -> dict[str, Any]:
+    made = contenders(T, neurons, device)
     names = list(made)
+    ours = names[0]
     wall: dict[str, list[float]] = {name: [] for name in names}
     cpu: dict[str, list[float]] = {name: [] for name in names}
     for turn in range(-3, rounds):  # three to warm up
@@ -141,17 +148,21 @@ def measure(T: int, neurons: int, rounds: int, what: str) -> dict[str, Any]:
             name = names[(index + turn) % len(names)]
             start, began = time.perf_counter(), time.process_time()
             made[name][what]()
+            if device != "cpu":
+                torch.cuda.synchronize()
             if turn >= 0:
                 wall[name].append((time.perf_counter() - start) * 1e3)
                 cpu[name].append((time.process_time() - began) * 1e3)
-    of = cpu if torch.get_num_threads() == 1 else wall
-    return {
+    of = cpu if torch.get_num_threads() == 1 and device == "cpu" else wall
+    result = {
         "what": what,
         "milliseconds": {name: spread(wall[name]) for name in names},
         "processor_milliseconds": {name: spread(cpu[name]) for name in names},
-        "times_native": {name: ratio(of[name], of["native"]) for name in names if name != "native"},
-        "native_loops_times_plain_c": ratio(of["native_loops"], of["plain_c"]),
+        f"times_{ours}": {name: ratio(of[name], of[ours]) for name in names if name != ours},
     }
+    if device == "cpu":
+        result["native_loops_times_plain_c"] = ratio(of["native_loops"], of["plain_c"])
+    return result
 
 
 def ratio(of: list[float], to: list[float]) -> dict[str, float]:
@@ -181,11 +192,14 @@ def main(
     neurons: Annotated[int, typer.Option(help="Neurons of the layer.", min=1)] = 262_144,
     rounds: Annotated[int, typer.Option(help="Rounds in which every contender takes one turn.", min=2)] = 25,
     threads: Annotated[int, typer.Option(help="Of torch and the library; the plain loop has one.", min=1)] = 1,
+    device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
     out: Annotated[Path, typer.Option(help="File to write.")] = RESULTS,
 ) -> None:
     """Times the neurons in turns and writes the result."""
+    if device not in ("cpu", "cuda") or (device == "cuda" and not torch.cuda.is_available()):
+        raise UserError("--device", device, "want cpu, or cuda where there is a GPU")
     torch.set_num_threads(threads)
-    cases = [measure(steps, neurons, rounds, what) for what in ("forward", "forward_backward")]
+    cases = [measure(steps, neurons, rounds, what, device) for what in ("forward", "forward_backward")]
     write_json(
         out,
         {
@@ -201,17 +215,15 @@ def main(
             "cases": cases,
         },
     )
+    ours = "native" if device == "cpu" else "triton"
     for case in cases:
         for name, taken in case["milliseconds"].items():
-            of = case["times_native"].get(name, {"median": 1.0, "q1": 1.0, "q3": 1.0})
+            of = case[f"times_{ours}"].get(name, {"median": 1.0, "q1": 1.0, "q3": 1.0})
             own = case["processor_milliseconds"][name]
-            times = "{median:.2f} ({q1:.2f} to {q3:.2f}) x native".format(**of)
+            times = f"{of['median']:.2f} ({of['q1']:.2f} to {of['q3']:.2f}) x {ours}"
             print(f"{case['what']:16} {name:13} {taken['median']:7.2f} ms, processor {own['median']:7.2f}, {times}")
-        print(
-            "{:16} loops {median:.2f} ({q1:.2f} to {q3:.2f}) x plain C".format(
-                case["what"], **case["native_loops_times_plain_c"]
-            )
-        )
+        if loops := case.get("native_loops_times_plain_c"):
+            print("{:16} loops {median:.2f} ({q1:.2f} to {q3:.2f}) x plain C".format(case["what"], **loops))
 
 
 if __name__ == "__main__":

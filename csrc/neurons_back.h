@@ -147,11 +147,12 @@ INLINE void row_back(int charge, int reset, int learns, const struct bs_neuron *
     return;
 #define BACKS(charge) \
   BACK(charge, BS_FIRES, 0) BACK(charge, BS_FIRES, 1) BACK(charge, BS_BINARY, 0) BACK(charge, BS_BINARY, 1) \
-  BACK(charge, BS_GRADED, 0) BACK(charge, BS_GRADED_BY_DIVISION, 0)
+  BACK(charge, BS_GRADED, 0) BACK(charge, BS_GRADED, 1) BACK(charge, BS_GRADED_BY_DIVISION, 0) \
+  BACK(charge, BS_GRADED_BY_DIVISION, 1)
 
 static void any_row_back(const struct bs_neuron *n, in u, in slope, in grad, out gv, out gu, out gx, int m) {
   const int reset = n->reset == BS_SOFT ? BS_FIRES : n->fire;
-  const int learns = !n->detach_reset && (reset == BS_FIRES || reset == BS_BINARY);
+  const int learns = !n->detach_reset && n->reset != BS_HARD_GRADED;
   const int charge = n->charge == BS_ADD_TIED ? BS_ADD : n->charge;
   switch ((charge * (BS_FIRES + 1) + reset) * 2 + learns) {
     BACKS(BS_ADD) BACKS(BS_KEEP) BACKS(BS_KEEP_DETACHED) BACKS(BS_LEAK) BACKS(BS_LEAK_DECAYS) BACKS(BS_RATE)

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # One piece of a conversion: trains the network of ReLUs, then fine-tunes, converts and checks it on all test images.
 #   benchmarks/gpu/convert.sh RECIPE KEY=VALUE ...     (an argument that begins with -- is an option of bitspike convert)
-# Runs for at most nine minutes, and goes on where it stopped when it is said again. PIECE_SECONDS changes the nine minutes.
+# Runs for at most nine minutes, ends with 75, and goes on where it stopped when it is said again. PIECE_SECONDS changes
+# the nine minutes.
 set -euo pipefail
 
 recipe=$1
@@ -28,4 +29,5 @@ if [ -s "runs/gpu-$name.json" ]; then
   mv "runs/gpu-$name.json" "results/gpu/$name.json"
 else
   echo "not finished; say it again" >&2
+  exit 75
 fi

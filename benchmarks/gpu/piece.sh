@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # One piece of a long training: runs it for at most nine minutes, and goes on where the last piece stopped.
 #   benchmarks/gpu/piece.sh RECIPE KEY=VALUE ...
-# Say it again until it prints its table; the result is then in results/gpu/. PIECE_SECONDS changes the nine minutes.
+# It ends with 75 where there is more to do: say it again until it prints its table; the result is then in results/gpu/.
+# PIECE_SECONDS changes the nine minutes.
 set -euo pipefail
 
 recipe=$1
@@ -18,4 +19,5 @@ if [ -e "runs/gpu/$name/result.json" ]; then
   cp "runs/gpu/$name/result.json" "results/gpu/$name.json"
 else
   echo "not finished: $(grep -c loss "runs/gpu/$name/metrics.jsonl") lines; say it again" >&2
+  exit 75
 fi

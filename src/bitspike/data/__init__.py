@@ -6,7 +6,7 @@ from bitspike.data.boxed import BoxedImages, boxed_images
 from bitspike.data.build import build_augment
 from bitspike.data.detection import TrainingDetections
 from bitspike.data.erasing import RandomErasing
-from bitspike.data.images import ImageSet, split_validation
+from bitspike.data.images import ImageSet, resident, split_validation
 from bitspike.data.loader import EpochBatches, TrainingImages, as_is
 from bitspike.data.mixing import Mixing
 from bitspike.data.randaugment import RandAugment
@@ -39,6 +39,7 @@ __all__ = [
     "load",
     "load_of",
     "load_split",
+    "resident",
     "split_validation",
     "where",
 ]

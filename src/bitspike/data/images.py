@@ -14,7 +14,7 @@ from bitspike.datasets.split import stratified_indices
 from bitspike.errors import UserError
 from bitspike.sample import MOST_CODE, Sample
 
-__all__ = ["ImageSet", "split_validation"]
+__all__ = ["ImageSet", "resident", "split_validation"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,6 +80,17 @@ class ImageSet:
         held: Any = self.images
         taken: Any = held.part(indices.tolist()) if isinstance(held, StreamedImages) else held[indices]
         return replace(self, images=taken, labels=self.labels[indices])
+
+
+def resident(images: ImageSet, device: torch.device) -> ImageSet:
+    """The same samples on ``device``, where they take at most half of what is free there; else their labels alone.
+
+    The other half is the network's. Batches of images that stay behind are sent as they are asked for.
+    """
+    held: Any = images.images
+    if device.type == "cuda" and isinstance(held, Tensor) and held.nbytes > torch.cuda.mem_get_info(device)[0] // 2:
+        return replace(images, labels=images.labels.to(device))
+    return images.to(device)
 
 
 def split_validation(train: ImageSet, size: int, seed: int = 0) -> tuple[ImageSet, ImageSet]:

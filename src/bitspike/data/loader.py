@@ -75,7 +75,8 @@ class TrainingImages(Dataset[tuple[Tensor, Tensor]]):
 
     Of samples that are mixed labels are soft: ``float32 [B, K]`` or ``[B, T, K]``.
 
-    Random numbers are drawn on the processor, the same wherever the images lie; all else is done where they lie.
+    Random numbers are drawn on the processor, the same wherever the images lie, and go there once an epoch; all else is
+    done where they lie, and labels where these do.
 
     A whole batch is fetched at once, so `as_is` takes the place of collating, and workers are not needed.
     Call `set_epoch` before each epoch. (A loader prepared by ``accelerate`` calls it too, with a count of its
@@ -90,7 +91,8 @@ class TrainingImages(Dataset[tuple[Tensor, Tensor]]):
     def set_epoch(self, epoch: int) -> None:
         """Draws the augmentation of an epoch."""
         generator = seeded(self.seed, epoch, AUGMENT)
-        self.drawn = self.augment.draw(len(self.images), self.images.sample.array_shape, generator)
+        drawn = self.augment.draw(len(self.images), self.images.sample.array_shape, generator)
+        self.drawn = {name: values.to(self.images.images.device) for name, values in drawn.items()}
 
     def __len__(self) -> int:
         return len(self.images)
@@ -100,24 +102,24 @@ class TrainingImages(Dataset[tuple[Tensor, Tensor]]):
         return images[0], labels[0]
 
     def __getitems__(self, indices: Sequence[int]) -> tuple[Tensor, Tensor]:
-        rows = torch.as_tensor(indices)
+        rows, every = torch.as_tensor(indices), self.images.labels
         images, drawn = self._augmented(rows)
-        labels = self.images.labels[rows.to(images.device)]
+        labels = every[rows.to(every.device)]
         mix = self.augment.mix if isinstance(self.augment, Compose) else None
         if mix is None:
             return images, labels
         own = drawn_for("mix", drawn)
-        others, _ = self._augmented(own["partner"].cpu())
+        others, _ = self._augmented(own["partner"])
         images, share = mix(images, others, own)
-        share, classes = share.view(-1, *(1,) * labels.ndim), len(self.images.classes)
-        theirs = F.one_hot(self.images.labels[own["partner"]], classes)
+        share, classes = share.view(-1, *(1,) * labels.ndim).to(every.device), len(self.images.classes)
+        theirs = F.one_hot(every[own["partner"].to(every.device)], classes)
         return images, share * F.one_hot(labels, classes) + (1 - share) * theirs
 
     def _augmented(self, rows: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         """The images at ``rows``, each as it becomes in this epoch, and what was drawn for them."""
-        device = self.images.images.device
-        drawn = {name: values[rows].to(device) for name, values in self.drawn.items()}
-        return self.augment(self.images.images[rows.to(device)], drawn), drawn
+        there = rows.to(self.images.images.device)
+        drawn = {name: values[there] for name, values in self.drawn.items()}
+        return self.augment(self.images.images[there], drawn), drawn
 
 
 def as_is(batch: T) -> T:

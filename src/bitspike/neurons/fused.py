@@ -1,16 +1,16 @@
-"""All steps of a composed neuron in one call of the C library, forward and backward (ADR-0018).
+"""All steps of a composed neuron in one call, forward and backward: of the C library (ADR-0018) or Triton (ADR-0026).
 
-`steps` is the one place where that is chosen: for float32 on a CPU, where the library is, and where every part of the
-neuron is of a class that the library knows, and is just that. Whatever else, torch runs step by step; spikes are equal
-to the last bit. The library reads a description of the parts, as data (``csrc/neurons.h``).
+`steps` is the one place where that is chosen: for float32 on a CPU, where the library is, and on a GPU, where Triton
+is, in autocast too; and where every part of the neuron is of a class that they know, and is just that. Whatever else,
+torch runs step by step; spikes are equal to the last bit. Both read a description of the parts, as data
+(``csrc/neurons.h``).
 """
 
 from __future__ import annotations
 
+import importlib.util
 import math
 from collections.abc import Callable, Mapping
-from enum import IntEnum
-from functools import cache
 from typing import Any, NamedTuple, Protocol
 
 import torch
@@ -20,7 +20,9 @@ from torch.nn.modules import module as modules
 
 from bitspike import native
 from bitspike.errors import UserError
-from bitspike.neurons.fused_op import KINDS, NUMBERS, Tensors, run
+from bitspike.neurons.fused_arithmetic import known, rounds_once
+from bitspike.neurons.fused_kinds import KINDS, NUMBERS, Bump, Charge, Described, Reset, Tensors
+from bitspike.neurons.fused_op import run
 from bitspike.neurons.integrate import (
     DetachedIntegrate,
     Integrate,
@@ -43,52 +45,15 @@ from bitspike.neurons.surrogate import (
 from bitspike.quant import MembraneQuantizer
 
 __all__ = [
-    "Bump",
     "Composed",
-    "Described",
     "Fires",
-    "Reset",
     "described",
+    "in_autocast",
     "of_staircase",
     "refuse_forward_mode",
     "steps",
     "untouched",
 ]
-
-
-class Charge(IntEnum):
-    """How ``u`` is made of ``v`` and ``x``, as ``csrc/neurons.h`` numbers it."""
-
-    add = 0
-    keep = 1
-    keep_detached = 2
-    leak = 3
-    leak_decays = 4
-    rate = 5
-    rate_decays = 6
-    add_tied = 7
-
-
-class Reset(IntEnum):
-    """What is left of ``u``, as ``csrc/neurons.h`` numbers it."""
-
-    soft = 0
-    hard = 1
-    hard_graded = 2
-
-
-class Bump(IntEnum):
-    """The gradient of the fire step, as ``csrc/neurons.h`` numbers it."""
-
-    atan = 0
-    sigmoid = 1
-    triangle = 2
-    rectangle = 3
-    straight_through = 4
-    pass_through = 5
-    micro_steps = 6
-    micro_steps_summed = 7
-    inside = 8
 
 
 Numbers = dict[str, float]
@@ -123,19 +88,6 @@ class Composed(Protocol):
     def described_fire(self) -> Fires | None: ...
 
 
-class Described(NamedTuple):
-    """A neuron as the op takes it.
-
-    Attributes:
-        kinds, numbers: as `KINDS` and `NUMBERS`.
-        tensors: the rate of the charge; what is learned of alphabets; the peaks of what is stored.
-    """
-
-    kinds: list[int]
-    numbers: list[float]
-    tensors: Tensors
-
-
 CHARGES: dict[type[nn.Module], Callable[[Any], tuple[Charge, Numbers]]] = {
     Integrate: lambda part: (Charge.add, {"factor": part.gain}),
     TiedIntegrate: lambda part: (Charge.add_tied, {"factor": part.gain, "margin": part.margin(torch.float32)}),
@@ -150,7 +102,7 @@ CHARGES: dict[type[nn.Module], Callable[[Any], tuple[Charge, Numbers]]] = {
         {"v_rest": part.v_rest},
     ),
 }
-"""What each charge step is to the library."""
+"""What each charge step is to those that run all steps."""
 
 SURROGATES: dict[type[Surrogate], tuple[tuple[str, ...], Callable[[Any, Staircase], tuple[Bump, Numbers]]]] = {
     ATan: (("alpha",), lambda s, _: (Bump.atan, {"a": 2 / s.alpha, "b": s.alpha * math.pi**2 / 2})),
@@ -177,9 +129,10 @@ SURROGATES: dict[type[Surrogate], tuple[tuple[str, ...], Callable[[Any, Staircas
         ),
     ),
 }
-"""What each surrogate is to the library, behind the names of all that it has."""
+"""What each surrogate is to those that run all steps, behind the names of all that it has."""
 
 
+PROCESSOR = torch.device("cpu")
 METHODS = {"forward", "margin", "_to_tie", "track", "frozen_peak", "_prepare", "start", "fit"}
 """Of parts, which somebody may replace on an object."""
 
@@ -188,7 +141,7 @@ def steps(node: Composed, current: Tensor) -> Tensor | None:
     """Spikes ``[T, N, ...]`` of a current ``[T or 1, N, ...]``; ``None`` where torch has to run the steps."""
     if not _takes(current):
         return None
-    data = described(node)
+    data = described(node, current.device)
     if data is None:
         return None
     finds = bool(data.kinds[KINDS.index("finds")])
@@ -215,30 +168,35 @@ def refuse_forward_mode(name: str, *tensors: Tensor | None) -> None:
         )
 
 
+def in_autocast(current: Tensor) -> bool:
+    """Whether torch made a shorter float of a current that is one by itself in float32."""
+    return current.dtype in (torch.bfloat16, torch.float16) and torch.is_autocast_enabled(current.device.type)
+
+
 def _takes(current: Tensor) -> bool:
-    """Whether the library computes with such a tensor, here: an export would write a call that nobody else knows."""
-    if type(current) not in (Tensor, nn.Parameter) or current.layout != torch.strided:
+    """Whether such a tensor is computed with, here: an export would write a call that nobody else knows."""
+    if type(current) not in (Tensor, nn.Parameter) or current.layout != torch.strided or current.ndim < 1:
         return False
-    if current.dtype != torch.float32 or current.device.type != "cpu" or current.ndim < 1:
+    if current.dtype != torch.float32 and not (current.device.type == "cuda" and in_autocast(current)):
         return False
     return not (torch.compiler.is_exporting() or torch.jit.is_tracing())
 
 
-def described(node: Composed) -> Described | None:
-    """The neuron as the op takes it; ``None`` where a part is none that the library knows."""
-    charge, contracts = CHARGES.get(type(node.integrate)), _contracts()
+def described(node: Composed, device: torch.device = PROCESSOR) -> Described | None:
+    """The neuron as the op takes it; ``None`` where nothing on the device knows one of its parts."""
+    charge, contracts = CHARGES.get(type(node.integrate)), _contracts(device.type)
     if charge is None or contracts is None or modules._has_any_global_hook():
         return None
     if not (untouched(node.integrate) and untouched(node.store)):
         return None
-    fires, stored = node.described_fire(), _stored(node)
+    fires, stored = node.described_fire(), _stored(node, device)
     if fires is None or stored is None or not _same_ties(node):
         return None
     charge_kind, charge_numbers = charge(node.integrate)
     store_kinds, store_numbers, peaks = stored
     rate = node.integrate.w.sigmoid() if isinstance(node.integrate, ParametricLeakyIntegrate) else None
     tensors = Tensors(rate, fires.learned, peaks)
-    if not all(one is None or (one.dtype == torch.float32 and one.device.type == "cpu") for one in tensors):
+    if not all(one is None or (one.dtype == torch.float32 and one.device == device) for one in tensors):
         return None
     kinds = {
         "steps": node.T,
@@ -261,7 +219,7 @@ def described(node: Composed) -> Described | None:
 
 
 def of_staircase(stairs: Staircase, gradient: Surrogate) -> Fires | None:
-    """How neurons fire that have one staircase and a surrogate; ``None`` where the library knows one of them not."""
+    """How neurons fire that have one staircase and a surrogate; ``None`` where one of them is not known."""
     bump = SURROGATES.get(type(gradient))
     if bump is None or type(stairs) is not Staircase or "level" in vars(stairs):
         return None
@@ -282,7 +240,7 @@ def of_staircase(stairs: Staircase, gradient: Surrogate) -> Fires | None:
     return Fires({"surrogate": kind}, {**own, **numbers})
 
 
-def _stored(node: Composed) -> tuple[Mapping[str, int], Numbers, Tensor | None] | None:
+def _stored(node: Composed, device: torch.device) -> tuple[Mapping[str, int], Numbers, Tensor | None] | None:
     """What becomes of a potential between two steps: kinds, numbers, and peaks where they are known already."""
     store = node.store
     if type(store) is nn.Identity:
@@ -291,7 +249,7 @@ def _stored(node: Composed) -> tuple[Mapping[str, int], Numbers, Tensor | None] 
         return None
     if node.T == 1:  # nothing is carried
         return {}, {}, None
-    if store.peak.dtype != torch.float32 or store.peak.device.type != "cpu":
+    if store.peak.dtype != torch.float32 or store.peak.device != device:
         return None
     kinds, numbers = {"store": True, "finds": store.training}, {"top": store.top, "limit": store.limit}
     return kinds, numbers, None if store.training else store.frozen_peak().expand(node.T - 1).contiguous()
@@ -312,24 +270,18 @@ def untouched(part: nn.Module) -> bool:
     return not vars(part).keys() & METHODS and not any(hooks)
 
 
-def _contracts() -> bool | None:
-    """Whether torch rounds ``a + factor b`` once on this processor; ``None`` where the library cannot do as torch does.
+def _contracts(device: str) -> bool | None:
+    """Whether torch rounds ``a + factor b`` once on such a device; ``None`` where nothing there does as torch does.
 
-    That is where there is none, or where torch rounds once for some elements alone.
+    That is where there is no library, or no Triton, or where torch rounds in ways that neither has.
     """
-    return None if native.library() is None else _rounds_once()
+    there = native.library() is not None if device == "cpu" else device == "cuda" and _has_triton()
+    return rounds_once(device) if there and known(device) else None
 
 
 # As torch.compiler.assume_constant_result says it, which loads the compiler to do so.
 _contracts._dynamo_marked_constant = True  # type: ignore[attr-defined]
 
 
-@cache
-def _rounds_once() -> bool | None:
-    a = torch.linspace(-1, 1, 4099, dtype=torch.float32)
-    b, factor = a.flip(0) / 3, torch.tensor(1 / 3, dtype=torch.float32)
-    said = torch.add(a, b, alpha=1 / 3)
-    once = (a.double() + factor.double() * b.double()).float()
-    if torch.equal(said, once):
-        return True
-    return False if torch.equal(said, a + b * factor) else None
+def _has_triton() -> bool:
+    return importlib.util.find_spec("triton") is not None

@@ -1,4 +1,4 @@
-"""Neurons that learn their alphabets, as the C library takes them: of each step a threshold and bits."""
+"""Neurons that learn their alphabets, described for a run of all steps: of each a threshold and bits."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from bitspike.neurons.fused import Bump, Fires, Reset, untouched
+from bitspike.neurons.fused import Fires, untouched
+from bitspike.neurons.fused_kinds import Bump, Reset
 from bitspike.quant.adaptive import LearnedQuantizer, Renewal, learned_integer
 
 __all__ = ["of_quantizers"]

@@ -1,33 +1,26 @@
-"""The op ``bitspike::neurons``: all steps of a described neuron by the C library, which torch knows the gradient of.
+"""The op ``bitspike::neurons``: all steps of a described neuron at once, which torch knows the gradient of.
 
-Elements keep the order that they have in memory, so channels-last currents give channels-last spikes.
+The C library computes it on the processor, Triton on a GPU (`engine_of`). Elements keep the order that they have in
+memory, so channels-last currents give channels-last spikes.
 """
 
 from __future__ import annotations
 
-import ctypes
+import importlib
 import math
-from functools import cache
-from typing import Any, NamedTuple
+from types import ModuleType
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from bitspike import native
 from bitspike.errors import UserError
+from bitspike.neurons.fused_kinds import KINDS, Tensors
 
-__all__ = ["KINDS", "NUMBERS", "Tensors", "backward", "forward", "run"]
+__all__ = ["engine_of", "run"]
 
-KINDS = (
-    *("steps", "held", "charge", "reset", "surrogate", "detach_reset", "contracts"),
-    *("store", "finds", "learns", "rounds", "both_signs"),
-)
-NUMBERS = (
-    *("factor", "v_rest", "threshold", "lo", "hi", "shift", "scale", "per_spike", "v_init", "v_reset"),
-    *("nearest_shift", "nearest", "a", "b", "c", "margin", "top", "limit"),
-)
-"""The fields of ``struct bs_neuron``, in its order."""
-FINDS, LEARNS, BOTH_SIGNS = (KINDS.index(name) for name in ("finds", "learns", "both_signs"))
+FINDS, BOTH_SIGNS = KINDS.index("finds"), KINDS.index("both_signs")
+ENGINES = {"cpu": "bitspike.neurons.fused_native", "cuda": "bitspike.neurons.fused_triton"}
 
 TENSORS = "Tensor current, Tensor? rate, Tensor? learned, Tensor? peaks"
 ARGUMENTS = f"{TENSORS}, int[] kinds, float[] numbers"
@@ -35,37 +28,16 @@ torch.library.define("bitspike::neurons", f"({ARGUMENTS}) -> (Tensor, Tensor)")
 torch.library.define("bitspike::neurons_backward", f"(Tensor grad, {ARGUMENTS}) -> (Tensor, Tensor, Tensor)")
 
 
-class Tensors(NamedTuple):
-    """What of a neuron is a tensor, contiguous and of float32; ``None`` where it has none of it.
-
-    Attributes:
-        rate: the factor of the charge, which has a gradient.
-        learned: of each step its threshold, bits and the number of steps ``[T, 3]``, which have gradients.
-        peaks: the largest potential stored after each step but the last ``[T-1]``, where it is not to be found.
-    """
-
-    rate: Tensor | None = None
-    learned: Tensor | None = None
-    peaks: Tensor | None = None
-
-
-class _Neuron(ctypes.Structure):
-    _fields_ = [
-        *((name, ctypes.c_int32) for name in KINDS),
-        *((name, ctypes.c_float) for name in NUMBERS),
-        *((name, ctypes.c_int32) for name in ("fire", "learns_rate", "per_threshold")),  # the library's own
-    ]
-
-
-class _Tensors(ctypes.Structure):
-    _fields_ = [(name, ctypes.c_void_p) for name in Tensors._fields]
+def engine_of(x: Tensor) -> ModuleType:
+    """What has the ``forward`` and ``backward`` of a current, by where it lies; it is loaded where it is wanted."""
+    return importlib.import_module(ENGINES[x.device.type])
 
 
 def run(current: Tensor, kinds: list[int], numbers: list[float], tensors: Tensors) -> tuple[Tensor, Tensor]:
-    """Spikes ``[T, N, ...]`` of a float32 current ``[T or 1, N, ...]``, and the peaks that were found.
+    """Spikes ``[T, N, ...]`` of a current ``[T or 1, N, ...]``, in its dtype, and the peaks that were found.
 
     Args:
-        current: on a CPU, of any strides.
+        current: of any strides; in float32, on a GPU in half of that too: potentials are float32.
         kinds, numbers: the neuron, as `KINDS` and `NUMBERS`.
         tensors: of it.
     """
@@ -73,7 +45,7 @@ def run(current: Tensor, kinds: list[int], numbers: list[float], tensors: Tensor
     return spikes, peaks.detach()
 
 
-@torch.library.impl("bitspike::neurons", "cpu")
+@torch.library.impl("bitspike::neurons", ("cpu", "cuda"))
 def _forward(
     current: Tensor,
     rate: Tensor | None,
@@ -83,12 +55,12 @@ def _forward(
     numbers: list[float],
 ) -> tuple[Tensor, Tensor]:
     x = _in_order(current)
-    spikes, found = _spikes_like(x, kinds[0]), x.new_empty(_found(kinds))
-    forward(x, kinds, numbers, Tensors(rate, learned, found if kinds[FINDS] else peaks), spikes)
+    spikes, found = _spikes_like(x, kinds[0]), _found(x, kinds)
+    engine_of(x).forward(x, kinds, numbers, Tensors(rate, learned, found if kinds[FINDS] else peaks), spikes)
     return spikes, found
 
 
-@torch.library.impl("bitspike::neurons_backward", "cpu")
+@torch.library.impl("bitspike::neurons_backward", ("cpu", "cuda"))
 def _backward(
     grad: Tensor,
     current: Tensor,
@@ -101,10 +73,12 @@ def _backward(
     x = _in_order(current)
     like = _spikes_like(x, kinds[0])
     ordered = grad if grad.stride() == like.stride() else like.copy_(grad)
-    grad_current = torch.empty_strided(x.shape, x.stride())
-    sums = backward(x, kinds, numbers, Tensors(rate, learned, peaks), ordered, grad_current)
-    grad_rate = torch.zeros(()) if rate is None else sums[0].float()
-    grad_learned = torch.zeros(0) if learned is None else _of_alphabets(sums, learned, kinds, x[0].numel())
+    grad_current = x.new_empty_strided(x.shape, x.stride())
+    sums = engine_of(x).backward(x, kinds, numbers, Tensors(rate, learned, peaks), ordered, grad_current)
+    grad_rate = x.new_zeros((), dtype=torch.float32) if rate is None else sums[0].float()
+    grad_learned = (
+        x.new_zeros(0, dtype=torch.float32) if learned is None else _of_alphabets(sums, learned, kinds, x[0].numel())
+    )
     return grad_current, grad_rate, grad_learned
 
 
@@ -128,7 +102,7 @@ def _fake(
     numbers: list[float],
 ) -> tuple[Tensor, Tensor]:
     x = _in_order(current)
-    return _spikes_like(x, kinds[0]), x.new_empty(_found(kinds))
+    return _spikes_like(x, kinds[0]), _found(x, kinds)
 
 
 @torch.library.register_fake("bitspike::neurons_backward")
@@ -142,8 +116,8 @@ def _fake_backward(
     numbers: list[float],
 ) -> tuple[Tensor, Tensor, Tensor]:
     x = _in_order(current)
-    like = x.new_empty(0) if learned is None else torch.empty_like(learned)
-    return x.new_empty_strided(x.shape, x.stride()), x.new_empty(()), like
+    like = x.new_empty(0, dtype=torch.float32) if learned is None else torch.empty_like(learned)
+    return x.new_empty_strided(x.shape, x.stride()), x.new_empty((), dtype=torch.float32), like
 
 
 def _save(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> None:
@@ -160,16 +134,16 @@ def _gradients(ctx: Any, grad: Tensor, _: Tensor) -> tuple[Tensor | None, ...]:
 
 
 def _refuse(ctx: Any, *grads: Tensor) -> None:
-    raise UserError("second derivative", "neurons in float32", "the C library has the first alone; want float64")
+    raise UserError("second derivative", "neurons in float32", "steps run at once have the first alone; want float64")
 
 
 torch.library.register_autograd("bitspike::neurons", _gradients, setup_context=_save)
 torch.library.register_autograd("bitspike::neurons_backward", _refuse)
 
 
-def _found(kinds: list[int]) -> int:
-    """How many peaks forward finds."""
-    return kinds[0] - 1 if kinds[FINDS] else 0
+def _found(x: Tensor, kinds: list[int]) -> Tensor:
+    """Room for the peaks that forward finds."""
+    return x.new_empty(kinds[0] - 1 if kinds[FINDS] else 0, dtype=torch.float32)
 
 
 def _in_order(current: Tensor) -> Tensor:
@@ -186,41 +160,3 @@ def _in_order(current: Tensor) -> Tensor:
 def _spikes_like(x: Tensor, T: int) -> Tensor:
     """Room for ``T`` steps, each with its elements in the order of ``x``."""
     return x.new_empty_strided((T, *x.shape[1:]), (x[0].numel(), *x.stride()[1:]))
-
-
-def forward(x: Tensor, kinds: list[int], numbers: list[float], tensors: Tensors, spikes: Tensor) -> None:
-    """Writes the spikes of a current that is in order into ``spikes``, and peaks that are to be found."""
-    _call("bs_neurons_forward", x, kinds, numbers, tensors, spikes)
-
-
-def backward(
-    x: Tensor, kinds: list[int], numbers: list[float], tensors: Tensors, grad: Tensor, grad_current: Tensor
-) -> Tensor:
-    """Writes the current's gradient into ``grad_current``, all three in the same order.
-
-    Returns:
-        Sums in double: the gradient of the rate ``[1]``, or what those of ``learned`` are made of ``[T, 3]``.
-    """
-    sums = torch.zeros((kinds[0], 3) if kinds[LEARNS] else 1, dtype=torch.float64)
-    _call("bs_neurons_backward", x, kinds, numbers, tensors, grad, grad_current, sums)
-    return sums
-
-
-def _call(name: str, x: Tensor, kinds: list[int], numbers: list[float], tensors: Tensors, *others: Tensor) -> None:
-    """Calls the library with the level and torch's number of threads.
-
-    Raises:
-        MemoryError: there is none for its scratch.
-    """
-    neuron = _Neuron(*kinds, *numbers)
-    neuron.held = len(x) == 1 < neuron.steps
-    given = _Tensors(*(None if one is None else one.data_ptr() for one in tensors))
-    places = [ctypes.c_void_p(one.data_ptr()) for one in (x, *others)]
-    threads, count = torch.get_num_threads(), ctypes.c_int64(x[0].numel())
-    if _function(name)(int(native.level()), threads, ctypes.byref(neuron), ctypes.byref(given), *places, count):
-        raise MemoryError("no memory for the potentials of a block of neurons")
-
-
-@cache
-def _function(name: str) -> Any:
-    return getattr(native.library(), name)

@@ -154,6 +154,8 @@ class TrainConfig(Section):
         precision: ``bf16`` runs the forward pass in bfloat16, channels last, and keeps float32 weights; ``auto`` is
             that where the device multiplies bfloat16 and the network is large enough to gain, else ``float32``. The
             run says which. Accuracies are of float32 in both, as that is what freezing makes integers of.
+        compile: has ``torch.compile`` make the forward and backward pass of the network into fewer kernels, which takes
+            a while at the start and rounds otherwise; refused where it does not fit (docs/training.md).
         checkpoint_every: optimizer steps between checkpoints; 0 writes one at the end of each epoch.
         tensorboard: write scalars for TensorBoard into the run folder (docs/training.md).
     """
@@ -185,6 +187,7 @@ class TrainConfig(Section):
     methods: Methods = Field(default_factory=dict)
     seed: int = Field(0, ge=0, lt=2**32)
     precision: Literal["auto", "float32", "bf16"] = "auto"
+    compile: bool = False
     checkpoint_every: int = Field(0, ge=0)
     tensorboard: bool = False
 

@@ -25,6 +25,7 @@ from bitspike.stopping import Signals
 from bitspike.training.board import Board
 from bitspike.training.checkpoint import Progress, load_model, load_training, save_training
 from bitspike.training.chunks import InChunks
+from bitspike.training.compiled import compiled, tried
 from bitspike.training.config import TrainConfig
 from bitspike.training.described import as_described
 from bitspike.training.evaluate import at_once, batches
@@ -118,7 +119,11 @@ def train(
         config = settled(config, graph, accelerator.device)
         model = laid_out(model, config.precision)
         watcher = observer if main else None
-        run = _Run(Training(config, folder, model, graph, teacher), images, accelerator, watcher, signals)
+        training = Training(config, folder, model, graph, teacher)
+        if config.compile:
+            x = torch.zeros(config.batch_size, *training.task.sample.array_shape, dtype=torch.uint8)
+            tried(config, model, laid_out(x.to(accelerator.device), config.precision), accelerator.num_processes)
+        run = _Run(training, images, accelerator, watcher, signals)
         run.open(resume)
         if watcher:
             watcher.begin(config)
@@ -178,6 +183,8 @@ class _Run:
             self.folder.create(self.config)
         share_steps(self.model, self.accelerator.num_processes)
         self.trained, self.prepared_optimizer = self.accelerator.prepare(self.whole, self.optimizer)
+        if self.config.compile:
+            self.trained = compiled(self.trained)
         if self.config.tensorboard and self.main:
             self.board = Board(self.folder.path, self.progress.step)
 

@@ -29,7 +29,7 @@ from bitspike.neurons import (
     Triangle,
     fused,
 )
-from bitspike.neurons.integrate import DetachedIntegrate
+from bitspike.neurons.integrate import DetachedIntegrate, Integrate
 from bitspike.neurons.node import BaseNode
 
 needs_library = pytest.mark.skipif(native.library() is None, reason="no C library")
@@ -64,6 +64,17 @@ def scaled(T: int, v_reset: float | None, gradient: Surrogate, detach: bool) -> 
     return node
 
 
+def shifted(T: int, v_reset: float | None, gradient: Surrogate, detach: bool) -> SpikingNode:
+    return SpikingNode(
+        T=T,
+        integrate=Integrate(0.9),
+        staircase=Staircase(0.8, shift=0.5),
+        surrogate_function=gradient,
+        v_reset=v_reset,
+        detach_reset=detach,
+    )
+
+
 NODES: dict[str, Make] = {
     "if": lambda T, v, s, d: IFNode(T, 0.8, v, s, d),
     "lif": lambda T, v, s, d: LIFNode(T, 2.0, True, 1.0, v, s, d),
@@ -74,6 +85,7 @@ NODES: dict[str, Make] = {
     "multi-bit": lambda T, v, s, d: MultiBitLIFNode(T, 3, 3.0, 0.3, v, s, d),
     "one bit of its own value": scaled,
     "multi-level": lambda T, v, s, d: MultiLevelIFNode(T, 7, 0.7, s, d),
+    "one bit, rounded": shifted,
     "signed, detached": detached,
     "quant-lif in floats": lambda T, v, s, d: QuantLIFNode(T, None, 2.0, 1.0, v, s, d),
 }

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from bitspike.data import Dataset, ImageSet, TrainingImages, build_augment, load_of, split_validation
+from bitspike.data import Dataset, ImageSet, TrainingImages, build_augment, load_of, resident, split_validation
 from bitspike.data.streamed import StreamedImages
 from bitspike.datasets.sources import BOTH
 from bitspike.errors import UserError
@@ -55,7 +55,7 @@ class Classify(Task):
 
     def training_set(self, images: Images, device: torch.device) -> TrainingImages:
         augment = build_augment(self.config.augment, fill=images.train.sample.dark)
-        return TrainingImages(images.train.to(device), augment, self.config.seed)
+        return TrainingImages(resident(images.train, device), augment, self.config.seed)
 
     def check(self, graph: Graph) -> None:
         """Refuses other logits than one for each class."""
