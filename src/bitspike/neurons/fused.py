@@ -1,7 +1,8 @@
 """All steps of a composed neuron in one call of the C library, forward and backward (ADR-0018).
 
-`steps` is the one place where that is chosen: for float32 on a CPU, where the library is, and where every part of the
-neuron is of a class that the library knows, and is just that. Whatever else, torch runs step by step; spikes are equal
+`steps` is the one place where that is chosen: for float32 on a CPU (and bfloat16 that autocast made of it, which is
+computed in float32 all the same), where the library is, and where every part of the neuron is of a class that the
+library knows, and is just that. Whatever else, torch runs step by step; spikes are equal
 to the last bit. The library reads a description of the parts, as data (``csrc/neurons.h``).
 """
 
@@ -49,6 +50,7 @@ __all__ = [
     "Fires",
     "Reset",
     "described",
+    "in_autocast",
     "of_staircase",
     "refuse_forward_mode",
     "steps",
@@ -215,11 +217,18 @@ def refuse_forward_mode(name: str, *tensors: Tensor | None) -> None:
         )
 
 
+def in_autocast(current: Tensor) -> bool:
+    """Whether torch made a shorter float of a current that is one by itself in float32."""
+    return current.dtype in (torch.bfloat16, torch.float16) and torch.is_autocast_enabled(current.device.type)
+
+
 def _takes(current: Tensor) -> bool:
     """Whether the library computes with such a tensor, here: an export would write a call that nobody else knows."""
     if type(current) not in (Tensor, nn.Parameter) or current.layout != torch.strided:
         return False
-    if current.dtype != torch.float32 or current.device.type != "cpu" or current.ndim < 1:
+    if current.dtype != torch.float32 and not (current.dtype == torch.bfloat16 and in_autocast(current)):
+        return False
+    if current.device.type != "cpu" or current.ndim < 1:
         return False
     return not (torch.compiler.is_exporting() or torch.jit.is_tracing())
 

@@ -19,7 +19,7 @@ from bitspike.errors import UserError
 __all__ = ["KINDS", "NUMBERS", "Tensors", "backward", "forward", "run"]
 
 KINDS = (
-    *("steps", "held", "charge", "reset", "surrogate", "detach_reset", "contracts"),
+    *("steps", "held", "repeats", "bf16", "charge", "reset", "surrogate", "detach_reset", "contracts"),
     *("store", "finds", "learns", "rounds", "both_signs"),
 )
 NUMBERS = (
@@ -62,10 +62,10 @@ class _Tensors(ctypes.Structure):
 
 
 def run(current: Tensor, kinds: list[int], numbers: list[float], tensors: Tensors) -> tuple[Tensor, Tensor]:
-    """Spikes ``[T, N, ...]`` of a float32 current ``[T or 1, N, ...]``, and the peaks that were found.
+    """Spikes ``[T, N, ...]`` of a current ``[T or 1, N, ...]``, and the peaks that were found.
 
     Args:
-        current: on a CPU, of any strides.
+        current: float32 or bfloat16, as spikes and gradients then are too; on a CPU, of any strides.
         kinds, numbers: the neuron, as `KINDS` and `NUMBERS`.
         tensors: of it.
     """
@@ -83,7 +83,7 @@ def _forward(
     numbers: list[float],
 ) -> tuple[Tensor, Tensor]:
     x = _in_order(current)
-    spikes, found = _spikes_like(x, kinds[0]), x.new_empty(_found(kinds))
+    spikes, found = _spikes_like(x, kinds[0]), torch.empty(_found(kinds))
     forward(x, kinds, numbers, Tensors(rate, learned, found if kinds[FINDS] else peaks), spikes)
     return spikes, found
 
@@ -99,9 +99,11 @@ def _backward(
     numbers: list[float],
 ) -> tuple[Tensor, Tensor, Tensor]:
     x = _in_order(current)
-    like = _spikes_like(x, kinds[0])
-    ordered = grad if grad.stride() == like.stride() else like.copy_(grad)
-    grad_current = torch.empty_strided(x.shape, x.stride())
+    strides = _strides_of_spikes(x)
+    ordered = next((one for one in (grad, grad[:1]) if _lies(grad, one, strides)), None)
+    if ordered is None:
+        ordered = _spikes_like(x, kinds[0]).copy_(grad)
+    grad_current = torch.empty_strided(x.shape, x.stride(), dtype=x.dtype)
     sums = backward(x, kinds, numbers, Tensors(rate, learned, peaks), ordered, grad_current)
     grad_rate = torch.zeros(()) if rate is None else sums[0].float()
     grad_learned = torch.zeros(0) if learned is None else _of_alphabets(sums, learned, kinds, x[0].numel())
@@ -128,7 +130,7 @@ def _fake(
     numbers: list[float],
 ) -> tuple[Tensor, Tensor]:
     x = _in_order(current)
-    return _spikes_like(x, kinds[0]), x.new_empty(_found(kinds))
+    return _spikes_like(x, kinds[0]), x.new_empty(_found(kinds), dtype=torch.float32)
 
 
 @torch.library.register_fake("bitspike::neurons_backward")
@@ -142,8 +144,8 @@ def _fake_backward(
     numbers: list[float],
 ) -> tuple[Tensor, Tensor, Tensor]:
     x = _in_order(current)
-    like = x.new_empty(0) if learned is None else torch.empty_like(learned)
-    return x.new_empty_strided(x.shape, x.stride()), x.new_empty(()), like
+    like = x.new_empty(0, dtype=torch.float32) if learned is None else torch.empty_like(learned)
+    return x.new_empty_strided(x.shape, x.stride()), x.new_empty((), dtype=torch.float32), like
 
 
 def _save(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> None:
@@ -185,7 +187,18 @@ def _in_order(current: Tensor) -> Tensor:
 
 def _spikes_like(x: Tensor, T: int) -> Tensor:
     """Room for ``T`` steps, each with its elements in the order of ``x``."""
-    return x.new_empty_strided((T, *x.shape[1:]), (x[0].numel(), *x.stride()[1:]))
+    return x.new_empty_strided((T, *x.shape[1:]), _strides_of_spikes(x))
+
+
+def _strides_of_spikes(x: Tensor) -> tuple[int, ...]:
+    return (x[0].numel(), *x.stride()[1:])
+
+
+def _lies(grad: Tensor, part: Tensor, strides: tuple[int, ...]) -> bool:
+    """Whether a part of a gradient is all of it, in memory of these strides: one step, where all are the same."""
+    if len(part) != len(grad) and grad.stride(0) != 0:
+        return False
+    return all(n == 1 or a == b for n, a, b in zip(part.shape, part.stride(), strides, strict=True))
 
 
 def forward(x: Tensor, kinds: list[int], numbers: list[float], tensors: Tensors, spikes: Tensor) -> None:
@@ -196,24 +209,32 @@ def forward(x: Tensor, kinds: list[int], numbers: list[float], tensors: Tensors,
 def backward(
     x: Tensor, kinds: list[int], numbers: list[float], tensors: Tensors, grad: Tensor, grad_current: Tensor
 ) -> Tensor:
-    """Writes the current's gradient into ``grad_current``, all three in the same order.
+    """Writes the current's gradient into ``grad_current``, all three in the same order; ``grad`` may be one of all steps.
 
     Returns:
         Sums in double: the gradient of the rate ``[1]``, or what those of ``learned`` are made of ``[T, 3]``.
     """
     sums = torch.zeros((kinds[0], 3) if kinds[LEARNS] else 1, dtype=torch.float64)
-    _call("bs_neurons_backward", x, kinds, numbers, tensors, grad, grad_current, sums)
+    _call("bs_neurons_backward", x, kinds, numbers, tensors, grad, grad_current, sums, repeats=len(grad) < kinds[0])
     return sums
 
 
-def _call(name: str, x: Tensor, kinds: list[int], numbers: list[float], tensors: Tensors, *others: Tensor) -> None:
+def _call(
+    name: str,
+    x: Tensor,
+    kinds: list[int],
+    numbers: list[float],
+    tensors: Tensors,
+    *others: Tensor,
+    repeats: bool = False,
+) -> None:
     """Calls the library with the level and torch's number of threads.
 
     Raises:
         MemoryError: there is none for its scratch.
     """
     neuron = _Neuron(*kinds, *numbers)
-    neuron.held = len(x) == 1 < neuron.steps
+    neuron.held, neuron.repeats, neuron.bf16 = len(x) == 1 < neuron.steps, repeats, x.dtype == torch.bfloat16
     given = _Tensors(*(None if one is None else one.data_ptr() for one in tensors))
     places = [ctypes.c_void_p(one.data_ptr()) for one in (x, *others)]
     threads, count = torch.get_num_threads(), ctypes.c_int64(x[0].numel())

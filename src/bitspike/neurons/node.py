@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from bitspike.errors import UserError
 from bitspike.neurons.dynamics import NeuronDynamics, NotDescribedError, charge_of, membrane_level, staircase_of
 from bitspike.neurons.fire import fire
-from bitspike.neurons.fused import Fires, of_staircase, refuse_forward_mode
+from bitspike.neurons.fused import Fires, in_autocast, of_staircase, refuse_forward_mode
 from bitspike.neurons.fused import steps as fused_steps
 from bitspike.neurons.staircase import Staircase
 from bitspike.neurons.surrogate import Surrogate
@@ -126,7 +126,7 @@ class BaseNode(nn.Module):
         Raises:
             UserError: the first axis is neither ``T`` nor 1.
         """
-        if _in_autocast(current):
+        if in_autocast(current):
             return self.forward(current.float()).to(current.dtype)
         if current.shape[0] not in (1, self.T):
             raise UserError("time steps of the current", current.shape[0], f"the neuron runs T={self.T} (or give 1)")
@@ -194,8 +194,6 @@ class ComposedNode(BaseNode):
         Raises:
             UserError: as there, or the current or a parameter has a tangent of forward-mode differentiation.
         """
-        if _in_autocast(current):
-            return self.forward(current.float()).to(current.dtype)
         refuse_forward_mode(type(self).__name__, current, *self.parameters())
         spikes = fused_steps(self, current) if self._steps_as_composed(current) else None
         return super().forward(current) if spikes is None else spikes
@@ -253,8 +251,3 @@ class SpikingNode(ComposedNode):
     def dynamics(self) -> NeuronDynamics:
         """Describes the parts: `fire` sends the staircase's level, whatever its gradient."""
         return super().dynamics()
-
-
-def _in_autocast(current: Tensor) -> bool:
-    """Whether torch made a shorter float of a current that is one by itself in float32."""
-    return current.dtype in (torch.bfloat16, torch.float16) and torch.is_autocast_enabled(current.device.type)
