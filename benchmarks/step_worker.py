@@ -1,7 +1,7 @@
 """Trains steps of a recipe on made-up images whenever a line comes in; `benchmarks/step_pace.py` runs it by two copies.
 
-It has the arguments PRECISION RECIPE [KEY=VALUE ...], and answers each line with the seconds of a step, of the clock and
-of the processor, and its loss. The methods of the recipe are part of a step, a teacher too where one is learned from.
+It has the arguments PRECISION RECIPE [KEY=VALUE ...], and answers each line with the seconds of a step, of the clock
+and of the processor, and its loss. The methods of the recipe are part of a step, a teacher too where one is learned from.
 """
 
 from __future__ import annotations

@@ -157,6 +157,16 @@ KINDS = (  # files, what they hold, the command that writes such a file
         "python benchmarks/train_pace.py --before SRC --data-dir DATA",
     ),
     (
+        "benchmarks/step_pace.json",
+        "time of a training step of every family by two commits, and whether they compute the same",
+        "python benchmarks/step_pace.py --before SRC",
+    ),
+    (
+        "benchmarks/train_memory.json",
+        "memory of a training step beside SpikingJelly's and the ANN's",
+        "python benchmarks/train_memory.py",
+    ),
+    (
         "benchmarks/startup.json",
         "time of commands from the shell's side, imports included, by two commits",
         "python benchmarks/startup.py --before SRC",

@@ -209,7 +209,7 @@ def forward(x: Tensor, kinds: list[int], numbers: list[float], tensors: Tensors,
 def backward(
     x: Tensor, kinds: list[int], numbers: list[float], tensors: Tensors, grad: Tensor, grad_current: Tensor
 ) -> Tensor:
-    """Writes the current's gradient into ``grad_current``, all three in the same order; ``grad`` may be one of all steps.
+    """Writes the current's gradient into ``grad_current``, all three in one order; ``grad`` may be one of all steps.
 
     Returns:
         Sums in double: the gradient of the rate ``[1]``, or what those of ``learned`` are made of ``[T, 3]``.

@@ -106,7 +106,7 @@ class _Levels(torch.autograd.Function):
         (grad,) = grads
         if grad.stride() != x.stride() or grad.dtype != x.dtype:
             grad = torch.empty_like(x).copy_(grad)
-        to_x, sums = torch.empty_like(x), torch.empty(steps.numel(), 2, dtype=torch.float64)
+        to_x, sums = torch.empty_like(x), torch.zeros(steps.numel(), 2, dtype=torch.float64)
         for how, at, first in _parts(x, ctx.alphabets, ctx.rounding):
             _call("bs_lsq_backward", how, steps, first, (x, grad, to_x), at, sums)
         by_step, beyond = sums.unbind(1)
@@ -124,7 +124,7 @@ def _scales(alphabets: Sequence[Alphabet]) -> Tensor | float:
     if len(alphabets) == 1:
         return math.sqrt(alphabets[0].size * alphabets[0].hi)
     return torch.tensor(
-        [math.sqrt(one.size * one.hi) for one in alphabets for _ in range(one.groups)], dtype=torch.float64
+        [math.sqrt(max(one.size, 1) * one.hi) for one in alphabets for _ in range(one.groups)], dtype=torch.float64
     )
 
 

@@ -29,16 +29,19 @@ def differences(
 ) -> list[str]:
     """What the library computes otherwise than torch, in float32; sums are compared with those of torch in double."""
     grad, found, values = random(*x.shape, seed=9), [], []
-    for run, dtype in ((lsq, torch.float32), (None, torch.float32), (None, torch.float64)):
+    for ours, dtype in ((True, torch.float32), (False, torch.float32), (False, torch.float64)):
         a, s, b = (one.detach().clone().to(dtype).requires_grad_() for one in (x, step, torch.tensor(bits)))
-        made = _LSQ.apply(a, s, b, signed, rounds, top, True) if run is None else run(a, s * off, b, signed=signed, rounds=rounds, levels=top)  # fmt: skip
+        if ours:
+            made = lsq(a, s * off, b, signed=signed, rounds=rounds, levels=top)
+        else:
+            made = _LSQ.apply(a, s, b, signed, rounds, top, True)
         made.backward(grad.to(dtype))
         values.append((made.detach(), a.grad, s.grad, b.grad))
-    ours, theirs, double = values
-    found += [] if torch.equal(ours[0], theirs[0]) else ["levels"]
-    found += [] if torch.equal(ours[1], theirs[1]) else ["x"]
+    mine, theirs, double = values
+    found += [] if torch.equal(mine[0], theirs[0]) else ["levels"]
+    found += [] if torch.equal(mine[1], theirs[1]) else ["x"]
     if torch.equal(theirs[0].double().sign(), double[0].sign()) and torch.equal(theirs[1].double(), double[1]):
-        for name, one, wanted in zip(("step", "bits"), ours[2:], double[2:], strict=True):
+        for name, one, wanted in zip(("step", "bits"), mine[2:], double[2:], strict=True):
             if float((one.double() - wanted).abs().max()) > 1e-6 * max(1.0, float(wanted.abs().max())):
                 found.append(name)
     return found
