@@ -1,7 +1,7 @@
 """Times steps of training of every family by two copies of bitspike in turns, on made-up images.
 
 ``--before`` is the ``src`` folder of another commit, with a library built of it. A process of each copy
-(`benchmarks/step_worker.py`) makes the recipe's network and optimizer; then they take turns, a step each. Seconds are
+(`benchmarks/step_worker.py`) makes a recipe's network and optimizer; then they take turns, a step each. Seconds are
 those that the processor gave the process, which other work on the machine moves less than the clock; a ratio is the
 median of the rounds'. In float32 both train from the same start, and ``first_losses_equal`` counts the steps whose loss
 is the same to the last bit.
@@ -38,49 +38,43 @@ RECIPES = {  # by what a row shows: recipe, and edits
 
 
 class Worker:
-    """A process of one copy, which takes a step when told."""
+    """A process of one copy, which makes networks and takes steps when told."""
 
-    def __init__(self, source: Path, precision: str, threads: int, recipe: tuple[str, ...]) -> None:
+    def __init__(self, source: Path, threads: int) -> None:
         environ = os.environ | {"PYTHONPATH": str(source), "OMP_NUM_THREADS": str(threads)}
-        words = [sys.executable, str(HERE / "benchmarks" / "step_worker.py"), precision, *recipe]
+        words = [sys.executable, str(HERE / "benchmarks" / "step_worker.py")]
         self.process = subprocess.Popen(
             words, env=environ, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1
         )
 
-    def step(self) -> dict[str, Any]:
+    def tell(self, line: str) -> None:
         assert self.process.stdin
+        self.process.stdin.write(line + "\n")
+
+    def step(self) -> dict[str, Any]:
+        self.tell("")
         assert self.process.stdout
-        self.process.stdin.write("\n")
         answer = self.process.stdout.readline()
         if not answer:
             sys.exit("a copy ended before it answered; its words are above")
         found: dict[str, Any] = json.loads(answer)
         return found
 
-    def end(self) -> None:
-        assert self.process.stdin
-        self.process.stdin.close()
-        self.process.wait()
 
-
-def turns(sources: dict[str, Path], precision: str, threads: int, recipe: tuple[str, ...], rounds: int) -> Any:
+def turns(workers: dict[str, Worker], precision: str, recipe: tuple[str, ...], steps: int) -> Any:
     """What the copies answered, of each step in turn."""
-    workers = {name: Worker(source, precision, threads, recipe) for name, source in sources.items()}
+    for worker in workers.values():
+        worker.tell(" ".join((precision, *recipe)))
     taken: dict[str, list[dict[str, Any]]] = {name: [] for name in workers}
-    for _ in range(rounds):
+    for _ in range(steps):
         for name, worker in workers.items():
             taken[name].append(worker.step())
-    for worker in workers.values():
-        worker.end()
     return taken
 
 
-def row(sources: dict[str, Path], threads: int, recipe: tuple[str, ...], rounds: int) -> dict[str, Any]:
-    taken = turns(sources, "bf16", threads, recipe, rounds + 2)
-    exact = turns(sources, "float32", threads, recipe, 4)
-    speeds = {
-        name: [one["images"] / one["processor"] for one in steps[2:]] for name, steps in taken.items()
-    }  # two to warm up
+def row(workers: dict[str, Worker], recipe: tuple[str, ...], rounds: int) -> dict[str, Any]:
+    taken, exact = turns(workers, "bf16", recipe, rounds + 1), turns(workers, "float32", recipe, 3)
+    speeds = {n: [one["images"] / one["processor"] for one in steps[1:]] for n, steps in taken.items()}  # one warms up
     ratios = [b / a for a, b in zip(speeds["before"], speeds["after"], strict=True)]
     equal = [a["loss"] == b["loss"] for a, b in zip(exact["before"], exact["after"], strict=True)]
     return {
@@ -102,24 +96,26 @@ def main(
 ) -> None:
     """Takes steps of every recipe by both copies in turns."""
     sources = {"before": before, "after": HERE / "src"}
+    workers = {name: Worker(source, threads) for name, source in sources.items()}
     rows: dict[str, Any] = json.loads(out.read_text())["rows"] if out.exists() else {}
     for name, recipe in RECIPES.items():
         if only and not any(part in name for part in only):
             continue
-        rows[name] = row(sources, threads, recipe, rounds)
+        rows[name] = row(workers, recipe, rounds)
         found = rows[name]["images_per_processor_second"]
         print(f"{name:36} {found['before']:8.1f} {found['after']:8.1f} images/s, {rows[name]['ratio']:.2f}", flush=True)
-    record = {
-        "command": command(__file__, SRC=before),
-        "machine": processor() | {"beside": "other work ran on it: seconds are the processor's, and copies took turns"},
-        "commit": {"before": name_of_before or commit(before), "after": commit(HERE / "src")},
-        "versions": {"bitspike": bitspike.__version__, "torch": metadata.version("torch")},
-        "precision": "bf16",
-        "rounds": rounds,
-        "threads": threads,
-        "rows": rows,
-    }
-    write_json(out, record)
+        record = {
+            "command": command(__file__, SRC=before),
+            "machine": processor()
+            | {"beside": "other work ran on it: seconds are the processor's, and copies took turns"},
+            "commit": {"before": name_of_before or commit(before), "after": commit(HERE / "src")},
+            "versions": {"bitspike": bitspike.__version__, "torch": metadata.version("torch")},
+            "precision": "bf16",
+            "rounds": rounds,
+            "threads": threads,
+            "rows": rows,
+        }
+        write_json(out, record)
 
 
 if __name__ == "__main__":

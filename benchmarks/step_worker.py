@@ -1,7 +1,8 @@
-"""Trains steps of a recipe on made-up images whenever a line comes in; `benchmarks/step_pace.py` runs it by two copies.
+"""Trains steps of recipes on made-up images when told; `benchmarks/step_pace.py` runs it by two copies of bitspike.
 
-It has the arguments PRECISION RECIPE [KEY=VALUE ...], and answers each line with the seconds of a step, of the clock
-and of the processor, and its loss. The methods of the recipe are part of a step, a teacher too where one is learned from.
+A line ``PRECISION RECIPE [KEY=VALUE ...]`` makes a network. An empty line takes a step of it, and is answered with its
+seconds, of the clock and of the processor, and its loss. The methods of the recipe are part of a step, a teacher too
+where one is learned from.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import json
 import sys
 import time
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -21,9 +23,9 @@ from bitspike.training.precision import laid_out
 from bitspike.training.setup import graph_of, make_model
 
 
-def main() -> None:
-    precision, recipe, *edits = sys.argv[1:]
-    config = override(recipes.recipe(recipe), edits)
+def learner(precision: str, recipe: str, *edits: str) -> Callable[[], dict[str, Any]]:
+    """What takes a step of a fresh network of the recipe."""
+    config = override(recipes.recipe(recipe), list(edits))
     torch.manual_seed(0)
     model = laid_out(make_model(config).train(), precision)
     sample = (1, 28, 28) if "fashion" in config.dataset else (3, 32, 32)
@@ -39,8 +41,11 @@ def main() -> None:
         method.start(made)
         own += method.parameter_groups(model)
         objective = method.loss(objective)
-    optimizer = make_optimizer(model, config.optimizer, own)
-    for count, _ in enumerate(sys.stdin, 1):
+    optimizer, count = make_optimizer(model, config.optimizer, own), 0
+
+    def step() -> dict[str, Any]:
+        nonlocal count
+        count += 1
         clock, spent = time.perf_counter(), time.process_time()
         with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16"):
             loss = objective(model, x, y)
@@ -50,7 +55,18 @@ def main() -> None:
         for method in methods.values():
             method.after_step(count)
         found = {"clock": time.perf_counter() - clock, "processor": time.process_time() - spent}
-        print(json.dumps(found | {"images": config.batch_size, "loss": float(loss.detach()).hex()}), flush=True)
+        return found | {"images": config.batch_size, "loss": float(loss.detach()).hex()}
+
+    return step
+
+
+def main() -> None:
+    step: Callable[[], dict[str, Any]] | None = None
+    for line in sys.stdin:
+        if line.strip():
+            step = learner(*line.split())
+        elif step is not None:
+            print(json.dumps(step()), flush=True)
 
 
 if __name__ == "__main__":
