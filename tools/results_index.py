@@ -162,11 +162,6 @@ KINDS = (  # files, what they hold, the command that writes such a file
         "python benchmarks/step_pace.py --before SRC",
     ),
     (
-        "benchmarks/train_memory.json",
-        "memory of a training step beside SpikingJelly's and the ANN's",
-        "python benchmarks/train_memory.py",
-    ),
-    (
         "benchmarks/startup.json",
         "time of commands from the shell's side, imports included, by two commits",
         "python benchmarks/startup.py --before SRC",
