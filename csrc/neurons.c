@@ -3,14 +3,15 @@
 #define NEURONS(name) bs_neurons_##name##_scalar
 #include "neurons_steps.h"
 
-#include <pthread.h>
+#include "parallel.h"
+
 #include <stdlib.h>
 #include <string.h>
 #if defined(__linux__)
 #include <sys/mman.h>
 #endif
 
-enum { MOST_THREADS = 256, CACHE = 1 << 18, LEAST_WORK = 1 << 16 };
+enum { CACHE = 1 << 18 };
 
 struct work {
   struct bs_block shared;
@@ -72,7 +73,7 @@ static int block_width(const struct bs_neuron *neuron) {
   return width;
 }
 
-static void *run_part(void *given) {
+static void *run_part(void *given) { /* of a thread */
   const struct work *w = given;
   struct bs_block block = w->shared;
   for (int64_t index = w->first; index < w->last; index++) {
@@ -83,27 +84,6 @@ static void *run_part(void *given) {
     w->pass(&block);
   }
   return NULL;
-}
-
-/* A part whose thread cannot be made is run by the caller. */
-static void run_parts(struct work *parts, int count) {
-  pthread_t threads[MOST_THREADS];
-  int started[MOST_THREADS];
-  for (int i = 1; i < count; i++) started[i] = !pthread_create(&threads[i], NULL, run_part, &parts[i]);
-  run_part(&parts[0]);
-  for (int i = 1; i < count; i++) {
-    if (started[i]) {
-      pthread_join(threads[i], NULL);
-    } else {
-      run_part(&parts[i]);
-    }
-  }
-}
-
-static int threads_for(int threads, int64_t work, int64_t blocks) {
-  const int64_t useful = work / LEAST_WORK < blocks ? work / LEAST_WORK : blocks;
-  const int64_t most = useful < MOST_THREADS ? useful : MOST_THREADS;
-  return threads < most ? (threads > 1 ? threads : 1) : (most > 1 ? (int)most : 1);
 }
 
 /* Memory that a call has besides its tensors. */
@@ -118,12 +98,12 @@ static void run_steps(struct work *parts, int count, int64_t blocks, const struc
   const struct bs_block *shared = &parts[0].shared;
   const int steps = shared->neuron->steps;
   if (!shared->carried) {
-    run_parts(parts, count);
+    bs_in_parts(run_part, parts, sizeof *parts, count);
     return;
   }
   for (int t = 0; t < steps; t++) {
     for (int i = 0; i < count; i++) parts[i].shared.from = t, parts[i].shared.until = t + 1;
-    run_parts(parts, count);
+    bs_in_parts(run_part, parts, sizeof *parts, count);
     int32_t most = 0;
     for (int64_t i = 0; i < blocks; i++) most = memory->most[i] > most ? memory->most[i] : most;
     if (t + 1 < steps) memcpy(shared->tensors.peaks + t, &most, sizeof most);
@@ -135,8 +115,8 @@ static int run(bs_neuron_pass *pass, int threads, struct bs_block shared, double
   const int width = block_width(neuron), each = sums_of(neuron), finds = shared.spikes && neuron->finds;
   const int64_t blocks = (shared.count + width - 1) / width;
   const size_t scratch = (size_t)width * (size_t)vectors(neuron), all = (size_t)blocks + 1;
-  struct work parts[MOST_THREADS];
-  const int count = threads_for(threads, shared.count * neuron->steps, blocks);
+  struct work parts[BS_MOST_THREADS];
+  const int count = bs_threads_for(threads, shared.count * neuron->steps, blocks);
   const struct memory memory = {
       .scratch = aligned_alloc(64, (size_t)count * scratch * sizeof(float)), /* width is a multiple of 64 */
       .carried = finds ? aligned_alloc(64, all * (size_t)width * sizeof(float)) : NULL,
@@ -175,20 +155,20 @@ static bs_neuron_pass *at_level(int level, bs_neuron_pass *scalar, bs_neuron_pas
 #endif
 
 int bs_neurons_forward(int level, int threads, const struct bs_neuron *neuron, const struct bs_tensors *tensors,
-                       const float *current, float *spikes, int64_t count) {
+                       const void *current, void *spikes, int64_t count) {
   struct bs_neuron ready = prepared(neuron, tensors->rate);
   const struct bs_block shared = {
       .neuron = &ready, .tensors = *tensors, .current = current, .spikes = spikes, .count = count};
-  in_huge_pages(spikes, count * neuron->steps * (int64_t)sizeof *spikes);
+  in_huge_pages(spikes, count * neuron->steps * (neuron->bf16 ? 2 : 4));
   return run(AT_LEVEL(level, bs_neurons_forward), threads, shared, NULL);
 }
 
 int bs_neurons_backward(int level, int threads, const struct bs_neuron *neuron, const struct bs_tensors *tensors,
-                        const float *current, const float *grad_spikes, float *grad_current, double *sums,
+                        const void *current, const void *grad_spikes, void *grad_current, double *sums,
                         int64_t count) {
   const struct bs_neuron ready = prepared(neuron, tensors->rate);
   const struct bs_block shared = {.neuron = &ready, .tensors = *tensors, .current = current, .grad_spikes = grad_spikes,
                                   .grad_current = grad_current, .count = count};
-  in_huge_pages(grad_current, count * (neuron->held ? 1 : neuron->steps) * (int64_t)sizeof *grad_current);
+  in_huge_pages(grad_current, count * (neuron->held ? 1 : neuron->steps) * (neuron->bf16 ? 2 : 4));
   return run(AT_LEVEL(level, bs_neurons_backward), threads, shared, sums);
 }

@@ -1,4 +1,6 @@
-/* Neurons that learn: all steps of a layer forward and backward, for float32 in memory order.
+/* Neurons that learn: all steps of a layer forward and backward, in memory order. Currents, spikes and their gradients
+ * are float32, or bfloat16 of which each block is widened as it is read and rounded as it is written: potentials are
+ * float32 in any case.
  *
  * What a step computes is data, `struct bs_neuron`, which bitspike.neurons.fused makes of a composed neuron: a kind of
  * charge, fire, reset and surrogate each, in the order of float operations that torch has there. So spikes equal torch's
@@ -53,7 +55,9 @@ enum bs_surrogate {
 
 struct bs_neuron {
   int32_t steps;
-  int32_t held; /* the current is one step, the same at all */
+  int32_t held;    /* the current is one step, the same at all */
+  int32_t repeats; /* the gradient of the spikes is one step, the same at all */
+  int32_t bf16;    /* currents, spikes and their gradients are bfloat16 */
   int32_t charge, reset, surrogate;
   int32_t detach_reset;
   int32_t contracts; /* torch rounds a + factor b once on this processor */
@@ -87,8 +91,8 @@ enum { BS_LEARNED = 3 };
 struct bs_block {
   const struct bs_neuron *neuron;
   struct bs_tensors tensors;
-  const float *current, *grad_spikes;
-  float *spikes, *grad_current;
+  const void *current, *grad_spikes;
+  void *spikes, *grad_current;
   double *sums;       /* of this block: the gradient of the rate, or of what is learned */
   float *scratch;
   float *carried;     /* potentials of all neurons between two steps, where these are run one by one, else NULL */
@@ -99,7 +103,7 @@ struct bs_block {
 };
 
 /* Vectors of a block that backward has in its scratch, beside the potentials of all steps. */
-enum { BS_NEURON_VECTORS = 6 };
+enum { BS_NEURON_VECTORS = 9 };
 
 typedef void bs_neuron_pass(const struct bs_block *);
 
@@ -109,11 +113,11 @@ bs_neuron_pass bs_neurons_forward_avx512, bs_neurons_backward_avx512;
 
 /* Spikes [steps][count] of a current [steps or 1][count]; 0, or -1 where there is no memory. */
 BS_API int bs_neurons_forward(int level, int threads, const struct bs_neuron *neuron, const struct bs_tensors *tensors,
-                              const float *current, float *spikes, int64_t count);
+                              const void *current, void *spikes, int64_t count);
 
 /* The gradient of the current, shaped like it; and, where it is a tensor, of the rate, or of `learned`, in `sums`. */
 BS_API int bs_neurons_backward(int level, int threads, const struct bs_neuron *neuron, const struct bs_tensors *tensors,
-                               const float *current, const float *grad_spikes, float *grad_current, double *sums,
+                               const void *current, const void *grad_spikes, void *grad_current, double *sums,
                                int64_t count);
 
 #endif

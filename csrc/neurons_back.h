@@ -182,37 +182,45 @@ static double rate_gradient(const struct bs_block *k, in gu, in v, in x) {
 }
 
 /* Of one step, by the alphabet: the sums of what multiplies its threshold, of what lies beyond it, and of what it sent. */
-static void alphabet_gradient(const struct bs_neuron *n, in u, in slope, in grad, double *sums, int m) {
+static void alphabet_gradient(const struct bs_neuron *n, in u, in slope, in grad, out level, out by, double *sums, int m) {
   const struct bs_neuron own = *n;
   const int nearest = n->fire == BS_NEAREST;
-  double by_threshold[16] = {0}, beyond[16] = {0}, sent[16] = {0};
-  for (int first = 0; first < m; first += 16) {
-    const int lanes = m - first < 16 ? m - first : 16;
-    for (int lane = 0; lane < lanes; lane++) {
-      const int i = first + lane;
-      const float level = level_of(nearest ? BS_NEAREST : BS_GRADED_BY_DIVISION, &own, u[i]);
-      const double at = (double)grad[i] * (double)level;
-      by_threshold[lane] += at - (double)(grad[i] * slope[i]) * (double)(u[i] / own.threshold);
-      beyond[lane] += slope[i] > 0 ? 0 : at;
-      sent[lane] += at;
+  const int fire = nearest ? BS_NEAREST : BS_GRADED_BY_DIVISION;
+  struct bs_lanes by_threshold = {0}, beyond = {0}, sent = {0};
+  EACH level[i] = level_of(fire, &own, u[i]);
+  EACH by[i] = u[i] / own.threshold;
+  int first = 0;
+  for (; first + 16 <= m; first += 16) {
+    for (int half = 0; half < 2; half++) {
+      const int i = first + 8 * half;
+      const bs_floats8 given = FLOATS8(grad + i), inside = FLOATS8(slope + i);
+      const bs_doubles8 at = DOUBLES8(given) * DOUBLES8(FLOATS8(level + i));
+      by_threshold.half[half] += at - DOUBLES8(given * inside) * DOUBLES8(FLOATS8(by + i));
+      beyond.half[half] += at * DOUBLES8(1 - inside); /* a slope is 0 or 1 */
+      sent.half[half] += at;
     }
   }
-  double all[BS_LEARNED] = {0};
-  for (int lane = 0; lane < 16; lane++) all[0] += by_threshold[lane], all[1] += beyond[lane], all[2] += sent[lane];
-  for (int part = 0; part < BS_LEARNED; part++) sums[part] += all[part];
+  for (int i = first; i < m; i++) {
+    const double at = (double)grad[i] * (double)level[i];
+    by_threshold.half[0][0] += at - (double)(grad[i] * slope[i]) * (double)by[i];
+    beyond.half[0][0] += at * (double)(1 - slope[i]);
+    sent.half[0][0] += at;
+  }
+  sums[0] += sum_of(&by_threshold), sums[1] += sum_of(&beyond), sums[2] += sum_of(&sent);
 }
 
 /* Potentials of all steps, [steps][size]; those carried into each, where the rate is learned; and those left after each,
  * where they are stored in a few bits. */
-static void potentials(const struct bs_block *k, out u, float *carried, float *left, out v) {
+static void potentials(const struct bs_block *k, out u, float *carried, float *left, out v, out room) {
   const struct bs_neuron *n = k->neuron;
   const size_t row = sizeof(float) * (size_t)k->size;
   const int m = k->size;
   EACH v[i] = n->v_init;
   for (int t = 0; t < n->steps; t++) {
     const struct bs_neuron own = at_step(k, t);
-    const float *x = k->current + (n->held ? 0 : t * k->count) + k->at;
-    if (!n->held && t + 1 < n->steps) soon(x + k->count, m);
+    const int64_t from = (n->held ? 0 : t * k->count) + k->at;
+    const float *x = floats_of(n, k->current, from, room, m);
+    if (!n->held && t + 1 < n->steps) soon(n, k->current, from + k->count, m);
     if (n->learns_rate) memcpy(carried + t * m, v, row);
     any_row(&own, 1, v, x, u + t * m, m);
     if (n->store && t + 1 < n->steps) {
@@ -226,16 +234,17 @@ void NEURONS(backward)(const struct bs_block *k) {
   const struct bs_neuron *n = k->neuron;
   const int m = k->size;
   float *gv = k->scratch, *gu = gv + m, *gx = gu + m, *slope = gx + m, *spare = slope + m;
+  float *sent = spare + 2 * m, *came = sent + m, *sum = came + m; /* of spikes, of currents, and of all steps' currents */
   float *all = k->scratch + BS_NEURON_VECTORS * m, *carried = all + n->steps * m;
   float *left = carried + (n->learns_rate ? n->steps * m : 0);
-  potentials(k, all, carried, left, gv);
+  potentials(k, all, carried, left, gv, came);
   EACH gv[i] = 0;
   for (int t = n->steps - 1; t >= 0; t--) {
     const struct bs_neuron own = at_step(k, t);
-    const float *u = all + t * m, *grad = k->grad_spikes + t * k->count + k->at;
-    const float *x = k->current + (n->held ? 0 : t * k->count) + k->at;
-    float *gradient = k->grad_current + (n->held ? 0 : t * k->count) + k->at;
-    if (t > 0) soon(grad - k->count, m);
+    const int64_t at = t * k->count + k->at, from = n->repeats ? k->at : at;
+    const float *u = all + t * m, *grad = floats_of(n, k->grad_spikes, from, sent, m);
+    float *gradient = n->bf16 ? n->held ? sum : gx : (float *)k->grad_current + (n->held ? k->at : at);
+    if (t > 0 && !n->repeats) soon(n, k->grad_spikes, from - k->count, m);
     slopes(&own, u, slope, spare, m);
     if (n->store && t + 1 < n->steps) {
       const float peak = peak_after(k, t);
@@ -244,7 +253,12 @@ void NEURONS(backward)(const struct bs_block *k) {
     any_row_back(&own, u, slope, grad, gv, n->learns_rate ? gu : NULL, n->held ? gx : gradient, m);
     if (n->held && t + 1 == n->steps) memcpy(gradient, gx, sizeof(float) * (size_t)m);
     if (n->held && t + 1 < n->steps) EACH gradient[i] += gx[i];
-    if (n->learns_rate) *k->sums += rate_gradient(k, gu, carried + t * m, x);
-    if (n->learns) alphabet_gradient(&own, u, slope, grad, k->sums + BS_LEARNED * t, m);
+    if (n->bf16 && !n->held) narrowed(gradient, (uint16_t *)k->grad_current + at, m);
+    if (n->learns_rate) {
+      const float *x = floats_of(n, k->current, n->held ? k->at : at, came, m);
+      *k->sums += rate_gradient(k, gu, carried + t * m, x);
+    }
+    if (n->learns) alphabet_gradient(&own, u, slope, grad, spare, spare + m, k->sums + BS_LEARNED * t, m);
   }
+  if (n->bf16 && n->held) narrowed(sum, (uint16_t *)k->grad_current + k->at, m);
 }

@@ -12,11 +12,7 @@
 #pragma GCC optimize("no-trapping-math", "no-math-errno") /* nobody reads these, and they keep loops from vectors */
 #endif
 
-typedef const float *restrict in;
-typedef float *restrict out;
-
-#define EACH for (int i = 0; i < m; i++)
-#define INLINE static inline __attribute__((always_inline))
+#include "loops.h"
 
 /* a + factor b; with a factor of 1, or one of a power of two, both are the same. */
 INLINE float scale_add(int once, float factor, float a, float b) { return once ? fmaf(b, factor, a) : a + factor * b; }
@@ -135,8 +131,17 @@ static int32_t largest_size(in of, int m) {
 }
 
 /* Asks for the lines of a block that the next step reads, while this one computes. */
-static void soon(const float *from, int m) {
-  for (int i = 0; i < m; i += 16) __builtin_prefetch(from + i);
+static void soon(const struct bs_neuron *n, const void *tensor, int64_t at, int m) {
+  const int64_t each = n->bf16 ? 2 : 4;
+  const char *from = (const char *)tensor + at * each;
+  for (int64_t i = 0; i < m * each; i += 64) __builtin_prefetch(from + i);
+}
+
+/* A block of a tensor as floats: in its place, or widened into `room`. */
+static const float *floats_of(const struct bs_neuron *n, const void *tensor, int64_t at, float *room, int m) {
+  if (!n->bf16) return (const float *)tensor + at;
+  widened((const uint16_t *)tensor + at, room, m);
+  return room;
 }
 
 void NEURONS(forward)(const struct bs_block *k) {
@@ -146,10 +151,13 @@ void NEURONS(forward)(const struct bs_block *k) {
   if (k->from == 0) EACH v[i] = n->v_init;
   for (int t = k->from; t < k->until; t++) {
     const struct bs_neuron own = at_step(k, t);
-    const float *x = k->current + (n->held ? 0 : t * k->count) + k->at;
-    if (!n->held && t + 1 < k->until) soon(x + k->count, m);
+    const int64_t at = t * k->count + k->at, from = n->held ? k->at : at;
+    const float *x = floats_of(n, k->current, from, k->scratch + m, m);
+    float *spikes = n->bf16 ? k->scratch + 2 * m : (float *)k->spikes + at;
+    if (!n->held && t + 1 < k->until) soon(n, k->current, from + k->count, m);
     if (n->store && t > 0) stored(peak_after(k, t - 1), n->top, v, m);
-    any_row(&own, 0, v, x, k->spikes + t * k->count + k->at, m);
+    any_row(&own, 0, v, x, spikes, m);
+    if (n->bf16) narrowed(spikes, (uint16_t *)k->spikes + at, m);
   }
   if (k->carried) *k->most = largest_size(v, m);
 }

@@ -160,6 +160,11 @@ KINDS = (  # files, what they hold, the command that writes such a file
         "python benchmarks/train_pace.py --before SRC --data-dir DATA",
     ),
     (
+        "benchmarks/step_pace.json",
+        "time of a training step of every family by two commits, and whether they compute the same",
+        "python benchmarks/step_pace.py --before SRC",
+    ),
+    (
         "benchmarks/startup.json",
         "time of commands from the shell's side, imports included, by two commits",
         "python benchmarks/startup.py --before SRC",

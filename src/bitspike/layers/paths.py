@@ -10,6 +10,12 @@ from torch.nn.modules.batchnorm import _BatchNorm
 __all__ = ["PathBatchNorm1d", "PathBatchNorm2d", "per_path"]
 
 
+def in_parts(x: Tensor, count: int) -> tuple[Tensor, ...]:
+    """``x.tensor_split(count)``, whose gradient is put together once and not added up of one for each part."""
+    each, more = divmod(len(x), count)
+    return x.split([each + (i < more) for i in range(count)])
+
+
 class _PathBatchNorm(_BatchNorm):
     """In training the batch is ``paths`` equal parts, one after another, each normed by its own mean and variance.
 
@@ -25,7 +31,7 @@ class _PathBatchNorm(_BatchNorm):
     def forward(self, x: Tensor) -> Tensor:
         if not self.training:
             return super().forward(x)
-        main, *others = x.tensor_split(self.paths)
+        main, *others = in_parts(x, self.paths)
         rest = [F.batch_norm(part, None, None, self.weight, self.bias, True, 0.0, self.eps) for part in others]
         return torch.cat([super().forward(main), *rest])
 

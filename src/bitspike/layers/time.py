@@ -35,7 +35,15 @@ class SqueezeTime(nn.Module):
     """
 
     def forward(self, spikes: Tensor) -> Tensor:
-        return spikes.mean(0, keepdim=True)
+        if spikes.ndim != 5 or not _channels_last(spikes):
+            return spikes.mean(0, keepdim=True)
+        # In memory order, in which torch adds up faster; and the mean stays channels-last.
+        return spikes.permute(0, 1, 3, 4, 2).mean(0, keepdim=True).permute(0, 1, 4, 2, 3)
+
+
+def _channels_last(train: Tensor) -> bool:
+    """Whether ``[T, N, C, H, W]`` lies as channels-last images do, and not as others do too."""
+    return train.permute(0, 1, 3, 4, 2).is_contiguous() and not train.is_contiguous()
 
 
 def mean_over_time(logits: Tensor) -> Tensor:

@@ -20,6 +20,7 @@ SOURCES = Path(__file__).parents[3] / "csrc"
 """Its sources, in a checkout; an installed package has none."""
 FUNCTIONS = (
     *("bs_detect", "bs_kernel_at", "bs_kernels_version", "bs_peak", "bs_refused", "bs_sources"),
+    *("bs_lsq_forward", "bs_lsq_backward"),
     *("bs_runtime_new", "bs_runtime_free", "bs_run", "bs_edge_copy", "bs_neurons_forward", "bs_neurons_backward"),
 )
 """What is called in it."""

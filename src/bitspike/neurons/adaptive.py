@@ -18,7 +18,7 @@ from bitspike.neurons.integrate import DetachedIntegrate
 from bitspike.neurons.node import ComposedNode
 from bitspike.neurons.registry import NEURONS, SpikingSettings
 from bitspike.neurons.staircase import Staircase
-from bitspike.quant.adaptive import LearnedQuantizer, learned_integer
+from bitspike.quant.adaptive import LearnedQuantizer, learned_integer, whole
 
 __all__ = ["AdaptiveIFNode", "AdaptiveSettings", "share_bits"]
 
@@ -70,7 +70,7 @@ class AdaptiveIFNode(ComposedNode):
 
     @property
     def T(self) -> int:  # noqa: N802
-        return int(learned_integer(self.learned_T.detach(), 1, self.most_T))
+        return whole(self.learned_T, 1, self.most_T)
 
     @property
     def staircase(self) -> Staircase:

@@ -1,9 +1,9 @@
 """All steps of a composed neuron in one call, forward and backward: of the C library (ADR-0018) or Triton (ADR-0026).
 
-`steps` is the one place where that is chosen: for float32 on a CPU, where the library is, and on a GPU, where Triton
-is, in autocast too; and where every part of the neuron is of a class that they know, and is just that. Whatever else,
-torch runs step by step; spikes are equal to the last bit. Both read a description of the parts, as data
-(``csrc/neurons.h``).
+`steps` is the one place where that is chosen: on a CPU where the library is, on a GPU where Triton is, for float32 and
+for what autocast made of it, which is computed in float32 all the same; and where every part of the neuron is of a
+class that they know, and is just that. Whatever else, torch runs step by step; spikes are equal to the last bit. Both
+read a description of the parts, as data (``csrc/neurons.h``).
 """
 
 from __future__ import annotations
@@ -177,7 +177,8 @@ def _takes(current: Tensor) -> bool:
     """Whether such a tensor is computed with, here: an export would write a call that nobody else knows."""
     if type(current) not in (Tensor, nn.Parameter) or current.layout != torch.strided or current.ndim < 1:
         return False
-    if current.dtype != torch.float32 and not (current.device.type == "cuda" and in_autocast(current)):
+    halves = (torch.bfloat16,) if current.device.type == "cpu" else (torch.bfloat16, torch.float16)
+    if current.dtype != torch.float32 and not (current.dtype in halves and in_autocast(current)):
         return False
     return not (torch.compiler.is_exporting() or torch.jit.is_tracing())
 

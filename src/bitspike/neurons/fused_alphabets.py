@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from bitspike.neurons.fused import Fires, untouched
 from bitspike.neurons.fused_kinds import Bump, Reset
-from bitspike.quant.adaptive import LearnedQuantizer, Renewal, learned_integer
+from bitspike.quant.adaptive import LearnedQuantizer, Renewal, learned_integer, whole
 
 __all__ = ["of_quantizers"]
 
@@ -28,11 +29,12 @@ def of_quantizers(quantizers: Sequence[LearnedQuantizer], learned_T: Tensor, mos
         return None
     if any((one.signed, one.rounds) != (first.signed, first.rounds) for one in quantizers):
         return None
-    steps = learned_integer(learned_T, 1, most_T)
-    if learned_T.requires_grad and float(len(quantizers) / steps.detach()) != 1.0:
+    if learned_T.requires_grad and float(len(quantizers) / learned_integer(learned_T.detach(), 1, most_T)) != 1.0:
         return None
-    bits = [learned_integer(one.learned_bits, one.least, one.most) for one in quantizers]
-    rows = [torch.stack([one.step.abs(), own, steps]) for one, own in zip(quantizers, bits, strict=True)]
+    each = list(dict.fromkeys(quantizers))
+    of_each = (part for one in each for part in (one.step, one.learned_bits))
+    rows = _Rows.apply([(one.least, one.most) for one in each], most_T, learned_T, *of_each)
+    rows = rows[[each.index(one) for one in quantizers]] if len(each) > 1 else rows.expand(len(quantizers), 3)
     kinds = {
         "learns": True,
         "rounds": first.rounds,
@@ -40,7 +42,29 @@ def of_quantizers(quantizers: Sequence[LearnedQuantizer], learned_T: Tensor, mos
         "surrogate": Bump.inside,
         "reset": Reset.soft,
     }
-    return Fires(kinds, {"per_spike": 1.0, "scale": 1.0}, torch.stack(rows))
+    return Fires(kinds, {"per_spike": 1.0, "scale": 1.0}, rows.contiguous())
+
+
+class _Rows(torch.autograd.Function):
+    """``[|step|, bits, T]`` of each quantizer, with the gradients of `learned_integer` and of the size of a step."""
+
+    @staticmethod
+    def forward(ctx: Any, bounds: list[tuple[int, int]], most_T: int, learned_T: Tensor, *of_each: Tensor) -> Tensor:
+        ctx.signs = [-1.0 if float(one) < 0 else float(float(one) > 0) for one in of_each]
+        ctx.below = float(learned_T) < 0
+        steps, bits = of_each[::2], of_each[1::2]
+        T = whole(learned_T, 1, most_T)
+        rows = [(abs(float(s)), whole(b, *ends), T) for s, b, ends in zip(steps, bits, bounds, strict=True)]
+        return torch.tensor(rows, dtype=learned_T.dtype, device=learned_T.device)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
+        of_steps, of_bits, of_T = grads[0].unbind(1)
+        to_each: list[Tensor] = []
+        for i, (a, b) in enumerate(zip(of_steps.unbind(), of_bits.unbind(), strict=True)):
+            to_each += [a * ctx.signs[2 * i], -b if ctx.signs[2 * i + 1] < 0 else b]
+        to_T = of_T.sum()
+        return None, None, -to_T if ctx.below else to_T, *to_each
 
 
 def _is_settled(quantizer: LearnedQuantizer) -> bool:

@@ -10,7 +10,7 @@ from torch import Tensor
 __all__ = ["KINDS", "NUMBERS", "Bump", "Charge", "Described", "Reset", "Tensors"]
 
 KINDS = (
-    *("steps", "held", "charge", "reset", "surrogate", "detach_reset", "contracts"),
+    *("steps", "held", "repeats", "bf16", "charge", "reset", "surrogate", "detach_reset", "contracts"),
     *("store", "finds", "learns", "rounds", "both_signs"),
 )
 NUMBERS = (

@@ -37,7 +37,7 @@ def run(current: Tensor, kinds: list[int], numbers: list[float], tensors: Tensor
     """Spikes ``[T, N, ...]`` of a current ``[T or 1, N, ...]``, in its dtype, and the peaks that were found.
 
     Args:
-        current: of any strides; in float32, on a GPU in half of that too: potentials are float32.
+        current: of any strides; in float32 or bfloat16, on a GPU in float16 too: potentials are float32.
         kinds, numbers: the neuron, as `KINDS` and `NUMBERS`.
         tensors: of it.
     """
@@ -71,8 +71,10 @@ def _backward(
     numbers: list[float],
 ) -> tuple[Tensor, Tensor, Tensor]:
     x = _in_order(current)
-    like = _spikes_like(x, kinds[0])
-    ordered = grad if grad.stride() == like.stride() else like.copy_(grad)
+    strides = _strides_of_spikes(x)
+    ordered = next((one for one in (grad, grad[:1]) if _lies(grad, one, strides)), None)
+    if ordered is None:
+        ordered = _spikes_like(x, kinds[0]).copy_(grad)
     grad_current = x.new_empty_strided(x.shape, x.stride())
     sums = engine_of(x).backward(x, kinds, numbers, Tensors(rate, learned, peaks), ordered, grad_current)
     grad_rate = x.new_zeros((), dtype=torch.float32) if rate is None else sums[0].float()
@@ -159,4 +161,15 @@ def _in_order(current: Tensor) -> Tensor:
 
 def _spikes_like(x: Tensor, T: int) -> Tensor:
     """Room for ``T`` steps, each with its elements in the order of ``x``."""
-    return x.new_empty_strided((T, *x.shape[1:]), (x[0].numel(), *x.stride()[1:]))
+    return x.new_empty_strided((T, *x.shape[1:]), _strides_of_spikes(x))
+
+
+def _strides_of_spikes(x: Tensor) -> tuple[int, ...]:
+    return (x[0].numel(), *x.stride()[1:])
+
+
+def _lies(grad: Tensor, part: Tensor, strides: tuple[int, ...]) -> bool:
+    """Whether a part of a gradient is all of it, in memory of these strides: one step, where all are the same."""
+    if len(part) != len(grad) and grad.stride(0) != 0:
+        return False
+    return all(n == 1 or a == b for n, a, b in zip(part.shape, part.stride(), strides, strict=True))

@@ -122,6 +122,8 @@ def backward(
         return sums.sum(0)
     programs = min(blocks, PROGRAMS)
     scratch = x.new_empty(programs * steps * BLOCK, dtype=torch.float32)
+    if len(grad) < steps:  # one, the same of all
+        grad = grad.new_empty_strided((steps, *x.shape[1:]), (count, *x.stride()[1:])).copy_(grad)
     given = (x, grad, grad_current, *(x if one is None else one for one in tensors), scratch, sums)
     bump = Bump(named["surrogate"])
     micro_steps = int(neuron.numbers["hi"]) if bump in (Bump.micro_steps, Bump.micro_steps_summed) else 0

@@ -24,6 +24,7 @@ __all__ = [
     "Renewal",
     "grid_search",
     "learned_integer",
+    "whole",
 ]
 
 SMALLEST_STEP = 1e-5
@@ -37,6 +38,11 @@ def learned_integer(value: Tensor, least: int, most: int) -> Tensor:
     """
     whole: Tensor = _LearnedInteger.apply(value, least, most)
     return whole
+
+
+def whole(value: Tensor, least: int, most: int) -> int:
+    """The number that `learned_integer` gives, as one of Python: exact, as float64 holds a half more than float32."""
+    return math.floor(min(max(abs(float(value.detach())), least), most) + 0.5)
 
 
 class _LearnedInteger(torch.autograd.Function):
@@ -84,7 +90,7 @@ class LearnedQuantizer(nn.Module):
     @property
     def bits(self) -> int:
         """``b``, as they are now."""
-        return int(learned_integer(self.learned_bits.detach(), self.least, self.most))
+        return whole(self.learned_bits, self.least, self.most)
 
     @property
     def alphabet(self) -> tuple[int, int]:

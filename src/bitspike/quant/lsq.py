@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from bitspike.bits import signed_range, unsigned_range
+from bitspike.quant import fused
 from bitspike.quant.quantizer import WeightQuantizer, per_channel
 from bitspike.quant.registry import QUANTIZERS, QuantizerSettings
 from bitspike.quant.rounding import round_half_up, sign
@@ -74,8 +75,21 @@ def lsq(
         levels: highest code of an unsigned alphabet that does not use all of its bits: ``0 .. levels``.
         scaled: whether the gradient of ``step`` has that ``1/sqrt(N Q)``.
     """
+    if fused.takes(x, step) and _in_groups(x, step) and not (signed and levels is not None):
+        b = int(bits)
+        lo, hi = signed_range(b) if signed else unsigned_range(b) if levels is None else (0, levels)
+        alphabet = fused.Alphabet(lo, hi, step.numel(), x.numel() // step.numel())
+        rounding = fused.Rounding.nearest if rounds or signed else fused.Rounding.below
+        return fused.levels(x, step, [alphabet], fused.Rounding.sign if signed and b == 1 else rounding, bits, scaled)
     quantized: Tensor = _LSQ.apply(x, step, bits, signed, rounds, levels, scaled)
     return quantized
+
+
+def _in_groups(x: Tensor, step: Tensor) -> bool:
+    """Whether what shares a step lies side by side in memory, one group after another."""
+    if step.numel() == 1:
+        return step.ndim <= x.ndim
+    return step.shape == per_channel(x) and x.stride(0) == x[0].numel() and step.is_contiguous()
 
 
 def signed_codes(v: Tensor, bits: int) -> Tensor:

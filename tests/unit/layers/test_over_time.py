@@ -72,3 +72,15 @@ def test_squeezed_spikes_are_their_mean_in_one_step(T):
     assert torch.equal(squeezed[0], sum(levels[1:], levels[0]) / T)
     squeezed.sum().backward()
     assert torch.equal(spikes.grad, torch.full_like(levels, 1) / T)
+
+
+def test_a_mean_of_channels_last_steps_stays_channels_last_and_is_the_mean():
+    spikes = torch.randn(3, 2, 4, 5, 6)
+    last = spikes.flatten(0, 1).to(memory_format=torch.channels_last).unflatten(0, (3, 2))
+    given, plain = last.clone().requires_grad_(), spikes.clone().requires_grad_()
+    mean, wanted = SqueezeTime()(given), SqueezeTime()(plain)
+    assert torch.equal(mean, wanted)
+    assert mean[0].is_contiguous(memory_format=torch.channels_last)
+    mean.square().sum().backward()
+    wanted.square().sum().backward()
+    assert torch.equal(given.grad, plain.grad)

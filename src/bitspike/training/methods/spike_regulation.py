@@ -65,14 +65,31 @@ class FiringRates:
     def _forget(self, model: nn.Module, inputs: Any) -> None:
         self.rates = []
 
-    def _gather(self, node: BaseNode, inputs: Any, spikes: Tensor) -> None:
-        if node.training:
-            self.rates.append(spikes.mean() / (node.staircase.scale * node.staircase.hi))
+    def _gather(self, node: BaseNode, inputs: Any, spikes: Tensor) -> Tensor | None:
+        if not node.training:
+            return None
+        spikes, mean = _WithMean.apply(spikes)
+        self.rates.append(mean / (node.staircase.scale * node.staircase.hi))
+        return spikes
 
     def take(self) -> list[Tensor]:
         """The rates of the last forward pass, once, in the order of the layers; scalars."""
         rates, self.rates = self.rates[1:], []
         return rates
+
+
+class _WithMean(torch.autograd.Function):
+    """Spikes as they are, and their mean, whose gradient is added to theirs in one go."""
+
+    @staticmethod
+    def forward(ctx: Any, spikes: Tensor) -> tuple[Tensor, Tensor]:
+        ctx.count = spikes.numel()
+        return spikes.view_as(spikes), spikes.mean()
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> Tensor:
+        to_spikes, to_mean = grads
+        return to_spikes + to_mean / ctx.count
 
 
 def spike_regulation(firing_rates: Sequence[Tensor], reduction: str) -> Tensor:
