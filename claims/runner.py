@@ -94,7 +94,7 @@ def _one(run: Run, scale: str, threads: int, runs_dir: Path, data_dir: Path | No
     result: dict[str, Any] = json.loads(finished.stdout)
     del result["folder"]
     said = " ".join(["bitspike", *command]).replace(str(runs_dir), "runs/claims")  # no path of this machine
-    return {**result, "command": said, "threads": threads, "commit": _commit()}
+    return {**result, "command": said, "commit": _commit()}
 
 
 def _commit() -> str:
