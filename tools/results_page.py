@@ -30,6 +30,8 @@ TRAININGS = (  # file, command
     ("fashion-convnet-2-2-1.json", "bitspike train fashion-convnet --set bits=2/2/1"),
     ("freeze/fashion-tiny-train.json", "bitspike train fashion-convnet-tiny"),
 )
+AT_FULL_STRENGTH = ("cifar10-vgg9-narrow", "fashion-vgg9-narrow")
+"""Shown among these too; the table of all systems is `strength_tables`."""
 DATA = {
     "digits": "digits",
     "fashion-mnist": "Fashion-MNIST",
@@ -62,6 +64,9 @@ def trained() -> Iterator[tuple[str, str, dict[str, Any]]]:
         found = read(name)
         for result in found.get("results", [found]):
             yield name, command, result
+    for result in read("claims/full.jsonl"):
+        if result["recipe"] in AT_FULL_STRENGTH and result["seed"] == 0:
+            yield "claims/full.jsonl", result["command"], result
 
 
 def measures(run: dict[str, Any]) -> tuple[str, ...]:
