@@ -222,9 +222,10 @@ def _waiting(edges: dict[str, Int], net: FrozenGraph, steps: int) -> dict[str, I
 
 
 def _edges(
-    net: FrozenGraph, images: NDArray[np.uint8], keep: set[str], step: Callable[..., Any] = oracle.step
+    net: FrozenGraph, images: NDArray[np.uint8], keep: set[str], step: Callable[..., Any] | None = None
 ) -> dict[str, Int]:
-    """The oracle's run, of which only these edges stay in memory, as int64."""
+    """The oracle's run, or that of another ``step``, of which only these edges stay in memory, as int64."""
+    step = step or oracle.step
     last = {name: index for index, node in enumerate(net.graph.nodes) for name in node.inputs}
     edges: dict[str, Int] = {}
     for index, node in enumerate(net.graph.nodes):
