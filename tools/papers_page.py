@@ -13,8 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from results_page import anchor
-from written import ROOT, main, table
+from written import ROOT, anchor, main, table
 
 BY = "tools/papers_page.py"
 PAGE = ROOT / "docs" / "papers.md"

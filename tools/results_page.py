@@ -8,18 +8,16 @@ Run it after a new result; a test runs the check.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 from hardware_tables import HARDWARE
 from scale_tables import SCALE
+from speed_tables import SPEED
 from strength_tables import STRENGTH
-from written import ROOT, main, named, table
+from written import RESULTS, ROOT, anchor, link, main, millions, named, read, table
 
-RESULTS = ROOT / "results"
 BY = "tools/results_page.py"
 OURS = ("results.md", "events.md", "shipping.md", "hardware.md", "frameworks.md", "scale.md")
 PAGES = (ROOT / "README.md", *(ROOT / "docs" / name for name in OURS))
@@ -41,21 +39,6 @@ DATA = {
     "spoken-digits": "spoken digits",
     "ecg": "ECG, each step",
 }
-
-
-def read(name: str) -> Any:
-    """A JSON file under results/; of JSON lines, the list of them."""
-    text = (RESULTS / name).read_text(encoding="utf-8")
-    return [json.loads(line) for line in text.splitlines()] if name.endswith(".jsonl") else json.loads(text)
-
-
-def link(name: str) -> str:
-    """The file, linked as a page in docs/ links it."""
-    return f"[{Path(name).name}](../results/{name})"
-
-
-def millions(number: float, digits: int) -> str:
-    return f"{number / 1e6:.{digits}f} M"
 
 
 def trained() -> Iterator[tuple[str, str, dict[str, Any]]]:
@@ -237,11 +220,6 @@ def claimed() -> str:
     return table(("claim", "what the paper says", "verdict"), rows)
 
 
-def anchor(title: str) -> str:
-    """The link that a heading gets: lower case, no punctuation, a hyphen for each space."""
-    return re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-")
-
-
 STATUSES = ("equal", "holds", "within", "misprint", "differs", "another's", "needs training")
 
 
@@ -288,100 +266,6 @@ def untrained() -> str:
     return table(("table", "recipe", "rows", "published", "ours"), rows)
 
 
-def train_step() -> str:
-    """A training step, in steps of the same-shaped ANN."""
-    rows, medians = [], []
-    for case in read("benchmarks/train_step.json")["cases"]:
-        ratios = [case["ratio_to_ann_x_T"][name] for name in ("bitspike", "bitspike_repeated", "spikingjelly")]
-        medians.append([ratio["median"] for ratio in ratios])
-        cells = (f"{ratio['median']:.2f} ({ratio['q1']:.2f} to {ratio['q3']:.2f})" for ratio in ratios)
-        rows.append((case["net"], case["T"], case["precision"], *cells))
-    head = ("bitspike", "bitspike, image repeated", "SpikingJelly 2.0")
-    ranges = (f"{min(column):.2f} to {max(column):.2f}" for column in zip(*medians, strict=True))
-    rows.append(("all, medians", "", "", *ranges))
-    return table(("network", "T", "precision", *head), rows)
-
-
-def beside_goal(ratio: float, goal: float) -> str:
-    """Times as fast, and whether that is what was wanted."""
-    return f"{ratio:.2f} ({'met' if ratio >= goal else 'missed'})"
-
-
-def native_kernels() -> str:
-    """Kernels of layers, times as fast as ONNX Runtime's int8."""
-    layers = read("benchmarks/kernels.json")["layers"]
-    goals = {width: row["goal"] for width, row in next(iter(layers.values()))["widths"].items()}
-    rows = [
-        (name, *(beside_goal(row["times_as_fast_as_onnxruntime"], row["goal"]) for row in one["widths"].values()))
-        for name, one in layers.items()
-    ]
-    return table(("layer", *(f"{width}: {goal:g}" for width, goal in goals.items())), rows)
-
-
-def native_nets() -> str:
-    """Whole networks, times as fast as ONNX Runtime's int8, and as the fastest of the others."""
-    rows, goals = [], {}
-    for name, cases in read("benchmarks/native_nets.json")["networks"].items():
-        for case in (case for case in cases if case != "nets"):
-            cells = []
-            for bits, row in cases[case]["bits"].items():
-                ratios, goals[bits] = row["times_as_fast_as"], row["goal"]
-                ort, best = ratios["onnxruntime"], ratios[row["best_other"]]
-                speed = f"{row['native']['images_per_second']:,.0f}/s"
-                spread = f"{ort['q1']:.2f} to {ort['q3']:.2f}"
-                cells.append(f"{speed}, {beside_goal(ort['median'], row['goal'])}, {spread}; {best['median']:.2f}")
-            rows.append((name, case, *cells))
-    return table(("network", "case", *(f"{bits}: {goal:g}" for bits, goal in goals.items())), rows)
-
-
-def attention() -> str:
-    """The products of attention: time of an image, and times as fast as others."""
-    rows = []
-    for name, one in read("benchmarks/attention.json")["cases"].items():
-        times = (f"{one['microseconds'][who]['median']:,.0f}" for who in ("native", "oracle", "onnxruntime_float"))
-        ratios = (one["times_as_fast_as"][who] for who in ("oracle", "onnxruntime_float"))
-        faster = (f"{ratio['median']:.2f} ({ratio['q1']:.2f} to {ratio['q3']:.2f})" for ratio in ratios)
-        rows.append((name, *times, *faster))
-    head = (
-        "native, us",
-        "oracle, us",
-        "ONNX Runtime's floats, us",
-        "times as fast as the oracle",
-        "as ONNX Runtime's floats",
-    )
-    return table(("products", *head), rows)
-
-
-def event_readers() -> str:
-    """Readers of event files: events a second, and times as fast as the library that reads them too."""
-    rows = []
-    for name, one in read("benchmarks/event_readers.json")["files"].items():
-        speeds = one["events_per_second"]
-        peers = []
-        for who, ratio in one["times_as_fast_as"].items():
-            faster = f"{ratio['median']:.2f}, {ratio['q1']:.2f} to {ratio['q3']:.2f}"
-            peers.append(f"{who} {speeds[who]['median'] / 1e6:.0f} M/s ({faster})")
-        ours = f"{speeds['bitspike']['median'] / 1e6:.0f} M/s"
-        rows.append((name, f"{one['events']['bitspike']:,}", ours, "; ".join(peers) or "none known to us"))
-    return table(("file", "events", "bitspike", "others (times as fast as they are, quartiles)"), rows)
-
-
-def cortex_m() -> str:
-    """The exported C on a Cortex-M4: instructions of an image, and what they take at 100 MHz by an estimate."""
-    by_name: dict[str, dict[str, Any]] = {}
-    for one in read("benchmarks/cortex_m.json")["networks"]:
-        by_name.setdefault(one["network"], {})[one["level"]] = one
-    rows = []
-    for name, at in by_name.items():
-        fast = at["-O3"]
-        instructions = (f"{at[level]['instructions'] / 1e6:.2f} M" for level in ("-O2", "-O3"))
-        estimate = " to ".join(f"{ms:.0f}" for ms in fast["estimate_ms"].values())
-        a_mac = f"{fast['instructions_per_mac']:.1f}"
-        rows.append((name, f"{fast['macs'] / 1e3:,.1f} k", *instructions, a_mac, fast["stack_bytes"], f"{estimate} ms"))
-    head = ("instructions, `-O2`", "`-O3`", "a MAC, `-O3`", "stack, bytes", "estimate at 100 MHz, `-O3`")
-    return table(("network, w/s/T", "MACs", *head), rows)
-
-
 def peers() -> str:
     """Networks of other frameworks' tutorials, there and here."""
     rows = []
@@ -410,12 +294,7 @@ PARTS = named(
     reproduced,
     misprints,
     untrained,
-    train_step,
-    native_kernels,
-    native_nets,
-    attention,
-    event_readers,
-    cortex_m,
+    *SPEED,
     *HARDWARE,
     peers,
     *SCALE,

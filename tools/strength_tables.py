@@ -2,29 +2,24 @@
 
 from __future__ import annotations
 
-import json
 from statistics import mean, stdev
 from typing import Any
 
-from written import ROOT, table
+from written import RESULTS, link, read, table
 
 from bitspike.recipes import two_cores
 
 __all__ = ["STRENGTH"]
 
-CLAIMS = ROOT / "results" / "claims"
+RUNS, FROZEN = "claims/full.jsonl", "claims/frozen.jsonl"
 NAMES = {name.replace("_", "-") for name in two_cores.__all__}
 DATA = {"cifar10": "CIFAR-10", "fashion-mnist": "Fashion-MNIST"}
 
 
-def read(name: str) -> list[dict[str, Any]]:
-    """The lines of a file under results/claims/; none where it is not there."""
-    file = CLAIMS / name
-    return [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()] if file.exists() else []
-
-
-def link(name: str) -> str:
-    return f"[{name}](../results/claims/{name})"
+def lines(name: str) -> list[dict[str, Any]]:
+    """Of a file; none where it is not there."""
+    found: list[dict[str, Any]] = read(name) if (RESULTS / name).exists() else []
+    return found
 
 
 def spread(values: list[float]) -> str:
@@ -35,7 +30,7 @@ def spread(values: list[float]) -> str:
 def strength() -> str:
     """Accuracy and cost of each system in full precision and with few bits, means over the seeds."""
     groups: dict[tuple[str, str], list[dict[str, Any]]] = {}
-    for run in read("full.jsonl"):
+    for run in lines(RUNS):
         if run["recipe"] in NAMES:
             groups.setdefault((run["recipe"], run["bits"]), []).append(run)
     rows = []
@@ -55,7 +50,7 @@ def strength() -> str:
                 *costs,
                 f"{of['energy_nj'] / 1e3:,.1f} uJ",
                 machine,
-                link("full.jsonl"),
+                link(RUNS),
             )
         )
     head = ("bits", "test accuracy", "seeds", "bytes", "S-ACE", "NS-ACE", "energy", "minutes of training", "file")
@@ -65,10 +60,10 @@ def strength() -> str:
 def strength_in_integers() -> str:
     """The same networks frozen: on how many test images every backend names the oracle's class."""
     rows = []
-    for run in read("frozen.jsonl"):
+    for run in lines(FROZEN):
         equal = (f"{run[f'classes_equal_{name}']:,} of {run['images']:,}" for name in ("oracle", "c", "native"))
         accuracies = (f"{run[name]:.2f} %" for name in ("float_accuracy", "integer_accuracy"))
-        rows.append((f"`{run['run']}`", *accuracies, *equal, link("frozen.jsonl")))
+        rows.append((f"`{run['run']}`", *accuracies, *equal, link(FROZEN)))
     return table(("network", "in floats", "in integers", "oracle", "C", "native", "file"), rows)
 
 

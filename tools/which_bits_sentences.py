@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from statistics import mean
 
-from results_page import anchor
+from written import anchor
 
 from claims.buying import Buy, buys, compared, swaps
 from claims.claim import Claim

@@ -7,14 +7,37 @@ A part named ``trainings`` that ``tools/results_page.py`` writes lies between
 from __future__ import annotations
 
 import argparse
+import json
 import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
-__all__ = ["ROOT", "main", "named", "renewed", "table"]
+__all__ = ["RESULTS", "ROOT", "anchor", "link", "main", "millions", "named", "read", "renewed", "table"]
 
 ROOT = Path(__file__).parents[1]
+RESULTS = ROOT / "results"
+
+
+def read(name: str) -> Any:
+    """A JSON file under results/; of JSON lines, the list of them."""
+    text = (RESULTS / name).read_text(encoding="utf-8")
+    return [json.loads(line) for line in text.splitlines()] if name.endswith(".jsonl") else json.loads(text)
+
+
+def link(name: str) -> str:
+    """The file, linked as a page in docs/ links it."""
+    return f"[{Path(name).name}](../results/{name})"
+
+
+def millions(number: float, digits: int) -> str:
+    return f"{number / 1e6:.{digits}f} M"
+
+
+def anchor(title: str) -> str:
+    """The link that a heading gets: lower case, no punctuation, a hyphen for each space."""
+    return re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-")
 
 
 def named(*parts: Callable[[], str]) -> dict[str, Callable[[], str]]:
