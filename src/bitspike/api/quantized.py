@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -79,9 +80,8 @@ class FineTuning:
     def _of_own(self, source: str | nn.Module, label: str) -> Quantized:
         from torch import nn
 
-        from bitspike import conversion
+        from bitspike import conversion, neurons
         from bitspike.models import own_network
-        from bitspike.neurons import make_node
         from bitspike.training.setup import encoder_of
 
         if self.ann is not None:
@@ -89,33 +89,30 @@ class FineTuning:
         config = self._new(self._configured(own_config(label, self.dataset)))
         with users_code():
             model = own_network(source) if isinstance(source, str) else source
-            quantized = conversion.adopt(model, lambda: make_node(config.neuron, config.bits), encoder_of(config))
-            teacher = conversion.adopt(model, nn.ReLU, encoder_of(config))
+            neuron = partial(neurons.make_node, config.neuron, config.bits)
+            quantized, teacher = (conversion.adopt(model, made, encoder_of(config)) for made in (neuron, nn.ReLU))
             student = conversion.with_weights_of(quantized, config)
         self.check(config, student)
         return self._finetuned(config, teacher, student, model)
 
     def _of_run(self, path: Path) -> Quantized:
-        from bitspike import conversion, recipes
-        from bitspike.neurons import ActivationSettings
+        from bitspike import conversion, neurons, recipes
 
         self._no_dataset(path)
         if self.ann is not None:
             raise UserError("--ann", str(self.ann), f"{path} is a run already; leave the option out")
-        run = load_run(path, self.data_dir)
-        ann = run.config
-        if isinstance(ann.neuron, ActivationSettings):
+        ann = (run := load_run(path, self.data_dir)).config
+        if isinstance(ann.neuron, neurons.ActivationSettings):
             if self.edits or self.name or self.resume:
-                wanted = "it is fine-tuned; leave out --set, --mean, --std, --max-pool, --name and --resume"
-                raise UserError("run folder", str(path), wanted)
+                said = "it is fine-tuned; leave out --set, --mean, --std, --max-pool, --name and --resume"
+                raise UserError("run folder", str(path), said)
             return Quantized(run, run.ended().model())
         if ann.neuron.kind != "relu":
             raise UserError("neuron.kind", ann.neuron.kind, "want a run of relu or q-relu; others spike already")
         twin = ann.recipe.removesuffix("-ann")
         known = ann.recipe.endswith("-ann") and twin in recipes.RECIPES
         tuned = recipes.recipe(twin) if known else conversion.finetune_config(ann)
-        same = {key: getattr(ann, key) for key in SAME}
-        config = self._new(self._configured(tuned.model_copy(update=same)))
+        config = self._new(self._configured(tuned.model_copy(update={key: getattr(ann, key) for key in SAME})))
         for key in ("mean", "std"):
             if getattr(config, key) != getattr(ann, key):
                 raise UserError(key, getattr(config, key), f"{path} was trained with {getattr(ann, key)}")
@@ -123,20 +120,18 @@ class FineTuning:
         return self._with_weights_of(run, config)
 
     def _of_recipe(self, recipe: str) -> Quantized:
-        from bitspike import training
-        from bitspike.neurons import ActivationSettings
+        from bitspike import neurons, training
 
         self._no_dataset(recipe)
         config = self._configured(configured(recipe))
-        if not isinstance(config.neuron, ActivationSettings):
+        if not isinstance(config.neuron, neurons.ActivationSettings):
             raise UserError("recipe", recipe, "want one of q-relu neurons: spikezip-...")
         self._new(config)
-        path = self.ann or self.runs_dir / f"{recipe}-ann-seed{config.seed}"
         self.check(config, network_of(config))
+        path = self.ann or self.runs_dir / f"{recipe}-ann-seed{config.seed}"
         tuned, ann = self._run(config).files, training.RunFolder(path)
-        interrupted = is_there(ann.config_file) and not is_there(ann.result_file)
-        first = interrupted and not is_there(tuned.config_file)
-        going_on = replace(self, resume=False) if first else self  # the network of ReLUs goes on, as it does anyhow
+        interrupted = is_there(ann.config_file) and not (is_there(ann.result_file) or is_there(tuned.config_file))
+        going_on = replace(self, resume=False) if interrupted else self  # that of ReLUs goes on, as it does anyhow
         if going_on.resume:
             tuned.resume(config)  # refuses another run, or none, before anything is trained for it
         self._train_ann(recipe, config, ann)
@@ -159,9 +154,8 @@ class FineTuning:
         if ann.neuron.kind != "relu":
             raise UserError("--ann", str(path), f"want a run of neuron.kind=relu; its neurons are {ann.neuron.kind}")
         for key in ("model", "channels", "dataset", "detection", "mean", "std"):
-            if getattr(ann, key) != same[key]:
-                wanted = f"want {same[key]!r}; name another folder with --ann"
-                raise UserError(f"{key} of {path}", getattr(ann, key), wanted)
+            if (seen := getattr(ann, key)) != same[key]:
+                raise UserError(f"{key} of {path}", seen, f"want {same[key]!r}; name another folder with --ann")
         if not is_there(folder.result_file):
             with self._observed(path) as observer:
                 training.train(ann, folder, self.data_dir, resume=started, observer=observer)
