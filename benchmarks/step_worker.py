@@ -11,16 +11,19 @@ import json
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor, nn
 
 from bitspike import recipes
-from bitspike.training import override
-from bitspike.training.methods import Training, methods_of
+from bitspike.training import RunFolder, override
+from bitspike.training.methods import Objective, Training, methods_of
 from bitspike.training.optimizer import make_optimizer
 from bitspike.training.precision import laid_out
 from bitspike.training.setup import graph_of, make_model
+from bitspike.training.tasks import task_of
 
 
 def learner(precision: str, recipe: str, *edits: str) -> Callable[[], dict[str, Any]]:
@@ -28,15 +31,19 @@ def learner(precision: str, recipe: str, *edits: str) -> Callable[[], dict[str, 
     config = override(recipes.recipe(recipe), list(edits))
     torch.manual_seed(0)
     model = laid_out(make_model(config).train(), precision)
-    sample = (1, 28, 28) if "fashion" in config.dataset else (3, 32, 32)
-    x = laid_out(torch.randint(0, 256, (config.batch_size, *sample)).float(), precision)
-    y = torch.randint(0, 10, (config.batch_size,))
+    task = task_of(config)
+    x = laid_out(torch.randint(0, 256, (config.batch_size, *task.sample.array_shape)).float(), precision)
+    y = torch.randint(0, len(task.classes), (config.batch_size,))
     teacher = None
     if "paths-ensemble" in config.methods:
         teacher = laid_out(make_model(recipes.recipe(f"{recipe}-ann")), precision)
-    made: Any = Training(config, None, model, graph_of(config, model), teacher)  # type: ignore[arg-type]
+    made = Training(config, RunFolder(Path("nowhere")), model, graph_of(config, model), teacher)
     methods, own = methods_of(config), []
-    objective: Any = lambda net, images, labels: made.task.loss(net(images), labels)  # noqa: E731
+
+    def own_loss(net: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
+        return task.loss(net(images), labels)
+
+    objective: Objective = own_loss
     for method in methods.values():
         method.start(made)
         own += method.parameter_groups(model)

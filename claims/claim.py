@@ -84,7 +84,7 @@ SCALES: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     "full": {},
 }
 """Edits that a scale makes to a recipe. The small ones take minutes on part of the images; the real ones train the same
-networks on all of them, three to six times as long. Of paper 000's neurons ``-atan`` has the arctangent's gradient, the
+networks on all of them, for more epochs. Of paper 000's neurons ``-atan`` has the arctangent's gradient, the
 others the multi-bit neuron's own. ``full`` is the recipe as it stands; another scale leaves out what it does not
 name."""
 

@@ -39,19 +39,9 @@ static void run(bs_lsq_pass *pass, int threads, const struct bs_lsq_block *share
   bs_in_parts(run_part, parts, sizeof *parts, count);
 }
 
-static bs_lsq_pass *at_level(int level, bs_lsq_pass *scalar, bs_lsq_pass *avx2, bs_lsq_pass *avx512) {
-  return level == BS_AVX2 ? avx2 : level == BS_AVX512 || level == BS_AMX ? avx512 : scalar;
-}
-
-#if defined(__x86_64__)
-#define AT_LEVEL(level, name) at_level(level, name##_scalar, name##_avx2, name##_avx512)
-#else
-#define AT_LEVEL(level, name) at_level(level, name##_scalar, name##_scalar, name##_scalar)
-#endif
-
 int bs_lsq_forward(int level, int threads, const struct bs_lsq *how, const float *steps, const void *x, void *levels) {
   const struct bs_lsq_block shared = {.how = how, .x = x, .to = levels};
-  run(AT_LEVEL(level, bs_lsq_forward), threads, &shared, steps, NULL);
+  run(BS_AT_LEVEL(level, bs_lsq_forward), threads, &shared, steps, NULL);
   return 0;
 }
 
@@ -61,7 +51,7 @@ int bs_lsq_backward(int level, int threads, const struct bs_lsq *how, const floa
   const int64_t each = (how->size + BS_LSQ_BLOCK - 1) / BS_LSQ_BLOCK;
   double *all = calloc((size_t)(how->groups * each + 1) * BS_LSQ_SUMS, sizeof *all);
   if (!all) return -1;
-  run(AT_LEVEL(level, bs_lsq_backward), threads, &shared, steps, all);
+  run(BS_AT_LEVEL(level, bs_lsq_backward), threads, &shared, steps, all);
   for (int64_t group = 0; group < how->groups; group++) {
     for (int part = 0; part < BS_LSQ_SUMS; part++) {
       double sum = 0;

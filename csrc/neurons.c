@@ -144,23 +144,13 @@ static int run(bs_neuron_pass *pass, int threads, struct bs_block shared, double
   return done ? 0 : -1;
 }
 
-static bs_neuron_pass *at_level(int level, bs_neuron_pass *scalar, bs_neuron_pass *avx2, bs_neuron_pass *avx512) {
-  return level == BS_AVX2 ? avx2 : level == BS_AVX512 || level == BS_AMX ? avx512 : scalar;
-}
-
-#if defined(__x86_64__)
-#define AT_LEVEL(level, name) at_level(level, name##_scalar, name##_avx2, name##_avx512)
-#else
-#define AT_LEVEL(level, name) at_level(level, name##_scalar, name##_scalar, name##_scalar)
-#endif
-
 int bs_neurons_forward(int level, int threads, const struct bs_neuron *neuron, const struct bs_tensors *tensors,
                        const void *current, void *spikes, int64_t count) {
   struct bs_neuron ready = prepared(neuron, tensors->rate);
   const struct bs_block shared = {
       .neuron = &ready, .tensors = *tensors, .current = current, .spikes = spikes, .count = count};
   in_huge_pages(spikes, count * neuron->steps * (neuron->bf16 ? 2 : 4));
-  return run(AT_LEVEL(level, bs_neurons_forward), threads, shared, NULL);
+  return run(BS_AT_LEVEL(level, bs_neurons_forward), threads, shared, NULL);
 }
 
 int bs_neurons_backward(int level, int threads, const struct bs_neuron *neuron, const struct bs_tensors *tensors,
@@ -170,5 +160,5 @@ int bs_neurons_backward(int level, int threads, const struct bs_neuron *neuron, 
   const struct bs_block shared = {.neuron = &ready, .tensors = *tensors, .current = current, .grad_spikes = grad_spikes,
                                   .grad_current = grad_current, .count = count};
   in_huge_pages(grad_current, count * (neuron->held ? 1 : neuron->steps) * (neuron->bf16 ? 2 : 4));
-  return run(AT_LEVEL(level, bs_neurons_backward), threads, shared, sums);
+  return run(BS_AT_LEVEL(level, bs_neurons_backward), threads, shared, sums);
 }

@@ -1,9 +1,17 @@
-/* Parts of a call on threads that end with it. */
+/* Parts of a call on threads that end with it, and which function runs them. */
 #ifndef BITSPIKE_PARALLEL_H
 #define BITSPIKE_PARALLEL_H
 
 #include <pthread.h>
 #include <stdint.h>
+
+/* The function of that name for a level: `name` is compiled for each. */
+#if defined(__x86_64__)
+#define BS_AT_LEVEL(level, name) \
+  ((level) == BS_AVX2 ? name##_avx2 : (level) == BS_AVX512 || (level) == BS_AMX ? name##_avx512 : name##_scalar)
+#else
+#define BS_AT_LEVEL(level, name) ((void)(level), name##_scalar)
+#endif
 
 enum { BS_MOST_THREADS = 256, BS_LEAST_WORK = 1 << 16 };
 

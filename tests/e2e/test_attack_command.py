@@ -25,20 +25,12 @@ Command = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture
-def bitspike(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Command:
+def bitspike(monkeypatch: pytest.MonkeyPatch, command: Command, tmp_path: Path) -> Command:
     """Runs the command in an empty folder: exit status, stdout, stderr."""
     (tmp_path / "here").mkdir()
     monkeypatch.chdir(tmp_path / "here")
     monkeypatch.delenv("BITSPIKE_DATA", raising=False)
-
-    def run(*arguments: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["bitspike", *arguments])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        said = capsys.readouterr()
-        return int(ended.value.code or 0), said.out, said.err
-
-    return run
+    return command
 
 
 def refused(outcome: tuple[int, str, str], *named: str) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,7 +13,6 @@ import torch
 
 import bitspike as door
 from bitspike import UserError
-from bitspike.cli import main
 from bitspike.recipes import RECIPES, recipe
 from bitspike.training import RunFolder, edits_of
 
@@ -23,20 +21,11 @@ Command = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture
-def bitspike(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Command:
+def bitspike(monkeypatch: pytest.MonkeyPatch, command: Command, tmp_path: Path) -> Command:
     """Runs the command in an empty folder, the user's home: exit status, stdout, stderr."""
-    monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     monkeypatch.delenv("BITSPIKE_DATA", raising=False)
-
-    def run(*arguments: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["bitspike", *map(str, arguments)])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        said = capsys.readouterr()
-        return int(ended.value.code or 0), said.out, said.err
-
-    return run
+    return command
 
 
 def tiny(*edits: str) -> list[str]:

@@ -1,7 +1,6 @@
 """`bitspike cost --energy` as a stranger types it, and the picture of spikes on shortcuts."""
 
 import json
-import sys
 import time
 from pathlib import Path
 
@@ -10,7 +9,6 @@ import torch
 
 from bitspike import recipes, training
 from bitspike.bits import BitPlan, Bits
-from bitspike.cli import main
 from bitspike.costs import Activity, energy
 from bitspike.files import read_json, write_json
 from bitspike.lowering import lower, measure
@@ -52,19 +50,10 @@ def run_folders(tmp_path_factory):
 
 
 @pytest.fixture
-def bitspike(tmp_path, monkeypatch, capsys):
+def bitspike(command, monkeypatch):
     """Runs a command in an empty folder: exit status, stdout, stderr."""
-    monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "80")
-
-    def run(*words):
-        monkeypatch.setattr(sys, "argv", ["bitspike", *map(str, words)])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        said = capsys.readouterr()
-        return ended.value.code or 0, said.out, said.err
-
-    return run
+    return command
 
 
 def result(outcome):

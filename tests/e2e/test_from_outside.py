@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -22,7 +21,6 @@ from torch import Tensor, nn
 from bitspike import Bits
 from bitspike.backends import BACKENDS, Backend, Export, backend, c, oracle
 from bitspike.backends.c import Each
-from bitspike.cli import main
 from bitspike.costs import cost
 from bitspike.ir import DYNAMICS, OPS, AnyDynamics, Edge, Fire, FrozenGraph, Node, Program, Step, load, save
 from bitspike.ir.ranges import Bounds, Range, Tensors
@@ -261,23 +259,14 @@ Run = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture
-def bitspike(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Iterator[Run]:
-    monkeypatch.chdir(tmp_path)
-
-    def run(*words: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["bitspike", *map(str, words)])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        said = capsys.readouterr()
-        return int(ended.value.code or 0), said.out, said.err
-
+def bitspike(command: Run) -> Iterator[Run]:
     with ExitStack() as known:
         known.enter_context(NEURONS.added("rising", RisingSettings))
         known.enter_context(DYNAMICS.added(RisingIntegers.kind, RisingIntegers))
         known.enter_context(QUANTIZERS.added("ternary", TernarySettings))
         known.enter_context(METHODS.added("pull", Pull))
         known.enter_context(BACKENDS.added(Listing.name, Listing))
-        yield run
+        yield command
 
 
 OWN = ("neuron.kind=rising", "quantizer=ternary", "bits=2/1/4", 'layers={"features.0.0": {"w": 3}}')

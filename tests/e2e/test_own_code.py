@@ -13,7 +13,6 @@ from torch import nn
 
 import bitspike as door
 from bitspike import UserError
-from bitspike.cli import main
 from bitspike.neurons import FiringSettings, IFNode, NeuronSettings
 from bitspike.recipes import recipe
 from bitspike.training import RunFolder, override, train
@@ -111,19 +110,14 @@ Command = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture
-def bitspike(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Command:
+def bitspike(monkeypatch: pytest.MonkeyPatch, command: Command, tmp_path: Path) -> Command:
     """Runs the command beside a file of code: exit status, stdout, stderr."""
-    monkeypatch.chdir(tmp_path)
     (tmp_path / "own_code.py").write_text(CODE)
     monkeypatch.setattr(sys, "path", list(sys.path))
 
     def run(*arguments: str) -> tuple[int, str, str]:
         sys.modules.pop("own_code", None)  # another process has not imported it
-        monkeypatch.setattr(sys, "argv", ["bitspike", *map(str, arguments)])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        said = capsys.readouterr()
-        return int(ended.value.code or 0), said.out, said.err
+        return command(*arguments)
 
     return run
 

@@ -17,7 +17,6 @@ import bitspike as door
 from bitspike import UserError
 from bitspike.backends.c import to_c
 from bitspike.backends.c.build import compiler
-from bitspike.cli import main
 from bitspike.ir import load, save
 
 pillow = pytest.importorskip("PIL.Image")
@@ -71,21 +70,12 @@ def fill(home: Path, names: tuple[str, ...] = NAMES, count: int = 20) -> Path:
 
 
 @pytest.fixture
-def bitspike(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Command:
+def bitspike(monkeypatch: pytest.MonkeyPatch, command: Command, tmp_path: Path) -> Command:
     """Runs the command beside a file of code: exit status, stdout, stderr."""
-    monkeypatch.chdir(tmp_path)
     (tmp_path / "own_things.py").write_text(CODE)
     monkeypatch.setattr(sys, "path", list(sys.path))
     sys.modules.pop("own_things", None)
-
-    def run(*arguments: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["bitspike", *arguments])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        seen = capsys.readouterr()
-        return int(ended.value.code or 0), seen.out, seen.err
-
-    return run
+    return command
 
 
 def test_a_folder_becomes_classes_by_name_in_c(bitspike: Command, tmp_path: Path) -> None:

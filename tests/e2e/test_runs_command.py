@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from statistics import fmean, stdev
@@ -16,24 +15,14 @@ from safetensors.torch import load_file
 
 import bitspike as door
 from bitspike import UserError
-from bitspike.cli import main
 
 Command = Callable[..., tuple[int, str, str]]
 TINY = [part for edit in ("train_size=128", "validation_size=50", "channels=2,2,2") for part in ("--set", edit)]
 
 
 @pytest.fixture
-def bitspike(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Command:
-    monkeypatch.chdir(tmp_path)
-
-    def run(*arguments: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["bitspike", *arguments])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        seen = capsys.readouterr()
-        return int(ended.value.code or 0), seen.out, seen.err
-
-    return run
+def bitspike(command: Command) -> Command:
+    return command
 
 
 def trained(bitspike: Command, *more: str, epochs: int = 1) -> tuple[int, str, str]:

@@ -15,7 +15,6 @@ from pathlib import Path
 import pytest
 
 from bitspike import native
-from bitspike.cli import main
 from bitspike.recipes import RECIPES
 
 TINY = ["channels=4,4,8", "train_size=256", "validation_size=100", "epochs=1"]
@@ -23,19 +22,10 @@ Command = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture
-def bitspike(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Command:
+def bitspike(monkeypatch: pytest.MonkeyPatch, command: Command) -> Command:
     """Runs the command in an empty folder: exit status, stdout, stderr."""
-    monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("BITSPIKE_DATA", raising=False)
-
-    def run(*arguments: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["bitspike", *arguments])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        said = capsys.readouterr()
-        return int(ended.value.code or 0), said.out, said.err
-
-    return run
+    return command
 
 
 def tiny(*edits: str) -> list[str]:
