@@ -120,6 +120,11 @@ KINDS = (  # files, what they hold, the command that writes such a file
     ),
     ("benchmarks/train_step.json", "time of a training step beside SpikingJelly's and the ANN's", "make bench"),
     (
+        "benchmarks/train_memory.json",
+        "memory of a training step beside SpikingJelly's and the ANN's",
+        "python benchmarks/train_memory.py",
+    ),
+    (
         "benchmarks/neurons.json",
         "time of a layer of neurons, forward and backward, beside a loop by hand and SpikingJelly's",
         "python benchmarks/neurons.py",

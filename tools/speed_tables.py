@@ -23,6 +23,17 @@ def train_step() -> str:
     return table(("network", "T", "precision", *head), rows)
 
 
+def train_memory() -> str:
+    """What a training step takes of memory, in megabytes."""
+    rows = []
+    for case in read("benchmarks/train_memory.json")["cases"]:
+        names, of = ("ann", "bitspike", "bitspike_repeated", "spikingjelly"), case["of_spikingjelly"]
+        megabytes = (f"{case['megabytes'][name]:.0f}" for name in names)
+        rows.append((case["net"], case["T"], case["precision"], *megabytes, f"{of['bitspike']:.2f}"))
+    head = ("ANN", "bitspike", "bitspike, image repeated", "SpikingJelly 2.0", "bitspike of SpikingJelly")
+    return table(("network", "T", "precision", *head), rows)
+
+
 def beside_goal(ratio: float, goal: float) -> str:
     """Times as fast, and whether that is what was wanted."""
     return f"{ratio:.2f} ({'met' if ratio >= goal else 'missed'})"
@@ -103,4 +114,4 @@ def cortex_m() -> str:
     return table(("network, w/s/T", "MACs", *head), rows)
 
 
-SPEED = (train_step, native_kernels, native_nets, attention, event_readers, cortex_m)
+SPEED = (train_step, train_memory, native_kernels, native_nets, attention, event_readers, cortex_m)
