@@ -75,7 +75,7 @@ struct bs_sums {
 /* One multiplication, shift and addition for each channel. What a multiplier has above `shift` needs no shift, so it may
  * stand in `whole`: the product with the rest, which is below 2^shift, takes few bits. */
 struct bs_affine {
-  const void *multiplier, *whole, *offset; /* of the stage's type, `width` each */
+  const void *multiplier, *whole, *offset; /* of the stage's type, `width` each; no `whole`: it is 0 */
   int64_t half;
   int32_t shift, steps;            /* the offset is there for the steps below `steps` */
 };
@@ -107,7 +107,8 @@ enum bs_kind {
   BS_FIRE,                                               /* a, and the state b, to levels and the next state */
   BS_KEEP,                                               /* a held value for the first steps, then 0 */
   BS_MATMUL,                                             /* sums of products of two edges */
-  BS_RUNS                                                /* channels beside each other, of an edge at other places */
+  BS_RUNS,                                               /* channels beside each other, of an edge at other places */
+  BS_BESIDE                                              /* a, and by channel the code of an edge's byte times a number */
 };
 
 /* One vector instruction: registers `to`, `a`, `b`, `c`; constants `x`, `y`, `n`. */

@@ -206,8 +206,26 @@ static void NAMED(affine)(const struct bs_here *here, const struct bs_op *op) {
   const NUMBER *m = by->multiplier, *whole = by->whole, *b = by->offset, *x = NAMED(reg)(here, op->a);
   NUMBER *y = NAMED(reg)(here, op->to);
   if (op->kind == BS_PRODUCT) { AFFINE_ROWS(((int64_t)m[k] * x[k] + by->half) >> shift) }
-  else if (shift) { AFFINE_ROWS(whole[k] * x[k] + ((m[k] * x[k] + half) >> shift)) }
+  else if (shift && whole) { AFFINE_ROWS(whole[k] * x[k] + ((m[k] * x[k] + half) >> shift)) }
+  else if (shift) { AFFINE_ROWS((m[k] * x[k] + half) >> shift) }
   else { AFFINE_ROWS(m[k] * x[k]) }
+}
+
+static void NAMED(beside)(const struct bs_here *here, const struct bs_op *op) {
+  const struct bs_edge *edge = here->plan->edge + op->edge;
+  const struct bs_affine *by = op->data;
+  const int32_t width = here->stage->width, channels = edge->channels, step = edge->steps == 1 ? 0 : here->t;
+  const NUMBER *restrict m = by->multiplier, *restrict b = by->offset, *a = NAMED(reg)(here, op->a);
+  NUMBER *to = NAMED(reg)(here, op->to);
+  for (int32_t at = 0, run; at < here->count; at += run) {
+    int64_t element;
+    run = NAMED(together)(here, edge, at, &element, step);
+    const uint8_t *restrict from = here->arena + edge->place + element;
+    for (int32_t i = 0; i < run; i++, from += channels, a += width, to += width) {
+      IN_PLACE
+      for (int32_t k = 0; k < channels; k++) to[k] = a[k] + m[k] * (NUMBER)from[k] + b[k];
+    }
+  }
 }
 
 #define EACH(expression)                                                \
@@ -335,6 +353,7 @@ static void NAMED(run_op)(const struct bs_here *here, const struct bs_op *op) {
     case BS_THRESHOLDS: NAMED(thresholds)(here, op); return;
     case BS_CODES: NAMED(codes)(here, op); return;
     case BS_FIRE: NAMED(fire)(here, op); return;
+    case BS_BESIDE: NAMED(beside)(here, op); return;
     case BS_MAX_CODES: max_codes(here, op); return;
     case BS_PIXEL_CODES: pixel_codes(here, op); return;
     default: NAMED(plain)(here, op);

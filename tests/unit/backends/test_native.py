@@ -49,6 +49,7 @@ from bitspike.ir import (
     Store,
 )
 
+LEVELS = [one for one in native.Level if one == 0 or (one <= native.detected() < native.Level.neon)]
 needs_library = pytest.mark.skipif(structs.library() is None, reason="no C library")
 
 
@@ -110,20 +111,115 @@ def test_thresholds_say_what_the_ops_say_of_every_sum(
     dynamics = replace(PLAIN, rounds=rounds, v_init=v_init)
     net = network(dynamics, lo=lo, hi=lo + levels, shift=shift, seed=seed)
     chain = [net.graph["b"], net.graph["c"]]
-    found = Steps.of(net, chain)
+    found = Steps.of(net, chain, "a")
     assert found is not None
     sums = np.arange(net.ranges["a"].lo, net.ranges["a"].hi + 1)[:, None].repeat(5, axis=1)
     counted = ((sums ^ found.turned)[:, None] >= found.thresholds).sum(1) + found.lo
-    assert np.array_equal(counted, _levels(net, chain, sums))
+    assert np.array_equal(counted, _levels(net, chain, {"a": sums}, {}))
     if found.line is not None:
         assert levels >= LEAST_FOR_LINE
         assert np.array_equal(_on(found.line, sums, levels) + lo, counted)
 
 
+def past(lo: int, beside: int, turned: bool, affines: tuple[bool, bool], seed: int) -> FrozenGraph:
+    """Neurons of two levels, whose levels go past a convolution and are added to what it makes; then the same of two
+    neurons with others."""
+    draw = np.random.default_rng(seed)
+    own, other = affines
+    nodes = [
+        Input(name="images", inputs=(), edge=Edge(shape=(2, 6, 5), T=1, lo=-3, hi=252, scale=1.0)),
+        Conv(name="a", inputs=("images",), out_channels=5, weight_bits=3, kernel_size=(3, 3), padding=(1, 1)),
+        Affine(name="b", inputs=("a",), fraction_bits=8),
+        Fire(name="c", inputs=("b",), T=1, lo=beside, hi=beside + 1, dynamics=PLAIN),
+        Conv(name="d", inputs=("c",), out_channels=5, weight_bits=2, kernel_size=(3, 3), padding=(1, 1)),
+        *([Affine(name="e", inputs=("d",), fraction_bits=8)] if own else []),
+        *([Affine(name="g", inputs=("c",), fraction_bits=8)] if other else []),
+        Add(name="h", inputs=(("g" if other else "c"), ("e" if own else "d"))),
+        Affine(name="i", inputs=("h",), fraction_bits=8, shift=3),
+        Fire(name="j", inputs=("i",), T=1, lo=lo, hi=lo + 1, dynamics=PLAIN),
+        Reshape(name="flat", inputs=("j",), shape=(150,)),
+        Readout(name="logits", inputs=("flat",)),
+    ]
+    tensors = {
+        "a.weight": draw.integers(-3, 4, (5, 2, 3, 3)),
+        "b.multiplier": draw.integers(-60, 61, 5),
+        "b.offset": draw.integers(-4000, 4001, 5),
+        "d.weight": draw.integers(-1, 2, (5, 5, 3, 3)),
+        **({"e.multiplier": draw.integers(-300, 301, 5), "e.offset": draw.integers(-400, 401, 5)} if own else {}),
+        **({"g.multiplier": draw.integers(-900, 901, 5), "g.offset": draw.integers(-400, 401, 5)} if other else {}),
+        "i.multiplier": draw.integers(-20, 1 if turned else 21, 5),
+        "i.offset": draw.integers(-400, 401, 5),
+    }
+    return FrozenGraph(Graph("past", tuple(nodes)), tensors)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    lo=st.integers(-2, 2),
+    beside=st.integers(-2, 2),
+    turned=st.booleans(),
+    affines=st.tuples(st.booleans(), st.booleans()),
+    seed=st.integers(0, 99),
+)
+def test_a_spike_that_goes_past_a_layer_moves_its_threshold(
+    lo: int, beside: int, turned: bool, affines: tuple[bool, bool], seed: int
+) -> None:
+    net = past(lo, beside, turned, affines, seed)
+    chain = [node for node in net.graph.nodes if node.name in "eghij"]
+    found = Steps.of(net, chain, "d", "c")
+    assert found is not None
+    assert found.beside is not None
+    sums = np.arange(net.ranges["d"].lo, net.ranges["d"].hi + 1)[:, None].repeat(5, axis=1)
+    for level in (beside, beside + 1):
+        moved = sums + found.beside.slope * level + found.beside.offset
+        counted = ((moved ^ found.turned)[:, None] >= found.thresholds).sum(1) + lo
+        assert np.array_equal(counted, _levels(net, chain, {"d": sums}, {"c": level}))
+    if structs.library() is not None:
+        for at in LEVELS:
+            codes = plan(net, at).codes
+            assert any(made.kind == Kind.BESIDE for code in codes for made in code.made)
+        assert np.array_equal(Compiled(net, 1)(shown(net))[0], oracle.logits(net, shown(net)))
+
+
+def test_a_spike_beside_that_is_wrong_by_one_is_found() -> None:
+    net = past(0, 0, False, (True, True), 0)
+    chain = [node for node in net.graph.nodes if node.name in "eghij"]
+    found = Steps.of(net, chain, "d", "c")
+    assert found is not None
+    assert found.beside is not None
+    sums = np.arange(net.ranges["d"].lo, net.ranges["d"].hi + 1)[:, None].repeat(5, axis=1)
+    moved = sums + found.beside.slope + 1 + found.beside.offset
+    counted = ((moved ^ found.turned)[:, None] >= found.thresholds).sum(1)
+    assert (counted != _levels(net, chain, {"d": sums}, {"c": 1})).any()
+
+
+def test_more_than_two_levels_beside_move_no_threshold() -> None:
+    net = past(0, 0, False, (True, True), 0)
+    wide = replace(net.graph["c"], hi=2)
+    nodes = tuple(wide if node.name == "c" else node for node in net.graph.nodes)
+    three = FrozenGraph(Graph("three", nodes), net.tensors)
+    assert Steps.of(three, [node for node in nodes if node.name in "eghij"], "d", "c") is None
+    if structs.library() is not None:
+        assert np.array_equal(Compiled(three, 1)(shown(three))[0], oracle.logits(three, shown(three)))
+
+
+@needs_library
+@pytest.mark.parametrize("level", LEVELS)
+def test_what_is_added_to_itself_is_no_spike_beside(level: native.Level, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(native.VARIABLE, level.name)
+    net = past(0, 0, False, (False, False), 3)
+    nodes = tuple(replace(node, inputs=("c", "c")) if node.name == "h" else node for node in net.graph.nodes)
+    kept = tuple(node for node in nodes if node.name != "d")
+    twice = FrozenGraph(Graph("twice", kept), {n: t for n, t in net.tensors.items() if n != "d.weight"})
+    assert np.array_equal(Compiled(twice, 1)(shown(twice))[0], oracle.logits(twice, shown(twice)))
+    for each in (net, past(-1, 1, True, (True, False), 4)):
+        assert np.array_equal(Compiled(each, 1)(shown(each))[0], oracle.logits(each, shown(each)))
+
+
 @pytest.mark.parametrize("shift", [0, 3])
 def test_levels_of_many_thresholds_lie_on_a_line_that_no_ulp_may_leave(shift: int) -> None:
     net = network(PLAIN, hi=15, shift=shift)
-    found = Steps.of(net, [net.graph["b"], net.graph["c"]])
+    found = Steps.of(net, [net.graph["b"], net.graph["c"]], "a")
     assert found is not None
     assert found.line is not None
     sums = np.arange(net.ranges["a"].lo, net.ranges["a"].hi + 1)[:, None].repeat(5, axis=1)
@@ -143,11 +239,11 @@ def test_levels_on_no_line_have_thresholds_alone() -> None:
 def test_a_threshold_beside_the_right_one_is_found() -> None:
     net = network(PLAIN)
     chain = [net.graph["b"], net.graph["c"]]
-    found = Steps.of(net, chain)
+    found = Steps.of(net, chain, "a")
     assert found is not None
     sums = np.arange(net.ranges["a"].lo, net.ranges["a"].hi + 1)[:, None].repeat(5, axis=1)
     counted = ((sums ^ found.turned)[:, None] >= found.thresholds + 1).sum(1) + found.lo
-    assert (counted != _levels(net, chain, sums)).any()
+    assert (counted != _levels(net, chain, {"a": sums}, {})).any()
 
 
 def test_only_what_grows_with_the_current_has_thresholds() -> None:

@@ -15,7 +15,7 @@ from bitspike.backends.native.row import Row
 from bitspike.backends.native.stages import Group
 from bitspike.backends.native.structs import Kind, Type
 from bitspike.backends.native.thresholds import Steps
-from bitspike.ir import Affine, Fire, FrozenGraph, Node
+from bitspike.ir import Add, Affine, Fire, FrozenGraph, Node
 
 __all__ = ["AFTER", "BEFORE", "EACH", "Code", "Made"]
 
@@ -81,8 +81,8 @@ class Code:
     phase: int = EACH
 
     def __post_init__(self) -> None:
-        chains = ((node, self._chain(node)) for node in self.group.nodes if isinstance(node, Fire) and node.T == 1)
-        self.steps = {node.name: by for node, chain in chains if (by := Steps.of(self.net, chain))}
+        fires = (node for node in self.group.nodes if isinstance(node, Fire) and node.T == 1)
+        self.steps = {node.name: by for node in fires if (by := self._steps(node))}
         inside = {name for by in self.steps.values() for name in by.names}
         nodes = [node for node in self.group.nodes if node.name not in inside]
         narrow = all(self.rows[node.name].narrow(self, node) for node in nodes)
@@ -111,24 +111,43 @@ class Code:
         self._carry_in_place()
         self._allocate()
 
-    def _chain(self, node: Fire) -> list[Node]:
-        """Neurons of one step, and the affines of this stage before them that nothing else reads."""
-        own = {one.name: one for one in self.group.nodes}
-        readers = [name for one in self.net.graph.nodes for name in one.inputs]
-        chain: list[Node] = [node]
-        while isinstance(before := own.get(chain[0].inputs[0]), Affine):
-            if before.name in self.stored or readers.count(before.name) != 1:
-                break
-            chain.insert(0, before)
-        return chain
+    def _steps(self, node: Fire) -> Steps | None:
+        """How the levels of neurons of one step are found by thresholds, if they are."""
+        read, behind = self._before(node.inputs[0])
+        added = self._alone(read)
+        if isinstance(added, Add):
+            paths = sorted((self._before(name) for name in added.inputs), key=lambda path: path[0] in self.stored)
+            (sums, own), (beside, before) = paths
+            there = beside != sums and beside in self.stored and self.stored[beside].type == Type.U8
+            if there and (by := Steps.of(self.net, [*own, *before, added, *behind, node], sums, beside)):
+                return by
+        return Steps.of(self.net, [*behind, node], read)
+
+    def _before(self, name: str) -> tuple[str, list[Node]]:
+        """The affines of this stage that an edge is made of and nothing else reads, and the edge before them."""
+        path: list[Node] = []
+        while isinstance(made := self._alone(name), Affine):
+            path.insert(0, made)
+            (name,) = made.inputs
+        return name, path
+
+    def _alone(self, name: str) -> Node | None:
+        """The op of this stage that makes an edge which only one other reads."""
+        made = next((one for one in self.group.nodes if one.name == name), None)
+        readers = sum(one.inputs.count(name) for one in self.net.graph.nodes)
+        return made if name not in self.stored and readers == 1 else None
 
     def _thresholds(self, node: Node) -> Made:
         by = self.steps[node.name]
         arrays: dict[str, NDArray[Any]] = {"turned": by.turned, "threshold": by.thresholds}
         if by.line is not None:
             arrays |= {"slope": by.line[0], "offset": by.line[1]}
-        struct = structs.Thresholds(count=len(by.thresholds), lo=by.lo)
-        return Made(Kind.THRESHOLDS, self.phase, a=self.value(by.read), data=(struct, arrays))
+        struct, x = structs.Thresholds(count=len(by.thresholds), lo=by.lo), self.value(by.read)
+        if by.beside:
+            name, slope, offset = by.beside
+            arrays_of = {"multiplier": slope, "offset": offset + slope * self.stored[name].lo}
+            x = self.emit(Kind.BESIDE, a=x, edge=name, data=(structs.Affine(), arrays_of))
+        return Made(Kind.THRESHOLDS, self.phase, a=x, data=(struct, arrays))
 
     def _store(self, node: Node) -> bool:
         if node.name not in self.steps:

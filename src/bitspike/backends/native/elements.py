@@ -86,7 +86,8 @@ class Multiplied(Row[FixedPoint]):
         if code.type == Type.I32 and largest >= 2**31:
             return self._emit(code, node, Kind.PRODUCT, struct, {"multiplier": m, "offset": b})
         if node.shift:
-            return self._emit(code, node, Kind.AFFINE, struct, {"multiplier": rest, "whole": whole, "offset": b})
+            above = {"whole": whole} if whole.any() else {}
+            return self._emit(code, node, Kind.AFFINE, struct, {"multiplier": rest, "offset": b} | above)
         return self._emit(code, node, Kind.AFFINE, struct, {"multiplier": m, "offset": b})
 
     def _emit(self, code: Code, node: FixedPoint, kind: Kind, struct: Affine, arrays: dict[str, NDArray[Any]]) -> int:

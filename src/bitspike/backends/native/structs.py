@@ -100,6 +100,7 @@ class Kind(IntEnum):
     KEEP = 30
     MATMUL = 31
     RUNS = 32
+    BESIDE = 33
 
 
 def _ints(names: str, kind: type = c_int32) -> list[tuple[str, type]]:

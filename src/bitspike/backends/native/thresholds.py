@@ -1,4 +1,4 @@
-"""Levels by thresholds: where a level depends on one sum alone, and grows or falls with it.
+"""Levels by thresholds: where a level depends on one sum, and grows or falls with it.
 
 What lies between the sum and the level, whatever it is, is a few comparisons then: the same integers, found by
 bisection over what the ops say.
@@ -6,15 +6,16 @@ bisection over what the ops say.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bitspike.ir import Fire, FrozenGraph, Node, Program, Range
+from bitspike.ir import Affine, Fire, FrozenGraph, Node, Program, Range
 
-__all__ = ["MOST_THRESHOLDS", "Steps", "grows"]
+__all__ = ["MOST_THRESHOLDS", "Beside", "Steps", "grows"]
 
 MOST_THRESHOLDS = 15
 """Beyond them comparisons take longer than what they stand for."""
@@ -22,6 +23,14 @@ LEAST_FOR_LINE = 4
 """Fewer comparisons take no longer than a line."""
 END = 2**31 - 1
 Line = tuple[NDArray[np.float32], NDArray[np.float32]]
+
+
+class Beside(NamedTuple):
+    """What is added to a sum, ``slope levels + offset`` of each channel, of the levels of another edge."""
+
+    name: str
+    slope: NDArray[np.int32]
+    offset: NDArray[np.int32]
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,6 +42,8 @@ class Steps:
         lo: the lowest level.
         turned: of each channel -1 where levels fall with the sum, else 0.
         thresholds: ``[level][channel]``: the least ``sum ^ turned`` that has the level.
+        beside: an edge of two levels that is added on the way: a spike that goes past the layer. It moves the only
+            threshold, so the sum is taken with ``slope beside + offset`` added to it, ``[channel]``; else ``None``.
         line: slope and offset ``[channel]`` of ``lo + clip(trunc(slope sum + offset), 0, levels)`` in float32, where
             that is the same level for every sum that there may be, and takes less time; else ``None``.
     """
@@ -42,34 +53,56 @@ class Steps:
     lo: int
     turned: NDArray[np.int32]
     thresholds: NDArray[np.int32]
+    beside: Beside | None = None
     line: Line | None = None
 
     @classmethod
-    def of(cls, net: FrozenGraph, chain: Sequence[Node]) -> Steps | None:
-        """Of what a sum goes through: affines, and last neurons of one step.
+    def of(cls, net: FrozenGraph, chain: Sequence[Node], read: str, beside: str | None = None) -> Steps | None:
+        """Of what a sum goes through: affines, an addition, and last neurons of one step.
 
         ``None`` where the levels are too many, or are not seen to grow or fall with the sum.
+
+        Args:
+            net: the network.
+            chain: the ops in order, those that the edge beside goes through too.
+            read, beside: the edge of the sums, and the other that is added.
         """
-        *affines, fire = chain
+        fire = chain[-1]
         assert isinstance(fire, Fire)
-        found = net.ranges[chain[0].inputs[0]]
-        if fire.hi - fire.lo > MOST_THRESHOLDS or found.reach >= END - 1 or not grows(fire.program):
+        found, most = net.ranges[read], END - 1 if beside is None else END // 4
+        if fire.hi - fire.lo > MOST_THRESHOLDS or found.reach >= most or not grows(fire.program):
             return None
-        channels = net.graph.edges[fire.name].shape[0]
-        slopes = np.ones(channels, dtype=np.int64)
-        for affine in affines:
-            slopes *= np.sign(net.tensors[f"{affine.name}.multiplier"])
-        turned = np.where(slopes < 0, -1, 0).astype(np.int64)
+        if beside is not None and (fire.hi - fire.lo != 1 or net.ranges[beside].hi - net.ranges[beside].lo != 1):
+            return None
+        channels, at, slopes = net.graph.edges[fire.name].shape[0], read, np.ones(1, dtype=np.int64)
+        for node in chain:
+            if at in node.inputs:
+                at = node.name
+                if isinstance(node, Affine):
+                    slopes = slopes * np.sign(net.tensors[f"{node.name}.multiplier"])
+        turned = np.broadcast_to(np.where(slopes < 0, -1, 0), channels).astype(np.int64)
         wanted = np.arange(fire.lo + 1, fire.hi + 1)[:, None]
-        below = np.broadcast_to(np.where(turned == 0, found.lo, ~found.hi) - 1, (len(wanted), channels))
-        above = np.broadcast_to(np.where(turned == 0, found.hi, ~found.lo) + 1, (len(wanted), channels))
-        while (apart := above - below > 1).any():  # the level is reached at `above`, as far as there are sums there
-            middle = (above + below) >> 1
-            reached = _levels(net, chain, middle ^ turned) >= wanted
-            above, below = np.where(apart & reached, middle, above), np.where(apart & ~reached, middle, below)
+
+        def least(given: Mapping[str, int]) -> NDArray[np.int64]:
+            """The thresholds, while other edges have these levels."""
+            below = np.broadcast_to(np.where(turned == 0, found.lo, ~found.hi) - 1, (len(wanted), channels))
+            above = np.broadcast_to(np.where(turned == 0, found.hi, ~found.lo) + 1, (len(wanted), channels))
+            while (apart := above - below > 1).any():  # the level is reached at `above`, as far as there are sums there
+                middle = (above + below) >> 1
+                reached = _levels(net, chain, {read: middle ^ turned}, given) >= wanted
+                above, below = np.where(apart & reached, middle, above), np.where(apart & ~reached, middle, below)
+            return above
+
         names = tuple(node.name for node in chain)
-        line = _line(above, turned, found) if len(above) >= LEAST_FOR_LINE else None
-        return cls(chain[0].inputs[0], names, fire.lo, turned.astype(np.int32), above.astype(np.int32), line)
+        if beside is None:
+            above = least({})
+            line = _line(above, turned, found) if len(above) >= LEAST_FOR_LINE else None
+            return cls(read, names, fire.lo, turned.astype(np.int32), above.astype(np.int32), line=line)
+        lo = net.ranges[beside].lo
+        above = least({beside: lo})
+        slope = np.where(turned == 0, 1, -1) * (above - least({beside: lo + 1}))[0]
+        added = Beside(beside, slope.astype(np.int32), (-lo * slope).astype(np.int32))
+        return cls(read, names, fire.lo, turned.astype(np.int32), above.astype(np.int32), added)
 
 
 def _line(thresholds: NDArray[np.int64], turned: NDArray[np.int64], found: Range) -> Line | None:
@@ -111,12 +144,17 @@ def _on(line: Line, sums: NDArray[np.int64], count: int) -> NDArray[np.int64]:
     return np.where(there, np.clip(np.where(there, made, 0).astype(np.int64), 0, count), -1)
 
 
-def _levels(net: FrozenGraph, chain: Sequence[Node], sums: NDArray[np.int64]) -> NDArray[np.int64]:
-    """What the ops make of sums ``[N, C]``."""
-    x = sums[None]
+def _levels(
+    net: FrozenGraph, chain: Sequence[Node], sums: Mapping[str, NDArray[np.int64]], given: Mapping[str, int]
+) -> NDArray[np.int64]:
+    """What the ops make of sums ``[N, C]``, and of other edges that are the same everywhere."""
+    values = {name: x[None] for name, x in sums.items()}
+    shape = next(iter(values.values())).shape
+    values |= {name: np.full(shape, level) for name, level in given.items()}
     for node in chain:
-        x = node.step(net.graph.tensors_of(node, net.tensors), net.ranges[node.name], x)
-    return x[0]
+        tensors = net.graph.tensors_of(node, net.tensors)
+        values[node.name] = node.step(tensors, net.ranges[node.name], *(values[name] for name in node.inputs))
+    return values[chain[-1].name][0]
 
 
 def grows(program: Program) -> bool:
