@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -45,7 +46,7 @@ class Input(Node):
     def infer(self, *edges: Edge) -> Edge:
         return self.edge
 
-    @property
+    @cached_property
     def sample(self) -> Sample:
         """What one input is.
 
