@@ -38,7 +38,8 @@ def strength() -> str:
         of = {key: mean(run[key] for run in runs) for key in ("size_bytes", "s_ace", "ns_ace", "energy_nj", "seconds")}
         widths = {key: mean(run[key] for run in runs) for key in ("mean_w", "mean_s", "mean_t")}
         learned = "/".join(f"{width:.3g}" for width in widths.values())
-        machine = f"{of['seconds'] / 60:.0f}, {runs[0]['threads']} threads of a {runs[0]['machine']}"
+        threads = runs[0]["threads"]
+        machine = f"{of['seconds'] / 60:.0f}, {threads} thread{'s' * (threads > 1)} of a {runs[0]['machine']}"
         costs = (f"{of['size_bytes']:,.0f}", f"{of['s_ace'] / 1e6:,.0f} M", f"{of['ns_ace'] / 1e6:,.0f} M")
         rows.append(
             (
