@@ -90,7 +90,7 @@ def _disagreements(papers: Sequence[Paper], results: Mapping[str, Mapping[str, A
         if len(said) > 1:
             found.append((claim, said))
     apart = [(claim, said) for claim, said in found if len(set(said.values())) > 1]
-    agree = f"{len(found)} claims were run at more than one scale; of {len(apart)} the verdicts differ."
+    agree = f"Claims run at more than one scale: {len(found)}. Their verdicts differ in {len(apart)}."
     if not apart:
         return [agree]
     scales = [scale for scale in results if any(scale in said for _, said in apart)]

@@ -247,10 +247,10 @@ def test_the_page_says_confirmed_missing_and_not_tested() -> None:
     }
     longer = {key: result | {"test_accuracy": 90.0 - 5 * ("bits=1/4/1" in key)} for key, result in found.items()}
     alike = page((Paper("Paper", (claim,), ()),), {"small": found, "real": found})
-    assert "1 claims were run at more than one scale; of 0 the verdicts differ." in alike
+    assert "Claims run at more than one scale: 1. Their verdicts differ in 0." in alike
     apart = page((Paper("Paper", (claim,), ()),), {"small": found, "real": longer, "full": {}})
     assert f"| {claim.name} {claim.statement} | within the spread | not confirmed |" in apart
-    assert "of 1 the verdicts differ" in apart
+    assert "Their verdicts differ in 1." in apart
     whole = page((paper_000.PAPER,), {"small": found})
     assert "**Within the spread**" in whole
     assert "| fashion-convnet bits=1/4/1 | 4 | 90.10 ± 0.10 | 3 | 2.00 | 1.00 |" in whole
