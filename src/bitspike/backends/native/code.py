@@ -118,8 +118,12 @@ class Code:
         if isinstance(added, Add):
             paths = sorted((self._before(name) for name in added.inputs), key=lambda path: path[0] in self.stored)
             (sums, own), (beside, before) = paths
-            there = beside != sums and beside in self.stored and self.stored[beside].type == Type.U8
-            if there and (by := Steps.of(self.net, [*own, *before, added, *behind, node], sums, beside)):
+            as_bytes = beside in self.stored and self.stored[beside].type == Type.U8
+            if (
+                as_bytes
+                and beside != sums
+                and (by := Steps.of(self.net, [*own, *before, added, *behind, node], sums, beside))
+            ):
                 return by
         return Steps.of(self.net, [*behind, node], read)
 
@@ -145,8 +149,8 @@ class Code:
         struct, x = structs.Thresholds(count=len(by.thresholds), lo=by.lo), self.value(by.read)
         if by.beside:
             name, slope, offset = by.beside
-            arrays_of = {"multiplier": slope, "offset": offset + slope * self.stored[name].lo}
-            x = self.emit(Kind.BESIDE, a=x, edge=name, data=(structs.Affine(), arrays_of))
+            of_codes = {"multiplier": slope, "offset": offset + slope * self.stored[name].lo}
+            x = self.emit(Kind.BESIDE, a=x, edge=name, data=(structs.Affine(), of_codes))
         return Made(Kind.THRESHOLDS, self.phase, a=x, data=(struct, arrays))
 
     def _store(self, node: Node) -> bool:

@@ -29,8 +29,8 @@ class Beside(NamedTuple):
     """What is added to a sum, ``slope levels + offset`` of each channel, of the levels of another edge."""
 
     name: str
-    slope: NDArray[np.int32]
-    offset: NDArray[np.int32]
+    slope: NDArray[np.int64]
+    offset: NDArray[np.int64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,7 +101,7 @@ class Steps:
         lo = net.ranges[beside].lo
         above = least({beside: lo})
         slope = np.where(turned == 0, 1, -1) * (above - least({beside: lo + 1}))[0]
-        added = Beside(beside, slope.astype(np.int32), (-lo * slope).astype(np.int32))
+        added = Beside(beside, slope, -lo * slope)
         return cls(read, names, fire.lo, turned.astype(np.int32), above.astype(np.int32), added)
 
 
