@@ -145,6 +145,11 @@ KINDS = (  # files, what they hold, the command that writes such a file
         "python benchmarks/native_nets.py",
     ),
     (
+        "benchmarks/fast_onnx.json",
+        "speed of exported ONNX models by ONNX Runtime, the usual one beside that of --fast",
+        "python benchmarks/fast_onnx.py",
+    ),
+    (
         "benchmarks/attention.json",
         "time of the products of attention by the native backend, beside NumPy's integers and ONNX Runtime's floats",
         "python benchmarks/attention.py",

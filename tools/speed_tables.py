@@ -84,6 +84,16 @@ def attention() -> str:
     return table(("products", *head), rows)
 
 
+def fast_onnx() -> str:
+    """Models of ONNX, images a second, and times as fast as the usual one."""
+    rows = []
+    for name, one in read("benchmarks/fast_onnx.json")["cases"].items():
+        seen, ratio = one["images_per_second"], one["times_as_fast"]
+        times = f"{ratio['median']:.2f} ({ratio['q1']:.2f} to {ratio['q3']:.2f})"
+        rows.append((name, f"{seen['usual']:,.0f}", f"{seen['fast']:,.0f}", times))
+    return table(("network, w/s/T", "usual", "`--fast`", "times as fast"), rows)
+
+
 def event_readers() -> str:
     """Readers of event files: events a second, and times as fast as the library that reads them too."""
     rows = []
@@ -114,4 +124,4 @@ def cortex_m() -> str:
     return table(("network, w/s/T", "MACs", *head), rows)
 
 
-SPEED = (train_step, train_memory, native_kernels, native_nets, attention, event_readers, cortex_m)
+SPEED = (train_step, train_memory, native_kernels, native_nets, attention, fast_onnx, event_readers, cortex_m)

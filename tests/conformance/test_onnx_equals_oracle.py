@@ -81,11 +81,12 @@ def _different(value: NDArray[np.generic], wanted: NDArray[np.int64]) -> int:
 def everywhere(net: FrozenGraph, images: NDArray[np.uint8]) -> dict[str, int]:
     """Differences of any edge in the plain model, of spikes in the optimized one, and of its logits alone.
 
-    What is an output cannot be fused away, so the last is the model as it is used.
+    What is an output cannot be fused away, so the last is the model as it is used. Then of sums of bytes.
     """
-    model, spikes = to_onnx(net), tuple(node.name for node in net.graph.neurons())
-    runs = ((PLAIN, tuple(net.graph.edges)), (OPTIMIZED, spikes), (OPTIMIZED, ()))
-    return {name: n for level, edges in runs for name, n in differences(net, model, images, level, edges).items()}
+    model, fast, spikes = to_onnx(net), to_onnx(net, fast=True), tuple(node.name for node in net.graph.neurons())
+    runs = ((model, PLAIN, tuple(net.graph.edges)), (model, OPTIMIZED, spikes), (model, OPTIMIZED, ()))
+    runs += ((fast, PLAIN, tuple(net.graph.edges)), (fast, OPTIMIZED, ()))
+    return {name: n for made, level, edges in runs for name, n in differences(net, made, images, level, edges).items()}
 
 
 def pictures(seed: int, count: int = 3, shape: tuple[int, int, int] = IMAGE) -> NDArray[np.uint8]:
@@ -154,13 +155,14 @@ def test_the_families_are_awake(name: str) -> None:
     assert all(0.1 < rate < 0.9 for rate in rates.values()), rates
 
 
+@pytest.mark.parametrize("fast", [False, True])
 @pytest.mark.parametrize("part", ["weight", "multiplier", "offset"])
-def test_the_comparison_finds_a_planted_error(part: str) -> None:
+def test_the_comparison_finds_a_planted_error(part: str, fast: bool) -> None:
     net = family("convnet", Bits(3, 2, 2), neuron_settings(v_reset=None), 1)
-    name = next(name for name in net.tensors if name.endswith(part))
+    name = next(name for name in net.tensors if name.endswith(part) and not name.startswith("features.0"))
     wrong = net.tensors[name].astype(np.int64)
     wrong.flat[0] += 1 if wrong.flat[0] <= 0 else -1
-    model = to_onnx(FrozenGraph(net.graph, {**net.tensors, name: wrong}))
+    model = to_onnx(FrozenGraph(net.graph, {**net.tensors, name: wrong}), fast)
     assert differences(net, model, pictures(1), PLAIN, tuple(net.graph.edges))
 
 
@@ -177,6 +179,29 @@ def test_the_model_is_standard_and_compact() -> None:
     assert {types[f"{node.name}.weight"] for node in net.graph.synapses()} == {onnx.TensorProto.INT8}
     dequantized = {node.output[0] for node in model.graph.node if node.op_type == "DequantizeLinear"}
     assert {node.op_type for node in model.graph.node if dequantized & set(node.input)} == {"Conv"}
+
+
+@pytest.mark.parametrize("w", [1, 2, 8])
+def test_fast_is_sums_of_unsigned_bytes_wherever_levels_are(w: int) -> None:
+    net = family("convnet", Bits(w, 2, 2), neuron_settings(), 0)
+    model = to_onnx(net, fast=True)
+    (first, *rest) = (node for node in net.graph.synapses() if isinstance(node, Conv))
+    sums = {node.input[1]: node for node in model.graph.node if node.op_type == "ConvInteger"}
+    assert {f"{node.name}.weight" for node in rest} == sums.keys()
+    assert f"{first.name}.weight" not in sums  # images have levels below 0
+    values = {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
+    for name, made in sums.items():
+        assert values[name].dtype == np.uint8
+        shifted = values[name].astype(np.int64) - int(values[made.input[3]])
+        assert np.array_equal(shifted.reshape(net.tensors[name].shape), net.tensors[name])
+
+
+def test_fast_weights_that_bytes_do_not_hold_stay_floats() -> None:
+    nodes = (fire("s", "images", T=1, d=IF), conv("a", "s", 4, 9), fire("r", "a", T=1))
+    kinds = {node.op_type for node in to_onnx(net_of(*nodes), fast=True).graph.node}
+    assert "ConvInteger" not in kinds
+    nodes = (fire("s", "images", T=1, d=IF), conv("a", "s", 4, 8), fire("r", "a", T=1))
+    assert "ConvInteger" in {node.op_type for node in to_onnx(net_of(*nodes), fast=True).graph.node}
 
 
 def dynamics(

@@ -217,6 +217,10 @@ def test_exported_onnx_is_a_model(bitspike: Command, made: Made) -> None:
     onnx.checker.check_model(onnx.load("digits.onnx"))
     status, out, _ = bitspike("export", made.file, "--to", "onnx", "-o", "b")
     assert (status, out) == (0, "b/network.onnx\n")
+    status, out, _ = bitspike("export", made.file, "--to", "onnx", "-o", "b", "--name", "quick", "--fast")
+    assert (status, out) == (0, "b/quick.onnx\n")
+    kinds = [{node.op_type for node in onnx.load(f"b/{name}.onnx").graph.node} for name in ("network", "quick")]
+    assert ["ConvInteger" in each for each in kinds] == [False, True]
 
 
 def test_freeze_without_images_needs_no_data(bitspike: Command, tmp_path: Path) -> None:
@@ -404,6 +408,7 @@ def test_images_of_another_shape_are_refused(
         (["export", "FILE", "--to", "c"], ["--output"]),
         (["export", "FILE", "--to", "rust", "-o", "out"], ["--to", "rust", "onnx"]),
         (["export", "FILE", "--to", "onnx", "-o", "out", "--cc", "gcc"], ["--cc", "--to c"]),
+        (["export", "FILE", "--to", "c", "-o", "out", "--fast"], ["--fast", "--to onnx"]),
         (["export", "FILE", "--to", "c", "-o", "out", "--cc", "nonsense"], ["C compiler", "nonsense"]),
         (["export", "FILE", "--to", "c", "-o", "out", "--cc", "false"], ["false"]),
         *(

@@ -44,6 +44,9 @@ def export(
     ] = None,
     cycles: Annotated[int | None, typer.Option("--cycles", help="For streaming: from image to image, at most.")] = None,
     luts: Annotated[int | None, typer.Option("--luts", help="For streaming: at most, by an estimate.")] = None,
+    fast: Annotated[
+        bool, typer.Option("--fast", help="For onnx: convolutions as ConvInteger, at which ONNX Runtime is faster.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Write a frozen network as C99 without dependencies (static memory, integers alone), as ONNX, or as SystemVerilog.
@@ -61,7 +64,7 @@ def export(
     Example: bitspike export net.bitspike --to c -o firmware/
     """
     of_form = given(cc=cc, streaming=streaming or None, samples=samples, pes=pes, element=element)
-    of_form |= given(architecture=architecture, cycles=cycles, luts=luts, device=device)
+    of_form |= given(architecture=architecture, cycles=cycles, luts=luts, device=device, fast=fast or None)
     found = bitspike.export(file, to, output, name=name, **of_form)
     if as_json:
         print_json(found.to_dict())

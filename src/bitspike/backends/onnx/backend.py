@@ -19,9 +19,12 @@ class Onnx(Backend):
 
     Args:
         threads: that the runtime may use; None is as many as the process may.
+        fast: whether convolutions add bytes up in 32 bits (``ConvInteger``) where levels are from 0 to 255, as ONNX
+            Runtime is faster at; other runtimes may not have the op.
     """
 
     threads: int | None = None
+    fast: bool = False
 
     name: ClassVar[str] = "onnx"
     about: ClassVar[str] = "standard ONNX ops, in floats that hold every integer"
@@ -33,13 +36,13 @@ class Onnx(Backend):
         return self.prepare(net)(images)
 
     def prepare(self, net: FrozenGraph) -> Compiled:
-        return Compiled(net, self.threads)
+        return Compiled(net, self.threads, self.fast)
 
     def traced(self, net: FrozenGraph, images: Images) -> tuple[tuple[Int, ...], dict[str, Int]]:
-        return trace(net, checked(net, images))
+        return trace(net, checked(net, images), self.fast)
 
     def export(self, net: FrozenGraph, name: str) -> Export:
         """``NAME.onnx``. Facts: ``bytes``."""
         checked_file_name(name)
-        content: bytes = to_onnx(net).SerializeToString()
+        content: bytes = to_onnx(net, self.fast).SerializeToString()
         return Export({f"{name}.onnx": content}, {"bytes": len(content)})

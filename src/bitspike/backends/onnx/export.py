@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["to_onnx"]
 
 
-def to_onnx(net: FrozenGraph) -> onnx.ModelProto:
+def to_onnx(net: FrozenGraph, fast: bool = False) -> onnx.ModelProto:
     """The network as an ONNX model.
 
     Its input is ``images``, uint8 ``[N, *net.sample.array_shape]`` with any ``N``; its output ``logits``, int64
@@ -26,11 +26,12 @@ def to_onnx(net: FrozenGraph) -> onnx.ModelProto:
 
     Args:
         net: the network.
+        fast: whether convolutions of levels from 0 to 255 are ``ConvInteger``, whose sums have 32 bits.
 
     Raises:
         UserError: onnx is not installed, an op has no writer, or its integers could leave what its floats hold.
     """
-    model = Model(require("onnx", "onnx"), net)
+    model = Model(require("onnx", "onnx"), net, fast)
     writers = [(writer_of(WRITERS, "onnx", node), node) for node in net.graph.nodes]
     for write, node in writers:
         check(node, model.reach(node.name), FLOAT64)

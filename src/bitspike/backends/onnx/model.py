@@ -32,14 +32,15 @@ class Model:
     Args:
         onnx: the library.
         net: the network.
+        fast: whether convolutions of levels from 0 to 255 are sums of bytes.
 
     Attributes:
         dtypes: type of every edge: an integer where it has levels, else float64.
         outputs: what the network's outputs are called: ``logits``, or ``output0`` and on where there are several.
     """
 
-    def __init__(self, onnx: Any, net: FrozenGraph) -> None:
-        self.onnx, self.net = onnx, net
+    def __init__(self, onnx: Any, net: FrozenGraph, fast: bool) -> None:
+        self.onnx, self.net, self.fast = onnx, net, fast
         self.nodes: list[Any] = []
         self.initializers: dict[str, Any] = {}
         several = len(net.readouts) > 1

@@ -6,6 +6,7 @@ from math import prod
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from bitspike.backends.onnx.model import FLOAT32, FLOAT64, Model, check, narrowest
 from bitspike.intmath import half
@@ -85,17 +86,39 @@ def release(model: Model, node: Release) -> None:
 
 
 def convolution(model: Model, node: Conv) -> None:
-    """A convolution that reads levels and weights as quantized tensors."""
+    """A convolution that reads levels and weights as quantized tensors, or adds bytes up."""
     window = {"dilations": node.dilation[-_axes(model, node) :], **_window(model, node)}
     _convolution(model, node, group=node.groups, **window)
 
 
 def _convolution(model: Model, node: Synapse, **how: Any) -> None:
+    if model.fast and _of_bytes(model, node):
+        _sums_of_bytes(model, node, **how)
+        return
     weight = model.float32(_codes(model, node), True)
     levels = model.dtypes[node.inputs[0]] != "float64"
     for t in model.steps(node):
         x = model.float32(model.step(node.inputs[0], t), levels)
         model.emit(node, t, "float32", "Conv", x, weight, **how)
+
+
+def _of_bytes(model: Model, node: Synapse) -> bool:
+    """Whether levels, and weights once they are shifted, are unsigned bytes, and sums have 32 bits."""
+    found, codes = model.net.ranges[node.inputs[0]], model.net.integers(f"{node.name}.weight")
+    most = np.iinfo(np.uint8).max
+    bytes_all = found.lo >= 0 and found.hi <= most and int(codes.max()) - min(0, int(codes.min())) <= most
+    return bytes_all and model.net.ranges[node.name].signed_bits <= 32
+
+
+def _sums_of_bytes(model: Model, node: Synapse, **how: Any) -> None:
+    """Weights are shifted until none is below 0: of two unsigned bytes a product is exact on every processor."""
+    codes = _shaped(model, node)
+    shift = max(0, -int(codes.min()))
+    weight = model.tensor(f"{node.name}.weight", (codes.astype(np.int64) + shift).astype(np.uint8))
+    zeros = [model.number(0, "uint8"), model.number(shift, "uint8")]
+    for t in model.steps(node):
+        x = model.step(node.inputs[0], t, "uint8")
+        model.emit(node, t, "int32", "ConvInteger", x, weight, *zeros, **how)
 
 
 def linear(model: Model, node: Linear) -> None:
@@ -277,14 +300,20 @@ def _total(model: Model, node: Readout | SumTime) -> str:
 
 def _codes(model: Model, node: Synapse) -> str:
     """The weights in their narrowest type, if no sum of products with them can be rounded."""
-    codes = model.net.integers(f"{node.name}.weight")
+    codes = _shaped(model, node)
     each = np.abs(codes.astype(np.int64)).reshape(len(codes), -1).sum(1)
     check(node, int(each.max()) * model.reach(node.inputs[0]), FLOAT32)  # bounds every partial sum, in any order
-    if isinstance(node, Linear):  # of several places a convolution
-        codes = codes.reshape(*codes.shape, *(1 for _ in model.net.graph.edges[node.name].shape[1:]))
-    if isinstance(node, Conv):
-        codes = codes.reshape(*codes.shape[:2], *node.kernel_size[-_axes(model, node) :])
     return model.tensor(f"{node.name}.weight", codes.astype(narrowest(codes.min(), codes.max())))
+
+
+def _shaped(model: Model, node: Synapse) -> NDArray[np.signedinteger]:
+    """The weights, with an axis for each of a window."""
+    codes = model.net.integers(f"{node.name}.weight")
+    if isinstance(node, Linear):  # of several places a convolution
+        return codes.reshape(*codes.shape, *(1 for _ in model.net.graph.edges[node.name].shape[1:]))
+    if isinstance(node, Conv):
+        return codes.reshape(*codes.shape[:2], *node.kernel_size[-_axes(model, node) :])
+    return codes
 
 
 def _axes(model: Model, node: Node) -> int:

@@ -25,11 +25,12 @@ class Compiled:
     Args:
         net: the network.
         threads: how many run it; None takes as many as the process may use.
+        fast: of `to_onnx`.
     """
 
-    def __init__(self, net: FrozenGraph, threads: int | None = None) -> None:
-        self.net, self.threads = net, threads
-        self._session = _session(to_onnx(net), True, threads)
+    def __init__(self, net: FrozenGraph, threads: int | None = None, fast: bool = False) -> None:
+        self.net, self.threads, self.fast = net, threads, fast
+        self._session = _session(to_onnx(net, fast), True, threads)
         widest = max(edge.size for edge in net.graph.edges.values())
         self._size = max(1, min(IMAGES_AT_A_TIME, ELEMENTS_AT_A_TIME // widest))
 
@@ -40,16 +41,16 @@ class Compiled:
         return tuple(np.concatenate(parts) for parts in zip(*found, strict=True))
 
     def __reduce__(self) -> Any:  # the runtime's sessions are not copied: a copy has one of its own
-        return type(self), (self.net, self.threads)
+        return type(self), (self.net, self.threads, self.fast)
 
 
-def trace(net: FrozenGraph, images: Images) -> tuple[tuple[Int, ...], dict[str, Int]]:
+def trace(net: FrozenGraph, images: Images, fast: bool = False) -> tuple[tuple[Int, ...], dict[str, Int]]:
     """The outputs, and every edge ``[T, N, *shape]`` by name, by the model as it is written: not optimized.
 
     Raises:
         UserError: the runtime made something of an integer that is none.
     """
-    onnx, model = require("onnx", "onnx"), to_onnx(net)
+    onnx, model = require("onnx", "onnx"), to_onnx(net, fast)
     steps = [(name, step_name(net, name, t)) for name, edge in net.graph.edges.items() for t in range(edge.T)]
     outputs = [output.name for output in model.graph.output]
     model.graph.output.extend(onnx.ValueInfoProto(name=step) for _, step in steps)
