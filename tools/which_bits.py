@@ -233,10 +233,10 @@ def scales() -> str:
         if len(verdicts) > 1:
             parts = (f"{scale} {points(buy.gain, buy.error)}, {buy.verdict}" for scale, buy in found.items())
             other.append(f"- {recipe} from {start}, {name}: {'; '.join(parts)}")
-    count = f"{len(several)} steps were trained at several scales"
+    count = f"Purchases trained at several scales: {len(several)}"
     if not other:
-        return f"{count}: all have the same verdict at each."
-    return "\n".join((f"**{count}; {len(other)} have another verdict at another scale:**\n", *other))
+        return f"{count}. Each has the same verdict at all of them."
+    return "\n".join((f"**{count}. Those with another verdict at another scale: {len(other)}.**\n", *other))
 
 
 def families() -> str:
