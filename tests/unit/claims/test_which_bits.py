@@ -210,7 +210,7 @@ def test_scales_that_disagree_are_named(page: ModuleType, monkeypatch: pytest.Mo
     monkeypatch.setattr(page, "everything", lambda: (short, other))
     assert "weight bits 1 to 2: small +4.00 ± 0.08, gains; full +0.00 ± 0.08, within the spread" in page.scales()
     monkeypatch.setattr(page, "everything", lambda: (short, replace(short, scale="full")))
-    assert page.scales().endswith("all have the same verdict at each.")
+    assert page.scales().endswith("Each has the same verdict at all of them.")
 
 
 def test_an_estimate_that_misorders_is_named(page: ModuleType) -> None:
