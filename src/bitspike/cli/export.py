@@ -2,51 +2,45 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Annotated
-
 import typer
 
 import bitspike
+from bitspike.cli.export_options import (
+    Architecture,
+    Cycles,
+    Device,
+    Element,
+    Fast,
+    File,
+    FileName,
+    Folder,
+    Luts,
+    Pes,
+    Samples,
+    Streaming,
+    To,
+)
 from bitspike.cli.options import CCompiler, Json, given, print_json
 from bitspike.cli.tables import print_tables
 
 __all__ = ["export"]
 
-FORMS = (
-    "c: NAME.c, NAME.h, NAME_simd.h and main.c. onnx: NAME.onnx. json: NAME.json. mem: NAME.mem.json and a hexadecimal"
-    " file for each tensor and edge. verilog: NAME.sv, its memories and its parts. nir: NAME.nir."
-    " qonnx: NAME.onnx with Quant nodes."
-)
-
 
 def export(
-    file: Annotated[Path, typer.Argument(help="A file of `bitspike freeze`.")],
-    to: Annotated[str, typer.Option("--to", help=FORMS)],
-    output: Annotated[Path, typer.Option("--output", "-o", help="Folder to write into.")],
-    name: Annotated[str, typer.Option("--name", help="Name of the files, and of what they define.")] = "network",
-    streaming: Annotated[
-        bool, typer.Option("--streaming", help="For c: NAME_reset and NAME_step, which take one step at a time.")
-    ] = False,
-    samples: Annotated[
-        int | None, typer.Option("--samples", help="For mem: random inputs with golden vectors. Default: 4.")
-    ] = None,
+    file: File,
+    to: To,
+    output: Folder,
+    name: FileName = "network",
+    streaming: Streaming = False,
+    samples: Samples = None,
     cc: CCompiler = None,
-    pes: Annotated[int | None, typer.Option("--pes", help="Processing elements, 1 to 256. Default: 8.")] = None,
-    element: Annotated[
-        str | None, typer.Option("--element", help="parallel, serial (a bit a cycle) or event (0 is skipped).")
-    ] = None,
-    device: Annotated[
-        str | None, typer.Option("--device", help="For verilog: place it, on hx1k, up5k, hx8k, ecp5-25k, -45k or -85k.")
-    ] = None,
-    architecture: Annotated[
-        str | None, typer.Option("--architecture", help="shared (one engine) or streaming (a stage for each layer).")
-    ] = None,
-    cycles: Annotated[int | None, typer.Option("--cycles", help="For streaming: from image to image, at most.")] = None,
-    luts: Annotated[int | None, typer.Option("--luts", help="For streaming: at most, by an estimate.")] = None,
-    fast: Annotated[
-        bool, typer.Option("--fast", help="For onnx: convolutions as ConvInteger, at which ONNX Runtime is faster.")
-    ] = False,
+    pes: Pes = None,
+    element: Element = None,
+    device: Device = None,
+    architecture: Architecture = None,
+    cycles: Cycles = None,
+    luts: Luts = None,
+    fast: Fast = False,
     as_json: Json = False,
 ) -> None:
     """Write a frozen network as C99 without dependencies (static memory, integers alone), as ONNX, or as SystemVerilog.
