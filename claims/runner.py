@@ -92,7 +92,8 @@ def _one(run: Run, scale: str, threads: int, runs_dir: Path, data_dir: Path | No
         errors = finished.stderr.strip().splitlines()
         raise UserError("run", run.key, errors[-1] if errors else f"it ended with status {finished.returncode}")
     result: dict[str, Any] = json.loads(finished.stdout)
-    del result["folder"]
+    for place in ("folder", "report"):  # of this machine
+        result.pop(place, None)
     said = " ".join(["bitspike", *command]).replace(str(runs_dir), "runs/claims")  # no path of this machine
     return {**result, "command": said, "commit": _commit()}
 

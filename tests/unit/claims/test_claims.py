@@ -291,3 +291,9 @@ def test_a_membrane_of_a_shared_scale_must_be_beaten_at_every_width(theirs: tupl
         scores[" ".join(paper_002._with(u))] = [79.9, 80.0, 80.1]
         scores[" ".join(paper_002._shared(u))] = [accuracy - 0.1, accuracy, accuracy + 0.1]
     assert paper_002.judge_over_shared_scale({"test_accuracy": scores}).verdict == verdict
+
+
+@pytest.mark.parametrize("file", sorted((ROOT / "results" / "claims").glob("*.jsonl")), ids=lambda file: file.name)
+def test_no_line_has_a_place_of_a_machine(file: Path) -> None:
+    for line in file.read_text().splitlines():
+        assert not [key for key, value in json.loads(line).items() if str(value).startswith("/")]

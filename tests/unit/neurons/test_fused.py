@@ -1,8 +1,9 @@
 """The C library's neurons beside torch's: equal spikes, gradients within 1e-6, and none taken that it does not know."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from copy import deepcopy
 from functools import partial
+from types import MappingProxyType
 
 import pytest
 import torch
@@ -101,26 +102,40 @@ def learned(node: SpikingNode, run: Callable[[Tensor], Tensor], x: Tensor, grad:
     return {"spikes": spikes.detach(), "current": x.grad} | {n: p.grad for n, p in node.named_parameters()}  # type: ignore[dict-item]
 
 
-def differences(node: SpikingNode, x: Tensor, grad: Tensor, twin: SpikingNode | None = None) -> list[str]:
+def differences(
+    node: SpikingNode,
+    x: Tensor,
+    grad: Tensor,
+    twin: SpikingNode | None = None,
+    bits: Mapping[str, float] = MappingProxyType({}),
+) -> list[str]:
     """Where one call of the library is not what torch's steps are: any spike, a gradient by 1e-6 of the largest.
 
-    And by what the last bit of a float is worth, which is more where slopes are steep: as far as these gradients are
-    from torch's in double, and those from what they are of currents that are another bit larger.
+    Of random draws, whose slopes and sums are of any size, `last_bits` are allowed too.
     """
     ours = learned(node, partial(SpikingNode.forward, node), x, grad)
-    twin = twin or node
-    theirs = learned(twin, partial(BaseNode.forward, twin), x, grad)
-    wide = deepcopy(twin).double()
-    exact = learned(wide, partial(BaseNode.forward, wide), x.double(), grad.double())
-    nudged = learned(wide, partial(BaseNode.forward, wide), x.double() * (1 + 2**-22), grad.double())
-    found = [] if torch.equal(ours.pop("spikes"), theirs["spikes"]) else ["spikes"]
-    same = all(torch.allclose(one["spikes"].float(), theirs["spikes"]) for one in (exact, nudged))
-    del theirs["spikes"]
+    theirs = learned(twin or node, partial(BaseNode.forward, twin or node), x, grad)
+    found = [] if torch.equal(ours.pop("spikes"), theirs.pop("spikes")) else ["spikes"]
     for name, gradient in theirs.items():
-        bit = float(((exact[name] - gradient).abs() + (nudged[name] - exact[name]).abs()).max()) if same else 0.0
-        if not float((ours[name] - gradient).abs().max()) <= 1e-6 * max(1.0, float(gradient.abs().max())) + bit:
+        allowed = 1e-6 * max(1.0, float(gradient.abs().max()))
+        if name.endswith("w"):  # torch adds it up in float32
+            allowed = 1e-5 * max(1.0, float(grad.abs().sum()) ** 0.5)
+        if not torch.allclose(ours[name], gradient, rtol=0, atol=allowed + bits.get(name, 0.0)):
             found.append(name)
     return found
+
+
+def last_bits(node: SpikingNode, x: Tensor, grad: Tensor) -> dict[str, float]:
+    """How far torch's own gradients in float32 are from those in double, and these from those of currents that are
+    another bit larger; nothing where that makes other spikes."""
+    wide = deepcopy(node).double()
+    theirs = learned(node, partial(BaseNode.forward, node), x, grad)
+    exact = learned(wide, partial(BaseNode.forward, wide), x.double(), grad.double())
+    nudged = learned(wide, partial(BaseNode.forward, wide), x.double() * (1 + 2**-22), grad.double())
+    if not all(torch.allclose(one["spikes"].float(), theirs["spikes"]) for one in (exact, nudged)):
+        return {}
+    own = {name: (exact[name] - theirs[name]).abs() + (nudged[name] - exact[name]).abs() for name in exact}
+    return {name: float(off.max()) for name, off in own.items()}
 
 
 def random(*shape: int, seed: int = 0) -> Tensor:
@@ -157,7 +172,7 @@ def test_any_shape_and_number_of_steps(make, gradient, T, held, shape, v_reset, 
     node = make(T, v_reset, gradient, detach)
     x, grad = random(1 if held else T, *shape, seed=seed), random(T, *shape, seed=seed + 1)
     if x.numel():
-        assert differences(node, x, grad) == []
+        assert differences(node, x, grad, bits=last_bits(node, x, grad)) == []
     else:
         assert node(x).shape == grad.shape
 
