@@ -20,7 +20,7 @@
 
 #include "bitspike.h"
 
-enum { BS_SLACK = 64, BS_KERNELS_VERSION = 3 };
+enum { BS_SLACK = 64, BS_KERNELS_VERSION = 4 };
 
 typedef struct bs_layer {
   int32_t channels;               /* codes of one window element */

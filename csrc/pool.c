@@ -81,6 +81,8 @@ static void begin_round(struct bs_pool *pool, uint64_t open) {
   pthread_mutex_unlock(&pool->lock);
 }
 
+enum { STACK = 2 << 20 }; /* bytes of a thread: kernels copy codes there, and some systems give a tenth of it */
+
 /* Starts the threads of this process. Those that the system refuses are not missed: fewer do the work. */
 static void start(struct bs_pool *pool, int32_t threads) {
   pool->owner = getpid();
@@ -90,8 +92,11 @@ static void start(struct bs_pool *pool, int32_t threads) {
   atomic_store(&pool->started, 0);
   atomic_store(&pool->sleeping, 0);
   pool->threads = 1;
-  while (pool->threads < threads && !pthread_create(&pool->others[pool->threads - 1], NULL, work, pool))
-    pool->threads++;
+  pthread_attr_t how;
+  pthread_attr_init(&how);
+  pthread_attr_setstacksize(&how, STACK);
+  while (pool->threads < threads && !pthread_create(&pool->others[pool->threads - 1], &how, work, pool)) pool->threads++;
+  pthread_attr_destroy(&how);
 }
 
 struct bs_pool *bs_pool_new(int32_t threads) {

@@ -127,6 +127,16 @@ def test_the_largest_sums_of_a_long_layer(kernel: Kernel) -> None:
 
 
 @pytest.mark.parametrize("kernel", EVERY, ids=lambda kernel: kernel.name)
+@pytest.mark.parametrize(("channels", "out"), [(512, 480), (700, 40), (700, 400)])
+def test_many_weights_by_positions_that_fill_no_tile(kernel: Kernel, channels: int, out: int) -> None:
+    """More than a near cache holds, more than are copied at once, and both."""
+    layer = Layer(channels, out, tuple(range(9)), channels, (-1, 1), 1)
+    for count in (17, 40, 50) if kernel.can(layer) else ():
+        one = case(np.random.default_rng(0), layer, count)
+        np.testing.assert_array_equal(one.by(kernel), one.sums())
+
+
+@pytest.mark.parametrize("kernel", EVERY, ids=lambda kernel: kernel.name)
 def test_weights_of_size_1_in_a_wider_range(kernel: Kernel) -> None:
     for weights, code_hi in itertools.product(WEIGHTS, CODES):
         layer = Layer(70, 20, (0, 1, 4), 70, weights, code_hi)

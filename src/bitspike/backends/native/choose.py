@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from bitspike.backends.native.kernels import Layer, Packed, kernels, version
 from bitspike.errors import UserError
@@ -24,7 +25,7 @@ __all__ = ["Chooser", "Chosen", "cache_file", "fastest", "processor"]
 
 Chosen = tuple[int, Packed]
 """Which of a layer's forms, and that form as a kernel reads it."""
-RUNS, MOST_POSITIONS = 3, 256
+RUNS, LEAST_POSITIONS, MOST_POSITIONS = 3, 16, 256
 MOST_SECONDS = 0.05
 """Of one candidate, in processor time, which other work does not lengthen; a slower one is measured once."""
 
@@ -40,21 +41,21 @@ class Chooser:
         self.known = _read()
         self.news: dict[str, str] = {}
 
-    def choose(self, forms: Sequence[Layer], places: int) -> Chosen | None:
+    def choose(self, forms: Sequence[Layer], windows: Sequence[NDArray[np.int32]]) -> Chosen | None:
         """The fastest form and kernel of a layer; ``None`` where none takes it.
 
         Args:
             forms: the same sums over other cells.
-            places: output positions of one image.
+            windows: of each form the cells where the windows of one image begin.
         """
         candidates = {f"{kernel.contents.name.decode()}:{i}": (i, kernel) for i, form in enumerate(forms)
                       for kernel in kernels(form, self.level)}  # fmt: skip
         if not candidates:
             return None
-        key = f"{processor()} | {self.level.name} | {version()} | {' or '.join(form.key for form in forms)} @ {places}"
+        key = f"{processor()} | {self.level.name} | {version()} | {' or '.join(form.key for form in forms)} @ {_places(windows[0])}"
         name = self.known.get(key)
         if name not in candidates:
-            name = next(iter(candidates)) if len(candidates) == 1 else fastest(candidates, forms, places)
+            name = next(iter(candidates)) if len(candidates) == 1 else fastest(candidates, forms, windows)
             self.news[key] = name
         form, kernel = candidates[name]
         return form, Packed.of(kernel, forms[form])
@@ -68,26 +69,32 @@ class Chooser:
                 write_json(cache_file(), dict(sorted(self.known.items())))
 
 
-def fastest(candidates: Mapping[str, tuple[int, Any]], forms: Sequence[Layer], places: int) -> str:
+def _places(windows: NDArray[np.int32]) -> str:
+    """How many, and how far one lies from the one before."""
+    apart = np.unique(np.diff(windows))
+    return f"{len(windows)} by {' or '.join(map(str, apart[:2]))}"
+
+
+def fastest(candidates: Mapping[str, tuple[int, Any]], forms: Sequence[Layer], windows: Sequence[Any]) -> str:
     """The candidate of least time for the positions of an image, its preparation included."""
-    inputs = [_Input(form, places) for form in forms]
+    inputs = [_Input(form, bases) for form, bases in zip(forms, windows, strict=True)]
     return min(candidates, key=lambda name: _seconds(candidates[name][1], inputs[candidates[name][0]]))
 
 
 class _Input:
     """Random codes for a form of a layer: half of them 0, as of neurons that are often silent."""
 
-    def __init__(self, layer: Layer, places: int) -> None:
-        self.layer, self.places = layer, places
-        self.count = min(max(places, 16), MOST_POSITIONS)
-        reach = int(layer.offsets.max()) + 1
-        self.cells = self.count + reach
+    def __init__(self, layer: Layer, windows: NDArray[np.int32]) -> None:
+        image = int(windows.max() + layer.offsets.max()) + 1
+        images = -(-LEAST_POSITIONS // len(windows))  # of few positions several, as a batch has them
+        self.layer = layer
+        self.bases = (image * np.arange(images, dtype=np.int32)[:, None] + windows).ravel()[:MOST_POSITIONS]
+        self.count, self.cells = len(self.bases), int(self.bases.max() + layer.offsets.max()) + 1
         draw = np.random.default_rng(0)
         codes = draw.integers(0, layer.code_hi + 1, self.cells * layer.cell + layer.weight.shape[2])
         codes[draw.random(len(codes)) < 0.5] = 0
         self.codes = aligned(len(codes) + SLACK)
         self.codes[: len(codes)] = codes
-        self.bases = np.arange(self.count, dtype=np.int32)
         self.sums = aligned(4 * self.count * (-(-len(layer.weight) // 16) * 16))
 
 

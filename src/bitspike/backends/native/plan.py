@@ -30,6 +30,8 @@ MOST_ARENA, MOST_BATCH = 16 << 20, 64
 FACTORS = ("row", "lane")
 REGISTERS, LEAST_BLOCK = 24 << 10, 32
 """Bytes of a block's registers, which stay in the first cache; positions that a pass over the weights is worth."""
+TILED_BLOCK = 64
+"""Positions at once where tiles sum: they are told their shapes in every call."""
 MOST_AHEAD = 8
 """Steps whose sums are made at once by tiles, which are filled by sixteen positions each and are slow to begin."""
 
@@ -182,6 +184,9 @@ class _Packer:
         width = -(-channels // 16) * 16 if sums else channels
         block = REGISTERS // (code.type.bytes * code.registers * width)
         block = max(block // 16 * 16 if block > 16 else block, LEAST_BLOCK if sums else 1)
+        if (ahead := self._ahead(code)) is not None:  # rows that are whole are read in place
+            block, row = max(TILED_BLOCK // ahead, LEAST_BLOCK), shape[-1] if len(shape) > 1 else 1
+            block = max(block // row * row, min(block, row))
         prepares = -1
         for i, made in enumerate(code.made):
             if made.kind == Kind.MATMUL:
@@ -207,13 +212,14 @@ class _Packer:
             writes=self._array(np.array(writes, dtype=np.int32)),
             written=len(writes),
             prepares=prepares,
-            ahead=self._ahead(code),
+            ahead=ahead or 1,
         )
 
-    def _ahead(self, code: Code) -> int:
-        sums = (made for made in code.made if made.kind == Kind.SUMS and made.phase == EACH)
-        on_tiles = (made for made in sums if made.data[0].level == native.Level.amx)
-        return min(max((self.stored[made.edge].steps for made in on_tiles), default=1), MOST_AHEAD)
+    def _ahead(self, code: Code) -> int | None:
+        """Steps whose sums tiles make at once; ``None`` where no tiles do."""
+        sums = [made for made in code.made if made.kind == Kind.SUMS and made.data[0].level == native.Level.amx]
+        steps = [self.stored[made.edge].steps for made in sums if made.phase == EACH]
+        return min(max(steps, default=1), MOST_AHEAD) if sums else None
 
     def _bordered(self, name: str) -> bool:
         return name in self.stored and any(self.stored[name].border)

@@ -80,9 +80,7 @@ class Synapses(Row[Conv | Linear]):
         seen = self.windows(code, node)
         chosen = self._chosen(code, node, seen)
         if chosen is not None:
-            form, packed = chosen
-            bases = (seen.elements() // form.cell).astype(np.int32)
-            return code.emit(Kind.SUMS, edge=seen.source.name, data=(packed, bases))
+            return code.emit(Kind.SUMS, edge=seen.source.name, data=chosen)
         out, high, wide, channels = seen.weight.shape
         (down, right), source = seen.dilation, seen.source
         struct = Wide(out, channels, seen.groups, high, wide, down * source.row, right * source.channels)
@@ -93,14 +91,15 @@ class Synapses(Row[Conv | Linear]):
         }
         return code.emit(Kind.WIDE, edge=source.name, data=(struct, arrays))
 
-    def _chosen(self, code: Code, node: Conv | Linear, seen: Windows) -> tuple[Layer, Packed] | None:
-        """The form and kernel that were chosen; ``None`` where kernels do not take such a layer."""
+    def _chosen(self, code: Code, node: Conv | Linear, seen: Windows) -> tuple[Packed, NDArray[np.int32]] | None:
+        """The kernel that was chosen, and where its windows begin; ``None`` where kernels do not take such a layer."""
         narrow = seen.weight.min() >= -128 and seen.weight.max() <= 127 and super().narrow(code, node)
         if not narrow or seen.source.type != Type.U8 or seen.groups > 1:
             return None
         forms = list(seen.forms())
-        chosen = code.chooser.choose(forms, prod(seen.places))
-        return None if chosen is None else (forms[chosen[0]], chosen[1])
+        windows = [(seen.elements() // form.cell).astype(np.int32) for form in forms]
+        chosen = code.chooser.choose(forms, windows)
+        return None if chosen is None else (chosen[1], windows[chosen[0]])
 
 
 class Convolution(Synapses):
