@@ -29,7 +29,7 @@ from bitspike.backends import oracle
 from bitspike.backends.native import Native, stage_times
 from bitspike.files import write_json
 from bitspike.ir import FrozenGraph
-from bitspike.native import level
+from bitspike.native import Level, level
 
 RESULTS = Path(__file__).parent.parent / "results" / "benchmarks" / "native_nets.json"
 NETS = {  # model, image, channels
@@ -41,6 +41,8 @@ NETS = {  # model, image, channels
 }
 GOALS = {"1/1/1": 4.0, "2/2/1": 2.0, "4/4/1": 1.0, "1/1/4": 1.0}
 """By bits: times as fast as ONNX Runtime's int8, where no AMX is."""
+AMX_GOALS = {1: 1.5, 32: 1.0}
+"""By batch: times as fast as the fastest other, where AMX is."""
 BATCHES, THREADS = (1, 32), (1, 2)
 ORT, SHIFTED, ONEDNN = "onnxruntime", "onnxruntime, weight zero 1", "onednn"
 LEAST_SECONDS, REST = 0.004, 0.003
@@ -124,7 +126,8 @@ def one(nets: dict[str, FrozenGraph], batch: int, threads: int) -> dict[str, Any
         steps = int(bits.rpartition("/")[2])
         ratios = compared(times[bits], theirs, steps)
         best = min(theirs, key=lambda name: statistics.median(theirs[name]))
-        goal, reached = GOALS[bits], ratios[ORT]["median"]
+        amx = level() == Level.amx
+        goal, reached = (AMX_GOALS[batch], ratios[best]["median"]) if amx else (GOALS[bits], ratios[ORT]["median"])
         rows[bits] = {
             "native": spread(times[bits], batch),
             "times_as_fast_as": ratios,
@@ -187,7 +190,7 @@ def main(
         "density": "of levels that are not 0, in what layers with weights read; of neither pixels nor sum pools",
         "steps": "the int8 of others has one step: a network of T steps is compared with T of its runs",
         "onednn": "on one thread: several spin as they wait, which other work makes arbitrarily long",
-        "goal": "times as fast as onnxruntime, medians of the rounds",
+        "goal": "times as fast as the best other where AMX is, elsewhere as onnxruntime; medians of the rounds",
         "equal_to_oracle": "logits of 3 images of each network, by 1 and 2 threads, before anything was timed",
         "networks": networks,
     }

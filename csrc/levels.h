@@ -8,6 +8,10 @@
 #include "plan.h"
 
 #if defined(__AVX512F__)
+#include <immintrin.h>
+#endif
+
+#if defined(__AVX512F__)
 enum { LANES = 16 };
 #elif defined(__AVX2__)
 enum { LANES = 8 };
@@ -21,8 +25,19 @@ typedef uint8_t bs_bytes __attribute__((vector_size(LANES)));
 typedef float bs_floats __attribute__((vector_size(4 * LANES)));
 
 static inline bs_lanes clipped(bs_lanes x, int32_t most) {
-  const bs_lanes top = (bs_lanes){0} + most, above = x & (x > 0), over = above > top;
-  return (above & ~over) | (top & over);
+  for (int i = 0; i < LANES; i++) x[i] = x[i] < 0 ? 0 : x[i];
+  for (int i = 0; i < LANES; i++) x[i] = x[i] > most ? most : x[i];
+  return x;
+}
+
+/* The levels, one more where the sum has reached the next. */
+static inline bs_lanes passed(bs_lanes level, bs_lanes x, bs_lanes least) {
+#if defined(__AVX512F__)
+  const __mmask16 reached = _mm512_cmpge_epi32_mask((__m512i)x, (__m512i)least);
+  return (bs_lanes)_mm512_mask_add_epi32((__m512i)level, reached, (__m512i)level, _mm512_set1_epi32(1));
+#else
+  return level - (x >= least);
+#endif
 }
 
 #define EACH_OF_ROWS(DO) DO(0) DO(1) DO(2) DO(3)
@@ -33,7 +48,7 @@ static inline bs_lanes clipped(bs_lanes x, int32_t most) {
     x##p ^= turned;                                                     \
   }
 #define PASS_ROW(p) \
-  if (rows > p) level##p -= x##p >= least;
+  if (rows > p) level##p = passed(level##p, x##p, least);
 #define LINE_ROW(p)                                                     \
   if (rows > p)                                                         \
     level##p += clipped(__builtin_convertvector(__builtin_convertvector(x##p, bs_floats) * slope + offset, bs_lanes), by->count);

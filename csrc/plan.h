@@ -108,7 +108,7 @@ enum bs_kind {
   BS_KEEP,                                               /* a held value for the first steps, then 0 */
   BS_MATMUL,                                             /* sums of products of two edges */
   BS_RUNS,                                               /* channels beside each other, of an edge at other places */
-  BS_BESIDE                                              /* a, and by channel the code of an edge's byte times a number */
+  BS_BESIDE                                              /* a, and the affine of an edge of bytes */
 };
 
 /* One vector instruction: registers `to`, `a`, `b`, `c`; constants `x`, `y`, `n`. */

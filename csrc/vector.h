@@ -211,22 +211,34 @@ static void NAMED(affine)(const struct bs_here *here, const struct bs_op *op) {
   else { AFFINE_ROWS(m[k] * x[k]) }
 }
 
+#define BESIDE_ROWS(expression)                                                                              \
+  for (int32_t i = 0; i < run; i++, from += channels, a += width, to += width) {                             \
+    IN_PLACE                                                                                                 \
+    for (int32_t k = 0; k < channels; k++) {                                                                 \
+      const NUMBER x = (NUMBER)from[k] + lo;                                                                 \
+      to[k] = a[k] + (NUMBER)(expression) + (b[k] & there);                                                  \
+    }                                                                                                        \
+  }
+
 static void NAMED(beside)(const struct bs_here *here, const struct bs_op *op) {
   const struct bs_edge *edge = here->plan->edge + op->edge;
   const struct bs_affine *by = op->data;
   const int32_t width = here->stage->width, channels = edge->channels, step = edge->steps == 1 ? 0 : here->t;
-  const NUMBER *restrict m = by->multiplier, *restrict b = by->offset, *a = NAMED(reg)(here, op->a);
+  const int32_t shift = by->shift;
+  const NUMBER there = here->t < by->steps ? -1 : 0, half = (NUMBER)by->half, lo = (NUMBER)edge->lo;
+  const NUMBER *restrict m = by->multiplier, *restrict whole = by->whole, *restrict b = by->offset;
+  const NUMBER *a = NAMED(reg)(here, op->a);
   NUMBER *to = NAMED(reg)(here, op->to);
   for (int32_t at = 0, run; at < here->count; at += run) {
     int64_t element;
     run = NAMED(together)(here, edge, at, &element, step);
     const uint8_t *restrict from = here->arena + edge->place + element;
-    for (int32_t i = 0; i < run; i++, from += channels, a += width, to += width) {
-      IN_PLACE
-      for (int32_t k = 0; k < channels; k++) to[k] = a[k] + m[k] * (NUMBER)from[k] + b[k];
-    }
+    if (shift && whole) { BESIDE_ROWS(whole[k] * x + ((m[k] * x + half) >> shift)) }
+    else if (shift) { BESIDE_ROWS((m[k] * x + half) >> shift) }
+    else { BESIDE_ROWS(m[k] * x) }
   }
 }
+#undef BESIDE_ROWS
 
 #define EACH(expression)                                                \
   IN_PLACE                                                              \

@@ -500,7 +500,7 @@ def test_every_kernel_that_takes_a_layer_is_measured_and_exact() -> None:
     layer = Layer(weight, np.arange(20, dtype=np.int32), np.arange(9, dtype=np.int32), 24, 3)
     names = [kernel.contents.name for kernel in kernels(layer, native.level())]
     assert len(set(names)) == len(names) > 0
-    chosen = Chooser(native.level()).choose([layer], 64)
+    chosen = Chooser(native.level()).choose([layer], [np.arange(64, dtype=np.int32)])
     assert chosen is not None
     assert chosen[1].name.encode() in names
 

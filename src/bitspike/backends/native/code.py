@@ -107,6 +107,7 @@ class Code:
             if node.name in self.stored:
                 phase = AFTER if row.ends(self.net.graph, node) and self.phase == EACH else self.phase
                 self.made.append(Made(Kind.STORE, phase, a=self.values[node.name], edge=node.name))
+        self._add_at_once()
         self.made.sort(key=lambda made: made.phase)  # stable: in order within each phase
         self._carry_in_place()
         self._allocate()
@@ -149,8 +150,8 @@ class Code:
         struct, x = structs.Thresholds(count=len(by.thresholds), lo=by.lo), self.value(by.read)
         if by.beside:
             name, slope, offset = by.beside
-            of_codes = {"multiplier": slope, "offset": offset + slope * self.stored[name].lo}
-            x = self.emit(Kind.BESIDE, a=x, edge=name, data=(structs.Affine(), of_codes))
+            moved = (structs.Affine(steps=1), {"multiplier": slope, "offset": offset})
+            x = self.emit(Kind.BESIDE, a=x, edge=name, data=moved)
         return Made(Kind.THRESHOLDS, self.phase, a=x, data=(struct, arrays))
 
     def _store(self, node: Node) -> bool:
@@ -189,6 +190,27 @@ class Code:
         register = self.emit(Kind.FILL, phase=BEFORE, x=start)
         self.states.add(register)
         return register
+
+    # Fewer passes over registers
+
+    def _add_at_once(self) -> None:
+        """An edge of bytes that is loaded, multiplied and added, and not used otherwise, goes through no register."""
+        for added in [made for made in self.made if made.kind == Kind.ADD and made.a != made.b]:
+            for own, other in ((added.a, added.b), (added.b, added.a)):
+                affine = self._only(Kind.AFFINE, other, added.phase)
+                loaded = affine and self._only(Kind.LOAD, affine.a, added.phase)
+                if affine and loaded and self.stored[loaded.edge].type == Type.U8:
+                    beside = replace(added, kind=Kind.BESIDE, a=own, b=-1, edge=loaded.edge, data=affine.data)
+                    without = [made for made in self.made if made is not affine and made is not loaded]
+                    self.made = [beside if made is added else made for made in without]
+                    break
+
+    def _only(self, kind: Kind, register: int, phase: int) -> Made | None:
+        """The instruction of this kind that alone makes a register which is read once."""
+        makers = [made for made in self.made if made.to == register]
+        reads = sum(made.read.count(register) for made in self.made)
+        right = len(makers) == 1 and reads == 1 and (makers[0].kind, makers[0].phase) == (kind, phase)
+        return makers[0] if right else None
 
     # Registers
 
