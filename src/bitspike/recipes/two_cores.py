@@ -1,10 +1,10 @@
 """Recipes that two cores with bfloat16 train to accuracies that mean something, one for each system and data set.
 
-A VGG9 on CIFAR-10, its first stage at three quarters of its width, and at half of it on Fashion-MNIST (paper 001, whose neurons stand
-before the synapses, has a ResNet8 instead), all images, crops and flips, labels smoothed, and one cycle of the learning
-rate: up over two epochs, then down to 0. ``--set bits=16/4/1`` and what else each docstring says is the network in full
-precision. The optimizer and the gradient were chosen on validation images of CIFAR-10, for paper 000's network; the
-other systems have these or their own, as their functions say.
+A VGG9, on CIFAR-10 with its first stage at three quarters of its width and on Fashion-MNIST at half of it (paper 001,
+whose neurons stand before the synapses, has a ResNet8 instead), all images, crops and flips, labels smoothed, and one
+cycle of the learning rate: up over two epochs, then down to 0. ``--set bits=16/4/1`` and what else each docstring says
+is the network in full precision. The optimizer and the gradient were chosen on validation images of CIFAR-10, for paper
+000's network; the other systems have these or their own, as their functions say.
 """
 
 from __future__ import annotations
