@@ -145,6 +145,21 @@ KINDS = (  # files, what they hold, the command that writes such a file
         "python benchmarks/native_nets.py",
     ),
     (
+        "benchmarks/kernels_amx.json",
+        "the same kernels and tiles on a processor with AMX",
+        "python benchmarks/kernels.py --out results/benchmarks/kernels_amx.json",
+    ),
+    (
+        "benchmarks/native_nets_amx.json",
+        "speed of whole networks on a processor with AMX",
+        "python benchmarks/native_nets.py --out results/benchmarks/native_nets_amx.json",
+    ),
+    (
+        "benchmarks/fast_onnx_amx.json",
+        "speed of exported ONNX models on a processor with AMX",
+        "python benchmarks/fast_onnx.py --out results/benchmarks/fast_onnx_amx.json",
+    ),
+    (
         "benchmarks/fast_onnx.json",
         "speed of exported ONNX models by ONNX Runtime, the usual one beside that of --fast",
         "python benchmarks/fast_onnx.py",

@@ -66,6 +66,37 @@ def native_nets() -> str:
     return table(("network", "case", *(f"{bits}: {goal:g}" for bits, goal in goals.items())), rows)
 
 
+def native_kernels_amx() -> str:
+    """The same where AMX is, against the fastest other: the median of the rounds, and both at best."""
+    rows = []
+    for name, one in read("benchmarks/kernels_amx.json")["layers"].items():
+        cells = []
+        for row in one["widths"].values():
+            ratio, at_best = row["times_as_fast_as_best_other"], row["both_at_best_as_best_other"]
+            cells.append(f"{beside_goal(ratio, row['goal_of_best_other'])}, {at_best:.2f}; {row['kernel']}")
+        fastest = max(made["gmacs_best"] for made in one["kernels"].values())
+        rows.append((name, *cells, f"{fastest:,.0f}"))
+    widths = next(iter(read("benchmarks/kernels_amx.json")["layers"].values()))["widths"]
+    return table(("layer", *widths, "fastest, GMAC/s at best"), rows)
+
+
+def native_nets_amx() -> str:
+    """Whole networks where AMX is."""
+    rows = []
+    for name, cases in read("benchmarks/native_nets_amx.json")["networks"].items():
+        for case in (case for case in cases if case != "nets"):
+            cells = []
+            for row in cases[case]["bits"].values():
+                ratios = row["times_as_fast_as"]
+                best, ort = ratios[row["best_other"]], ratios["onnxruntime"]["median"]
+                speed = f"{row['native']['images_per_second']:,.0f}/s"
+                spread = f"{best['q1']:.2f} to {best['q3']:.2f}"
+                cells.append(f"{speed}, {beside_goal(best['median'], row['goal'])}, {spread}; {ort:.2f}")
+            rows.append((name, case, *cells))
+    bits = next(iter(read("benchmarks/native_nets_amx.json")["networks"].values()))["nets"]
+    return table(("network", "case", *bits), rows)
+
+
 def attention() -> str:
     """The products of attention: time of an image, and times as fast as others."""
     rows = []
@@ -124,4 +155,15 @@ def cortex_m() -> str:
     return table(("network, w/s/T", "MACs", *head), rows)
 
 
-SPEED = (train_step, train_memory, native_kernels, native_nets, attention, fast_onnx, event_readers, cortex_m)
+SPEED = (
+    train_step,
+    train_memory,
+    native_kernels,
+    native_nets,
+    native_kernels_amx,
+    native_nets_amx,
+    attention,
+    fast_onnx,
+    event_readers,
+    cortex_m,
+)
