@@ -101,7 +101,7 @@ struct call {
   const int32_t *bases;
   int32_t *acc;
   int32_t count, rows, padded, steps;
-  int32_t strips; /* at once: two where sums of a run of steps go on where others ended, as strips may share positions */
+  int32_t strips; /* at once */
 };
 
 /* How many positions from `p` on lie evenly apart: a row of an image. */
@@ -223,6 +223,8 @@ static void positions_as(const int joined, const bs_layer *layer, const void *pa
   struct call call = {.layer = layer, .packed = packed, .x = x, .bases = bases, .acc = acc, .count = count,
                       .rows = count < TILE_ROWS ? count : TILE_ROWS, .padded = bs_padded(layer->out_channels),
                       .steps = steps_of(joined, layer), .strips = 2};
+  /* Of more steps than are copied at once, sums go on from those that are stored: strips that share positions must be in
+   * one product, which loads both before it stores either. */
   if (size_of(joined, layer) > NEAR && call.steps <= RUN) call.strips = MOST_STRIPS;
   const int32_t in_place = joined ? 0 : rows_in_place(&call);
   if (in_place) call.rows = in_place;

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from written import read, table
@@ -52,49 +53,47 @@ def native_kernels() -> str:
 
 def native_nets() -> str:
     """Whole networks, times as fast as ONNX Runtime's int8, and as the fastest of the others."""
-    rows, goals = [], {}
-    for name, cases in read("benchmarks/native_nets.json")["networks"].items():
+    return nets("benchmarks/native_nets.json", judged=lambda row: "onnxruntime", beside=lambda row: row["best_other"])
+
+
+def native_nets_amx() -> str:
+    """The same where AMX is: times as fast as the fastest of the others, and as ONNX Runtime."""
+    of_amx = "benchmarks/native_nets_amx.json"
+    return nets(of_amx, judged=lambda row: row["best_other"], beside=lambda row: "onnxruntime")
+
+
+def nets(file: str, judged: Callable[[Any], str], beside: Callable[[Any], str]) -> str:
+    """Networks beside the contender that a goal is of, and beside another; the head has goals that all cases share."""
+    rows, goals = [], dict[str, set[float]]()
+    for name, cases in read(file)["networks"].items():
         for case in (case for case in cases if case != "nets"):
             cells = []
             for bits, row in cases[case]["bits"].items():
-                ratios, goals[bits] = row["times_as_fast_as"], row["goal"]
-                ort, best = ratios["onnxruntime"], ratios[row["best_other"]]
+                goals.setdefault(bits, set()).add(row["goal"])
+                ratios = row["times_as_fast_as"]
+                ratio, other = ratios[judged(row)], ratios[beside(row)]
                 speed = f"{row['native']['images_per_second']:,.0f}/s"
-                spread = f"{ort['q1']:.2f} to {ort['q3']:.2f}"
-                cells.append(f"{speed}, {beside_goal(ort['median'], row['goal'])}, {spread}; {best['median']:.2f}")
+                spread = f"{ratio['q1']:.2f} to {ratio['q3']:.2f}"
+                cells.append(f"{speed}, {beside_goal(ratio['median'], row['goal'])}, {spread}; {other['median']:.2f}")
             rows.append((name, case, *cells))
-    return table(("network", "case", *(f"{bits}: {goal:g}" for bits, goal in goals.items())), rows)
+    head = (f"{bits}: {min(found):g}" if len(found) == 1 else bits for bits, found in goals.items())
+    return table(("network", "case", *head), rows)
 
 
 def native_kernels_amx() -> str:
-    """The same where AMX is, against the fastest other: the median of the rounds, and both at best."""
+    """Kernels where AMX is: times as fast as the fastest other, both at best, and as ONNX Runtime's usual way."""
     rows = []
     for name, one in read("benchmarks/kernels_amx.json")["layers"].items():
         cells = []
         for row in one["widths"].values():
-            ratio, at_best = row["times_as_fast_as_best_other"], row["both_at_best_as_best_other"]
-            cells.append(f"{beside_goal(ratio, row['goal_of_best_other'])}, {at_best:.2f}; {row['kernel']}")
+            other = beside_goal(row["times_as_fast_as_best_other"], row["goal_of_best_other"])
+            usual = beside_goal(row["times_as_fast_as_onnxruntime"], row["goal"])
+            cells.append(f"{other}, {row['both_at_best_as_best_other']:.2f}; {usual}; {row['kernel']}")
         fastest = max(made["gmacs_best"] for made in one["kernels"].values())
-        rows.append((name, *cells, f"{fastest:,.0f}"))
+        tiles = max(made["gmacs_best"] for peak, made in one["peaks"].items() if peak == "dot amx")
+        rows.append((name, *cells, f"{fastest:,.0f} of {tiles:,.0f}"))
     widths = next(iter(read("benchmarks/kernels_amx.json")["layers"].values()))["widths"]
-    return table(("layer", *widths, "fastest, GMAC/s at best"), rows)
-
-
-def native_nets_amx() -> str:
-    """Whole networks where AMX is."""
-    rows = []
-    for name, cases in read("benchmarks/native_nets_amx.json")["networks"].items():
-        for case in (case for case in cases if case != "nets"):
-            cells = []
-            for row in cases[case]["bits"].values():
-                ratios = row["times_as_fast_as"]
-                best, ort = ratios[row["best_other"]], ratios["onnxruntime"]["median"]
-                speed = f"{row['native']['images_per_second']:,.0f}/s"
-                spread = f"{best['q1']:.2f} to {best['q3']:.2f}"
-                cells.append(f"{speed}, {beside_goal(best['median'], row['goal'])}, {spread}; {ort:.2f}")
-            rows.append((name, case, *cells))
-    bits = next(iter(read("benchmarks/native_nets_amx.json")["networks"].values()))["nets"]
-    return table(("network", "case", *bits), rows)
+    return table(("layer", *widths, "fastest and the tiles' peak, GMAC/s, each at best"), rows)
 
 
 def attention() -> str:

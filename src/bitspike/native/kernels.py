@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from bitspike.native import Level, library
+from bitspike.native import Level, detected, library
 
 __all__ = ["PEAKS", "SLACK", "CKernel", "CLayer", "Kernel", "Layer", "Packed", "aligned", "kernels", "peak", "runs_at"]
 
@@ -172,9 +172,9 @@ def runs_at(wanted: Level, level: Level) -> bool:
 
 
 def peak(level: Level, name: str, rounds: int) -> int:
-    """Runs a loop of :data:`PEAKS`; returns the products that it made, 0 where the level has no such instructions."""
+    """Runs a loop of :data:`PEAKS`; returns the products that it made, 0 of instructions that are not to be had."""
     found = library()
-    if found is None:
+    if found is None or not runs_at(level, detected()):  # tiles are to be had once they were asked for
         return 0
     found.bs_peak.restype, found.bs_peak.argtypes = c_int64, [c_int32, c_int32, c_int64]
     return int(found.bs_peak(level, PEAKS.index(name), rounds))

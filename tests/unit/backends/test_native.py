@@ -193,14 +193,36 @@ def test_a_spike_beside_that_is_wrong_by_one_is_found() -> None:
     assert (counted != _levels(net, chain, {"d": sums}, {"c": 1})).any()
 
 
+def past_of_three(lo: int, affines: tuple[bool, bool], seed: int, shift: int = 0) -> FrozenGraph:
+    """`past` with three levels from ``lo`` on that go past, through an affine that shifts where they have one."""
+    net = past(0, lo, False, affines, seed)
+    wide = {"c": replace(net.graph["c"], hi=lo + 2)}
+    if affines[1]:
+        wide["g"] = replace(net.graph["g"], shift=shift)
+    nodes = tuple(wide.get(node.name, node) for node in net.graph.nodes)
+    return FrozenGraph(Graph("three", nodes), net.tensors)
+
+
 def test_more_than_two_levels_beside_move_no_threshold() -> None:
-    net = past(0, 0, False, (True, True), 0)
-    wide = replace(net.graph["c"], hi=2)
-    nodes = tuple(wide if node.name == "c" else node for node in net.graph.nodes)
-    three = FrozenGraph(Graph("three", nodes), net.tensors)
-    assert Steps.of(three, [node for node in nodes if node.name in "eghij"], "d", "c") is None
-    if structs.library() is not None:
-        assert np.array_equal(Compiled(three, 1)(shown(three))[0], oracle.logits(three, shown(three)))
+    three = past_of_three(0, (True, True), 0)
+    assert Steps.of(three, [node for node in three.graph.nodes if node.name in "eghij"], "d", "c") is None
+
+
+@needs_library
+@pytest.mark.parametrize("level", LEVELS)
+@settings(max_examples=30, deadline=None)
+@given(lo=st.integers(-2, 2), own=st.booleans(), shift=st.integers(0, 12), seed=st.integers(0, 99))
+def test_levels_past_a_layer_are_multiplied_and_added_at_once(
+    level: native.Level, lo: int, own: bool, shift: int, seed: int
+) -> None:
+    net = past_of_three(lo, (own, True), seed, shift)
+    kinds = [made.kind for code in plan(net, level).codes for made in code.made]
+    assert Kind.BESIDE in kinds
+    assert Kind.ADD not in kinds
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(native.VARIABLE, level.name)
+        found = Compiled(net, 1)(shown(net))[0]
+    assert np.array_equal(found, oracle.logits(net, shown(net)))
 
 
 @needs_library

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import subprocess
+import sys
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -12,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bitspike.native import Level, detected, library
-from bitspike.native.kernels import PEAKS, SLACK, Kernel, Layer, aligned, kernels, peak
+from bitspike.native.kernels import PEAKS, SLACK, Kernel, Layer, aligned, kernels, peak, runs_at
 
 pytestmark = pytest.mark.skipif(library() is None, reason="no C library")
 WEIGHTS = [(-1, 1), (0, 1), (-2, 1), (-3, 3), (-7, 7), (-8, 7), (0, 0), (-64, 63), (-127, 127), (-128, 127), (0, 127)]
@@ -176,6 +178,15 @@ def test_eight_bits_have_a_kernel_that_multiplies() -> None:
     able = {kernel.name for kernel in EVERY if kernel.can(layer)}
     assert "plain" in able
     assert not any(name.startswith(("bits", "events")) for name in able)
+
+
+def test_a_loop_of_a_fresh_process_runs_or_makes_nothing() -> None:
+    """In a fresh process, where nobody asked before; of a level that this processor lacks there is none."""
+    for at in Level:
+        words = f"from bitspike.native.kernels import Level, peak; print(peak(Level.{at.name}, 'dot', 1))"
+        done = subprocess.run([sys.executable, "-c", words], capture_output=True, text=True, check=True)
+        assert int(done.stdout) > 0 or not (Level.scalar < at <= Level.amx and runs_at(at, detected()))
+        assert int(done.stdout) == 0 or runs_at(at, detected())
 
 
 def test_a_peak_says_how_many_products_it_made() -> None:
