@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch.fx
 from torch import Tensor, nn
 
@@ -35,15 +37,29 @@ class SqueezeTime(nn.Module):
     """
 
     def forward(self, spikes: Tensor) -> Tensor:
-        if spikes.ndim != 5 or not _channels_last(spikes):
-            return spikes.mean(0, keepdim=True)
-        # In memory order, in which torch adds up faster; and the mean stays channels-last.
-        return spikes.permute(0, 1, 3, 4, 2).mean(0, keepdim=True).permute(0, 1, 4, 2, 3)
+        mean: Tensor = _StepMean.apply(spikes)
+        return mean
 
 
-def _channels_last(train: Tensor) -> bool:
-    """Whether ``[T, N, C, H, W]`` lies as channels-last images do, and not as others do too."""
-    return train.permute(0, 1, 3, 4, 2).is_contiguous() and not train.is_contiguous()
+class _StepMean(torch.autograd.Function):
+    """``mean(0, keepdim=True)`` by additions, and one step's gradient for all.
+
+    torch's copies all steps first where they are of bfloat16, and writes the same gradient for each.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, train: Tensor) -> Tensor:
+        ctx.T = len(train)
+        # Two are rounded once in any type, more are added up in float32, as torch does.
+        wide = train if ctx.T <= 2 else train.to(torch.promote_types(train.dtype, torch.float32))
+        total = wide[:1]
+        for t in range(1, ctx.T):
+            total = total + wide[t : t + 1]
+        return (total / ctx.T).to(train.dtype)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> Tensor:
+        return (grad / ctx.T).expand(ctx.T, *grad.shape[1:])
 
 
 def mean_over_time(logits: Tensor) -> Tensor:
