@@ -35,6 +35,7 @@ RUNS = {  # by what a run shows: recipe, and edits beside its size
     "fashion-convnet 16/1/4": ("fashion-convnet", "bits=16/1/4"),
     "cifar10-resnet18 2/2/1": ("cifar10-resnet18", "bits=2/2/1", "batch_size=64"),
     "cifar10-resnet18 1/1/4": ("cifar10-resnet18", "bits=1/1/4", "batch_size=64"),
+    "adaptive-resnet8-thin-fashion": ("adaptive-resnet8-thin-fashion",),
 }
 SIZES = {"digits": 1024, "fashion": 2560, "cifar10": 384}
 
@@ -79,7 +80,7 @@ def main(
     for name, (recipe, *edits) in RUNS.items():
         if only and not any(part in name for part in only):
             continue
-        size = next(size for start, size in SIZES.items() if recipe.startswith(start))
+        size = next(size for start, size in SIZES.items() if start in recipe)
         taken: dict[str, list[dict[str, Any]]] = {copy: [] for copy in copies}
         for _ in range(rounds):
             for copy, source in copies.items():

@@ -81,14 +81,13 @@ class Multiplied(Row[FixedPoint]):
     def write(self, code: Code, node: FixedPoint) -> int:
         m, b = (code.net.integers(f"{node.name}.{part}") for part in ("multiplier", "offset"))
         struct = Affine(half=half(node.shift), shift=node.shift, steps=node.steps or code.group.steps)
+        if code.type == Type.I64 or not node.shift:  # the graph proves that its own product fits, and of parts nothing
+            return self._emit(code, node, Kind.AFFINE, struct, {"multiplier": m, "offset": b})
         whole, rest = m >> node.shift, m & ((1 << node.shift) - 1)
-        largest = int(rest.max()) * code.net.ranges[node.inputs[0]].reach + half(node.shift)
-        if code.type == Type.I32 and largest >= 2**31:
+        if int(rest.max()) * code.net.ranges[node.inputs[0]].reach + half(node.shift) >= 2**31:
             return self._emit(code, node, Kind.PRODUCT, struct, {"multiplier": m, "offset": b})
-        if node.shift:
-            above = {"whole": whole} if whole.any() else {}
-            return self._emit(code, node, Kind.AFFINE, struct, {"multiplier": rest, "offset": b} | above)
-        return self._emit(code, node, Kind.AFFINE, struct, {"multiplier": m, "offset": b})
+        above = {"whole": whole} if whole.any() else {}
+        return self._emit(code, node, Kind.AFFINE, struct, {"multiplier": rest, "offset": b} | above)
 
     def _emit(self, code: Code, node: FixedPoint, kind: Kind, struct: Affine, arrays: dict[str, NDArray[Any]]) -> int:
         return code.emit(kind, a=code.value(node.inputs[0]), data=(struct, arrays))
