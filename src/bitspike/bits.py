@@ -73,7 +73,7 @@ class Bits:
         Raises:
             UserError: the text is not three or four whole numbers in range.
         """
-        if not re.fullmatch(r"\d{1,9}(/\d{1,9}){2,3}", text.strip(), flags=re.ASCII):
+        if not isinstance(text, str) or not re.fullmatch(r"\d{1,9}(/\d{1,9}){2,3}", text.strip(), flags=re.ASCII):
             forms = "weight/spike/steps or weight/spike/steps/membrane"
             raise UserError("bits", text, f"want {forms} as whole numbers, for example 2/2/1 or 1/1/2/8")
         try:

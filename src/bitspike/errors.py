@@ -6,9 +6,10 @@ import difflib
 import importlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from numbers import Integral
 from types import ModuleType
 
-__all__ = ["UserError", "closest", "named_in", "require", "shown"]
+__all__ = ["UserError", "closest", "named_in", "require", "shown", "whole"]
 
 _LONGEST = 300  # characters of a value that are shown
 _LONGEST_ADVICE = 2000  # of what would do: all known words fit, another library's listing of a file does not
@@ -59,6 +60,17 @@ def closest(word: str, known: Iterable[str]) -> str:
     near = difflib.get_close_matches(word, known, n=1)
     hint = f"did you mean {near[0]!r}? " if near else ""
     return f"{hint}known: {', '.join(known)}"
+
+
+def whole(thing: str, value: object, least: int = 1) -> int:
+    """The value, which is a whole number of at least ``least``.
+
+    Raises:
+        UserError: it is something else.
+    """
+    if isinstance(value, bool) or not isinstance(value, Integral) or value < least:
+        raise UserError(thing, value, f"want a whole number of at least {least}")
+    return int(value)
 
 
 def require(module: str, extra: str) -> ModuleType:

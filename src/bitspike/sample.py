@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from math import prod
 
-from bitspike.errors import UserError
+from bitspike.errors import UserError, whole
 
 __all__ = ["MOST_CODE", "AnySample", "Sample", "as_sample"]
 
@@ -39,10 +39,10 @@ class Sample:
     hi: int = 127
 
     def __post_init__(self) -> None:
-        if not 1 <= len(self.shape) <= 3 or min(self.shape) < 1:
-            raise UserError("sample", self.shape, "want 1 to 3 axes of at least one element each, as 3x32x32")
-        if self.T < 1:
-            raise UserError("sample steps", self.T, "want at least one")
+        if not 1 <= len(self.shape) <= 3:
+            raise UserError("sample", self.shape, "want 1 to 3 axes, as 3x32x32")
+        for name, value in (*(("sample axis", side) for side in self.shape), ("sample steps", self.T)):
+            whole(name, value)
         if not self.lo < self.hi <= self.lo + MOST_CODE:
             raise UserError("sample levels", (self.lo, self.hi), f"want lo < hi, at most {MOST_CODE} apart")
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from bitspike.api.run import Run
 from bitspike.api.sources import as_net
-from bitspike.errors import UserError
+from bitspike.errors import UserError, whole
 
 if TYPE_CHECKING:
     from bitspike.backends.native import StageTime
@@ -81,8 +81,10 @@ def bench(
     from bitspike.native import level
 
     for option, values in {"--batch": batch, "--threads": threads}.items():
-        if not values or min(values) < 1:
-            raise UserError(option, tuple(values), "want numbers of at least 1")
+        if isinstance(values, str) or not values:
+            raise UserError(option, values, "want whole numbers of at least 1")
+        for value in values:
+            whole(option, value)
     if (lacking := Native().lacks()) is not None:
         raise UserError("native", lacking, "want one to measure: install where there is a compiler")
     net = as_net(source)

@@ -11,9 +11,8 @@ from bitspike.api.boxes import boxes_judged
 from bitspike.api.images import Split
 from bitspike.api.results import BoxEvaluation, Evaluation
 from bitspike.api.run import Run
-from bitspike.api.sources import as_run, is_file, path_of
+from bitspike.api.sources import as_net, as_run, is_file, path_of
 from bitspike.errors import UserError
-from bitspike.files import at_home
 from bitspike.settings import first_mistake
 
 if TYPE_CHECKING:
@@ -77,14 +76,13 @@ def of_run(run: Run, split: Split) -> Evaluation | BoxEvaluation:
 def _of_net(
     source: FrozenGraph | str | Path, engine: str, data_dir: Path | None, options: dict[str, Any]
 ) -> Evaluation | BoxEvaluation:
-    from bitspike import ir
     from bitspike.api.backends import chosen
     from bitspike.backends import able, engines
     from bitspike.datasets import find_dataset
     from bitspike.datasets.dataset import read_blocks
 
     runner = chosen("engine", engine, engines(), options)
-    net = ir.load(at_home(source)) if isinstance(source, str | Path) else source
+    net = as_net(source)
     if net.head is not None:
         return boxes_judged(net, able(runner, net), engine, data_dir)
     if not net.classifies:

@@ -13,7 +13,7 @@ from bitspike.api.run import Run, load_run
 from bitspike.api.sources import path_of
 from bitspike.api.train import on_data, train
 from bitspike.bits import Bits
-from bitspike.errors import UserError
+from bitspike.errors import UserError, closest
 from bitspike.files import is_there, read_json, write_json
 from bitspike.places import run_folder
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Fitted", "fit"]
 
+LIMITS = ("flash", "ram", "instructions")
 WIDTHS = ((8, 4), (8, 2), (4, 4), (4, 2), (4, 1), (2, 4), (2, 2), (2, 1), (1, 2), (1, 1))
 """Weight and spike bits that are tried beside the recipe's own."""
 FACTORS = (1.0, 0.75, 0.5, 0.375, 0.25, 0.125)
@@ -84,6 +85,11 @@ def fit(
     config, given = on_data(recipe, dataset, edits)
     if not limits:
         raise UserError("budget", "none", "want at least one limit, for example --max-flash 20k")
+    for key, limit in limits.items():
+        if key not in LIMITS:
+            raise UserError("limits", key, closest(key, LIMITS))
+        if not limit > 0:
+            raise UserError(f"limits, {key}", limit, "want a number above 0")
     if "learned-bits" in config.methods:
         raise UserError("recipe", config.recipe, "it learns its bits: want --max-size or another of these limits")
     path = run_folder(runs_dir, f"{config.recipe}-fitted" if name is None else name)

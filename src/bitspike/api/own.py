@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
 
     from bitspike.training import TrainConfig
 
-__all__ = ["adopted", "network_of", "own_config", "own_training"]
+__all__ = ["adopted", "network_of", "own_config", "own_training", "warn_of_no_integers"]
 
 OWN_BITS = "4/2/1"
 """What a network of one's own has whose neurons and weights say nothing."""
@@ -50,6 +51,18 @@ def adopted(model: nn.Module, config: TrainConfig) -> nn.Module:
         return model
     with users_code():
         return conversion.adopt(model, lambda: make_node(config.neuron, config.bits), encoder_of(config))
+
+
+def warn_of_no_integers(model: nn.Module, config: TrainConfig) -> None:
+    """Warns, before it is trained, of a network that no freezing will make integers of."""
+    from bitspike.lowering import check_freezable
+    from bitspike.training.setup import graph_of
+
+    graph = graph_of(config, model)
+    try:
+        check_freezable(graph)
+    except UserError as why:
+        warnings.warn(f"what is trained cannot be frozen: {why}", stacklevel=3)
 
 
 def own_training(label: str, edits: Iterable[str], boxes: bool = False) -> TrainConfig:

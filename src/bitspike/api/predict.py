@@ -111,6 +111,9 @@ def predict(source: Run | FrozenGraph | str | Path, *files: str | Path) -> list[
     Raises:
         UserError: no run and no network there, one that answers at every step, or a file that it does not read.
     """
+    for file in files:
+        if not isinstance(file, str | Path):
+            raise UserError("file", type(file).__name__, "want a path; bitspike.compile runs arrays")
     ready = predictor(source)
     return [found for file in files for found in ready.of(file)]
 

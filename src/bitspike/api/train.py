@@ -9,7 +9,7 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bitspike.api.own import network_of
+from bitspike.api.own import network_of, warn_of_no_integers
 from bitspike.api.run import Run
 from bitspike.api.sources import path_of
 from bitspike.errors import UserError
@@ -79,6 +79,8 @@ def train(
     data = path_of(data_dir) or (folder.data_dir() if resume else None)
     with users_code() if own else nullcontext():
         model = network_of(config) if own else None
+        if model is not None and is_main_process():
+            warn_of_no_integers(model, config)
         training.train(config, folder, data, resume=resume, observer=observer, model=model, dataset=data_set)
     return Run(folder.path, folder.read_config(), data, data_set)
 

@@ -181,6 +181,9 @@ def _keys(name: str, there: Collection[str]) -> dict[Split, tuple[str, str]]:
             found["train"] = pair
     if "train" not in found:
         raise UserError(f"arrays in {name}", sorted(there), f"want {KEYS}")
+    unread = set(there) - {"classes", *(key for pair in found.values() for key in pair)}
+    if unread:  # as a misspelt split would be
+        raise UserError(f"arrays in {name}", sorted(unread), f"nothing reads them; want {KEYS}, classes if you like")
     return named_test(found)
 
 

@@ -24,7 +24,7 @@ __all__ = [
 
 
 class Concat(nn.Module):
-    """``torch.cat(tensors, dim)``.
+    """``torch.cat(tensors, dim)``; one of a single step, as the images are, is held for the steps of the others.
 
     Args:
         dim: the axis along which they are joined, the batch counted.
@@ -35,7 +35,9 @@ class Concat(nn.Module):
         self.dim = dim
 
     def forward(self, *tensors: Tensor) -> Tensor:
-        return torch.cat(tensors, self.dim)
+        most = max(len(one) for one in tensors)
+        held = [one.expand(most, *one.shape[1:]) if len(one) == 1 else one for one in tensors]
+        return torch.cat(held if self.dim else tensors, self.dim)
 
 
 class Range(nn.Module):

@@ -145,6 +145,8 @@ def _split(edit: str) -> tuple[tuple[str, ...], Any]:
 
     The import path of a method has dots of its own, and is one word of the key.
     """
+    if not isinstance(edit, str):
+        raise UserError("--set", edit, "want key=value, for example epochs=5")
     typed, equals, text = edit.partition("=")
     if not equals:
         raise UserError("--set", edit, "want key=value, for example epochs=5")

@@ -78,7 +78,7 @@ def test_what_does_not_fit_is_refused() -> None:
     with pytest.raises(bitspike.UserError, match=r"^--cc: got 'gcc'; it is for --engine c"):
         bitspike.compile(NET, cc="gcc")
     for wrong in ({"batch": []}, {"batch": [0]}, {"threads": [-1]}):
-        with pytest.raises(bitspike.UserError, match="want numbers of at least 1"):
+        with pytest.raises(bitspike.UserError, match=r"whole numbers? of at least 1"):
             bitspike.bench(NET, **wrong)
 
 

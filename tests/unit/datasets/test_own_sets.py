@@ -219,6 +219,10 @@ class TestArrays:
             ({"images": np.array([object()] * 60), "labels": CLASSES_OF_6}, "an array of objects in it"),
             ({"images": images(0, 8, 8), "labels": CLASSES_OF_6[:0]}, "want some"),
             (
+                {"x_train": images(60, 8, 8), "y_train": CLASSES_OF_6, "x_test": images(6, 8, 8), "y_tset": [0] * 6},
+                r"got \['x_test', 'y_tset'\]; nothing reads them",
+            ),
+            (
                 {
                     "x_train": images(6, 8, 8),
                     "y_train": CLASSES_OF_6[:6],
