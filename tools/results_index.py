@@ -185,6 +185,11 @@ KINDS = (  # files, what they hold, the command that writes such a file
         "python benchmarks/train_pace.py --before SRC --data-dir DATA",
     ),
     (
+        "benchmarks/train_pace_amx.json",
+        "the same of learned bits, on a processor with AMX",
+        "python benchmarks/train_pace.py --before SRC --data-dir DATA --only adaptive --rounds 5",
+    ),
+    (
         "benchmarks/step_pace.json",
         "time of a training step of every family by two commits, and whether they compute the same",
         "python benchmarks/step_pace.py --before SRC",
