@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from numbers import Integral
 from types import ModuleType
 
-__all__ = ["UserError", "closest", "named_in", "require", "shown", "whole"]
+__all__ = ["UserError", "closest", "named_in", "require", "shown", "whole_number"]
 
 _LONGEST = 300  # characters of a value that are shown
 _LONGEST_ADVICE = 2000  # of what would do: all known words fit, another library's listing of a file does not
@@ -62,7 +62,7 @@ def closest(word: str, known: Iterable[str]) -> str:
     return f"{hint}known: {', '.join(known)}"
 
 
-def whole(thing: str, value: object, least: int = 1) -> int:
+def whole_number(thing: str, value: object, least: int = 1) -> int:
     """The value, which is a whole number of at least ``least``.
 
     Raises:

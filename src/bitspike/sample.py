@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from math import prod
 
-from bitspike.errors import UserError, whole
+from bitspike.errors import UserError, whole_number
 
 __all__ = ["MOST_CODE", "AnySample", "Sample", "as_sample"]
 
@@ -42,7 +42,7 @@ class Sample:
         if not 1 <= len(self.shape) <= 3:
             raise UserError("sample", self.shape, "want 1 to 3 axes, as 3x32x32")
         for name, value in (*(("sample axis", side) for side in self.shape), ("sample steps", self.T)):
-            whole(name, value)
+            whole_number(name, value)
         if not self.lo < self.hi <= self.lo + MOST_CODE:
             raise UserError("sample levels", (self.lo, self.hi), f"want lo < hi, at most {MOST_CODE} apart")
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from bitspike.api.run import Run
 from bitspike.api.sources import as_net
-from bitspike.errors import UserError, whole
+from bitspike.errors import UserError, whole_number
 
 if TYPE_CHECKING:
     from bitspike.backends.native import StageTime
@@ -84,7 +84,7 @@ def bench(
         if isinstance(values, str) or not values:
             raise UserError(option, values, "want whole numbers of at least 1")
         for value in values:
-            whole(option, value)
+            whole_number(option, value)
     if (lacking := Native().lacks()) is not None:
         raise UserError("native", lacking, "want one to measure: install where there is a compiler")
     net = as_net(source)

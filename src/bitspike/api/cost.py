@@ -14,7 +14,7 @@ from bitspike.bits import BitPlan, Bits
 from bitspike.costs import Activity, CostReport, EnergyModel
 from bitspike.costs import cost as cost_of
 from bitspike.costs.hardware import HardwareSettings
-from bitspike.errors import UserError, closest, whole
+from bitspike.errors import UserError, closest, whole_number
 from bitspike.files import at_home
 from bitspike.importing import is_import_path, users_code
 from bitspike.ir import FrozenGraph, Graph, load
@@ -181,7 +181,7 @@ def _of_registry(
             kinds = "a folder must hold the config.json of a run"
         raise UserError("model", name, f"{closest(name, MODELS)}; {kinds}")
     usual = 1000 if max(sample.shape[1:], default=1) > LARGE_IMAGE else 10
-    num_classes = usual if classes is None else whole("--classes", classes)
+    num_classes = usual if classes is None else whole_number("--classes", classes)
     with torch.device("meta"):  # shapes are enough
         model = build_model(name, plan, sample=sample, num_classes=num_classes, channels=channels)
     return lower(model, sample, name)

@@ -8,7 +8,7 @@ from math import ceil
 
 from bitspike.bits import FULL_PRECISION
 from bitspike.costs.counting import CONSTANT_BITS, biases, norm_constants
-from bitspike.errors import UserError
+from bitspike.errors import whole_number
 from bitspike.ir import Edge, Graph
 
 __all__ = ["Footprint", "footprints"]
@@ -50,8 +50,7 @@ def footprints(graph: Graph, batch: int = 1) -> tuple[Footprint, Footprint]:
     Raises:
         UserError: a batch of no images.
     """
-    if isinstance(batch, bool) or not isinstance(batch, int) or batch < 1:
-        raise UserError("batch", batch, "want a whole number of images, at least 1")
+    batch = whole_number("batch", batch)
     weights = sum(n.weight_count(graph.input_edge(n)) * _float32(n.weight_bits) for n in graph.synapses()) / 8
     norms = norm_constants(graph) * CONSTANT_BITS / 8
     layers = {

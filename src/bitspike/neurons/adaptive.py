@@ -10,7 +10,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from bitspike.bits import FULL_PRECISION, Bits
-from bitspike.errors import UserError
+from bitspike.errors import UserError, whole_number
 from bitspike.neurons.dynamics import NeuronDynamics
 from bitspike.neurons.fused import Fires
 from bitspike.neurons.fused_alphabets import of_quantizers
@@ -56,11 +56,8 @@ class AdaptiveIFNode(ComposedNode):
         per_step: bool = False,
     ) -> None:
         super().__init__(integrate=DetachedIntegrate(tau), v_reset=None, detach_reset=True)
-        if isinstance(T, bool) or not isinstance(T, int) or T < 1:
-            raise UserError("T", T, "want a whole number of steps, at least 1")
-        if isinstance(most_T, bool) or not isinstance(most_T, int) or most_T < T:
-            raise UserError("most_T", most_T, f"want a whole number of steps of at least T={T}")
-        self.most_T = most_T
+        T = whole_number("T", T)
+        self.most_T = most_T = whole_number("most_T", most_T, least=T)
         least = 2 if signed else 1
         self.quantizers = nn.ModuleList(
             LearnedQuantizer(max(spike_bits, least), max(most_bits, least), signed, rounds, least)

@@ -8,7 +8,7 @@ from typing import Any, Literal, get_args
 import torch
 from torch import Tensor, nn
 
-from bitspike.errors import UserError
+from bitspike.errors import UserError, whole_number
 from bitspike.neurons.fire import fire
 from bitspike.neurons.node import BaseNode, State
 from bitspike.neurons.staircase import Staircase
@@ -88,8 +88,7 @@ class LeakyNode(BaseNode):
         learn_beta: bool = False,
     ) -> None:
         super().__init__(integrate=_Beta(float(beta), learn_beta), v_reset=None, detach_reset=True)
-        if isinstance(T, bool) or not isinstance(T, int) or T < 1:
-            raise UserError("T", T, "want a whole number of steps, at least 1")
+        T = whole_number("T", T)
         if reset not in get_args(LeakyReset):
             raise UserError("reset", reset, f"want {', '.join(get_args(LeakyReset))}")
         if not scale > 0:

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
-from bitspike.errors import UserError
+from bitspike.errors import UserError, whole_number
 from bitspike.neurons.dynamics import NeuronDynamics, NotDescribedError, charge_of, membrane_level, staircase_of
 from bitspike.neurons.fire import fire
 from bitspike.neurons.fused import Fires, in_autocast, of_staircase, refuse_forward_mode
@@ -229,8 +229,7 @@ class SpikingNode(ComposedNode):
         store: nn.Module | None = None,
     ) -> None:
         super().__init__(integrate=integrate, v_reset=v_reset, detach_reset=detach_reset, store=store)
-        if isinstance(T, bool) or not isinstance(T, int) or T < 1:
-            raise UserError("T", T, "want a whole number of steps, at least 1")
+        T = whole_number("T", T)
         bottom = -staircase.shift * staircase.v_threshold if staircase.lo < 0 else -math.inf
         if v_reset is not None and not bottom <= v_reset < (1 - staircase.shift) * staircase.v_threshold:
             raise UserError("v_reset", v_reset, "want a potential that does not fire, or None for a soft reset")

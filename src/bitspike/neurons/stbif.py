@@ -7,7 +7,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from bitspike.errors import UserError
+from bitspike.errors import whole_number
 from bitspike.neurons.dynamics import NeuronDynamics, NotDescribedError
 from bitspike.neurons.integrate import Integrate
 from bitspike.neurons.node import BaseNode, State
@@ -36,11 +36,8 @@ class STBIFNode(BaseNode):
 
     def __init__(self, T: int, v_threshold: float, S_max: int | None, bipolar: bool = True) -> None:
         super().__init__(integrate=Integrate(), v_reset=None, detach_reset=True)
-        for name, value in {"T": T, "S_max": 1 if S_max is None else S_max}.items():
-            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-                raise UserError(name, value, "want a whole number of at least 1")
-        self.S_max = T if S_max is None else S_max  # no more fit into T steps
-        self._steps = T
+        self._steps = whole_number("T", T)
+        self.S_max = self._steps if S_max is None else whole_number("S_max", S_max)  # no more fit into T steps
         self._staircase = Staircase(v_threshold, -1 if bipolar else 0, 1, scale=v_threshold)
 
     @property

@@ -330,7 +330,7 @@ def test_one_layer_of_its_own_membrane():
 
 @pytest.mark.parametrize("batch", [0, -1, 1.5, True])
 def test_a_batch_of_no_images_is_refused(batch):
-    with pytest.raises(UserError, match="want a whole number of images, at least 1"):
+    with pytest.raises(UserError, match="want a whole number of at least 1"):
         cost(graph_of("convnet", "2/2/1"), batch=batch)
 
 
