@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
+from zlib import crc32
 
 import numpy as np
 from numpy.typing import NDArray
@@ -51,7 +52,7 @@ def to_bytes(net: FrozenGraph) -> bytes:
     graph = {"name": net.graph.name, "dataset": net.dataset, **frames, **classes, **head, "nodes": nodes}
     text = json.dumps(graph, separators=(",", ":"), allow_nan=False)
     _check_size(len(text), len(nodes))
-    return _in_order(save_tensors(tensors, metadata={"format": format_of(net), "graph": text}))
+    return _summed(save_tensors(tensors, metadata={"format": format_of(net), "graph": text}))
 
 
 def format_of(net: FrozenGraph) -> str:
@@ -73,8 +74,11 @@ def load(path: str | Path) -> FrozenGraph:
     try:
         tensors = load_tensors(content)
         header = safetensors_metadata(content)
+        found = _sum_of(header.get("graph", ""), content)
     except (SafetensorError, ValueError, KeyError, TypeError) as wrong:  # (its reader knows other dtypes than NumPy)
         raise UserError("network", str(path), f"not a file of `bitspike freeze`: {wrong}") from wrong
+    if header.get("crc32", found) != found:  # older files have none
+        raise UserError("network", str(path), "it is not as it was written: its checksum is another")
     return _from_parts(header, tensors)
 
 
@@ -113,11 +117,21 @@ def _check_size(length: int, ops: int) -> None:
         raise UserError("graph nodes", f"{ops} ops", f"want at most {MOST_OPS}")
 
 
-def _in_order(content: bytes) -> bytes:
-    """The same safetensors file with the texts of its header by name: they are written in an order of chance."""
-    end = 8 + int.from_bytes(content[:8], "little")
+def _sum_of(graph: str, content: bytes) -> str:
+    """The checksum of a file: of its graph and its numbers."""
+    return f"{crc32(content[_end_of_header(content) :], crc32(graph.encode())):08x}"
+
+
+def _end_of_header(content: bytes) -> int:
+    return 8 + int.from_bytes(content[:8], "little")
+
+
+def _summed(content: bytes) -> bytes:
+    """The same safetensors file with its checksum, the texts of its header by name: theirs is an order of chance."""
+    end = _end_of_header(content)
     header = json.loads(content[8:end])
-    header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+    texts = header["__metadata__"] | {"crc32": _sum_of(header["__metadata__"]["graph"], content)}
+    header["__metadata__"] = dict(sorted(texts.items()))
     text = json.dumps(header, separators=(",", ":")).encode()
     text += b" " * (-len(text) % 8)  # tensors begin at a multiple of 8
     return len(text).to_bytes(8, "little") + text + content[end:]

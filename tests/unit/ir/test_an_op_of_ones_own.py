@@ -176,7 +176,10 @@ def test_another_op_of_its_name_is_refused() -> None:
 
 @pytest.mark.usefixtures("known")
 def test_its_own_checks_are_those_of_a_file(tmp_path: Path) -> None:
-    (tmp_path / "own.bitspike").write_bytes(to_bytes(net()).replace(b'\\"factor\\":3', b'\\"factor\\":0'))
+    from test_netfile import file_of, parts
+
+    content = file_of(*parts(to_bytes(net())))
+    (tmp_path / "own.bitspike").write_bytes(content.replace(b'\\"factor\\": 3', b'\\"factor\\": 0'))
     with pytest.raises(UserError, match=r"graph nodes\[2\]: times tripled: got 0; wants a factor of at least 1"):
         load(tmp_path / "own.bitspike")
 

@@ -258,9 +258,11 @@ def parts(content: bytes) -> tuple[dict[str, Any], bytes]:
 
 
 def file_of(header: dict[str, Any], data: bytes) -> bytes:
-    """A safetensors file. The graph may be text already, which is how what is no JSON gets in."""
+    """A safetensors file without a checksum. The graph may be text already, which is how what is no JSON gets in."""
     header = deepcopy(header)
     texts = header.get("__metadata__")
+    if isinstance(texts, dict):
+        texts.pop("crc32", None)
     if isinstance(texts, dict) and not isinstance(texts.get("graph", ""), str):
         texts["graph"] = json.dumps(texts["graph"])
     text = json.dumps(header).encode()
@@ -487,7 +489,29 @@ def test_the_same_network_gives_the_same_bytes(tmp_path: Path) -> None:
     assert to_bytes(load(tmp_path / "net.bitspike")) == content
     end = 8 + int.from_bytes(content[:8], "little")
     assert end % 8 == 0
-    assert list(json.loads(content[8:end])["__metadata__"]) == ["format", "graph"]
+    assert list(json.loads(content[8:end])["__metadata__"]) == ["crc32", "format", "graph"]
+
+
+def test_a_bit_that_turned_is_refused(tmp_path: Path) -> None:
+    """One of each byte of the format, the graph and what lies where; and each of the numbers, of which only a sum tells."""
+    content = to_bytes(every_op())
+    end = 8 + int.from_bytes(content[:8], "little")
+    for at in range(content.index(b'"format"'), len(content[:end].rstrip())):
+        refused(tmp_path, turned(content, at, 1))
+    for at in range(end, len(content)):
+        for bit in range(8):
+            assert "its checksum is another" in refused(tmp_path, turned(content, at, 1 << bit))
+
+
+def test_a_file_of_before_checksums_is_read(tmp_path: Path) -> None:
+    old = tmp_path / "old.bitspike"
+    old.write_bytes(file_of(*parts(to_bytes(every_op()))))
+    assert b"crc32" not in old.read_bytes()
+    assert_same(load(old), every_op())
+
+
+def turned(content: bytes, at: int, bits: int) -> bytes:
+    return content[:at] + bytes([content[at] ^ bits]) + content[at + 1 :]
 
 
 @pytest.mark.parametrize("step", ["fsync", "replace"])

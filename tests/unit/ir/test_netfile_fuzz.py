@@ -164,9 +164,12 @@ def loop(folder: Path, count: int, seed: int) -> None:
 
 @cache
 def whole_files() -> tuple[bytes, ...]:
-    """Every op, the same with a stored membrane, one with a loop; three that were a model, one of them of trains."""
+    """Every op, the same with a stored membrane, one with a loop; three that were a model, one of them of trains.
+
+    They have no checksum, which would tell of any damage before all that is checked behind it.
+    """
     import torch
-    from test_netfile import every_op, looped_net, stored_net
+    from test_netfile import every_op, file_of, looped_net, parts, stored_net
 
     from bitspike import BitPlan, Bits
     from bitspike.lowering import freeze
@@ -184,7 +187,7 @@ def whole_files() -> tuple[bytes, ...]:
     train, plan = Sample((2, 8, 8), 3, -1, 2), BitPlan(Bits(3, 2, 3))
     model = build_model("convnet", plan, sample=train, num_classes=3, channels=(2, 2, 3))
     found.append(to_bytes(freeze(model.eval(), train, "train", "each")))
-    return tuple(found)
+    return tuple(file_of(*parts(content)) for content in found)
 
 
 def run_loop(folder: Path, count: int, seed: int, minutes: float) -> dict[str, int]:
