@@ -493,7 +493,7 @@ def test_the_same_network_gives_the_same_bytes(tmp_path: Path) -> None:
 
 
 def test_a_bit_that_turned_is_refused(tmp_path: Path) -> None:
-    """One of each byte of the format, the graph and what lies where; and each of the numbers, of which only a sum tells."""
+    """One of each byte of the format and the graph; and each of the numbers, of which only a sum tells."""
     content = to_bytes(every_op())
     end = 8 + int.from_bytes(content[:8], "little")
     for at in range(content.index(b'"format"'), len(content[:end].rstrip())):
