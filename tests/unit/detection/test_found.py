@@ -49,7 +49,7 @@ def test_a_file_keeps_its_head_and_a_wrong_one_is_named(tmp_path):
     ir.save(made, file := tmp_path / "net.bitspike")
     assert ir.load(file).head == POINTS
     assert dataclasses.replace(made, dataset="voc").head == POINTS
-    content = file.read_bytes()
+    content = file.read_bytes().replace(b'"crc32"', b'"other"')  # without a checksum, as older files are
     wrong = ((b"points", b"pointy", "want points or anchors"), (b'\\"c\\"', b'\\"b\\"', "one name for each class"))
     for old, new, says in wrong:
         assert old in content
