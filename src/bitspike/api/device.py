@@ -17,9 +17,10 @@ from bitspike.ir import FrozenGraph, load
 if TYPE_CHECKING:
     from bitspike.training import TrainConfig
 
-__all__ = ["TARGETS", "DeviceCost", "device_cost", "device_of", "is_made", "untrained"]
+__all__ = ["COSTS", "TARGETS", "DeviceCost", "device_cost", "device_of", "is_made", "untrained"]
 
 TARGETS = ("c",)
+COSTS = ("flash", "ram", "instructions")
 COUNTED, UNPACKED, MULTIPLIED = (0.7, 1.12, 0.5), 11.3, 8.0
 """Instructions of a Cortex-M4 for a multiply-accumulate at ``-O3``, after results/benchmarks/cortex_m.json: of weights
 of 1 and 2 bits and levels of up to 4, which are counts of ones (a part, one for each bit of a level, one for the second
@@ -52,9 +53,9 @@ class DeviceCost:
 
     @property
     def costs(self) -> dict[str, float]:
-        """What budgets are of: ``flash`` with code, ``ram`` with the stack, ``instructions``."""
+        """What budgets are of (`COSTS`): ``flash`` with code, ``ram`` with the stack, ``instructions``."""
         flash, ram = self.flash_bytes + (self.code_bytes or 0), self.ram_bytes + (self.stack_bytes or 0)
-        return {"flash": flash, "ram": ram, "instructions": self.instructions}
+        return dict(zip(COSTS, (flash, ram, self.instructions), strict=True))
 
     def to_dict(self) -> dict[str, Any]:
         """All of it, and which of it is exact."""

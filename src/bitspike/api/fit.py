@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bitspike.api.device import DeviceCost, device_cost, device_of, untrained
+from bitspike.api.device import COSTS, DeviceCost, device_cost, device_of, untrained
 from bitspike.api.run import Run, load_run
 from bitspike.api.sources import path_of
 from bitspike.api.train import on_data, train
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Fitted", "fit"]
 
-LIMITS = ("flash", "ram", "instructions")
 WIDTHS = ((8, 4), (8, 2), (4, 4), (4, 2), (4, 1), (2, 4), (2, 2), (2, 1), (1, 2), (1, 1))
 """Weight and spike bits that are tried beside the recipe's own."""
 FACTORS = (1.0, 0.75, 0.5, 0.375, 0.25, 0.125)
@@ -86,8 +85,8 @@ def fit(
     if not limits:
         raise UserError("budget", "none", "want at least one limit, for example --max-flash 20k")
     for key, limit in limits.items():
-        if key not in LIMITS:
-            raise UserError("limits", key, closest(key, LIMITS))
+        if key not in COSTS:
+            raise UserError("limits", key, closest(key, COSTS))
         if not limit > 0:
             raise UserError(f"limits, {key}", limit, "want a number above 0")
     if "learned-bits" in config.methods:

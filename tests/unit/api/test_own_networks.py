@@ -42,7 +42,6 @@ class Shuffled(nn.Module):
         return found
 
 
-dense, shuffled = Dense, Shuffled
 DRAW = np.random.default_rng(0)
 DATA = DRAW.integers(0, 256, (60, 1, 6, 6), dtype=np.uint8), np.arange(60) % 3
 
@@ -54,7 +53,7 @@ def trained(name: str, folder: Path, *edits: str) -> bitspike.Run:
 
 @pytest.mark.parametrize("bits", ["4/2/1", "4/2/2", "2/1/3"])
 def test_images_are_held_beside_spikes_of_several_steps(bits: str, tmp_path: Path) -> None:
-    run = trained("dense", tmp_path, f"bits={bits}")
+    run = trained("Dense", tmp_path, f"bits={bits}")
     net, test = bitspike.freeze(run).net, run.images("test")
     classes = bitspike.compile(net)(test.images.numpy()).argmax(-1)
     assert run.evaluate().correct == int((classes == test.labels.numpy()).sum())
@@ -68,12 +67,12 @@ def test_a_join_holds_what_has_one_step_and_no_batch_of_one() -> None:
 
 def test_what_cannot_be_frozen_is_said_before_it_is_trained(tmp_path: Path) -> None:
     with pytest.warns(UserWarning, match=r"cannot be frozen: reshape .* got '4 axes'; want \(C, H, W\) or fewer"):
-        run = trained("shuffled", tmp_path)
+        run = trained("Shuffled", tmp_path)
     with pytest.raises(bitspike.UserError, match="4 axes"):
         bitspike.freeze(run)
     with warnings.catch_warnings():
         warnings.filterwarnings("error", message=".*cannot be frozen")
-        trained("dense", tmp_path)
+        trained("Dense", tmp_path)
 
 
 CALLS: dict[str, Any] = {
