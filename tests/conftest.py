@@ -21,3 +21,10 @@ def _rounding(request: pytest.FixtureRequest) -> Iterator[None]:
 
     with OtherRounding():
         yield
+
+
+@pytest.fixture
+def torch_compiles(request: pytest.FixtureRequest) -> None:
+    """For tests that call ``torch.compile``: it compiles nothing under a dispatch mode, such as the one above."""
+    if request.config.getoption("--other-rounding"):
+        pytest.skip("torch compiles nothing under a dispatch mode, which rounds otherwise")

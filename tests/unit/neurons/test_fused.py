@@ -231,9 +231,7 @@ def test_channels_last_stays_channels_last():
 
 
 @needs_library
-def test_torch_compile_keeps_it_in_one_graph(request):
-    if request.config.getoption("--other-rounding"):
-        pytest.skip("torch compiles nothing under a dispatch mode, which rounds otherwise")
+def test_torch_compile_keeps_it_in_one_graph(torch_compiles):
     node, x, grad = ParametricLIFNode(4, surrogate_function=ATan()), random(4, 30), random(4, 30, seed=1)
     called = []
 

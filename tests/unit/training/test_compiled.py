@@ -18,9 +18,7 @@ Losses = Callable[[TrainConfig], list[float]]
 
 
 @pytest.fixture(autouse=True)
-def fresh(request: pytest.FixtureRequest) -> Iterator[None]:
-    if request.config.getoption("--other-rounding"):
-        pytest.skip("torch compiles nothing under a dispatch mode, which rounds otherwise")
+def fresh(torch_compiles: None) -> Iterator[None]:
     yield
     torch._dynamo.reset()
 
