@@ -92,7 +92,7 @@ def test_the_streaming_program_is_equal_edge_for_edge(monkeypatch: pytest.Monkey
         return replace(program, files={**program.files, "network.c": source})
 
     monkeypatch.setattr(build, "to_c", forgetful)
-    assert differences(net, wanted, *c.traced(net, shown, ["gcc"], "-O1", "-w", streaming=True))
+    assert differences(net, wanted, *c.traced(net, shown, ["gcc"], "-O0", "-w", streaming=True))
 
 
 Edit = Callable[[str], str]
@@ -120,7 +120,7 @@ def test_an_error_in_the_program_is_found(edit: Edit, monkeypatch: pytest.Monkey
     for seed in range(12):
         net = random_graph(seed, loops=True)
         try:
-            found += bool(apart(net, images(net, seed), "-O1", "-w"))
+            found += bool(apart(net, images(net, seed), "-O0", "-w"))
         except (UserError, ValueError):  # it stopped too soon, or printed nothing
             found += 1
     assert found

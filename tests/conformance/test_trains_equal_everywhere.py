@@ -72,10 +72,10 @@ def test_the_native_backend_is_the_oracle(first: int, level: str, monkeypatch: p
 @needs_compiler
 @pytest.mark.parametrize("first", range(0, SEEDS, SEEDS_A_TEST))
 def test_c_is_the_oracle(first: int) -> None:
-    """Every tenth under the sanitizers; every tenth as it ships, untraced."""
+    """Of ten one under the sanitizers, one as it ships, untraced, and one at -O1."""
     for seed in range(first, first + SEEDS_A_TEST):
         net = train(seed)
-        shown, flags = images(net, seed), SANITIZED if seed % 10 == 0 else ("-O1",)
+        shown, flags = images(net, seed), {0: SANITIZED, 2: ("-O1",)}.get(seed % 10, ("-O0",))
         wrong = differences(net, oracle.run(net, shown), *c.traced(net, shown, ["gcc"], *flags))
         assert not wrong, f"random_graph({seed}, trains=True)"
         if seed % 10 == 1:
@@ -124,7 +124,7 @@ def test_trains_through_loops_are_equal_in_c() -> None:
         net = random_graph(seed, loops=True, trains=True)
         shown = images(net, seed)
         right = oracle.run(net, shown)
-        assert not differences(net, right, *c.traced(net, shown, ["gcc"], "-O1")), seed
+        assert not differences(net, right, *c.traced(net, shown, ["gcc"], "-O0")), seed
 
 
 @needs_library
