@@ -215,14 +215,14 @@ static void potentials(const struct bs_block *k, out u, float *carried, float *l
   const struct bs_neuron *n = k->neuron;
   const size_t row = sizeof(float) * (size_t)k->size;
   const int m = k->size;
+  struct bs_neuron own;
   EACH v[i] = n->v_init;
   for (int t = 0; t < n->steps; t++) {
-    const struct bs_neuron own = at_step(k, t);
     const int64_t from = (n->held ? 0 : t * k->count) + k->at;
     const float *x = floats_of(n, k->current, from, room, m);
     if (!n->held && t + 1 < n->steps) soon(n, k->current, from + k->count, m);
     if (n->learns_rate) memcpy(carried + t * m, v, row);
-    any_row(&own, 1, v, x, u + t * m, m);
+    any_row(at_step(k, t, &own), 1, v, x, u + t * m, m);
     if (n->store && t + 1 < n->steps) {
       memcpy(left + t * m, v, row);
       stored(peak_after(k, t), n->top, v, m);
@@ -238,19 +238,20 @@ void NEURONS(backward)(const struct bs_block *k) {
   float *all = k->scratch + BS_NEURON_VECTORS * m, *carried = all + n->steps * m;
   float *left = carried + (n->learns_rate ? n->steps * m : 0);
   potentials(k, all, carried, left, gv, came);
+  struct bs_neuron room;
   EACH gv[i] = 0;
   for (int t = n->steps - 1; t >= 0; t--) {
-    const struct bs_neuron own = at_step(k, t);
+    const struct bs_neuron *own = at_step(k, t, &room);
     const int64_t at = t * k->count + k->at, from = n->repeats ? k->at : at;
     const float *u = all + t * m, *grad = floats_of(n, k->grad_spikes, from, sent, m);
     float *gradient = n->bf16 ? n->held ? sum : gx : (float *)k->grad_current + (n->held ? k->at : at);
     if (t > 0 && !n->repeats) soon(n, k->grad_spikes, from - k->count, m);
-    slopes(&own, u, slope, spare, m);
+    slopes(own, u, slope, spare, m);
     if (n->store && t + 1 < n->steps) {
       const float peak = peak_after(k, t);
       EACH gv[i] = fabsf(left[t * m + i]) <= peak ? gv[i] : 0.0f;
     }
-    any_row_back(&own, u, slope, grad, gv, n->learns_rate ? gu : NULL, n->held ? gx : gradient, m);
+    any_row_back(own, u, slope, grad, gv, n->learns_rate ? gu : NULL, n->held ? gx : gradient, m);
     if (n->held && t + 1 == n->steps) memcpy(gradient, gx, sizeof(float) * (size_t)m);
     if (n->held && t + 1 < n->steps) EACH gradient[i] += gx[i];
     if (n->bf16 && !n->held) narrowed(gradient, (uint16_t *)k->grad_current + at, m);
@@ -258,7 +259,7 @@ void NEURONS(backward)(const struct bs_block *k) {
       const float *x = floats_of(n, k->current, n->held ? k->at : at, came, m);
       *k->sums += rate_gradient(k, gu, carried + t * m, x);
     }
-    if (n->learns) alphabet_gradient(&own, u, slope, grad, spare, spare + m, k->sums + BS_LEARNED * t, m);
+    if (n->learns) alphabet_gradient(own, u, slope, grad, spare, spare + m, k->sums + BS_LEARNED * t, m);
   }
   if (n->bf16 && n->held) narrowed(sum, (uint16_t *)k->grad_current + k->at, m);
 }

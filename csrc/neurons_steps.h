@@ -89,17 +89,17 @@ static void any_row(const struct bs_neuron *n, int all, out v, in x, out kept, i
   }
 }
 
-/* The neuron of step `t`: where alphabets are learned, with its own. */
-static struct bs_neuron at_step(const struct bs_block *k, int t) {
-  struct bs_neuron n = *k->neuron;
-  if (n.learns) {
-    const float *learned = k->tensors.learned + BS_LEARNED * t;
-    const int bits = (int)learned[1] - n.both_signs;
-    n.threshold = n.scale = learned[0];
-    n.hi = bits > 0 ? (float)((1 << bits) - 1) : 1;
-    n.lo = n.both_signs ? -n.hi : 0;
-  }
-  return n;
+/* The neuron of step `t`: where alphabets are learned, in `room`, with its own. A copy takes as long as a row, so that no
+ * other is made. */
+static const struct bs_neuron *at_step(const struct bs_block *k, int t, struct bs_neuron *room) {
+  if (!k->neuron->learns) return k->neuron;
+  const float *learned = k->tensors.learned + BS_LEARNED * t;
+  const int bits = (int)learned[1] - k->neuron->both_signs;
+  *room = *k->neuron;
+  room->threshold = room->scale = learned[0];
+  room->hi = bits > 0 ? (float)((1 << bits) - 1) : 1;
+  room->lo = room->both_signs ? -room->hi : 0;
+  return room;
 }
 
 /* What the largest potential of a step counts as: not 0, so that there are levels. */
@@ -149,14 +149,15 @@ void NEURONS(forward)(const struct bs_block *k) {
   const int m = k->size;
   float *v = k->carried ? k->carried + k->at : k->scratch;
   if (k->from == 0) EACH v[i] = n->v_init;
+  struct bs_neuron room;
   for (int t = k->from; t < k->until; t++) {
-    const struct bs_neuron own = at_step(k, t);
+    const struct bs_neuron *own = at_step(k, t, &room);
     const int64_t at = t * k->count + k->at, from = n->held ? k->at : at;
     const float *x = floats_of(n, k->current, from, k->scratch + m, m);
     float *spikes = n->bf16 ? k->scratch + 2 * m : (float *)k->spikes + at;
     if (!n->held && t + 1 < k->until) soon(n, k->current, from + k->count, m);
     if (n->store && t > 0) stored(peak_after(k, t - 1), n->top, v, m);
-    any_row(&own, 0, v, x, spikes, m);
+    any_row(own, 0, v, x, spikes, m);
     if (n->bf16) narrowed(spikes, (uint16_t *)k->spikes + at, m);
   }
   if (k->carried) *k->most = largest_size(v, m);
