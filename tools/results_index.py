@@ -120,6 +120,11 @@ KINDS = (  # files, what they hold, the command that writes such a file
     ),
     ("benchmarks/train_step.json", "time of a training step beside SpikingJelly's and the ANN's", "make bench"),
     (
+        "benchmarks/train_step_amx.json",
+        "time of a training step on a processor with AMX",
+        "python benchmarks/train_step.py --rounds 7 --cores 0 --out results/benchmarks/train_step_amx.json",
+    ),
+    (
         "benchmarks/train_memory.json",
         "memory of a training step beside SpikingJelly's and the ANN's",
         "python benchmarks/train_memory.py",
@@ -128,6 +133,11 @@ KINDS = (  # files, what they hold, the command that writes such a file
         "benchmarks/neurons.json",
         "time of a layer of neurons, forward and backward, beside a loop by hand and SpikingJelly's",
         "python benchmarks/neurons.py",
+    ),
+    (
+        "benchmarks/neurons_amx.json",
+        "the same on a processor with AMX",
+        "python benchmarks/neurons.py --rounds 31 --out results/benchmarks/neurons_amx.json",
     ),
     (
         "benchmarks/threads.json",
@@ -228,6 +238,11 @@ KINDS = (  # files, what they hold, the command that writes such a file
         "benchmarks/exported_c.json",
         "time of an image by the exported C, before and after, beside ONNX Runtime's int8",
         "python benchmarks/exported_c.py --before SRC",
+    ),
+    (
+        "benchmarks/exported_c_amx.json",
+        "the same, without one before, on a processor with AMX",
+        "python benchmarks/exported_c.py --rounds 3 --out results/benchmarks/exported_c_amx.json",
     ),
 )
 RECORDS = ("command", "seed", "machine", "commit", "versions")

@@ -12,8 +12,18 @@ __all__ = ["SPEED"]
 
 def train_step() -> str:
     """A training step, in steps of the same-shaped ANN."""
+    return steps("benchmarks/train_step.json")
+
+
+def train_step_amx() -> str:
+    """The same where AMX is."""
+    return steps("benchmarks/train_step_amx.json")
+
+
+def steps(file: str) -> str:
+    """Training steps of all networks, and from which median to which they reach."""
     rows, medians = [], []
-    for case in read("benchmarks/train_step.json")["cases"]:
+    for case in read(file)["cases"]:
         ratios = [case["ratio_to_ann_x_T"][name] for name in ("bitspike", "bitspike_repeated", "spikingjelly")]
         medians.append([ratio["median"] for ratio in ratios])
         cells = (f"{ratio['median']:.2f} ({ratio['q1']:.2f} to {ratio['q3']:.2f})" for ratio in ratios)
@@ -33,6 +43,40 @@ def train_memory() -> str:
         rows.append((case["net"], case["T"], case["precision"], *megabytes, f"{of['bitspike']:.2f}"))
     head = ("ANN", "bitspike", "bitspike, image repeated", "SpikingJelly 2.0", "bitspike of SpikingJelly")
     return table(("network", "T", "precision", *head), rows)
+
+
+def neurons() -> str:
+    """A layer of LIF neurons, on each machine: milliseconds, and how they compare."""
+    rows = []
+    for file in ("neurons", "neurons_amx"):
+        record = read(f"benchmarks/{file}.json")
+        for case in record["cases"]:
+            taken = case["processor_milliseconds"]
+            names = ("native", "torch", "spikingjelly", "native_loops", "plain_c")
+            times = (f"{taken[name]['median']:.1f}" for name in names)
+            ratios = case["times_native"]["spikingjelly"], case["native_loops_times_plain_c"]
+            compared = (f"{ratio['median']:.2f} ({ratio['q1']:.2f} to {ratio['q3']:.2f})" for ratio in ratios)
+            rows.append((record["processor"]["model"], case["what"].replace("_", ", "), *times, *compared))
+    ways = ("our call, ms", "torch's steps", "SpikingJelly 2.0", "our loops", "loop by hand")
+    return table(("processor", "what", *ways, "call: times as fast as SpikingJelly", "loops / by hand"), rows)
+
+
+def exported_c() -> str:
+    """The exported C of one image, on each machine: milliseconds, and times as fast as ONNX Runtime's int8."""
+    ways = {
+        "portable, -O3": "portable: 0.2",
+        "portable, -O3 -march=native": "portable, `-march=native`",
+        "SIMD, -O3 -mavx2": "SIMD, AVX2: 0.5",
+        "SIMD, -O3 -march=native": "SIMD, `-march=native`: 0.5",
+    }
+    rows = []
+    for file in ("exported_c", "exported_c_amx"):
+        record = read(f"benchmarks/{file}.json")
+        for name, one in record["networks"].items():
+            taken = one["milliseconds"]
+            cells = (f"{taken[way]['median']:g} ms, {taken[way]['of_ort']:.2f}" for way in ways)
+            rows.append((record["processor"]["model"], name, *cells))
+    return table(("processor", "network, w/s/T", *ways.values()), rows)
 
 
 def beside_goal(ratio: float, goal: float) -> str:
@@ -156,6 +200,8 @@ def cortex_m() -> str:
 
 SPEED = (
     train_step,
+    train_step_amx,
+    neurons,
     train_memory,
     native_kernels,
     native_nets,
@@ -163,6 +209,7 @@ SPEED = (
     native_nets_amx,
     attention,
     fast_onnx,
+    exported_c,
     event_readers,
     cortex_m,
 )
