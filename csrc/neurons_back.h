@@ -246,6 +246,7 @@ void NEURONS(backward)(const struct bs_block *k) {
     const float *u = all + t * m, *grad = floats_of(n, k->grad_spikes, from, sent, m);
     float *gradient = n->bf16 ? n->held ? sum : gx : (float *)k->grad_current + (n->held ? k->at : at);
     if (t > 0 && !n->repeats) soon(n, k->grad_spikes, from - k->count, m);
+    if (t > 0 && !n->held) soon(n, k->grad_current, at - k->count, m);
     slopes(own, u, slope, spare, m);
     if (n->store && t + 1 < n->steps) {
       const float peak = peak_after(k, t);

@@ -130,7 +130,7 @@ static int32_t largest_size(in of, int m) {
   return most;
 }
 
-/* Asks for the lines of a block that the next step reads, while this one computes. */
+/* Asks for the lines of a block that the next step reads or writes, while this one computes. */
 static void soon(const struct bs_neuron *n, const void *tensor, int64_t at, int m) {
   const int64_t each = n->bf16 ? 2 : 4;
   const char *from = (const char *)tensor + at * each;
@@ -156,6 +156,7 @@ void NEURONS(forward)(const struct bs_block *k) {
     const float *x = floats_of(n, k->current, from, k->scratch + m, m);
     float *spikes = n->bf16 ? k->scratch + 2 * m : (float *)k->spikes + at;
     if (!n->held && t + 1 < k->until) soon(n, k->current, from + k->count, m);
+    if (t + 1 < k->until) soon(n, k->spikes, at + k->count, m);
     if (n->store && t > 0) stored(peak_after(k, t - 1), n->top, v, m);
     any_row(own, 0, v, x, spikes, m);
     if (n->bf16) narrowed(spikes, (uint16_t *)k->spikes + at, m);
