@@ -149,24 +149,30 @@
     }
 
 /* Weights of BITS bits, each with 2^(BITS - 1) added, or as 0 and 1 for -1 and 1. They lie in parts of 8, 4, 2 and 1
- * bits, the lowest last. A part has its first bytes' lowest fields first, then the next fields of all bytes.
+ * bits, the lowest last. A part has its first bytes' lowest fields first, then the next fields of all bytes. Widths are
+ * constants in each: only then are the loops over bytes a compiler's vectors of bytes.
  */
+#define BITSPIKE_PART(ROW, BITS, PART)                                                             \
+    if ((BITS) & (PART)) {                                                                         \
+        const int32_t bytes = count * (PART) / 8;                                                  \
+        const int worth = (BITS) == 1 ? 2 : 1 << ((BITS) & ((PART) - 1)), mask = (1 << (PART)) - 1;\
+        for (int at = 0; at < 8; at += (PART), codes += bytes)                                     \
+            for (int32_t i = 0; i < bytes; i++)                                                    \
+                codes[i] = (ROW)(((packed[i] >> at) & mask) * worth                                \
+                                 + (2 * (PART) > (BITS) ? -first : codes[i]));                     \
+        packed += bytes;                                                                           \
+        codes -= count;                                                                            \
+    }
+
 #define BITSPIKE_UNPACK(NAME, BITS, ROW)                                                           \
     static void NAME(const uint8_t *BITSPIKE_RESTRICT packed, int32_t count,                       \
                      ROW *BITSPIKE_RESTRICT codes)                                                 \
     {                                                                                              \
-        const int first = BITS == 1 ? 1 : 1 << (BITS - 1), unit = BITS == 1 ? 2 : 1;               \
-        for (int part = 8; part > 0; part /= 2)                                                    \
-            if (BITS & part) {                                                                     \
-                const int32_t bytes = count * part / 8;                                            \
-                const int worth = unit << (BITS & (part - 1)), mask = (1 << part) - 1;             \
-                for (int at = 0; at < 8; at += part, codes += bytes)                               \
-                    for (int32_t i = 0; i < bytes; i++)                                            \
-                        codes[i] = (ROW)(((packed[i] >> at) & mask) * worth                        \
-                                         + (2 * part > BITS ? -first : codes[i]));                 \
-                packed += bytes;                                                                   \
-                codes -= count;                                                                    \
-            }                                                                                      \
+        const int first = BITS == 1 ? 1 : 1 << (BITS - 1);                                         \
+        BITSPIKE_PART(ROW, BITS, 8)                                                                \
+        BITSPIKE_PART(ROW, BITS, 4)                                                                \
+        BITSPIKE_PART(ROW, BITS, 2)                                                                \
+        BITSPIKE_PART(ROW, BITS, 1)                                                                \
     }
 
 /* Adds sum_i rows[r][i] * x[i] to each of four sums, in accumulators that are proven wide enough. */
