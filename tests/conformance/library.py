@@ -11,9 +11,11 @@ from pathlib import Path
 
 import pytest
 
-__all__ = ["ROOT", "built", "sanitizes"]
+__all__ = ["EMULATOR", "ROOT", "built", "sanitizes"]
 
 ROOT = Path(__file__).parents[2]
+EMULATOR = next(filter(shutil.which, ("qemu-aarch64", "qemu-aarch64-static")), "qemu-aarch64")
+"""Of 64-bit ARM: Debian has it in qemu-user, and in qemu-user-static by another name."""
 
 
 def built(folder: Path, compiler: str, machine: str | None = None, flags: tuple[str, ...] = ()) -> Path:

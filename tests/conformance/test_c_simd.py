@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from library import EMULATOR
 from numpy.typing import NDArray
 from random_graphs import FAMILIES, differences, family, images, random_graph
 
@@ -41,14 +42,13 @@ def command(name: str) -> tuple[list[str], list[str]]:
     wanted, cc = SETS[name]
     info = Path("/proc/cpuinfo")
     has = set(info.read_text().split()) if info.exists() else set()
-    emulator = next(filter(shutil.which, ("qemu-aarch64", "qemu-aarch64-static")), None)
     if not shutil.which(cc[0]) or not has.issuperset(wanted):
         pytest.skip(f"no {cc[0]} or no {name}")
     if name != "neon" or platform.machine() == "aarch64":
         return list(cc), []
-    if emulator is None:
-        pytest.skip("no qemu-aarch64")
-    return list(cc), [emulator]
+    if not shutil.which(EMULATOR):
+        pytest.skip(f"no {EMULATOR}")
+    return list(cc), [EMULATOR]
 
 
 @cache

@@ -7,9 +7,9 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from library import ROOT, built
+from library import EMULATOR, ROOT, built
 
-CC, QEMU, SYSTEM = "aarch64-linux-gnu-gcc", "qemu-aarch64-static", "/usr/aarch64-linux-gnu"
+CC, SYSTEM = "aarch64-linux-gnu-gcc", "/usr/aarch64-linux-gnu"
 KERNELS = {"dot_neon", "dot_dotprod", "bits_neon", "bits_scalar", "events_scalar"}
 
 pytestmark = pytest.mark.arm
@@ -18,8 +18,8 @@ pytestmark = pytest.mark.arm
 @pytest.fixture(scope="module")
 def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Built with all warnings as errors."""
-    if shutil.which(QEMU) is None:
-        pytest.skip(f"no {QEMU}")
+    if shutil.which(EMULATOR) is None:
+        pytest.skip(f"no {EMULATOR}")
     return built(tmp_path_factory.mktemp("aarch64"), CC, "aarch64")
 
 
@@ -29,7 +29,7 @@ def ran(library: Path, cpu: str, *flags: str) -> subprocess.CompletedProcess[str
     source = Path(__file__).parent / "neon" / "kernels.c"
     command = [CC, "-std=gnu11", "-O1", "-Wall", "-Werror", *flags, f"-I{ROOT / 'csrc'}", str(source), str(library)]
     subprocess.run([*command, "-Wl,-rpath,$ORIGIN", "-o", str(main)], check=True)
-    emulated = [QEMU, "-L", SYSTEM, "-cpu", cpu, str(main)]
+    emulated = [EMULATOR, "-L", SYSTEM, "-cpu", cpu, str(main)]
     return subprocess.run(emulated, capture_output=True, text=True, timeout=300, check=False)
 
 
