@@ -220,7 +220,7 @@ def test_exported_onnx_is_a_model(bitspike: Command, made: Made) -> None:
     status, out, _ = bitspike("export", made.file, "--to", "onnx", "-o", "b", "--name", "quick", "--fast")
     assert (status, out) == (0, "b/quick.onnx\n")
     kinds = [{node.op_type for node in onnx.load(f"b/{name}.onnx").graph.node} for name in ("network", "quick")]
-    assert ["ConvInteger" in each for each in kinds] == [False, True]
+    assert ["MatMulInteger" in each for each in kinds] == [False, True]
 
 
 def test_freeze_without_images_needs_no_data(bitspike: Command, tmp_path: Path) -> None:

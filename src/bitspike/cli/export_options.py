@@ -41,5 +41,5 @@ Architecture = Annotated[
 Cycles = Annotated[int | None, typer.Option("--cycles", help="For streaming: from image to image, at most.")]
 Luts = Annotated[int | None, typer.Option("--luts", help="For streaming: at most, by an estimate.")]
 Fast = Annotated[
-    bool, typer.Option("--fast", help="For onnx: convolutions as ConvInteger, at which ONNX Runtime is faster.")
+    bool, typer.Option("--fast", help="For onnx: convolutions as sums of bytes, at which ONNX Runtime is faster.")
 ]

@@ -19,8 +19,8 @@ class Onnx(Backend):
 
     Args:
         threads: that the runtime may use; None is as many as the process may.
-        fast: whether convolutions add bytes up in 32 bits (``ConvInteger``) where levels are from 0 to 255, as ONNX
-            Runtime is faster at; other runtimes may not have the op.
+        fast: whether convolutions add bytes up in 32 bits (``MatMulInteger``, ``ConvInteger``) where levels are from 0
+            to 255, as ONNX Runtime is faster at; other runtimes may not have the ops.
     """
 
     threads: int | None = None

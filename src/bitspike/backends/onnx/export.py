@@ -26,7 +26,7 @@ def to_onnx(net: FrozenGraph, fast: bool = False) -> onnx.ModelProto:
 
     Args:
         net: the network.
-        fast: whether convolutions of levels from 0 to 255 are ``ConvInteger``, whose sums have 32 bits.
+        fast: whether convolutions of levels from 0 to 255 are sums of bytes in 32 bits.
 
     Raises:
         UserError: onnx is not installed, an op has no writer, or its integers could leave what its floats hold.

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bitspike.backends.onnx.model import FLOAT32, FLOAT64, Model, check, narrowest
+from bitspike.backends.onnx.sums_of_bytes import convolution_of_bytes, is_of_bytes
 from bitspike.intmath import half
 from bitspike.ir import (
     Accumulate,
@@ -92,33 +93,14 @@ def convolution(model: Model, node: Conv) -> None:
 
 
 def _convolution(model: Model, node: Synapse, **how: Any) -> None:
-    if model.fast and _of_bytes(model, node):
-        _sums_of_bytes(model, node, **how)
+    if model.fast and is_of_bytes(model, node):
+        convolution_of_bytes(model, node, _shaped(model, node), **how)
         return
     weight = model.float32(_codes(model, node), True)
     levels = model.dtypes[node.inputs[0]] != "float64"
     for t in model.steps(node):
         x = model.float32(model.step(node.inputs[0], t), levels)
         model.emit(node, t, "float32", "Conv", x, weight, **how)
-
-
-def _of_bytes(model: Model, node: Synapse) -> bool:
-    """Whether levels, and weights once they are shifted, are unsigned bytes, and sums have 32 bits."""
-    found, codes = model.net.ranges[node.inputs[0]], model.net.integers(f"{node.name}.weight")
-    most = np.iinfo(np.uint8).max
-    bytes_all = found.lo >= 0 and found.hi <= most and int(codes.max()) - min(0, int(codes.min())) <= most
-    return bytes_all and model.net.ranges[node.name].signed_bits <= 32
-
-
-def _sums_of_bytes(model: Model, node: Synapse, **how: Any) -> None:
-    """Weights are shifted until none is below 0: of two unsigned bytes a product is exact on every processor."""
-    codes = _shaped(model, node)
-    shift = max(0, -int(codes.min()))
-    weight = model.tensor(f"{node.name}.weight", (codes.astype(np.int64) + shift).astype(np.uint8))
-    zeros = [model.number(0, "uint8"), model.number(shift, "uint8")]
-    for t in model.steps(node):
-        x = model.step(node.inputs[0], t, "uint8")
-        model.emit(node, t, "int32", "ConvInteger", x, weight, *zeros, **how)
 
 
 def linear(model: Model, node: Linear) -> None:
