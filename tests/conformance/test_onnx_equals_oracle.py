@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,7 +18,7 @@ from torch import nn
 
 from bitspike import BitPlan, Bits, UserError
 from bitspike.backends import oracle
-from bitspike.backends.onnx import to_onnx
+from bitspike.backends.onnx import sums_of_bytes, to_onnx
 from bitspike.ir import (
     Add,
     Affine,
@@ -218,6 +221,40 @@ def test_fast_products_in_pairs_fit_16_bits(hi: int, kind: str) -> None:
     net = FrozenGraph(drawn.graph, {**drawn.tensors, "a.weight": weight})
     assert kinds(net) == {kind}
     assert not everywhere(net, pictures(0, shape=(2, 9, 7)))
+
+
+ON_ITS_OWN = """
+import sys
+import numpy as np
+import onnxruntime as ort
+session = ort.InferenceSession(sys.argv[1], providers=["CPUExecutionProvider"])
+np.save(sys.argv[3], session.run(["logits"], {"images": np.load(sys.argv[2])})[0])
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("qemu-x86_64") is None, reason="no emulator of other x86-64 processors")
+@pytest.mark.parametrize("processor", ["Nehalem", "Haswell"])
+def test_fast_products_are_exact_on_a_processor_without_vnni(
+    processor: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At the bound; beyond it they are not on a Haswell, which is why there is one."""
+    images = np.random.default_rng(0).integers(200, 256, (4, 2, 9, 7), dtype=np.uint8)
+
+    def differences_there(hi: int) -> int:
+        copied = fire("s", "images", T=1, hi=hi, d=dynamics(0, 1, 0))  # each level is its pixel, up to the largest
+        drawn = net_of(copied, conv("a", "s", 4, 8), lo=0)
+        net = FrozenGraph(drawn.graph, {"a.weight": np.where(drawn.tensors["a.weight"] > 0, 127, -1)})
+        model, given, made = (tmp_path / f"{hi}.{end}" for end in ("onnx", "given.npy", "made.npy"))
+        onnx.save(to_onnx(net, fast=True), model)
+        np.save(given, images)
+        python = [shutil.which("qemu-x86_64"), "-cpu", processor, sys.executable]
+        subprocess.run([*python, "-c", ON_ITS_OWN, model, given, made], check=True)
+        return int((np.load(made) != oracle.logits(net, images)).sum())
+
+    assert differences_there(129) == 0
+    monkeypatch.setattr(sums_of_bytes, "SHORT", np.iinfo(np.int32).max)
+    assert (differences_there(255) > 0) == (processor == "Haswell")
 
 
 def test_fast_channels_in_groups_are_one_convolution() -> None:

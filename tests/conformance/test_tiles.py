@@ -50,7 +50,7 @@ def on_tiles(candidates, *_):
     return name
 
 
-choose.fastest = on_tiles
+choose.fastest, choose.tiles_are_whole = on_tiles, lambda: True
 nets = {f"random_graph({seed})": random_graph(seed) for seed in range(int(sys.argv[2]), int(sys.argv[3]))}
 nets |= {name: family(name, "2/2/2", seed=1) for name in sys.argv[4:]}
 for turn, (name, net) in enumerate(nets.items()):

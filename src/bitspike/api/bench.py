@@ -77,8 +77,9 @@ def bench(
     Raises:
         UserError: no such file, a broken one, numbers below 1, or no C library for this machine.
     """
-    from bitspike.backends.native import Native, peak, processor, stage_times
+    from bitspike.backends.native import Native, processor, stage_times
     from bitspike.native import level
+    from bitspike.native.peaks import dot_rate
 
     for option, values in {"--batch": batch, "--threads": threads}.items():
         if isinstance(values, str) or not values:
@@ -94,7 +95,7 @@ def bench(
         for size in batch:
             speeds += _speeds(net, engines, size, count)
     stages: list[StageTime] = stage_times(Native(1).prepare(net), _images(net, max(batch)), ROUNDS)
-    return Bench(processor(), level().name, peak(level()), tuple(speeds), tuple(stages))
+    return Bench(processor(), level().name, dot_rate(level()) or None, tuple(speeds), tuple(stages))
 
 
 def _engines(net: FrozenGraph, threads: int) -> dict[str, Callable[[Any], Any]]:

@@ -12,15 +12,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from bitspike.native import Level, detected, library
+from bitspike.native import Level, library
 
-__all__ = ["PEAKS", "SLACK", "CKernel", "CLayer", "Kernel", "Layer", "Packed", "aligned", "kernels", "peak", "runs_at"]
+__all__ = ["SLACK", "CKernel", "CLayer", "Kernel", "Layer", "Packed", "aligned", "kernels", "runs_at"]
 
 SLACK = 64
 """Bytes after the last cell, of codes and of prepared cells, that may be read."""
-
-PEAKS = ("dot", "signs", "digits", "table")
-"""What the instructions of kernels give on registers alone, as ``csrc/peaks.h`` numbers them."""
 
 
 class CLayer(Structure):
@@ -169,12 +166,3 @@ def kernels(level: Level) -> list[Kernel]:
 def runs_at(wanted: Level, level: Level) -> bool:
     """Whether what is compiled for one level may run at another: each includes those below it of its family."""
     return wanted in (Level.scalar, level) or wanted < level != Level.neon
-
-
-def peak(level: Level, name: str, rounds: int) -> int:
-    """Runs a loop of :data:`PEAKS`; returns the products that it made, 0 of instructions that are not to be had."""
-    found = library()
-    if found is None or not runs_at(level, detected()):  # tiles are to be had once they were asked for
-        return 0
-    found.bs_peak.restype, found.bs_peak.argtypes = c_int64, [c_int32, c_int32, c_int64]
-    return int(found.bs_peak(level, PEAKS.index(name), rounds))

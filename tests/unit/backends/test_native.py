@@ -477,6 +477,7 @@ def test_a_choice_is_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
     measured = []
     fastest = choose.fastest
     monkeypatch.setattr(choose, "fastest", lambda *given: measured.append(1) or fastest(*given))
+    monkeypatch.setattr(choose, "tiles_are_whole", lambda: True)
     net = network(PLAIN)
     Compiled(net, 1)
     first = len(measured)
@@ -484,6 +485,23 @@ def test_a_choice_is_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(json.loads(cache_file().read_text())) == 2
     Compiled(net, 1)
     assert len(measured) == first
+
+
+@needs_library
+def test_a_choice_made_beside_others_is_made_again_once_tiles_are_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    measured: list[str] = []
+    fastest = choose.fastest
+    monkeypatch.setattr(choose, "fastest", lambda *given: measured.append(fastest(*given)) or measured[-1])
+    monkeypatch.setattr(choose, "_of_tiles", lambda _: True)
+    weight = np.random.default_rng(0).integers(-1, 2, (20, 9, 24)).astype(np.int8)
+    layer = Layer(weight, np.arange(20, dtype=np.int32), np.arange(9, dtype=np.int32), 24, 3)
+    for whole, times, end in ((False, 1, " shared"), (False, 1, " shared"), (True, 2, ""), (False, 2, "")):
+        monkeypatch.setattr(choose, "tiles_are_whole", lambda whole=whole: whole)
+        chooser = Chooser(native.level())
+        assert chooser.choose([layer], [np.arange(64, dtype=np.int32)]) is not None
+        chooser.remember()
+        assert len(measured) == times
+        assert list(json.loads(cache_file().read_text()).values()) == [measured[-1] + end]
 
 
 @needs_library

@@ -14,7 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bitspike.native import Level, detected, library
-from bitspike.native.kernels import PEAKS, SLACK, Kernel, Layer, aligned, kernels, peak, runs_at
+from bitspike.native.kernels import SLACK, Kernel, Layer, aligned, kernels, runs_at
+from bitspike.native import peaks
+from bitspike.native.peaks import PEAKS, peak, tiles_are_whole
 
 pytestmark = pytest.mark.skipif(library() is None, reason="no C library")
 WEIGHTS = [(-1, 1), (0, 1), (-2, 1), (-3, 3), (-7, 7), (-8, 7), (0, 0), (-64, 63), (-127, 127), (-128, 127), (0, 127)]
@@ -183,7 +185,7 @@ def test_eight_bits_have_a_kernel_that_multiplies() -> None:
 def test_a_loop_of_a_fresh_process_runs_or_makes_nothing() -> None:
     """In a fresh process, where nobody asked before; of a level that this processor lacks there is none."""
     for at in Level:
-        words = f"from bitspike.native.kernels import Level, peak; print(peak(Level.{at.name}, 'dot', 1))"
+        words = f"from bitspike.native.peaks import Level, peak; print(peak(Level.{at.name}, 'dot', 1))"
         done = subprocess.run([sys.executable, "-c", words], capture_output=True, text=True, check=True)
         assert int(done.stdout) > 0 or not (Level.scalar < at <= Level.amx and runs_at(at, detected()))
         assert int(done.stdout) == 0 or runs_at(at, detected())
@@ -194,3 +196,17 @@ def test_a_peak_says_how_many_products_it_made() -> None:
         for name in PEAKS:
             assert peak(level, name, 6) == 3 * peak(level, name, 2)
             assert bool(peak(level, name, 1)) == (level >= (Level.avx512 if name == "table" else Level.avx2))
+
+
+@pytest.mark.parametrize(("share", "whole"), [(1.0, True), (0.9, True), (0.5, False), (0.0, False)])
+def test_tiles_are_whole_where_they_do_what_they_are_made_for(
+    share: float, whole: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rates = {Level.avx512: 3e11, Level.amx: share * 8 * 3e11}
+    monkeypatch.setattr(peaks, "dot_rate", lambda level, *_: rates[level])
+    assert tiles_are_whole() == whole
+
+
+@pytest.mark.skipif(detected() == Level.amx, reason="this processor has tiles")
+def test_tiles_that_are_none_are_not_whole() -> None:
+    assert not tiles_are_whole()

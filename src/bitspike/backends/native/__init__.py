@@ -12,6 +12,6 @@ from bitspike.backends.native.compiled import Compiled
 from bitspike.backends.native.row import Row
 from bitspike.backends.native.structs import Kind
 from bitspike.backends.native.table import ROWS
-from bitspike.backends.native.timing import StageTime, peak, stage_times
+from bitspike.backends.native.timing import StageTime, stage_times
 
-__all__ = ["ROWS", "Code", "Compiled", "Kind", "Native", "Row", "StageTime", "peak", "processor", "stage_times"]
+__all__ = ["ROWS", "Code", "Compiled", "Kind", "Native", "Row", "StageTime", "processor", "stage_times"]

@@ -19,6 +19,7 @@ from bitspike.errors import UserError
 from bitspike.files import write_json
 from bitspike.native import Level
 from bitspike.native.kernels import SLACK, aligned
+from bitspike.native.peaks import tiles_are_whole
 from bitspike.places import cache_folder
 
 __all__ = ["Chooser", "Chosen", "cache_file", "fastest", "processor"]
@@ -30,12 +31,15 @@ RUNS, HOPELESS = 3, 4
 """Of each candidate, but of one that took so many times as long as the fastest: it is run once."""
 SHARED_SECONDS = 0.02
 """Turns go on for so long where a candidate uses tiles: what else a processor does has half of their unit at times."""
+SHARED = "shared"
+"""Stands behind a choice that was made at such a time."""
 
 
 class Chooser:
     """Chooses kernels at an instruction set, and remembers what it measured.
 
-    A cache that is damaged or cannot be written is as none: everything is measured again.
+    A cache that is damaged or cannot be written is as none: everything is measured again. So is what was measured while
+    another had a part of the tile unit, once nobody has.
     """
 
     def __init__(self, level: Level) -> None:
@@ -56,10 +60,11 @@ class Chooser:
             return None
         shapes = " or ".join(form.key for form in forms)
         key = f"{processor()} | {self.level.name} | {version()} | {shapes} @ {_places(windows[0])}"
-        name = self.known.get(key)
-        if name not in candidates:
+        name, _, when = self.known.get(key, "").partition(" ")
+        if name not in candidates or (when == SHARED and tiles_are_whole()):
             name = next(iter(candidates)) if len(candidates) == 1 else fastest(candidates, forms, windows)
-            self.news[key] = name
+            shared = len(candidates) > 1 and _of_tiles(candidates) and not tiles_are_whole()
+            self.news[key] = f"{name} {SHARED}" if shared else name
         form, kernel = candidates[name]
         return form, Packed.of(kernel, forms[form])
 
@@ -83,14 +88,18 @@ def fastest(candidates: Mapping[str, tuple[int, Any]], forms: Sequence[Layer], w
     inputs = [_Input(form, bases) for form, bases in zip(forms, windows, strict=True)]
     runs = {name: _run(kernel, inputs[form]) for name, (form, kernel) in candidates.items()}
     least = {name: _seconds(run) for name, run in runs.items()}
-    shared = any(kernel.contents.level == Level.amx for _, kernel in candidates.values())
+    of_tiles = _of_tiles(candidates)
     began, turns = time.thread_time(), 1
-    while turns < RUNS or (shared and time.thread_time() - began < SHARED_SECONDS):
+    while turns < RUNS or (of_tiles and time.thread_time() - began < SHARED_SECONDS):
         best = min(least.values())
         for name in (name for name in runs if least[name] < HOPELESS * best):
             least[name] = min(least[name], _seconds(runs[name]))
         turns += 1
     return min(least, key=least.__getitem__)
+
+
+def _of_tiles(candidates: Mapping[str, tuple[int, Any]]) -> bool:
+    return any(kernel.contents.level == Level.amx for _, kernel in candidates.values())
 
 
 class _Input:

@@ -1,25 +1,18 @@
-"""Where the time of a compiled network goes: stage by stage, beside the most that the machine was seen to do."""
+"""Where the time of a compiled network goes, stage by stage."""
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 
 import numpy as np
 
-from bitspike.backends.native import structs
 from bitspike.backends.native.compiled import Compiled
 from bitspike.backends.native.kernels import Packed
 from bitspike.backends.native.structs import Kind
 from bitspike.backends.protocol import Images
 from bitspike.ir import Synapse
-from bitspike.native import Level
 
-__all__ = ["StageTime", "peak", "stage_times"]
-
-ROUNDS, TRIES = 200_000, 5
-DOT_PRODUCTS = 0
-"""``BS_DOT`` of csrc/peaks.h."""
+__all__ = ["StageTime", "stage_times"]
 
 
 @dataclass(frozen=True)
@@ -55,18 +48,3 @@ def stage_times(compiled: Compiled, images: Images, rounds: int) -> list[StageTi
         named = [made.data[0].name if isinstance(made.data[0], Packed) else "plain" for made in sums]
         found.append(StageTime(tuple(node.name for node in code.group.nodes), ", ".join(named), took, macs))
     return found
-
-
-def peak(level: Level) -> float | None:
-    """Products of bytes that one thread adds up in a second of processor time, by a level's dot products: the best try.
-
-    ``None`` of a level that has no instruction for them.
-    """
-    library = structs.library()
-    assert library is not None
-    rates = []
-    for _ in range(TRIES):
-        began = time.thread_time()
-        products = library.bs_peak(level, DOT_PRODUCTS, ROUNDS)
-        rates.append(products / (time.thread_time() - began))
-    return max(rates) or None
