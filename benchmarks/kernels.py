@@ -1,7 +1,8 @@
 """Times the kernels of convolution and linear layers beside ONNX Runtime's and torch's int8, on one thread, in turns.
 
 A kernel's time is that of its sums, what it prepares of its codes included; the int8 of others turns sums into levels
-too. Shares are of the machine's own peak, whose loops take their turns like all others. Writes what it measures:
+too. Shares are of the machine's own peak, whose loops take their turns like all others. Where there are tiles, layers
+are timed alone at them too (`tile_unit`). Writes what it measures:
 
 - `layers`: 3x3 layers, batch 1 and 32, at the widths of weights and spikes (w/s);
 - `density`: event-driven sums against the dense kernels, and where they cross;
@@ -27,12 +28,14 @@ import numpy.typing as npt
 import typer
 from int8_peers import peers
 from machine import processor
+from tile_unit import SAID, Timed, Times, both_ways
 
 from bitspike import __version__
 from bitspike.files import write_json
 from bitspike.native import Level
 from bitspike.native import level as level_in_use
-from bitspike.native.kernels import PEAKS, SLACK, Kernel, Layer, aligned, kernels, peak
+from bitspike.native.kernels import SLACK, Kernel, Layer, aligned, kernels
+from bitspike.native.peaks import PEAKS, peak
 
 RESULTS = Path(__file__).parent.parent / "results" / "benchmarks" / "kernels.json"
 LAYERS = {"64@28": (64, 28), "128@14": (128, 14), "128@28": (128, 28), "256@14": (256, 14)}
@@ -123,18 +126,20 @@ def linear(features: int, w: int, s: int, density: float) -> Work:
     return work((1, 1, features), [0], np.zeros(1, np.int32), w, s, density)
 
 
-def in_turns(runs: dict[str, Run], rounds: int) -> dict[str, list[float]]:
-    """Milliseconds of each run in each round, right after one that is not timed: all find their own in the caches.
+def milliseconds(run: Run) -> float:
+    """Of the thread's own, right after a run that is not timed, which brings what it reads into the caches."""
+    run()
+    start = time.thread_time()
+    run()
+    return (time.thread_time() - start) * 1e3
 
-    They are the thread's own: what the machine does meanwhile for others is not in them.
-    """
-    times: dict[str, list[float]] = {name: [] for name in runs}
+
+def in_turns(runs: dict[str, Run], rounds: int, taken: Callable[[Timed], float] = lambda timed: timed()) -> Times:
+    """Milliseconds of each run in each round."""
+    times: Times = {name: [] for name in runs}
     for _ in range(rounds):
         for name, run in runs.items():
-            run()
-            start = time.thread_time()
-            run()
-            times[name].append((time.thread_time() - start) * 1e3)
+            times[name].append(taken(partial(milliseconds, run)))
     return times
 
 
@@ -182,35 +187,39 @@ def one_layer(name: str, batch: int, rounds: int, able: list[Kernel], level: Lev
                 runs[f"{w}/{s} {kernel.name}"] = one.by(kernel)
                 used[f"{w}/{s} {kernel.name}"] = (kernel, w, s)
     tops = peak_runs({kernel.level for kernel in able})
-    times = in_turns(runs | {name: run for name, (_, run) in tops.items()}, rounds)
-    peaks = {name: spread(times[name], made) for name, (made, _) in tops.items()}
     macs = convolution(channels, size, batch, 1, 1).macs
-    shown: dict[str, Any] = {}
-    for run, (kernel, w, s) in used.items():
-        what, times_over = products(kernel, w, s)
-        shown[run] = spread(times[run], macs)
-        top = peaks[f"{what} {kernel.level.name}"]["gmacs"]
-        shown[run]["of_peak"] = round(shown[run]["gmacs"] * times_over / top, 3)
-    best_other = min(others, key=lambda other: statistics.median(times[other]))
-    widths = {}
-    for w, s in GOALS:
-        best = min((run for run in used if run.startswith(f"{w}/{s} ")), key=lambda run: statistics.median(times[run]))
-        widths[f"{w}/{s}"] = {
-            "kernel": best.split()[1],
-            "times_as_fast_as_onnxruntime": ratio(times["onnxruntime"], times[best]),
-            "both_at_best": round(min(times["onnxruntime"]) / min(times[best]), 2),
-            "goal": GOALS[w, s] if level != Level.amx else AMX_GOAL,
-            "best_other": best_other,
-            "times_as_fast_as_best_other": ratio(times[best_other], times[best]),
-            "both_at_best_as_best_other": round(min(times[best_other]) / min(times[best]), 2),
-        } | ({"goal_of_best_other": AMX_GOALS[batch]} if level == Level.amx else {})
-    return {
-        "rounds": rounds,
-        "widths": widths,
-        "kernels": shown,
-        "others": {other: spread(times[other], macs) for other in others},
-        "peaks": peaks,
-    }
+
+    def told(times: Times) -> dict[str, Any]:
+        peaks = {name: spread(times[name], made) for name, (made, _) in tops.items()}
+        shown: dict[str, Any] = {}
+        for run, (kernel, w, s) in used.items():
+            what, times_over = products(kernel, w, s)
+            shown[run] = spread(times[run], macs)
+            top = peaks[f"{what} {kernel.level.name}"]["gmacs"]
+            shown[run]["of_peak"] = round(shown[run]["gmacs"] * times_over / top, 3)
+        best_other = min(others, key=lambda other: statistics.median(times[other]))
+        widths = {}
+        for w, s in GOALS:
+            mine = (run for run in used if run.startswith(f"{w}/{s} "))
+            best = min(mine, key=lambda run: statistics.median(times[run]))
+            widths[f"{w}/{s}"] = {
+                "kernel": best.split()[1],
+                "times_as_fast_as_onnxruntime": ratio(times["onnxruntime"], times[best]),
+                "both_at_best": round(min(times["onnxruntime"]) / min(times[best]), 2),
+                "goal": GOALS[w, s] if level != Level.amx else AMX_GOAL,
+                "best_other": best_other,
+                "times_as_fast_as_best_other": ratio(times[best_other], times[best]),
+                "both_at_best_as_best_other": round(min(times[best_other]) / min(times[best]), 2),
+            } | ({"goal_of_best_other": AMX_GOALS[batch]} if level == Level.amx else {})
+        return {
+            "widths": widths,
+            "kernels": shown,
+            "others": {other: spread(times[other], macs) for other in others},
+            "peaks": peaks,
+        }
+
+    every = runs | {name: run for name, (_, run) in tops.items()}
+    return {"rounds": rounds, **both_ways(level, partial(in_turns, every, rounds), told)}
 
 
 def densities(rounds: int, able: list[Kernel]) -> dict[str, Any]:
@@ -286,6 +295,7 @@ def main(
         | {name: metadata.version(name) for name in ("torch", "onnxruntime", "numpy")},
         "threads": 1,
         "milliseconds": "of the thread, which others of the machine do not count into",
+        "tiles": f"of layers: {SAID}",
         "layers": layers,
         "density": densities(5 * rounds, listed),
         "budget": budget(5 * rounds, dense),

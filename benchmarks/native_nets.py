@@ -13,6 +13,7 @@ import statistics
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from importlib import metadata
 from pathlib import Path
 from typing import Annotated, Any
@@ -23,6 +24,7 @@ import typer
 from int8_nets import by_onednn, by_onnxruntime
 from machine import processor
 from random_nets import densities, images_of, macs, sparse_net
+from tile_unit import SAID, Timed, Times, both_ways, wait_for_tiles
 
 import bitspike
 from bitspike.backends import oracle
@@ -65,13 +67,13 @@ def milliseconds(run: Run, threads: int) -> float:
     return (clock() - began) / runs * 1e3
 
 
-def in_turns(runs: dict[str, Run], threads: int, budget: float) -> dict[str, list[float]]:
+def in_turns(runs: dict[str, Run], threads: int, budget: float, taken: Callable[[Timed], float]) -> Times:
     """Milliseconds of each in each round."""
-    times: dict[str, list[float]] = {name: [] for name in runs}
+    times: Times = {name: [] for name in runs}
     began, rounds = time.perf_counter(), 0
     while rounds < ROUNDS or (time.perf_counter() - began < budget and rounds < 10 * ROUNDS):
         for name, run in runs.items():
-            times[name].append(milliseconds(run, threads))
+            times[name].append(taken(partial(milliseconds, run, threads)))
         rounds += 1
     return times
 
@@ -88,7 +90,7 @@ def spread(times: list[float], batch: int) -> dict[str, Any]:
     return {**found, "least_ms": least, "images_per_second": round(1e3 * batch / statistics.median(times), 1)}
 
 
-def compared(mine: list[float], peers: dict[str, list[float]], steps: int) -> dict[str, dict[str, float]]:
+def compared(mine: list[float], peers: Times, steps: int) -> dict[str, dict[str, float]]:
     """How many times as long each other takes for as many steps, round by round."""
     return {
         name: quartiles([steps * other / own for other, own in zip(theirs, mine, strict=True)])
@@ -106,7 +108,8 @@ def checked(net: FrozenGraph) -> None:
 
 
 def one(nets: dict[str, FrozenGraph], batch: int, threads: int) -> dict[str, Any]:
-    """All bits of a network and the int8 of others, in the same rounds."""
+    """All bits of a network and the int8 of others, in the same rounds; kernels were chosen alone at the tile unit."""
+    wait_for_tiles(level())
     first = next(iter(nets.values()))
     images = images_of(first, batch)
     peers: dict[str, Run] = {
@@ -119,31 +122,35 @@ def one(nets: dict[str, FrozenGraph], batch: int, threads: int) -> dict[str, Any
     for bits, net in nets.items():
         run = bitspike.compile(net, threads=threads)
         mine[bits] = lambda run=run: run(images)  # type: ignore[misc]
-    times = in_turns(peers | mine, threads, SECONDS[batch])
-    theirs = {name: times[name] for name in peers}
-    rows = {}
-    for bits in nets:
-        steps = int(bits.rpartition("/")[2])
-        ratios = compared(times[bits], theirs, steps)
-        best = min(theirs, key=lambda name: statistics.median(theirs[name]))
-        amx = level() == Level.amx
-        goal, reached = (AMX_GOALS[batch], ratios[best]["median"]) if amx else (GOALS[bits], ratios[ORT]["median"])
-        rows[bits] = {
-            "native": spread(times[bits], batch),
-            "times_as_fast_as": ratios,
-            "best_other": best,
-            "goal": goal,
-            "met": reached >= goal,
+
+    def told(times: Times) -> dict[str, Any]:
+        theirs = {name: times[name] for name in peers}
+        rows = {}
+        for bits in nets:
+            steps = int(bits.rpartition("/")[2])
+            ratios = compared(times[bits], theirs, steps)
+            best = min(theirs, key=lambda name: statistics.median(theirs[name]))
+            amx = level() == Level.amx
+            goal, reached = (AMX_GOALS[batch], ratios[best]["median"]) if amx else (GOALS[bits], ratios[ORT]["median"])
+            rows[bits] = {
+                "native": spread(times[bits], batch),
+                "times_as_fast_as": ratios,
+                "best_other": best,
+                "goal": goal,
+                "met": reached >= goal,
+            }
+        return {
+            "rounds": len(times[ORT]),
+            "bits": rows,
+            "others_one_step": {name: spread(found, batch) for name, found in theirs.items()},
         }
-    return {
-        "rounds": len(times[ORT]),
-        "bits": rows,
-        "others_one_step": {name: spread(found, batch) for name, found in theirs.items()},
-    }
+
+    return both_ways(level(), partial(in_turns, peers | mine, threads, SECONDS[batch]), told)
 
 
 def slowest_stages(net: FrozenGraph, batch: int) -> list[dict[str, Any]]:
     """The stages of a network on one thread that take most of its time."""
+    wait_for_tiles(level())
     found = stage_times(Native(1).prepare(net), images_of(net, batch), 5)
     total = sum(stage.seconds for stage in found)
     return [
@@ -187,6 +194,7 @@ def main(
         "versions": {"bitspike": bitspike.__version__}
         | {name: metadata.version(name) for name in ("torch", "onnxruntime", "numpy")},
         "milliseconds": "of a batch: processor time on one thread, wall time on two; calls from Python included",
+        "tiles": SAID,
         "density": "of levels that are not 0, in what layers with weights read; of neither pixels nor sum pools",
         "steps": "the int8 of others has one step: a network of T steps is compared with T of its runs",
         "onednn": "on one thread: several spin as they wait, which other work makes arbitrarily long",

@@ -107,7 +107,10 @@ def native_nets_amx() -> str:
 
 
 def nets(file: str, judged: Callable[[Any], str], beside: Callable[[Any], str]) -> str:
-    """Networks beside the contender that a goal is of, and beside another; the head has goals that all cases share."""
+    """Networks beside the contender that a goal is of, and beside another; the head has goals that all cases share.
+
+    Where there are tiles, what the first was beside whoever was there stands last.
+    """
     rows, goals = [], dict[str, set[float]]()
     for name, cases in read(file)["networks"].items():
         for case in (case for case in cases if case != "nets"):
@@ -118,26 +121,39 @@ def nets(file: str, judged: Callable[[Any], str], beside: Callable[[Any], str]) 
                 ratio, other = ratios[judged(row)], ratios[beside(row)]
                 speed = f"{row['native']['images_per_second']:,.0f}/s"
                 spread = f"{ratio['q1']:.2f} to {ratio['q3']:.2f}"
-                cells.append(f"{speed}, {beside_goal(ratio['median'], row['goal'])}, {spread}; {other['median']:.2f}")
+                met = beside_goal(ratio["median"], row["goal"])
+                came = _as_it_came(cases[case], lambda found, bits=bits: _ratio(found["bits"][bits], judged))
+                cells.append(f"{speed}, {met}, {spread}; {other['median']:.2f}{came}")
             rows.append((name, case, *cells))
     head = (f"{bits}: {min(found):g}" if len(found) == 1 else bits for bits, found in goals.items())
     return table(("network", "case", *head), rows)
 
 
 def native_kernels_amx() -> str:
-    """Kernels where AMX is: times as fast as the fastest other, both at best, and as ONNX Runtime's usual way."""
+    """Kernels where AMX is: times as fast as the fastest other, as ONNX Runtime's usual way; the first as it came."""
     rows = []
     for name, one in read("benchmarks/kernels_amx.json")["layers"].items():
         cells = []
-        for row in one["widths"].values():
+        for width, row in one["widths"].items():
             other = beside_goal(row["times_as_fast_as_best_other"], row["goal_of_best_other"])
             usual = beside_goal(row["times_as_fast_as_onnxruntime"], row["goal"])
-            cells.append(f"{other}, {row['both_at_best_as_best_other']:.2f}; {usual}; {row['kernel']}")
+            came = _as_it_came(one, lambda found, width=width: found["widths"][width]["times_as_fast_as_best_other"])
+            cells.append(f"{other}; {usual}; {row['kernel']}{came}")
         fastest = max(made["gmacs_best"] for made in one["kernels"].values())
         tiles = max(made["gmacs_best"] for peak, made in one["peaks"].items() if peak == "dot amx")
         rows.append((name, *cells, f"{fastest:,.0f} of {tiles:,.0f}"))
     widths = next(iter(read("benchmarks/kernels_amx.json")["layers"].values()))["widths"]
     return table(("layer", *widths, "fastest and the tiles' peak, GMAC/s, each at best"), rows)
+
+
+def _ratio(row: Any, judged: Callable[[Any], str]) -> float:
+    """The median of times as fast as the contender that a goal is of."""
+    return float(row["times_as_fast_as"][judged(row)]["median"])
+
+
+def _as_it_came(found: Any, ratio: Callable[[Any], float]) -> str:
+    """What a ratio is that does not leave out runs in which others had a part of the tile unit."""
+    return f", {ratio(found['as_it_came']):.2f}" if "as_it_came" in found else ""
 
 
 def attention() -> str:
