@@ -219,7 +219,7 @@ def one_layer(name: str, batch: int, rounds: int, able: list[Kernel], level: Lev
         }
 
     every = runs | {name: run for name, (_, run) in tops.items()}
-    return {"rounds": rounds, **both_ways(level, partial(in_turns, every, rounds), told)}
+    return {"rounds": rounds, **both_ways(partial(in_turns, every, rounds), told)}
 
 
 def densities(rounds: int, able: list[Kernel]) -> dict[str, Any]:

@@ -24,11 +24,11 @@ import typer
 from int8_nets import by_onednn, by_onnxruntime
 from machine import processor
 from random_nets import densities, images_of, macs, sparse_net
-from tile_unit import SAID, Timed, Times, both_ways, wait_for_tiles
+from tile_unit import SAID, Timed, Times, both_ways, chosen_alone
 
 import bitspike
 from bitspike.backends import oracle
-from bitspike.backends.native import Native, stage_times
+from bitspike.backends.native import stage_times
 from bitspike.files import write_json
 from bitspike.ir import FrozenGraph
 from bitspike.native import Level, level
@@ -108,8 +108,7 @@ def checked(net: FrozenGraph) -> None:
 
 
 def one(nets: dict[str, FrozenGraph], batch: int, threads: int) -> dict[str, Any]:
-    """All bits of a network and the int8 of others, in the same rounds; kernels were chosen alone at the tile unit."""
-    wait_for_tiles(level())
+    """All bits of a network and the int8 of others, in the same rounds."""
     first = next(iter(nets.values()))
     images = images_of(first, batch)
     peers: dict[str, Run] = {
@@ -120,7 +119,7 @@ def one(nets: dict[str, FrozenGraph], batch: int, threads: int) -> dict[str, Any
         peers[ONEDNN] = other
     mine: dict[str, Run] = {}
     for bits, net in nets.items():
-        run = bitspike.compile(net, threads=threads)
+        run = chosen_alone(net, threads)
         mine[bits] = lambda run=run: run(images)  # type: ignore[misc]
 
     def told(times: Times) -> dict[str, Any]:
@@ -145,13 +144,12 @@ def one(nets: dict[str, FrozenGraph], batch: int, threads: int) -> dict[str, Any
             "others_one_step": {name: spread(found, batch) for name, found in theirs.items()},
         }
 
-    return both_ways(level(), partial(in_turns, peers | mine, threads, SECONDS[batch]), told)
+    return both_ways(partial(in_turns, peers | mine, threads, SECONDS[batch]), told)
 
 
 def slowest_stages(net: FrozenGraph, batch: int) -> list[dict[str, Any]]:
     """The stages of a network on one thread that take most of its time."""
-    wait_for_tiles(level())
-    found = stage_times(Native(1).prepare(net), images_of(net, batch), 5)
+    found = stage_times(chosen_alone(net, 1), images_of(net, batch), 5)
     total = sum(stage.seconds for stage in found)
     return [
         {

@@ -7,20 +7,28 @@ to take.
 
 from __future__ import annotations
 
+import json
+import math
 import time
 from collections.abc import Callable
 from typing import Any
 
-from bitspike.native import Level
+from bitspike.backends.native import Compiled
+from bitspike.backends.native.choose import SHARED, cache_file
+from bitspike.ir import FrozenGraph
+from bitspike.native import Level, level
 from bitspike.native.peaks import tiles_are_whole
 
-__all__ = ["SAID", "Alone", "Timed", "Times", "both_ways", "wait_for_tiles"]
+__all__ = ["SAID", "Timed", "Times", "both_ways", "chosen_alone"]
 
-PATIENCE = 60.0
-"""Seconds, until others are no longer waited for."""
+PATIENCE, TO_CHOOSE = 100.0, 20.0
+"""Seconds until others are no longer waited for: by all runs of a case, and by a network's choice of kernels."""
+FEW = 2
+"""Rounds that nothing is said of."""
 SAID = (
-    "alone at the tile unit, runs that another guest of the host fell into being run again, as long as patience "
-    "lasted: shared_runs were not; as_it_came is of rounds beside whoever was there"
+    "alone at the tile unit: a run that another guest of the host fell into was run again, as long as patience lasted, "
+    "and rounds are left out that were not alone to their end; as_it_came is of rounds beside whoever was there, and "
+    "all that there is where rounds_alone is 0"
 )
 Timed = Callable[[], float]
 """Runs something, and says how long it took."""
@@ -29,43 +37,52 @@ Times = dict[str, list[float]]
 
 
 class Alone:
-    """Times a run while nobody else is at the tile unit.
-
-    Attributes:
-        shared: runs that another fell into, and that were taken as they were, for want of patience.
-    """
+    """Times a run while nobody else is at the tile unit; without patience there is no such time."""
 
     def __init__(self) -> None:
-        self.until, self.shared = time.perf_counter() + PATIENCE, 0
+        self.until = time.perf_counter() + PATIENCE
 
     def __call__(self, timed: Timed) -> float:
-        while True:
-            wait_for_tiles(Level.amx, self.until - time.perf_counter())
+        while (left := self.until - time.perf_counter()) > 0:
+            _wait(left)
             took = timed()
             if tiles_are_whole():
                 return took
-            if time.perf_counter() > self.until:
-                self.shared += 1
-                return took
+        return math.nan
 
 
-def both_ways(level: Level, times: Callable[[Callable[[Timed], float]], Times], tell: Callable[[Times], Any]) -> Any:
+def both_ways(times: Callable[[Callable[[Timed], float]], Times], tell: Callable[[Times], Any]) -> Any:
     """What is told of all runs, alone where there are tiles; and of those then that are taken as they come.
 
     Args:
-        level: at which they run.
         times: of all runs, each taken by its argument.
         tell: says what is found in them.
     """
     as_it_came = tell(times(lambda timed: timed()))
-    if level != Level.amx:
+    if level() != Level.amx:
         return as_it_came
-    alone = Alone()
-    return {**tell(times(alone)), "shared_runs": alone.shared, "as_it_came": as_it_came}
+    alone = times(Alone())
+    whole = [index for index, each in enumerate(zip(*alone.values(), strict=True)) if not any(map(math.isnan, each))]
+    if len(whole) <= FEW:
+        return {**as_it_came, "rounds_alone": 0, "as_it_came": as_it_came}
+    told = tell({name: [each[index] for index in whole] for name, each in alone.items()})
+    return {**told, "rounds_alone": len(whole), "as_it_came": as_it_came}
 
 
-def wait_for_tiles(level: Level, seconds: float = PATIENCE) -> None:
-    """Until nobody else is at the tile unit, but no longer than so long: kernels are chosen then."""
+def chosen_alone(net: FrozenGraph, threads: int) -> Compiled:
+    """A network compiled again until all its kernels were chosen alone, as long as patience lasts."""
+    until = time.perf_counter() + TO_CHOOSE
+    while (left := until - time.perf_counter()) > 0:
+        if level() == Level.amx:
+            _wait(left)
+        compiled = Compiled(net, threads)
+        if not any(choice.endswith(SHARED) for choice in json.loads(cache_file().read_text()).values()):
+            break
+    return compiled
+
+
+def _wait(seconds: float) -> None:
+    """Until nobody else is at the tile unit, but no longer than so long."""
     began = time.perf_counter()
-    while level == Level.amx and not tiles_are_whole() and time.perf_counter() - began < seconds:
-        time.sleep(0.1)
+    while not tiles_are_whole() and time.perf_counter() - began < seconds:
+        time.sleep(0.02)

@@ -122,8 +122,11 @@ def nets(file: str, judged: Callable[[Any], str], beside: Callable[[Any], str]) 
                 speed = f"{row['native']['images_per_second']:,.0f}/s"
                 spread = f"{ratio['q1']:.2f} to {ratio['q3']:.2f}"
                 met = beside_goal(ratio["median"], row["goal"])
-                came = _as_it_came(cases[case], lambda found, bits=bits: _ratio(found["bits"][bits], judged))
-                cells.append(f"{speed}, {met}, {spread}; {other['median']:.2f}{came}")
+                cell = f"{speed}, {met}, {spread}; {other['median']:.2f}"
+                if "as_it_came" in cases[case]:
+                    beside_others = cases[case]["as_it_came"]["bits"][bits]["times_as_fast_as"]
+                    cell += f"; {beside_others[judged(row)]['median']:.2f}"
+                cells.append(cell)
             rows.append((name, case, *cells))
     head = (f"{bits}: {min(found):g}" if len(found) == 1 else bits for bits, found in goals.items())
     return table(("network", "case", *head), rows)
@@ -137,23 +140,13 @@ def native_kernels_amx() -> str:
         for width, row in one["widths"].items():
             other = beside_goal(row["times_as_fast_as_best_other"], row["goal_of_best_other"])
             usual = beside_goal(row["times_as_fast_as_onnxruntime"], row["goal"])
-            came = _as_it_came(one, lambda found, width=width: found["widths"][width]["times_as_fast_as_best_other"])
-            cells.append(f"{other}; {usual}; {row['kernel']}{came}")
+            as_it_came = one["as_it_came"]["widths"][width]["times_as_fast_as_best_other"]
+            cells.append(f"{other}, {as_it_came:.2f}; {usual}; {row['kernel']}")
         fastest = max(made["gmacs_best"] for made in one["kernels"].values())
         tiles = max(made["gmacs_best"] for peak, made in one["peaks"].items() if peak == "dot amx")
         rows.append((name, *cells, f"{fastest:,.0f} of {tiles:,.0f}"))
     widths = next(iter(read("benchmarks/kernels_amx.json")["layers"].values()))["widths"]
     return table(("layer", *widths, "fastest and the tiles' peak, GMAC/s, each at best"), rows)
-
-
-def _ratio(row: Any, judged: Callable[[Any], str]) -> float:
-    """The median of times as fast as the contender that a goal is of."""
-    return float(row["times_as_fast_as"][judged(row)]["median"])
-
-
-def _as_it_came(found: Any, ratio: Callable[[Any], float]) -> str:
-    """What a ratio is that does not leave out runs in which others had a part of the tile unit."""
-    return f", {ratio(found['as_it_came']):.2f}" if "as_it_came" in found else ""
 
 
 def attention() -> str:

@@ -14,7 +14,7 @@ PEAKS = ("dot", "signs", "digits", "table")
 """Loops, as ``csrc/peaks.h`` numbers them."""
 ROUNDS, TRIES = 200_000, 5
 WHOLE = 6
-"""Times as fast as vectors: by design tiles are eight times as fast, and where they are not, others have a part of them."""
+"""Times as fast as vectors, which tiles are at least: by design eight times, if nobody else has a part of them."""
 
 
 def peak(level: Level, name: str, rounds: int) -> int:

@@ -13,9 +13,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bitspike.native import Level, detected, library
+from bitspike.native import Level, detected, library, peaks
 from bitspike.native.kernels import SLACK, Kernel, Layer, aligned, kernels, runs_at
-from bitspike.native import peaks
 from bitspike.native.peaks import PEAKS, peak, tiles_are_whole
 
 pytestmark = pytest.mark.skipif(library() is None, reason="no C library")
