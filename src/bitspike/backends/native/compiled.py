@@ -41,7 +41,7 @@ class Compiled:
         if library is None:
             raise UserError("native", str(native.FILE), "want the C library: install where there is a compiler")
         self.net, self.threads, self._everything = net, threads, everything
-        self.plan = plan(net, native.level(), everything)
+        self.plan = plan(net, native.level(), everything, threads)
         self._library = library
         self._runtime = library.bs_runtime_new(self.plan.struct, threads)
         if not self._runtime:
@@ -78,10 +78,12 @@ class Compiled:
 
     def _run(self, images: Images, seconds: NDArray[np.float64] | None) -> tuple[Int, ...]:
         images = np.ascontiguousarray(self._input.codes(images))
+        if not images.flags.writeable:  # of others `_address` is not told
+            images = images.copy()
         answers = tuple(np.empty((len(images), *shape), dtype=np.int64) for shape in self._answers)
-        places = self._places(*(answer.ctypes.data for answer in answers))
+        places = self._places(*map(_address, answers))
         times = None if seconds is None else seconds.ctypes.data
-        self._library.bs_run(self._runtime, self.plan.struct, images.ctypes.data, len(images), places, times)
+        self._library.bs_run(self._runtime, self.plan.struct, _address(images), len(images), places, times)
         return answers
 
     def _edge(self, index: int, count: int) -> Int:
@@ -89,3 +91,8 @@ class Compiled:
         rows = np.empty((edge.steps, count, edge.positions, edge.channels), dtype=np.int64)
         self._library.bs_edge_copy(self._runtime, self.plan.struct, index, count, rows.ctypes.data)
         return np.ascontiguousarray(np.moveaxis(rows, 3, 2)).reshape(edge.steps, count, *edge.shape)
+
+
+def _address(array: NDArray[Any]) -> int:
+    """Where its bytes begin; ``array.ctypes`` would take as long as a layer of a small network."""
+    return ctypes.addressof(ctypes.c_char.from_buffer(array)) if array.size else 0

@@ -25,8 +25,8 @@ from bitspike.ir import FrozenGraph, Range, Readout
 
 __all__ = ["Plan", "plan"]
 
-MOST_ARENA, MOST_BATCH = 16 << 20, 64
-"""Bytes of edges, and images, at once: what a processor's last cache holds beside the weights."""
+MOST_ARENA, MOST_BATCH = 3 << 19, 64
+"""Bytes of edges a thread, and images, at once: what the second cache of its core holds beside a layer's weights."""
 FACTORS = ("row", "lane")
 REGISTERS, LEAST_BLOCK = 24 << 10, 32
 """Bytes of a block's registers, which stay in the first cache; positions that a pass over the weights is worth."""
@@ -57,13 +57,14 @@ class Plan:
         return int(self.struct.batch)
 
 
-def plan(net: FrozenGraph, level: native.Level, everything: bool = False) -> Plan:
+def plan(net: FrozenGraph, level: native.Level, everything: bool = False, threads: int = 1) -> Plan:
     """The plan of a network.
 
     Args:
         net: the network.
         level: the instruction set.
         everything: whether every edge is stored, to be shown, and keeps its place.
+        threads: how many run it.
 
     Raises:
         UserError: an op that no row of the table is for.
@@ -76,7 +77,7 @@ def plan(net: FrozenGraph, level: native.Level, everything: bool = False) -> Pla
     for code in codes:
         code.write()
     chooser.remember()
-    return _Packer(net, level, stored, where, codes, everything).plan()
+    return _Packer(net, level, stored, where, codes, everything).plan(threads * MOST_ARENA)
 
 
 def _stored(
@@ -123,11 +124,12 @@ class _Packer:
         self.places: dict[str, int] = {}
         self.kept: list[Any] = []
 
-    def plan(self) -> Plan:
+    def plan(self, most: int) -> Plan:
+        """Of an arena of no more bytes, unless one image wants them."""
         lives: list[Life] = [self._life(edge) for edge in self.stored.values()]
         lives += [life for number, code in enumerate(self.codes) for life in self._prepared(number, code)]
         batch = 1
-        while batch < MOST_BATCH and place(lives, 2 * batch)[1] <= MOST_ARENA:
+        while batch < MOST_BATCH and place(lives, 2 * batch)[1] <= most:
             batch *= 2
         self.places, arena = place(lives, batch)
         edges = (structs.Edge * len(self.stored))(
