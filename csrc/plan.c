@@ -13,6 +13,7 @@ struct bs_runtime {
   pthread_mutex_t lock;
   _Atomic pid_t owner; /* the process whose threads may hold the lock; CHANGING: a new one is taking it */
   uint8_t *arena, *scratch;
+  struct bs_edge *moved; /* the plan's edges, from a later image on */
   int32_t threads;
   int64_t scratch_each;
 };
@@ -29,10 +30,11 @@ struct bs_runtime *bs_runtime_new(const struct bs_plan *plan, int32_t threads) {
   runtime->scratch_each = rounded(plan->scratch);
   runtime->arena = aligned_alloc(128, (size_t)(rounded(plan->arena) + SLACK));
   runtime->scratch = aligned_alloc(128, (size_t)(runtime->scratch_each * threads));
+  runtime->moved = malloc(sizeof *runtime->moved * (size_t)plan->edges);
   runtime->pool = bs_pool_new(threads);
   pthread_mutex_init(&runtime->lock, NULL);
   atomic_store(&runtime->owner, getpid());
-  if (!runtime->arena || !runtime->scratch || !runtime->pool) {
+  if (!runtime->arena || !runtime->scratch || !runtime->moved || !runtime->pool) {
     bs_runtime_free(runtime);
     return NULL;
   }
@@ -46,6 +48,7 @@ void bs_runtime_free(struct bs_runtime *runtime) {
   pthread_mutex_destroy(&runtime->lock);
   free(runtime->arena);
   free(runtime->scratch);
+  free(runtime->moved);
   free(runtime);
 }
 
@@ -181,10 +184,10 @@ static int32_t block_of_share(const struct bs_stage *stage, int64_t positions, i
   return rounded_up > LEAST_SHARE ? (int32_t)rounded_up : LEAST_SHARE < stage->block ? LEAST_SHARE : stage->block;
 }
 
-/* All stages for up to `batch` images. */
-static void run_some(struct bs_runtime *runtime, const struct bs_plan *plan, const uint8_t *images, int64_t count,
-                     double *seconds) {
-  for (int32_t i = 0; i < plan->stages; i++) {
+/* The stages from `i` to `end`, for some images. */
+static void run_stages(struct bs_runtime *runtime, const struct bs_plan *plan, int32_t i, int32_t end,
+                       const uint8_t *images, int64_t count, double *seconds) {
+  for (; i < end; i++) {
     const struct bs_stage *stage = plan->stage + i;
     struct work work = {.runtime = runtime, .plan = plan, .stage = stage, .images = images, .count = count};
     work.positions = count * stage->positions;
@@ -202,6 +205,30 @@ static void run_some(struct bs_runtime *runtime, const struct bs_plan *plan, con
     if (work.positions <= work.block) share(&work, 0); /* nothing to divide */
     else bs_pool_run(runtime->pool, share, &work);
     if (seconds) seconds[i] += now() - began;
+  }
+}
+
+/* The plan for images from `from` on. */
+static struct bs_plan plan_from(struct bs_runtime *runtime, const struct bs_plan *plan, int64_t from) {
+  for (int32_t e = 0; e < plan->edges; e++) {
+    runtime->moved[e] = plan->edge[e];
+    runtime->moved[e].place += from * plan->edge[e].image * size_of(plan->edge + e);
+  }
+  struct bs_plan moved = *plan;
+  moved.edge = runtime->moved;
+  return moved;
+}
+
+/* All stages for up to `batch` images. */
+static void run_some(struct bs_runtime *runtime, const struct bs_plan *plan, const uint8_t *images, int64_t count,
+                     double *seconds) {
+  for (int32_t i = 0, first = 0; i < plan->turns; first = plan->turn[i++].end) {
+    const struct bs_turns *turn = plan->turn + i;
+    for (int64_t from = 0; from < count; from += turn->images) {
+      const int64_t left = count - from, some = left < turn->images ? left : turn->images;
+      const struct bs_plan there = from ? plan_from(runtime, plan, from) : *plan;
+      run_stages(runtime, &there, first, turn->end, images + from * plan->image, some, seconds);
+    }
   }
 }
 

@@ -132,6 +132,11 @@ struct bs_stage {
   int32_t ahead;            /* steps whose sums one call of the kernel makes */
 };
 
+/* The stages up to `end` take `images` at once: as many as a near cache holds between them. */
+struct bs_turns {
+  int32_t end, images;
+};
+
 struct bs_plan {
   int32_t level, batch, stages, answers;
   int64_t arena, scratch;   /* bytes: of all edges, and of one thread's registers */
@@ -139,6 +144,8 @@ struct bs_plan {
   const int32_t *answer;    /* edges, int64 */
   const struct bs_edge *edge;
   const struct bs_stage *stage;
+  int32_t edges, turns;
+  const struct bs_turns *turn; /* of all stages, in order */
 };
 
 /* Where a block stands: what the ops of one thread read beside the plan. */

@@ -42,8 +42,12 @@ def found(net: FrozenGraph, shown: NDArray[np.uint8], wanted: FrozenGraph | None
 
 @pytest.fixture(autouse=True)
 def any_kernel(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Instead of the fastest kernel any that takes the layer, another for each layer; and an empty cache."""
-    draw = np.random.default_rng(0)
+    """Instead of the fastest kernel any that takes the layer, another for each layer; and an empty cache.
+
+    And stages take turns of any length: of one image, of a few, of all.
+    """
+    draw, whole = np.random.default_rng(0), plan._Packer.plan
+    monkeypatch.setattr(plan._Packer, "plan", lambda self, near: whole(self, near // int(draw.choice([1, 500, near]))))
     monkeypatch.setattr(choose, "fastest", lambda candidates, *_: str(draw.choice(list(candidates))))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
 
@@ -111,6 +115,14 @@ def test_any_number_of_images_and_threads(count: int, threads: int) -> None:
 
 
 # The comparison finds errors
+
+
+@needs_library
+def test_edges_that_do_not_live_as_long_as_their_turns_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(plan, "_in_turns", lambda life, _: life)
+    monkeypatch.setattr(plan._Packer, "_turns", lambda self, *_: [(len(self.codes), 1)])
+    net = family("resnet8-thin", "2/2/2")
+    assert found(net, images(net))
 
 
 @needs_library

@@ -473,6 +473,19 @@ def test_calls_from_several_threads_take_turns() -> None:
 
 
 @needs_library
+def test_many_images_have_kernels_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int] = []
+    fastest = choose.fastest
+    monkeypatch.setattr(choose, "fastest", lambda *given: asked.append(given[-1]) or fastest(*given))
+    compiled = Compiled(network(PLAIN), 1)
+    assert compiled.of(1) is compiled.of(7) is compiled
+    assert set(asked) == {choose.ONE}
+    many = compiled.of(8)
+    assert many is compiled.of(100) is many.of(1) is not compiled
+    assert set(asked) == {choose.ONE, choose.MANY}
+
+
+@needs_library
 def test_a_choice_is_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
     measured = []
     fastest = choose.fastest

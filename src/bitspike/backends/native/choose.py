@@ -26,7 +26,9 @@ __all__ = ["Chooser", "Chosen", "cache_file", "fastest", "processor"]
 
 Chosen = tuple[int, Packed]
 """Which of a layer's forms, and that form as a kernel reads it."""
-LEAST_POSITIONS, MOST_POSITIONS = 16, 256
+ONE, MANY = 1, 32
+"""Images that kernels are chosen for: one alone fills few rows of a product, many read weights less often."""
+MOST_POSITIONS = 256
 RUNS, HOPELESS = 3, 4
 """Of each candidate, but of one that took so many times as long as the fastest: it is run once."""
 SHARED_SECONDS = 0.02
@@ -42,8 +44,8 @@ class Chooser:
     another had a part of the tile unit, once nobody has.
     """
 
-    def __init__(self, level: Level) -> None:
-        self.level = level
+    def __init__(self, level: Level, images: int = ONE) -> None:
+        self.level, self.images = level, images
         self.known = _read()
         self.news: dict[str, str] = {}
 
@@ -59,10 +61,11 @@ class Chooser:
         if not candidates:
             return None
         shapes = " or ".join(form.key for form in forms)
-        key = f"{processor()} | {self.level.name} | {version()} | {shapes} @ {_places(windows[0])}"
+        places = _places(windows[0], self.images)
+        key = f"{processor()} | {self.level.name} | {version()} | {shapes} @ {places}"
         name, _, when = self.known.get(key, "").partition(" ")
         if name not in candidates or (when == SHARED and tiles_are_whole()):
-            name = next(iter(candidates)) if len(candidates) == 1 else fastest(candidates, forms, windows)
+            name = next(iter(candidates)) if len(candidates) == 1 else fastest(candidates, forms, windows, self.images)
             shared = len(candidates) > 1 and _of_tiles(candidates) and not tiles_are_whole()
             self.news[key] = f"{name} {SHARED}" if shared else name
         form, kernel = candidates[name]
@@ -77,15 +80,18 @@ class Chooser:
                 write_json(cache_file(), dict(sorted(self.known.items())))
 
 
-def _places(windows: NDArray[np.int32]) -> str:
-    """How many, and how far one lies from the one before."""
+def _places(windows: NDArray[np.int32], images: int) -> str:
+    """How many, of how many images where these have few, and how far one lies from the one before."""
     apart = np.unique(np.diff(windows))
-    return f"{len(windows)} by {' or '.join(map(str, apart[:2]))}"
+    several = f"{images} x " if images > 1 and len(windows) < MOST_POSITIONS else ""
+    return f"{several}{len(windows)} by {' or '.join(map(str, apart[:2]))}"
 
 
-def fastest(candidates: Mapping[str, tuple[int, Any]], forms: Sequence[Layer], windows: Sequence[Any]) -> str:
-    """The candidate of least time for the positions of an image, its preparation included. All take turns."""
-    inputs = [_Input(form, bases) for form, bases in zip(forms, windows, strict=True)]
+def fastest(
+    candidates: Mapping[str, tuple[int, Any]], forms: Sequence[Layer], windows: Sequence[Any], images: int
+) -> str:
+    """The candidate of least time for the positions of so many images, its preparation included. All take turns."""
+    inputs = [_Input(form, bases, images) for form, bases in zip(forms, windows, strict=True)]
     runs = {name: _run(kernel, inputs[form]) for name, (form, kernel) in candidates.items()}
     least = {name: _seconds(run) for name, run in runs.items()}
     of_tiles = _of_tiles(candidates)
@@ -105,9 +111,8 @@ def _of_tiles(candidates: Mapping[str, tuple[int, Any]]) -> bool:
 class _Input:
     """Random codes for a form of a layer: half of them 0, as of neurons that are often silent."""
 
-    def __init__(self, layer: Layer, windows: NDArray[np.int32]) -> None:
+    def __init__(self, layer: Layer, windows: NDArray[np.int32], images: int) -> None:
         image = int(windows.max() + layer.offsets.max()) + 1
-        images = -(-LEAST_POSITIONS // len(windows))  # of few positions several, as a batch has them
         self.layer = layer
         self.bases = (image * np.arange(images, dtype=np.int32)[:, None] + windows).ravel()[:MOST_POSITIONS]
         self.count, self.cells = len(self.bases), int(self.bases.max() + layer.offsets.max()) + 1

@@ -10,6 +10,7 @@ import numpy as np
 
 from bitspike import native
 from bitspike.backends.native import structs
+from bitspike.backends.native.choose import MANY, ONE
 from bitspike.backends.native.plan import plan
 from bitspike.backends.protocol import Images, Int
 from bitspike.errors import UserError
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Compiled"]
 
+FROM_MANY = 8
+"""Images of a call that takes kernels which were chosen for many."""
+
 
 class Compiled:
     """Calls of it answer as the oracle does: uint8 codes ``[N, ...]`` in, what the network answers out.
@@ -28,6 +32,7 @@ class Compiled:
         net: the network.
         threads: how many run it.
         everything: whether `edges` shows every edge.
+        images: at once, for which kernels are chosen.
 
     Attributes:
         plan: what the library runs.
@@ -36,12 +41,13 @@ class Compiled:
         UserError: an op that the table has no row for, or too little memory, or no library.
     """
 
-    def __init__(self, net: FrozenGraph, threads: int, everything: bool = False) -> None:
+    def __init__(self, net: FrozenGraph, threads: int, everything: bool = False, images: int = ONE) -> None:
         library = structs.library()
         if library is None:
             raise UserError("native", str(native.FILE), "want the C library: install where there is a compiler")
-        self.net, self.threads, self._everything = net, threads, everything
-        self.plan = plan(net, native.level(), everything, threads)
+        self.net, self.threads, self._everything, self._images = net, threads, everything, images
+        self._of_many: Compiled | None = None
+        self.plan = plan(net, native.level(), everything, threads, images)
         self._library = library
         self._runtime = library.bs_runtime_new(self.plan.struct, threads)
         if not self._runtime:
@@ -54,13 +60,21 @@ class Compiled:
         self._places = ctypes.c_void_p * len(edges)
 
     def __call__(self, images: Images) -> tuple[Int, ...]:
-        return self._run(images, None)
+        return self.of(len(images))._run(images, None)
+
+    def of(self, count: int) -> Compiled:
+        """What runs so many images: this, or the same network compiled for many, when they are first asked for."""
+        if count < FROM_MANY or self._everything or self._images == MANY:
+            return self
+        if self._of_many is None:
+            self._of_many = Compiled(self.net, self.threads, images=MANY)
+        return self._of_many
 
     def __reduce__(self) -> Any:  # a copy has memory and threads of its own, on the machine where it is made
-        return type(self), (self.net, self.threads, self._everything)
+        return type(self), (self.net, self.threads, self._everything, self._images)
 
     def timed(self, images: Images) -> tuple[tuple[Int, ...], NDArray[np.float64]]:
-        """The outputs, and the seconds that each stage took."""
+        """The outputs, and the seconds that each stage took of this plan."""
         seconds = np.zeros(self.plan.struct.stages)
         return self._run(images, seconds), seconds
 
@@ -68,7 +82,7 @@ class Compiled:
         """The outputs, and every stored edge: ``[T, N, *shape]``, by name."""
         batches = [images[i : i + self.plan.batch] for i in range(0, max(len(images), 1), self.plan.batch)]
         shown = [
-            (self(batch), [self._edge(index, len(batch)) for index in range(len(self.plan.stored))])
+            (self._run(batch, None), [self._edge(index, len(batch)) for index in range(len(self.plan.stored))])
             for batch in batches
         ]
         whole = [np.concatenate(parts, axis=1) for parts in zip(*(edges for _, edges in shown), strict=True)]
@@ -95,4 +109,4 @@ class Compiled:
 
 def _address(array: NDArray[Any]) -> int:
     """Where its bytes begin; ``array.ctypes`` would take as long as a layer of a small network."""
-    return ctypes.addressof(ctypes.c_char.from_buffer(array)) if array.size else 0
+    return ctypes.addressof(ctypes.c_char.from_buffer(array.data)) if array.size else 0

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from bitspike import native
 from bitspike.backends.native import structs
-from bitspike.backends.native.choose import Chooser
+from bitspike.backends.native.choose import ONE, Chooser
 from bitspike.backends.native.code import AFTER, BEFORE, EACH, Code
 from bitspike.backends.native.edges import Life, Prepared, Stored, place
 from bitspike.backends.native.kernels import Packed
@@ -25,8 +25,10 @@ from bitspike.ir import FrozenGraph, Range, Readout
 
 __all__ = ["Plan", "plan"]
 
-MOST_ARENA, MOST_BATCH = 3 << 19, 64
-"""Bytes of edges a thread, and images, at once: what the second cache of its core holds beside a layer's weights."""
+MOST_ARENA, MOST_BATCH = 32 << 20, 64
+"""Bytes of edges, and images, at once: what a processor's last cache holds beside the weights."""
+NEAR = 3 << 19
+"""Bytes that stages hand to each other, of a thread, in turns: what its core's second cache holds beside weights."""
 FACTORS = ("row", "lane")
 REGISTERS, LEAST_BLOCK = 24 << 10, 32
 """Bytes of a block's registers, which stay in the first cache; positions that a pass over the weights is worth."""
@@ -57,7 +59,7 @@ class Plan:
         return int(self.struct.batch)
 
 
-def plan(net: FrozenGraph, level: native.Level, everything: bool = False, threads: int = 1) -> Plan:
+def plan(net: FrozenGraph, level: native.Level, everything: bool = False, threads: int = 1, images: int = ONE) -> Plan:
     """The plan of a network.
 
     Args:
@@ -65,6 +67,7 @@ def plan(net: FrozenGraph, level: native.Level, everything: bool = False, thread
         level: the instruction set.
         everything: whether every edge is stored, to be shown, and keeps its place.
         threads: how many run it.
+        images: at once, for which kernels are chosen: `ONE`, or `MANY`.
 
     Raises:
         UserError: an op that no row of the table is for.
@@ -72,12 +75,12 @@ def plan(net: FrozenGraph, level: native.Level, everything: bool = False, thread
     rows = {node.name: writer_of(ROWS, "native", node) for node in net.graph.nodes}
     made, where = groups(net, rows, everything)
     stored = _stored(net, rows, made, where, everything)
-    chooser = Chooser(level)
+    chooser = Chooser(level, images)
     codes = tuple(Code(net, rows, stored, group, chooser) for group in made)
     for code in codes:
         code.write()
     chooser.remember()
-    return _Packer(net, level, stored, where, codes, everything).plan(threads * MOST_ARENA)
+    return _Packer(net, level, stored, where, codes, everything).plan(threads * NEAR)
 
 
 def _stored(
@@ -124,12 +127,13 @@ class _Packer:
         self.places: dict[str, int] = {}
         self.kept: list[Any] = []
 
-    def plan(self, most: int) -> Plan:
-        """Of an arena of no more bytes, unless one image wants them."""
-        lives: list[Life] = [self._life(edge) for edge in self.stored.values()]
-        lives += [life for number, code in enumerate(self.codes) for life in self._prepared(number, code)]
+    def plan(self, near: int) -> Plan:
+        """Of stages that take turns of images whose edges have so many bytes, or of one."""
+        prepared = [life for number, code in enumerate(self.codes) for life in self._prepared(number, code)]
+        turns = self._turns(near, prepared)
+        lives = [_in_turns(life, turns) for life in (*(self._life(edge) for edge in self.stored.values()), *prepared)]
         batch = 1
-        while batch < MOST_BATCH and place(lives, 2 * batch)[1] <= most:
+        while batch < MOST_BATCH and place(lives, 2 * batch)[1] <= MOST_ARENA:
             batch *= 2
         self.places, arena = place(lives, batch)
         edges = (structs.Edge * len(self.stored))(
@@ -139,6 +143,7 @@ class _Packer:
         made = (structs.Stage * len(stages))(*stages)
         self.kept += [edges, made]
         answers = [self.stored[readout.name].index for readout in self.net.readouts]
+        taken = (structs.Turns * len(turns))(*(structs.Turns(end, images) for end, images in turns))
         struct = structs.Plan(
             level=self.level,
             batch=batch,
@@ -150,8 +155,25 @@ class _Packer:
             answer=self._array(np.array(answers, dtype=np.int32)),
             edge=edges,
             stage=made,
+            edges=len(edges),
+            turns=len(turns),
+            turn=self._keep(taken),
         )
         return Plan(self.net, struct, tuple(self.stored.values()), self.codes, tuple(self.kept))
+
+    def _turns(self, near: int, prepared: list[Life]) -> list[tuple[int, int]]:
+        """Stages behind each other that take as many images at once: where each run of them ends, and how many."""
+        found: list[tuple[int, int]] = []
+        for number, code in enumerate(self.codes):
+            reads = {name for node in code.group.nodes for name in code.rows[node.name].reads(self.net.graph, node)}
+            edges = [self.stored[name] for name in reads.union(n.name for n in code.group.nodes) & self.stored.keys()]
+            size = sum(edge.bytes(1) for edge in edges)
+            size += sum(each.bytes(1) for each, makes, _ in prepared if makes == number)
+            images = min(1 << max((near // max(size, 1)).bit_length() - 1, 0), MOST_BATCH)
+            if found and found[-1][1] == images:
+                found.pop()
+            found.append((number + 1, images))
+        return found
 
     def _prepared(self, number: int, code: Code) -> Iterator[Life]:
         """What is prepared before a stage: a kernel's cells, or the factors of products."""
@@ -267,6 +289,14 @@ class _Packer:
     def _keep(self, part: Any) -> Any:
         self.kept.append(part)
         return part
+
+
+def _in_turns(life: Life, turns: list[tuple[int, int]]) -> Life:
+    """A life as long as all images of a run of stages, of which the last may be at the first as the first is done."""
+    edge, makes, last = life
+    ends = [end for end, _ in turns]
+    begin = max((end for end in ends if end <= makes), default=0)
+    return edge, begin, next((end - 1 for end in ends if end > last), last)
 
 
 def _prepared(code: Code, part: str = "cells") -> str:

@@ -167,6 +167,10 @@ class Stage(Structure):
     ]
 
 
+class Turns(Structure):
+    _fields_ = _ints("end images")
+
+
 class Plan(Structure):
     _fields_ = [
         *_ints("level batch stages answers"),
@@ -174,6 +178,8 @@ class Plan(Structure):
         ("answer", c_void_p),
         ("edge", POINTER(Edge)),
         ("stage", POINTER(Stage)),
+        *_ints("edges turns"),
+        ("turn", POINTER(Turns)),
     ]
 
 

@@ -36,6 +36,7 @@ class StageTime:
 
 def stage_times(compiled: Compiled, images: Images, rounds: int) -> list[StageTime]:
     """The stages of a network, as they took turns on these images."""
+    compiled = compiled.of(len(images))
     compiled(images)
     seconds = np.median([compiled.timed(images)[1] for _ in range(rounds)], axis=0) / len(images)
     found = []
