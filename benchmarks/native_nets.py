@@ -119,7 +119,7 @@ def one(nets: dict[str, FrozenGraph], batch: int, threads: int) -> dict[str, Any
         peers[ONEDNN] = other
     mine: dict[str, Run] = {}
     for bits, net in nets.items():
-        run = chosen_alone(net, threads)
+        run = chosen_alone(net, threads, batch)
         mine[bits] = lambda run=run: run(images)  # type: ignore[misc]
 
     def told(times: Times) -> dict[str, Any]:
@@ -149,7 +149,7 @@ def one(nets: dict[str, FrozenGraph], batch: int, threads: int) -> dict[str, Any
 
 def slowest_stages(net: FrozenGraph, batch: int) -> list[dict[str, Any]]:
     """The stages of a network on one thread that take most of its time."""
-    found = stage_times(chosen_alone(net, 1), images_of(net, batch), 5)
+    found = stage_times(chosen_alone(net, 1, batch), images_of(net, batch), 5)
     total = sum(stage.seconds for stage in found)
     return [
         {

@@ -9,9 +9,12 @@ from __future__ import annotations
 
 import json
 import math
+import os
+import tempfile
 import time
 from collections.abc import Callable
 from typing import Any
+from unittest import mock
 
 from bitspike.backends.native import Compiled
 from bitspike.backends.native.choose import SHARED, cache_file
@@ -21,7 +24,7 @@ from bitspike.native.peaks import tiles_are_whole
 
 __all__ = ["SAID", "Timed", "Times", "both_ways", "chosen_alone"]
 
-PATIENCE, TO_CHOOSE = 100.0, 20.0
+PATIENCE, TO_CHOOSE = 60.0, 10.0
 """Seconds until others are no longer waited for: by all runs of a case, and by a network's choice of kernels."""
 FEW = 2
 """Rounds that nothing is said of."""
@@ -69,16 +72,23 @@ def both_ways(times: Callable[[Callable[[Timed], float]], Times], tell: Callable
     return {**told, "rounds_alone": len(whole), "as_it_came": as_it_came}
 
 
-def chosen_alone(net: FrozenGraph, threads: int) -> Compiled:
-    """A network compiled again until all its kernels were chosen alone, as long as patience lasts."""
+def chosen_alone(net: FrozenGraph, threads: int, images: int) -> Compiled:
+    """A network compiled again until all its kernels were chosen alone, as long as patience lasts.
+
+    Args:
+        net: the network.
+        threads: how many run it.
+        images: of a call.
+    """
     until = time.perf_counter() + TO_CHOOSE
-    while (left := until - time.perf_counter()) > 0:
-        if level() == Level.amx:
-            _wait(left)
-        compiled = Compiled(net, threads)
-        if not any(choice.endswith(SHARED) for choice in json.loads(cache_file().read_text()).values()):
-            break
-    return compiled
+    with tempfile.TemporaryDirectory() as folder, mock.patch.dict(os.environ, {"XDG_CACHE_HOME": folder}):
+        while True:
+            if level() == Level.amx:
+                _wait(until - time.perf_counter())
+            compiled = Compiled(net, threads).of(images)
+            shared = any(choice.endswith(SHARED) for choice in json.loads(cache_file().read_text()).values())
+            if not shared or time.perf_counter() > until:
+                return compiled
 
 
 def _wait(seconds: float) -> None:
