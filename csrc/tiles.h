@@ -22,7 +22,8 @@ struct bs_tile_config {
 #if defined(BS_TILES)
 #define BS_TILE_UNIT
 #include BS_TILES
-#elif defined(__AMX_TILE__) && defined(__AMX_INT8__)
+#elif (defined(__AMX_TILE__) && defined(__AMX_INT8__)) || \
+    (defined(__AMXTILE__) && defined(__AMXINT8__)) /* as older clang spells them */
 #define BS_TILE_UNIT
 #include <immintrin.h>
 
