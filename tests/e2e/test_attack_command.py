@@ -178,12 +178,15 @@ def test_a_taken_folder_is_refused_before_images_are_read(bitspike: Command, mon
     refused(bitspike("convert", "spikezip-convnet-digits", "--name", "a"), "it holds a run")
 
 
-def test_a_taken_folder_is_refused_before_torch_is_loaded(bitspike: Command) -> None:
+@pytest.mark.parametrize("words", [("digits-convnet", "--name", "a"), ("digits-convnt",), ("nosuch", "--show")])
+def test_a_taken_folder_or_a_misspelt_recipe_is_refused_before_torch_is_loaded(
+    words: tuple[str, ...], bitspike: Command
+) -> None:
     Path("runs/a").mkdir(parents=True)
     Path("runs/a/config.json").write_text("{}")
     code = (
         "import sys; from bitspike.cli import main\n"
-        "sys.argv = ['bitspike', 'train', 'digits-convnet', '--name', 'a']\n"
+        f"sys.argv = ['bitspike', 'train', *{words}]\n"
         "try: main()\n"
         "finally: print('torch' in sys.modules)\n"
     )

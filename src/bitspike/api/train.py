@@ -16,6 +16,7 @@ from bitspike.errors import UserError
 from bitspike.files import at_home, is_there, read_json
 from bitspike.importing import is_import_path, users_code
 from bitspike.places import checked_place, refuse_taken, run_folder
+from bitspike.recipes import check_named
 
 if TYPE_CHECKING:
     from bitspike.datasets import Dataset
@@ -105,13 +106,16 @@ def on_data(recipe: str | TrainConfig, dataset: Any, edits: Iterable[str] = ()) 
     Raises:
         UserError: no data set for a network of one's own, one that cannot be used, or see `configured`.
     """
+    own = isinstance(recipe, str) and is_import_path(recipe)
+    if isinstance(recipe, str) and not own:
+        check_named(recipe)  # before torch is loaded
+
     from bitspike.api.own import own_training
     from bitspike.api.own_data import given_dataset, on_boxes, on_dataset
     from bitspike.datasets import find_dataset
     from bitspike.datasets.detection_sets import is_detection
     from bitspike.training.described import as_described
 
-    own = isinstance(recipe, str) and is_import_path(recipe)
     if dataset is None:
         if own:
             raise UserError("--dataset", None, "want what your network classifies; see `bitspike data list`")

@@ -3,12 +3,12 @@
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from bitspike.recipes.about import about
+from bitspike.recipes.about import about, check_named
 
 if TYPE_CHECKING:
     from bitspike.recipes.known import RECIPES, recipe
 
-__all__ = ["RECIPES", "about", "recipe"]
+__all__ = ["RECIPES", "about", "check_named", "recipe"]
 
 
 def __getattr__(name: str) -> Any:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import ast
 from importlib.resources import files
 
-__all__ = ["ROOMS", "about"]
+from bitspike.errors import UserError, closest
+
+__all__ = ["ROOMS", "about", "check_named"]
 
 ROOMS = (
     "static", "two_cores", "trains", "adaptive", "qsnn", "spikezip", "multilevel", "transformers", "events", "imagenet",
@@ -17,6 +19,12 @@ ROOMS = (
 def about() -> dict[str, str | None]:
     """The docstring of every recipe, by the recipe's name."""
     return {name.replace("_", "-"): text for room in ROOMS for name, text in _read(room).items()}
+
+
+def check_named(name: str) -> None:
+    """Refuses a name that no recipe has."""
+    if name not in (known := about()):
+        raise UserError("recipe", name, closest(name, known))
 
 
 def _read(room: str) -> dict[str, str | None]:

@@ -4,8 +4,7 @@ from collections.abc import Callable, Mapping
 from importlib import import_module
 from types import MappingProxyType
 
-from bitspike.errors import UserError, closest
-from bitspike.recipes.about import ROOMS
+from bitspike.recipes.about import ROOMS, check_named
 from bitspike.training import TrainConfig
 
 __all__ = ["RECIPES", "recipe"]
@@ -21,6 +20,5 @@ RECIPES: Mapping[str, Callable[[], TrainConfig]] = MappingProxyType(
 
 def recipe(name: str) -> TrainConfig:
     """The complete config of the recipe called ``name``."""
-    if name not in RECIPES:
-        raise UserError("recipe", name, closest(name, RECIPES))
+    check_named(name)
     return RECIPES[name]()
