@@ -60,14 +60,18 @@ def handled(handler: Callable[[int, FrameType | None], None]) -> Iterator[None]:
         elif callable(around_us := before.get(signal.SIGALRM)):  # for whom one may wait
             around_us(number, frame)
 
+    def take(number: int, ours: Callable[[int, FrameType | None], None]) -> None:
+        before[number] = signal.getsignal(number)  # first: `again` is asked from the moment that it is put
+        try:
+            signal.signal(number, ours)
+        except ValueError:  # not the main thread
+            del before[number]
+
     try:
         for number in SIGNALS:
             if signal.getsignal(number) is not signal.SIG_IGN:
-                before[number] = signal.signal(number, between_imports)
-        before[signal.SIGALRM] = signal.signal(signal.SIGALRM, again)
-    except ValueError:  # not the main thread
-        pass
-    try:
+                take(number, between_imports)
+        take(signal.SIGALRM, again)
         yield
         if waiting:
             handler(waiting.pop(), None)

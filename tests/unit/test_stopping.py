@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from bitspike import stopping
 from bitspike.stopping import SIGNALS, Stopped, handled
 
 MODULE = """
@@ -66,6 +67,31 @@ def test_one_that_waits_is_not_lost_on_a_handler_inside(module: str) -> None:
         load()
     assert stopped.value.number == signal.SIGTERM
     assert signal.getitimer(signal.ITIMER_REAL) == (0, 0)
+
+
+@pytest.mark.parametrize("module", [int(signal.SIGTERM)], indirect=True)
+def test_one_that_comes_again_as_a_handler_inside_is_put_is_not_lost(
+    module: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put = signal.signal
+    monkeypatch.setattr(stopping, "AGAIN", 0.025)  # twice during the import, and not as it ends
+
+    def put_as_it_comes(number: int, handler: object) -> object:
+        earlier = put(number, handler)
+        if number == signal.SIGALRM and callable(handler):
+            monkeypatch.setattr(signal, "signal", put)  # this once
+            signal.raise_signal(signal.SIGALRM)
+        return earlier
+
+    def load() -> None:
+        importlib.import_module(module)
+        signal.setitimer(signal.ITIMER_REAL, 0)  # it comes by our hand
+        monkeypatch.setattr(signal, "signal", put_as_it_comes)
+        with handled(stop):
+            pytest.fail("the signal was not answered")
+
+    with pytest.raises(Stopped), handled(stop):
+        load()
 
 
 @pytest.mark.parametrize("module", [int(signal.SIGTERM)], indirect=True)
