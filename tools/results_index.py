@@ -200,6 +200,11 @@ KINDS = (  # files, what they hold, the command that writes such a file
         "python benchmarks/train_pace.py --before SRC --data-dir DATA --only adaptive --rounds 5",
     ),
     (
+        "benchmarks/train_pace_amx_cifar10.json",
+        "the same of ResNet18 in full width, on a processor with AMX, as it came",
+        "python benchmarks/train_pace.py --before SRC --data-dir DATA --only 'cifar10-resnet18 2/2/1' --rounds 3",
+    ),
+    (
         "benchmarks/step_pace.json",
         "time of a training step of every family by two commits, and whether they compute the same",
         "python benchmarks/step_pace.py --before SRC",
