@@ -31,7 +31,7 @@ FEW = 2
 SAID = (
     "alone at the tile unit: a run that another guest of the host fell into was run again, as long as patience lasted, "
     "and rounds are left out that were not alone to their end; as_it_came is of rounds beside whoever was there, and "
-    "all that there is where rounds_alone is 0"
+    "all that there is where rounds_alone is 0; kernels of networks were chosen alone for both"
 )
 Timed = Callable[[], float]
 """Runs something, and says how long it took."""

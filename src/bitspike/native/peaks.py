@@ -34,7 +34,8 @@ def dot_rate(level: Level, rounds: int = ROUNDS, tries: int = TRIES) -> float:
     rates = []
     for _ in range(tries):
         began = time.thread_time()
-        products = peak(level, "dot", rounds)
+        if not (products := peak(level, "dot", rounds)):
+            return 0.0
         rates.append(products / (time.thread_time() - began))
     return max(rates)
 
@@ -42,8 +43,7 @@ def dot_rate(level: Level, rounds: int = ROUNDS, tries: int = TRIES) -> float:
 def tiles_are_whole() -> bool:
     """Whether this thread has its processor's tile unit for itself, as of now; false where there is none.
 
-    Another guest of the host, on the same core, takes half of it for seconds at a time; a tile's loads then wait for
-    products too. It takes a millisecond.
+    Another guest of the host, on the same core, takes half of it for seconds at a time.
     """
     tiles, vectors = (dot_rate(level, rounds, 3) for level, rounds in ((Level.amx, 3_000), (Level.avx512, 20_000)))
     return tiles > WHOLE * vectors

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from functools import cache
 from importlib.resources import files
 
 from bitspike.errors import UserError, closest
@@ -27,6 +28,7 @@ def check_named(name: str) -> None:
         raise UserError("recipe", name, closest(name, known))
 
 
+@cache
 def _read(room: str) -> dict[str, str | None]:
     text = files("bitspike.recipes").joinpath(f"{room}.py").read_text(encoding="utf-8")
     body = ast.parse(text).body

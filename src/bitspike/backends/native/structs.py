@@ -194,7 +194,6 @@ def library() -> ctypes.CDLL | None:
         "bs_edge_copy": (None, c_void_p, plan, c_int32, c_int64, c_void_p),
         "bs_kernel_at": (kernel, c_int32),
         "bs_kernels_version": (c_int32,),
-        "bs_peak": (c_int64, c_int32, c_int32, c_int64),
     }
     if found is None:
         return None
