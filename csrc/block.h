@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "plan.h"
+#include "fire.h"
 #include "levels.h"
 #include "product.h"
 
@@ -27,12 +28,13 @@ static void find_windows(const struct bs_here *here, const struct bs_edge *edge,
       image += (int32_t)(edge->image / cell);
     }
   }
-  for (int32_t i = here->count; i < all; i++) here->offsets[i] = here->offsets[i - here->count] + (int32_t)(edge->step / cell);
+  const int32_t step = (int32_t)bs_cells_of_step(edge, by);
+  for (int32_t i = here->count; i < all; i++) here->offsets[i] = here->offsets[i - here->count] + step;
 }
 
 /* Accumulators [count][width] of the block's positions at this step, by the kernel that was chosen. They go to `to`, or
  * stay where those of several steps are made. */
-static const int32_t *sums_of_products(const struct bs_here *here, const struct bs_op *op, int32_t *to) {
+static int32_t *sums_of_products(const struct bs_here *here, const struct bs_op *op, int32_t *to) {
   const struct bs_edge *edge = here->plan->edge + op->edge;
   const struct bs_sums *by = op->data;
   const struct bs_stage *stage = here->stage;
@@ -41,7 +43,7 @@ static const int32_t *sums_of_products(const struct bs_here *here, const struct 
   if (here->t == 0) find_windows(here, edge, by);
   if (stage->ahead > 1) to = here->sums;
   if (turn == 0) {
-    const int64_t from = ((edge->steps == 1 ? 0 : here->t) * edge->step + first * edge->image) / cell;
+    const int64_t from = (edge->steps == 1 ? 0 : here->t) * bs_cells_of_step(edge, by) + first * edge->image / cell;
     const uint8_t *x = by->cell ? here->arena + by->prepared + from * by->cell : here->arena + edge->place + from * cell;
     const int32_t left = stage->steps - here->t, steps = left < stage->ahead ? left : stage->ahead;
     by->kernel->positions(by->layer, by->packed, x, here->offsets, steps * here->count, to);
@@ -74,11 +76,11 @@ static int64_t wide_sum(const struct bs_here *here, const struct bs_op *op, int3
 }
 #undef TAPS
 
-/* Elements from an image's first position to that of a row and a column of an image that is so many columns wide. */
+/* Elements from an image's first position to that of a row and a column of an image that is so many columns wide. An
+ * edge that has more lies without a border, all positions behind each other. */
 static int64_t element_of(const struct bs_edge *edge, int32_t columns, int32_t row, int32_t column) {
-  if (edge->columns == columns) return row * edge->row + (int64_t)column * edge->channels;
-  const int64_t at = (int64_t)row * columns + column;
-  return at / edge->columns * edge->row + at % edge->columns * edge->channels;
+  const int64_t apart = edge->columns == columns ? edge->row : (int64_t)columns * edge->channels;
+  return row * apart + (int64_t)column * edge->channels;
 }
 
 static int64_t tap_of(const struct bs_edge *edge, const struct bs_window *w, int32_t row, int32_t column) {

@@ -3,26 +3,8 @@
 #ifndef BITSPIKE_LEVELS_H
 #define BITSPIKE_LEVELS_H
 
-#include <string.h>
-
+#include "lanes.h"
 #include "plan.h"
-
-#if defined(__AVX512F__)
-#include <immintrin.h>
-#endif
-
-#if defined(__AVX512F__)
-enum { LANES = 16 };
-#elif defined(__AVX2__)
-enum { LANES = 8 };
-#else
-enum { LANES = 4 };
-#endif
-enum { ROWS_AT_ONCE = 4 };
-
-typedef int32_t bs_lanes __attribute__((vector_size(4 * LANES)));
-typedef uint8_t bs_bytes __attribute__((vector_size(LANES)));
-typedef float bs_floats __attribute__((vector_size(4 * LANES)));
 
 static inline bs_lanes clipped(bs_lanes x, int32_t most) {
   for (int i = 0; i < LANES; i++) x[i] = x[i] < 0 ? 0 : x[i];
@@ -40,7 +22,6 @@ static inline bs_lanes passed(bs_lanes level, bs_lanes x, bs_lanes least) {
 #endif
 }
 
-#define EACH_OF_ROWS(DO) DO(0) DO(1) DO(2) DO(3)
 #define BEGIN_ROW(p)                                                    \
   bs_lanes x##p = {0}, level##p = start;                                \
   if (rows > p) {                                                       \
@@ -125,6 +106,5 @@ static void codes_of_rows(const int32_t *a, int32_t count, const struct bs_thres
 #undef LINE_ROW
 #undef PASS_ROW
 #undef BEGIN_ROW
-#undef EACH_OF_ROWS
 
 #endif

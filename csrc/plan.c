@@ -112,10 +112,10 @@ static void prepare_cells(const struct work *work, int64_t turn) {
   const struct bs_sums *by = op->data;
   const struct bs_edge *edge = work->plan->edge + op->edge;
   const int64_t runs = work->preparing / edge->steps, all = work->count * edge->image / by->layer->cell;
-  const int64_t first = turn % runs * CELLS, cell = turn / runs * (edge->step / by->layer->cell) + first;
-  const int64_t left = all - first;
-  const uint8_t *codes = work->runtime->arena + edge->place + cell * by->layer->cell;
-  by->kernel->prepare(by->layer, codes, left < CELLS ? left : CELLS, work->runtime->arena + by->prepared + cell * by->cell);
+  const int64_t first = turn % runs * CELLS, t = turn / runs, left = all - first;
+  const uint8_t *codes = work->runtime->arena + edge->place + t * edge->step + first * by->layer->cell;
+  uint8_t *to = work->runtime->arena + by->prepared + (t * bs_cells_of_step(edge, by) + first) * by->cell;
+  by->kernel->prepare(by->layer, codes, left < CELLS ? left : CELLS, to);
 }
 
 static int64_t steps_of(const struct bs_plan *plan, const struct bs_factor *factor) { return plan->edge[factor->edge].steps; }
@@ -208,11 +208,11 @@ static void run_stages(struct bs_runtime *runtime, const struct bs_plan *plan, i
   }
 }
 
-/* The plan for images from `from` on. */
+/* The plan for images from `from` on, of edges that have room for all; the others' places are taken again. */
 static struct bs_plan plan_from(struct bs_runtime *runtime, const struct bs_plan *plan, int64_t from) {
   for (int32_t e = 0; e < plan->edges; e++) {
     runtime->moved[e] = plan->edge[e];
-    runtime->moved[e].place += from * plan->edge[e].image * size_of(plan->edge + e);
+    if (plan->edge[e].images >= plan->batch) runtime->moved[e].place += from * plan->edge[e].image * size_of(plan->edge + e);
   }
   struct bs_plan moved = *plan;
   moved.edge = runtime->moved;

@@ -18,6 +18,7 @@ struct bs_edge {
   int64_t place;                                             /* of the edge in the arena, in bytes */
   int64_t first, row, image, step; /* to the first position of an image; from row, image and step to the next */
   int64_t lo;                      /* the level of code 0 */
+  int64_t images;                  /* that there is room for: those of a turn, or all */
 };
 
 /* Windows over the rows and columns of an image, clipped at its sides. */
@@ -49,7 +50,7 @@ enum bs_form { BS_BYTES, BS_BYTES_TURNED, BS_SHORTS, BS_INTS, BS_LONGS };
 
 /* A factor of products as it is read, in elements from its image's start, and as it is packed. */
 struct bs_factor {
-  int64_t place, packed;              /* of the packed factor in the arena; bytes of one image at one step */
+  int64_t place, packed, images;      /* of the packed factor in the arena; bytes of one image at one step; room for so many */
   int32_t edge, held;                 /* held: it has one step */
   int32_t first, apart, term, head;   /* from row to row, or lane to lane; from term to term; from head to head */
 };
@@ -69,8 +70,14 @@ struct bs_sums {
   const void *packed;
   const int32_t *bases; /* of each position the cell where its window begins, from the image's start */
   int64_t prepared;     /* place of the prepared cells in the arena, in bytes */
+  int64_t images;       /* that there is room for there */
   int64_t cell;         /* bytes of a prepared cell; 0: the kernel reads codes */
 };
+
+/* Cells from step to step of what the kernel reads. */
+static inline int64_t bs_cells_of_step(const struct bs_edge *edge, const struct bs_sums *by) {
+  return (by->cell ? by->images * edge->image : edge->step) / by->layer->cell;
+}
 
 /* One multiplication, shift and addition for each channel. What a multiplier has above `shift` needs no shift, so it may
  * stand in `whole`: the product with the rest, which is below 2^shift, takes few bits. */
@@ -94,6 +101,7 @@ struct bs_thresholds {
 struct bs_fire {
   int64_t factor, half, lo, hi, reset;
   int32_t leak, shift, hard;
+  const struct bs_affine *current; /* of a, where codes are stored at once; NULL: a is the current */
 };
 
 enum bs_kind {
@@ -108,7 +116,8 @@ enum bs_kind {
   BS_KEEP,                                               /* a held value for the first steps, then 0 */
   BS_MATMUL,                                             /* sums of products of two edges */
   BS_RUNS,                                               /* channels beside each other, of an edge at other places */
-  BS_BESIDE                                              /* a, and the affine of an edge of bytes */
+  BS_BESIDE,                                             /* a, and the affine of an edge of bytes */
+  BS_FIRE_CODES                                          /* FIRE, its levels stored as codes; of 32 bits behind SUMS */
 };
 
 /* One vector instruction: registers `to`, `a`, `b`, `c`; constants `x`, `y`, `n`. */
@@ -157,6 +166,8 @@ struct bs_here {
   uint8_t *registers;
   int32_t *offsets;         /* of the block's windows, of all steps of one call */
   int32_t *sums;            /* accumulators on their way into wider registers, or of steps to come */
+  void *moved_to;           /* where the register `moved` lies instead of its own place; -1: there is none */
+  int32_t moved;
   int64_t first;            /* position of all images, image by image */
   int32_t count, t;
 };

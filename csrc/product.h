@@ -109,7 +109,7 @@ static void pack_factor(const struct bs_matmul *by, const struct bs_factor *fact
 void PACK(const struct bs_plan *plan, const struct bs_matmul *by, int32_t lane, int64_t t, int64_t n, uint8_t *arena) {
   const struct bs_factor *factor = lane ? &by->lane : &by->row;
   const struct bs_edge *edge = plan->edge + factor->edge;
-  uint8_t *to = arena + factor->place + (t * plan->batch + n) * factor->packed;
+  uint8_t *to = arena + factor->place + (t * factor->images + n) * factor->packed;
   pack_factor(by, factor, edge, arena + edge->place, t * edge->step + n * edge->image, to);
 }
 
@@ -247,6 +247,11 @@ static void rows_of_form(int32_t form, const struct tile *tile, int32_t rows, in
 #undef OF_FORM
 }
 
+/* A packed factor of image `n` at the step that is computed. */
+static const char *packed_factor(const struct bs_here *here, const struct bs_factor *by, int64_t n) {
+  return (const char *)here->arena + by->place + ((by->held ? 0 : here->t) * by->images + n) * by->packed;
+}
+
 /* Sums of the block's positions, which lie without gaps: rows that are whole in it go together. */
 static void products(const struct bs_here *here, const struct bs_op *op, char *to) {
   const struct bs_matmul *by = op->data;
@@ -262,10 +267,8 @@ static void products(const struct bs_here *here, const struct bs_op *op, char *t
     const int32_t left = positions - q < here->count - i ? positions - q : here->count - i;
     const int32_t rows = column == 0 && left >= across ? left / across : 1;
     some = rows > 1 || left > across - column ? rows * across - column : left;
-    const int64_t turn = here->t * (int64_t)here->plan->batch + n;
-    tile.row = (const char *)here->arena + by->row.place + (by->row.held ? n : turn) * by->row.packed + r * tile.row_apart;
-    tile.lane = (const char *)here->arena + by->lane.place + (by->lane.held ? n : turn) * by->lane.packed +
-                (int64_t)column * channels * size;
+    tile.row = packed_factor(here, &by->row, n) + r * tile.row_apart;
+    tile.lane = packed_factor(here, &by->lane, n) + (int64_t)column * channels * size;
     rows_of_form(by->form, &tile, rows, rows > 1 ? row : (int64_t)some * channels * size,
                  to + (int64_t)i * channels * size);
   }

@@ -8,6 +8,7 @@
 #define NAMED(name) OF_TYPE(name, NUMBER)
 
 static NUMBER *NAMED(reg)(const struct bs_here *here, int32_t index) {
+  if (index == here->moved) return here->moved_to;
   return (NUMBER *)here->registers + (int64_t)index * here->stage->block * here->stage->width;
 }
 
@@ -87,12 +88,15 @@ static void NAMED(pixels)(const struct bs_here *here, const struct bs_op *op) {
   }
 }
 
-static void NAMED(sums)(const struct bs_here *here, const struct bs_op *op) {
+/* Sums of 32 bits stay where they are made. */
+static void NAMED(sums)(struct bs_here *here, const struct bs_op *op) {
   const int32_t n = here->count * here->stage->width;
+  here->moved = -1;
   NUMBER *restrict x = NAMED(reg)(here, op->to);
-  const int32_t *from = sums_of_products(here, op, sizeof(NUMBER) == 4 ? (int32_t *)x : here->sums);
-  if ((const void *)from == x) return;
-  for (int32_t k = 0; k < n; k++) x[k] = (NUMBER)from[k];
+  int32_t *from = sums_of_products(here, op, sizeof(NUMBER) == 4 ? (int32_t *)x : here->sums);
+  if (sizeof(NUMBER) == 4) here->moved = op->to, here->moved_to = from;
+  else
+    for (int32_t k = 0; k < n; k++) x[k] = (NUMBER)from[k];
 }
 
 static void NAMED(wide)(const struct bs_here *here, const struct bs_op *op) {
@@ -348,7 +352,21 @@ static void NAMED(fire)(const struct bs_here *here, const struct bs_op *op) {
 }
 #undef FIRE
 
-static void NAMED(run_op)(const struct bs_here *here, const struct bs_op *op) {
+/* The same, stored as codes at once, in stages of sums, whose rows are whole vectors of 32 bits. */
+static void NAMED(fire_codes)(const struct bs_here *here, const struct bs_op *op) {
+  const struct bs_edge *edge = here->plan->edge + op->edge;
+  const struct fire_step step = fire_step_of(op->data, here->t, edge->lo);
+  const int32_t width = here->stage->width, channels = edge->channels;
+  const int32_t *x = (const int32_t *)NAMED(reg)(here, op->a);
+  int32_t *v = (int32_t *)NAMED(reg)(here, op->b);
+  for (int32_t at = 0, run; at < here->count; at += run) {
+    int64_t element;
+    run = NAMED(together)(here, edge, at, &element, here->t);
+    fire_rows(&step, x + at * width, v + at * width, run, width, channels, here->arena + edge->place + element);
+  }
+}
+
+static void NAMED(run_op)(struct bs_here *here, const struct bs_op *op) {
   switch (op->kind) {
     case BS_LOAD: NAMED(load)(here, op); return;
     case BS_STORE: NAMED(store)(here, op); return;
@@ -365,6 +383,7 @@ static void NAMED(run_op)(const struct bs_here *here, const struct bs_op *op) {
     case BS_THRESHOLDS: NAMED(thresholds)(here, op); return;
     case BS_CODES: NAMED(codes)(here, op); return;
     case BS_FIRE: NAMED(fire)(here, op); return;
+    case BS_FIRE_CODES: NAMED(fire_codes)(here, op); return;
     case BS_BESIDE: NAMED(beside)(here, op); return;
     case BS_MAX_CODES: max_codes(here, op); return;
     case BS_PIXEL_CODES: pixel_codes(here, op); return;
@@ -375,7 +394,7 @@ static void NAMED(run_op)(const struct bs_here *here, const struct bs_op *op) {
 static void NAMED(run_block)(struct bs_here *here) {
   const struct bs_stage *stage = here->stage;
   const struct bs_op *before = stage->op, *each = before + stage->before, *after = each + stage->each;
-  here->t = 0;
+  here->t = 0, here->moved = -1;
   for (int32_t i = 0; i < stage->before; i++) NAMED(run_op)(here, before + i);
   for (here->t = 0; here->t < stage->steps; here->t++)
     for (int32_t i = 0; i < stage->each; i++) NAMED(run_op)(here, each + i);

@@ -20,6 +20,7 @@ from bitspike.backends import backend, oracle
 from bitspike.backends.native import Compiled, choose, plan, structs
 from bitspike.backends.native.code import Code
 from bitspike.backends.native.structs import Kind
+from bitspike.backends.native.turns import Turns, in_turns
 from bitspike.ir import FrozenGraph, load, save
 from bitspike.neurons import neuron_settings
 
@@ -119,8 +120,15 @@ def test_any_number_of_images_and_threads(count: int, threads: int) -> None:
 
 @needs_library
 def test_edges_that_do_not_live_as_long_as_their_turns_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(plan, "_in_turns", lambda life, _: life)
-    monkeypatch.setattr(plan._Packer, "_turns", lambda self, *_: [(len(self.codes), 1)])
+    monkeypatch.setattr(plan, "in_turns", lambda life, _: life)
+    monkeypatch.setattr(plan, "turns_of", lambda _, weights, __: [Turns(len(weights), 1)])
+    net = family("resnet8-thin", "2/2/2")
+    assert found(net, images(net))
+
+
+@needs_library
+def test_edges_that_another_takes_the_place_of_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(plan, "in_turns", lambda life, turns: replace(in_turns(life, turns), last=life.makes))
     net = family("resnet8-thin", "2/2/2")
     assert found(net, images(net))
 
@@ -221,10 +229,10 @@ def test_no_two_edges_that_are_needed_at_once_share_memory() -> None:
     for seed in range(50):
         net = random_graph(seed)
         made = plan.plan(net, native.level())
-        batch, ends = made.batch, {}
+        ends = {}
         for index, edge in enumerate(made.stored):
-            start = made.struct.edge[index].place
-            ends[edge.name] = range(start, start + edge.bytes(batch))
+            there = made.struct.edge[index]
+            ends[edge.name] = range(there.place, there.place + edge.bytes(there.images))
         for number, code in enumerate(made.codes):
             written = {n.name for n in code.group.nodes} & ends.keys()
             read = {m.edge for m in code.made if m.edge and m.kind != Kind.STORE}

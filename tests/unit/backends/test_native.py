@@ -26,11 +26,12 @@ from bitspike import UserError, native
 from bitspike.backends import oracle
 from bitspike.backends.native import Compiled, Native, choose, structs
 from bitspike.backends.native.choose import Chooser, cache_file
-from bitspike.backends.native.edges import Stored, place
+from bitspike.backends.native.edges import MOST_BATCH, Life, Stored, place
 from bitspike.backends.native.kernels import Layer, kernels
 from bitspike.backends.native.plan import plan
 from bitspike.backends.native.structs import Kind
 from bitspike.backends.native.thresholds import LEAST_FOR_LINE, Steps, _levels, _line, _on, grows
+from bitspike.backends.native.turns import Turns, in_turns, turns_of
 from bitspike.ir import (
     Add,
     Affine,
@@ -54,13 +55,20 @@ needs_library = pytest.mark.skipif(structs.library() is None, reason="no C libra
 
 
 def network(
-    dynamics: Dynamics, T: int = 1, lo: int = 0, hi: int = 3, shift: int = 0, seed: int = 0, bits: int | None = None
+    dynamics: Dynamics,
+    T: int = 1,
+    lo: int = 0,
+    hi: int = 3,
+    shift: int = 0,
+    seed: int = 0,
+    bits: int | None = None,
+    channels: int = 5,
 ) -> FrozenGraph:
     """Pixels, a convolution, an affine, neurons: twice."""
     draw = np.random.default_rng(seed)
     nodes = (
         Input(name="images", inputs=(), edge=Edge(shape=(2, 6, 5), T=1, lo=-3, hi=252, scale=1.0)),
-        Conv(name="a", inputs=("images",), out_channels=5, weight_bits=3, kernel_size=(3, 3), padding=(1, 1)),
+        Conv(name="a", inputs=("images",), out_channels=channels, weight_bits=3, kernel_size=(3, 3), padding=(1, 1)),
         Affine(name="b", inputs=("a",), fraction_bits=8, shift=shift),
         Fire(name="c", inputs=("b",), T=T, lo=lo, hi=hi, membrane_bits=bits, dynamics=dynamics),
         Conv(name="d", inputs=("c",), out_channels=4, weight_bits=2, kernel_size=(3, 2), stride=(2, 1)),
@@ -70,10 +78,10 @@ def network(
         Readout(name="logits", inputs=("flat",)),
     )
     tensors = {
-        "a.weight": draw.integers(-3, 4, (5, 2, 3, 3)),
-        "b.multiplier": draw.integers(-60, 61, 5) * (1 << shift),
-        "b.offset": draw.integers(-4000, 4001, 5),
-        "d.weight": draw.integers(-1, 2, (4, 5, 3, 2)),
+        "a.weight": draw.integers(-3, 4, (channels, 2, 3, 3)),
+        "b.multiplier": draw.integers(-60, 61, channels) * (1 << shift),
+        "b.offset": draw.integers(-4000, 4001, channels),
+        "d.weight": draw.integers(-1, 2, (4, channels, 3, 2)),
         "e.multiplier": draw.integers(-300, 301, 4),
         "e.offset": draw.integers(-400, 401, 4),
     }
@@ -313,9 +321,47 @@ def test_levels_of_one_step_are_stored_as_they_are_found() -> None:
 def test_the_commonest_step_is_one_instruction(change: dict[str, Any], whole: bool) -> None:
     net = network(replace(PLAIN, **change), T=3, bits=4 if "store" in change else None)
     made = [made.kind for code in plan(net, native.level()).codes for made in code.made]
-    assert (Kind.FIRE in made) == whole
+    assert (Kind.FIRE_CODES in made) == whole
     assert (Kind.CLIP in made) != whole
     assert np.array_equal(Compiled(net, 1)(shown(net))[0], oracle.logits(net, shown(net)))
+
+
+@needs_library
+@pytest.mark.parametrize("level", LEVELS)
+@settings(max_examples=60, deadline=None)
+@given(
+    channels=st.sampled_from([1, 4, 5, 15, 16, 17, 31, 33, 64, 70]),
+    T=st.integers(2, 5),
+    lo=st.integers(-2, 0),
+    levels=st.integers(1, 4),
+    v_reset=st.sampled_from([None, 0, -300, 77]),
+    rounds=st.booleans(),
+    leak=st.sampled_from([(1, 0), (1, 1), (5, 3)]),
+    fraction_bits=st.sampled_from([0, 8, 20, 29]),
+    shift=st.integers(0, 6),
+    seed=st.integers(0, 99),
+)
+def test_steps_whose_codes_are_stored_at_once_are_the_oracles(
+    level: native.Level,
+    channels: int,
+    T: int,
+    lo: int,
+    levels: int,
+    v_reset: int | None,
+    rounds: bool,
+    leak: tuple[int, int],
+    fraction_bits: int,
+    shift: int,
+    seed: int,
+) -> None:
+    multiplier, leak_shift = leak
+    dynamics = Dynamics(
+        fraction_bits=fraction_bits, leak_multiplier=multiplier, leak_shift=leak_shift, v_reset=v_reset, rounds=rounds
+    )
+    net = network(dynamics, T, lo, lo + levels, shift, seed, channels=channels)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(native.VARIABLE, level.name)
+        assert np.array_equal(Compiled(net, 1)(shown(net))[0], oracle.logits(net, shown(net)))
 
 
 @needs_library
@@ -563,18 +609,55 @@ def test_every_kernel_that_takes_a_layer_is_measured_and_exact() -> None:
 
 @settings(max_examples=100)
 @given(
-    lives=st.lists(st.tuples(st.integers(1, 40), st.integers(0, 8), st.integers(0, 4)), max_size=10),
+    lives=st.lists(st.tuples(st.integers(1, 40), st.integers(0, 8), st.integers(0, 4), st.integers(1, 9)), max_size=10),
     batch=st.integers(1, 9),
 )
-def test_no_two_edges_that_meet_share_memory(lives: list[tuple[int, int, int]], batch: int) -> None:
+def test_no_two_edges_that_meet_share_memory(lives: list[tuple[int, int, int, int]], batch: int) -> None:
     edges = [
-        (Stored(str(i), i, 2, (size, 3, 3), Range(0, 1), (1, 0)), makes, makes + more)
-        for i, (size, makes, more) in enumerate(lives)
+        Life(Stored(str(i), i, 2, (size, 3, 3), Range(0, 1), (1, 0)), makes, makes + more, images)
+        for i, (size, makes, more, images) in enumerate(lives)
     ]
     places, arena = place(edges, batch)
-    for edge, makes, last in edges:
-        start, end = places[edge.name], places[edge.name] + edge.bytes(batch)
+    for life in edges:
+        start, end = places[life.edge.name], places[life.edge.name] + life.bytes(batch)
         assert 0 <= start <= end <= arena
-        for other, begins, ends in edges:
-            if other is not edge and begins <= last and makes <= ends:
-                assert places[other.name] >= end or places[other.name] + other.bytes(batch) <= start
+        for other in edges:
+            if other is not life and other.makes <= life.last and life.makes <= other.last:
+                there = places[other.edge.name]
+                assert there >= end or there + other.bytes(batch) <= start
+
+
+@settings(max_examples=100)
+@given(
+    lives=st.lists(st.tuples(st.integers(1, 40), st.integers(0, 6), st.integers(0, 4)), min_size=1, max_size=10),
+    weights=st.lists(st.integers(0, 5000), min_size=7, max_size=7),
+    near=st.integers(1, 20_000),
+)
+def test_turns_are_of_all_stages_and_no_run_of_them_is_better_whole(
+    lives: list[tuple[int, int, int]], weights: list[int], near: int
+) -> None:
+    edges = [
+        Life(Stored(str(i), i, 2, (size, 3, 3), Range(0, 1), (1, 0)), makes, makes + more)
+        for i, (size, makes, more) in enumerate(lives)
+    ]
+
+    def alive(stage: int) -> int:
+        return sum(life.bytes(1) for life in edges if life.makes <= stage <= life.last)
+
+    def cost(turns: list[Turns]) -> float:
+        ends = [0, *(end for end, _ in turns)]
+        moved = sum(3 * life.bytes(1) for at in ends[1:-1] for life in edges if life.makes < at <= life.last)
+        runs = zip(ends, turns, strict=False)
+        return moved + sum(sum(weights[begin:end]) / images for begin, (end, images) in runs)
+
+    turns = turns_of(edges, weights, near)
+    ends = [end for end, _ in turns]
+    assert ends == sorted(set(ends))
+    assert ends[-1] == len(weights)
+    for begin, (end, images) in zip([0, *ends], turns, strict=False):
+        assert images == 1 or max(images * alive(stage) for stage in range(begin, end)) <= near
+    least = min(min(1 << max((near // max(alive(i), 1)).bit_length() - 1, 0), MOST_BATCH) for i in range(len(weights)))
+    assert cost(turns) <= cost([Turns(len(weights), least)])
+    for life in edges:
+        lived = in_turns(life, turns)
+        assert lived.makes <= life.makes <= life.last <= lived.last

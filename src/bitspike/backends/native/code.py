@@ -23,7 +23,7 @@ BEFORE, EACH, AFTER = range(3)
 READS = {
     **dict.fromkeys((Kind.LOAD, Kind.PIXELS, Kind.SUMS, Kind.WIDE, Kind.SUM_POOL, Kind.MAX_POOL), ""),
     **dict.fromkeys((Kind.GATHER, Kind.RUNS, Kind.MAX_CODES, Kind.MATMUL), ""),
-    **dict.fromkeys((Kind.ADD, Kind.SUB, Kind.MUL, Kind.FIRE), "ab"),
+    **dict.fromkeys((Kind.ADD, Kind.SUB, Kind.MUL, Kind.FIRE, Kind.FIRE_CODES), "ab"),
     **{Kind.FILL: "", Kind.SELECT: "abc", Kind.PICK_X: "ac", Kind.PICK_Y: "ab"},
 }
 """The operands of each kind that are registers; of the others it is the first."""
@@ -108,6 +108,7 @@ class Code:
                 phase = AFTER if row.ends(self.net.graph, node) and self.phase == EACH else self.phase
                 self.made.append(Made(Kind.STORE, phase, a=self.values[node.name], edge=node.name))
         self._add_at_once()
+        self._fire_at_once()
         self.made.sort(key=lambda made: made.phase)  # stable: in order within each phase
         self._carry_in_place()
         self._allocate()
@@ -204,6 +205,20 @@ class Code:
                     without = [made for made in self.made if made is not affine and made is not loaded]
                     self.made = [beside if made is added else made for made in without]
                     break
+
+    def _fire_at_once(self) -> None:
+        """A step of neurons between sums and bytes is one pass: through the affine, and to codes."""
+        if self.type == Type.I64 or all(made.kind != Kind.SUMS for made in self.made):
+            return
+        for stored in [made for made in self.made if made.kind == Kind.STORE]:
+            fire = self._only(Kind.FIRE, stored.a, stored.phase)
+            if fire is None or self.stored[stored.edge].type != Type.U8:
+                continue
+            affine = self._only(Kind.AFFINE, fire.a, fire.phase)
+            a, current = (affine.a, {"current": affine.data}) if affine else (fire.a, {})
+            codes = replace(fire, kind=Kind.FIRE_CODES, to=-1, a=a, edge=stored.edge, data=(fire.data[0], current))
+            without = [made for made in self.made if made is not affine and made is not stored]
+            self.made = [codes if made is fire else made for made in without]
 
     def _only(self, kind: Kind, register: int, phase: int) -> Made | None:
         """The instruction of this kind that alone makes a register which is read once."""

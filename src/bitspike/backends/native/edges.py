@@ -9,8 +9,10 @@ from math import prod
 from bitspike.backends.native.structs import Edge, Type
 from bitspike.ir import Range
 
-__all__ = ["Life", "Prepared", "Stored", "place"]
+__all__ = ["MOST_BATCH", "Life", "Prepared", "Stored", "place"]
 
+MOST_BATCH = 64
+"""Images at once."""
 ALIGNED = 128
 
 
@@ -84,7 +86,8 @@ class Stored:
         """Elements from the start of an image, its border included, to an element."""
         return self.first + row * self.row + column * self.channels + channel
 
-    def struct(self, batch: int, place: int) -> Edge:
+    def struct(self, images: int, place: int) -> Edge:
+        """Of an edge with room for so many images."""
         whole = not any(self.border)
         return Edge(
             type=self.type,
@@ -97,8 +100,9 @@ class Stored:
             first=self.first,
             row=self.row,
             image=self.image,
-            step=self.image * batch,
+            step=self.image * images,
             lo=self.lo,
+            images=images,
         )
 
 
@@ -113,26 +117,39 @@ class Prepared:
         return -(-self.each * batch // ALIGNED) * ALIGNED + ALIGNED  # and what a kernel may read behind them
 
 
-Life = tuple[Stored | Prepared, int, int]
-"""What lies in the arena, from one stage to another, both included."""
+@dataclass(frozen=True)
+class Life:
+    """What lies in the arena, from the stage that makes it to the last one that reads it.
+
+    Attributes:
+        images: that it lies there of at once, at most: what its stages take in one turn, if no others read it.
+    """
+
+    edge: Stored | Prepared
+    makes: int
+    last: int
+    images: int = MOST_BATCH
+
+    def bytes(self, batch: int) -> int:
+        return self.edge.bytes(min(batch, self.images))
 
 
-def place(edges: Iterable[Life], batch: int) -> tuple[dict[str, int], int]:
-    """Where each edge lies in the arena, in bytes, and how large that is.
+def place(lives: Iterable[Life], batch: int) -> tuple[dict[str, int], int]:
+    """Where each edge lies in the arena, in bytes, while no other lies there, and how large that is.
 
     Args:
-        edges: each with the stage that makes it and the last one that reads it, between which no other lies there.
+        lives: of all edges.
         batch: images at once.
     """
-    placed: list[tuple[int, int, int, int]] = []  # start, end, and the stages
+    placed: list[tuple[int, int, Life]] = []  # start and end
     found: dict[str, int] = {}
-    for edge, makes, last in sorted(edges, key=lambda e: -e[0].bytes(batch)):
-        at, size = 0, edge.bytes(batch)
-        for start, end, *when in sorted(placed):
-            if when[0] <= last and makes <= when[1]:
+    for life in sorted(lives, key=lambda life: -life.bytes(batch)):
+        at, size = 0, life.bytes(batch)
+        for start, end, other in sorted(placed, key=lambda there: there[:2]):
+            if other.makes <= life.last and life.makes <= other.last:
                 if at + size <= start:
                     break
                 at = max(at, end)
-        placed.append((at, at + size, makes, last))
-        found[edge.name] = at
-    return found, max((end for _, end, _, _ in placed), default=0)
+        placed.append((at, at + size, life))
+        found[life.edge.name] = at
+    return found, max((end for _, end, _ in placed), default=0)

@@ -81,15 +81,20 @@ class Packed:
         return str(self.kernel.contents.name.decode())
 
     @property
+    def bytes(self) -> int:
+        """Of the packed weights."""
+        return int(self.kept[0].nbytes)
+
+    @property
     def level(self) -> Level:
         """The instruction set that the kernel needs."""
         return Level(self.kernel.contents.level)
 
     def sums(self, bases: NDArray[np.int32]) -> structs.Sums:
-        """What an instruction reads; where the prepared cells lie is said later."""
+        """What an instruction reads; where the prepared cells lie, and of how many images, is said later."""
         kernel = ctypes.cast(self.kernel, ctypes.c_void_p)
         layer = ctypes.addressof(self.layer)
-        return structs.Sums(kernel, layer, self.address, bases.ctypes.data, 0, self.prepared)
+        return structs.Sums(kernel, layer, self.address, bases.ctypes.data, 0, 0, self.prepared)
 
 
 def kernels(layer: Layer, level: Level) -> Iterator[Any]:

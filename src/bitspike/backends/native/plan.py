@@ -15,20 +15,19 @@ from bitspike import native
 from bitspike.backends.native import structs
 from bitspike.backends.native.choose import ONE, Chooser
 from bitspike.backends.native.code import AFTER, BEFORE, EACH, Code
-from bitspike.backends.native.edges import Life, Prepared, Stored, place
+from bitspike.backends.native.edges import MOST_BATCH, Life, Prepared, Stored, place
 from bitspike.backends.native.kernels import Packed
 from bitspike.backends.native.stages import Group, groups
 from bitspike.backends.native.structs import Kind, Type
 from bitspike.backends.native.table import ROWS
+from bitspike.backends.native.turns import NEAR, in_turns, turns_of
 from bitspike.backends.protocol import writer_of
 from bitspike.ir import FrozenGraph, Range, Readout
 
 __all__ = ["Plan", "plan"]
 
-MOST_ARENA, MOST_BATCH = 32 << 20, 64
-"""Bytes of edges, and images, at once: what a processor's last cache holds beside the weights."""
-NEAR = 3 << 19
-"""Bytes that stages hand to each other, of a thread, in turns: what its core's second cache holds beside weights."""
+MOST_ARENA = 32 << 20
+"""Bytes of edges at once: what a processor's last cache holds beside the weights."""
 FACTORS = ("row", "lane")
 REGISTERS, LEAST_BLOCK = 24 << 10, 32
 """Bytes of a block's registers, which stay in the first cache; positions that a pass over the weights is worth."""
@@ -125,19 +124,22 @@ class _Packer:
         self.net, self.level, self.stored, self.codes = net, level, stored, codes
         self.where, self.everything = where, everything
         self.places: dict[str, int] = {}
+        self.room: dict[str, int] = {}
         self.kept: list[Any] = []
 
     def plan(self, near: int) -> Plan:
         """Of stages that take turns of images whose edges have so many bytes, or of one."""
         prepared = [life for number, code in enumerate(self.codes) for life in self._prepared(number, code)]
-        turns = self._turns(near, prepared)
-        lives = [_in_turns(life, turns) for life in (*(self._life(edge) for edge in self.stored.values()), *prepared)]
+        lives = [*(self._life(edge) for edge in self.stored.values()), *prepared]
+        turns = turns_of(lives, [self._weights(code) for code in self.codes], near)
+        lives = [in_turns(life, turns) for life in lives]
         batch = 1
         while batch < MOST_BATCH and place(lives, 2 * batch)[1] <= MOST_ARENA:
             batch *= 2
         self.places, arena = place(lives, batch)
+        self.room = {life.edge.name: min(batch, life.images) for life in lives}
         edges = (structs.Edge * len(self.stored))(
-            *(edge.struct(batch, self.places[name]) for name, edge in self.stored.items())
+            *(edge.struct(self.room[name], self.places[name]) for name, edge in self.stored.items())
         )
         stages = [self._stage(code) for code in self.codes]
         made = (structs.Stage * len(stages))(*stages)
@@ -161,19 +163,9 @@ class _Packer:
         )
         return Plan(self.net, struct, tuple(self.stored.values()), self.codes, tuple(self.kept))
 
-    def _turns(self, near: int, prepared: list[Life]) -> list[tuple[int, int]]:
-        """Stages behind each other that take as many images at once: where each run of them ends, and how many."""
-        found: list[tuple[int, int]] = []
-        for number, code in enumerate(self.codes):
-            reads = {name for node in code.group.nodes for name in code.rows[node.name].reads(self.net.graph, node)}
-            edges = [self.stored[name] for name in reads.union(n.name for n in code.group.nodes) & self.stored.keys()]
-            size = sum(edge.bytes(1) for edge in edges)
-            size += sum(each.bytes(1) for each, makes, _ in prepared if makes == number)
-            images = min(1 << max((near // max(size, 1)).bit_length() - 1, 0), MOST_BATCH)
-            if found and found[-1][1] == images:
-                found.pop()
-            found.append((number + 1, images))
-        return found
+    def _weights(self, code: Code) -> int:
+        """Bytes of what its kernel reads beside edges."""
+        return sum(made.data[0].bytes for made in code.made if made.kind == Kind.SUMS)
 
     def _prepared(self, number: int, code: Code) -> Iterator[Life]:
         """What is prepared before a stage: a kernel's cells, or the factors of products."""
@@ -182,24 +174,24 @@ class _Packer:
                 for part in FACTORS:
                     factor = getattr(made.data[0], part)
                     steps = 1 if factor.held else code.group.steps
-                    yield Prepared(_prepared(code, part), steps * factor.packed), number, number
+                    yield Life(Prepared(_prepared(code, part), steps * factor.packed), number, number)
             if made.kind == Kind.SUMS and (packed := made.data[0]).prepared:
                 edge = self.stored[made.edge]
                 cells = edge.steps * edge.image // packed.layer.cell
-                yield Prepared(_prepared(code), cells * packed.prepared), number, number
+                yield Life(Prepared(_prepared(code), cells * packed.prepared), number, number)
 
     def _life(self, edge: Stored) -> Life:
         """An edge, the stage that makes it, and the last one that reads it."""
         makes, end = self.where[edge.name], len(self.codes)
         if self.everything or any(edge.name == readout.name for readout in self.net.readouts):
-            return edge, makes, end
+            return Life(edge, makes, end)
         readers = [
             self.where[node.name]
             for code in self.codes
             for node in code.group.nodes
             if edge.name in code.rows[node.name].reads(self.net.graph, node)
         ]
-        return edge, makes, max(readers, default=makes)
+        return Life(edge, makes, max(readers, default=makes))
 
     def _stage(self, code: Code) -> structs.Stage:
         shape = self.net.graph.edges[code.group.nodes[0].name].shape
@@ -263,8 +255,12 @@ class _Packer:
         own = type(struct).from_buffer_copy(struct)
         if isinstance(own, structs.MatMul):
             for part in FACTORS:
-                getattr(own, part).place = self.places[_prepared(code, part)]
+                name, factor = _prepared(code, part), getattr(own, part)
+                factor.place, factor.images = self.places[name], self.room[name]
         for name, values in arrays.items():
+            if isinstance(values, tuple):  # a structure of its own
+                setattr(own, name, self._data(code, values, width))
+                continue
             if not isinstance(
                 own, structs.Wide | structs.Runs
             ):  # of each channel, as far as a register has room for channels
@@ -278,7 +274,9 @@ class _Packer:
 
     def _sums(self, code: Code, packed: Packed, bases: NDArray[np.int32]) -> int:
         own = packed.sums(self._keep(np.ascontiguousarray(bases)))
-        own.prepared = self.places.get(_prepared(code), 0)
+        if packed.prepared:
+            name = _prepared(code)
+            own.prepared, own.images = self.places[name], self.room[name]
         self._keep(packed)
         return ctypes.addressof(self._keep(own))
 
@@ -289,14 +287,6 @@ class _Packer:
     def _keep(self, part: Any) -> Any:
         self.kept.append(part)
         return part
-
-
-def _in_turns(life: Life, turns: list[tuple[int, int]]) -> Life:
-    """A life as long as all images of a run of stages, of which the last may be at the first as the first is done."""
-    edge, makes, last = life
-    ends = [end for end, _ in turns]
-    begin = max((end for end in ends if end <= makes), default=0)
-    return edge, begin, next((end - 1 for end in ends if end > last), last)
 
 
 def _prepared(code: Code, part: str = "cells") -> str:

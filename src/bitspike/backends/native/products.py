@@ -102,7 +102,7 @@ def _factor(code: Code, seen: _Seen, axes: tuple[int, int], packed: int) -> Fact
     places = seen.ordered(code.net.graph, _places(edge))
     apart, term = (_apart(places, axis) for axis in axes)
     head = _apart(places, 0) if places.ndim == 3 else 0
-    return Factor(0, packed, edge.index, edge.steps == 1, int(places.flat[0]), apart, term, head)
+    return Factor(0, packed, 0, edge.index, edge.steps == 1, int(places.flat[0]), apart, term, head)
 
 
 def _form(code: Code, node: MatMul, row: Range, lane: Range) -> Form:

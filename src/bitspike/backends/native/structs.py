@@ -101,6 +101,7 @@ class Kind(IntEnum):
     MATMUL = 31
     RUNS = 32
     BESIDE = 33
+    FIRE_CODES = 34
 
 
 def _ints(names: str, kind: type = c_int32) -> list[tuple[str, type]]:
@@ -110,7 +111,7 @@ def _ints(names: str, kind: type = c_int32) -> list[tuple[str, type]]:
 class Edge(Structure):
     _fields_ = [
         *_ints("type steps positions channels columns border"),
-        *_ints("place first row image step lo", c_int64),
+        *_ints("place first row image step lo images", c_int64),
     ]
 
 
@@ -127,11 +128,11 @@ class Wide(Structure):
 
 
 class Sums(Structure):
-    _fields_ = [*_ints("kernel layer packed bases", c_void_p), *_ints("prepared cell", c_int64)]
+    _fields_ = [*_ints("kernel layer packed bases", c_void_p), *_ints("prepared images cell", c_int64)]
 
 
 class Factor(Structure):
-    _fields_ = [*_ints("place packed", c_int64), *_ints("edge held first apart term head")]
+    _fields_ = [*_ints("place packed images", c_int64), *_ints("edge held first apart term head")]
 
 
 class MatMul(Structure):
@@ -151,7 +152,7 @@ class Thresholds(Structure):
 
 
 class Fire(Structure):
-    _fields_ = [*_ints("factor half lo hi reset", c_int64), *_ints("leak shift hard")]
+    _fields_ = [*_ints("factor half lo hi reset", c_int64), *_ints("leak shift hard"), ("current", c_void_p)]
 
 
 class Op(Structure):
