@@ -196,14 +196,15 @@ static void run_stages(struct bs_runtime *runtime, const struct bs_plan *plan, i
       if (turns > work.bordered) work.bordered = turns;
     }
     const double began = seconds ? now() : 0;
-    work.block = block_of_share(stage, work.positions, runtime->threads);
+    const int divided = count > stage->alone;
+    work.block = block_of_share(stage, work.positions, divided ? runtime->threads : 1);
     if (stage->prepares >= 0) {
       work.preparing = turns_to_prepare(&work);
-      if (work.preparing == 1) share_preparing(&work, 0);
-      else bs_pool_run(runtime->pool, share_preparing, &work);
+      if (divided && work.preparing > 1) bs_pool_run(runtime->pool, share_preparing, &work);
+      else share_preparing(&work, 0);
     }
-    if (work.positions <= work.block) share(&work, 0); /* nothing to divide */
-    else bs_pool_run(runtime->pool, share, &work);
+    if (divided && work.positions > work.block) bs_pool_run(runtime->pool, share, &work);
+    else share(&work, 0);
     if (seconds) seconds[i] += now() - began;
   }
 }

@@ -139,6 +139,7 @@ struct bs_stage {
   int32_t written;
   int32_t prepares;         /* the op whose input is prepared before the stage runs; -1: there is none */
   int32_t ahead;            /* steps whose sums one call of the kernel makes */
+  int32_t alone;            /* images up to which one thread does it sooner than several */
 };
 
 /* The stages up to `end` take `images` at once: as many as a near cache holds between them. */

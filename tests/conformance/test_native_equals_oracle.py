@@ -45,10 +45,11 @@ def found(net: FrozenGraph, shown: NDArray[np.uint8], wanted: FrozenGraph | None
 def any_kernel(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Instead of the fastest kernel any that takes the layer, another for each layer; and an empty cache.
 
-    And stages take turns of any length: of one image, of a few, of all.
+    And stages take turns of any length: of one image, of a few, of all; threads divide the least work.
     """
     draw, whole = np.random.default_rng(0), plan._Packer.plan
     monkeypatch.setattr(plan._Packer, "plan", lambda self, near: whole(self, near // int(draw.choice([1, 500, near]))))
+    monkeypatch.setattr(plan, "LEAST_WORK", 0)
     monkeypatch.setattr(choose, "fastest", lambda candidates, *_: str(draw.choice(list(candidates))))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
 

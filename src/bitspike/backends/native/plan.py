@@ -22,7 +22,7 @@ from bitspike.backends.native.structs import Kind, Type
 from bitspike.backends.native.table import ROWS
 from bitspike.backends.native.turns import NEAR, in_turns, turns_of
 from bitspike.backends.protocol import writer_of
-from bitspike.ir import FrozenGraph, Range, Readout
+from bitspike.ir import FrozenGraph, MatMul, Range, Readout, Synapse
 
 __all__ = ["Plan", "plan"]
 
@@ -33,6 +33,10 @@ REGISTERS, LEAST_BLOCK = 24 << 10, 32
 """Bytes of a block's registers, which stay in the first cache; positions that a pass over the weights is worth."""
 TILED_BLOCK = 64
 """Positions at once where tiles sum: they are told their shapes in every call."""
+MACS = dict(zip(native.Level, (1, 4, 16, 32, 4), strict=True))
+"""By instruction set: products in about the time in which an element goes through an op."""
+LEAST_WORK = 1 << 14
+"""Elements through ops that take a thread a few microseconds: as long as it takes to wake another."""
 MOST_AHEAD = 8
 """Steps whose sums are made at once by tiles, which are filled by sixteen positions each and are slow to begin."""
 
@@ -229,7 +233,16 @@ class _Packer:
             written=len(writes),
             prepares=prepares,
             ahead=ahead or 1,
+            alone=min(LEAST_WORK // max(self._work(code), 1), MOST_BATCH),
         )
+
+    def _work(self, code: Code) -> int:
+        """What an image takes of a stage, in elements that an op goes through."""
+        edges = self.net.graph.edges
+        ops = sum(code.group.steps if made.phase == EACH else 1 for made in code.made)
+        sums = [node for node in code.group.nodes if isinstance(node, Synapse | MatMul)]
+        macs = sum(node.macs(*(edges[name] for name in node.inputs)) * edges[node.name].T for node in sums)
+        return ops * prod(edges[code.group.nodes[0].name].shape) + macs // MACS[self.level]
 
     def _ahead(self, code: Code) -> int | None:
         """Steps whose sums tiles make at once; ``None`` where no tiles do."""

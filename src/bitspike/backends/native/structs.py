@@ -164,7 +164,7 @@ class Stage(Structure):
         *_ints("type steps positions channels width block registers before each after"),
         ("op", POINTER(Op)),
         ("writes", c_void_p),
-        *_ints("written prepares ahead"),
+        *_ints("written prepares ahead alone"),
     ]
 
 
