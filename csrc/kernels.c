@@ -63,6 +63,7 @@ static const bs_kernel *const kernels[] = {
     &bs_table_avx512,
     &bs_dot_amx,
     &bs_joined_amx,
+    &bs_dot4_amx,
 #elif defined(__aarch64__)
     &bs_dot_neon,
     &bs_dot_dotprod,

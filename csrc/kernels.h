@@ -20,7 +20,7 @@
 
 #include "bitspike.h"
 
-enum { BS_SLACK = 64, BS_KERNELS_VERSION = 4 };
+enum { BS_SLACK = 64, BS_KERNELS_VERSION = 5 };
 
 typedef struct bs_layer {
   int32_t channels;               /* codes of one window element */

@@ -13,7 +13,7 @@ extern const bs_kernel bs_bits_scalar, bs_bits_avx2, bs_bits_avx512;
 extern const bs_kernel bs_dot_avx2, bs_dot_avx512;
 extern const bs_kernel bs_events_scalar, bs_events_avx2, bs_events_avx512;
 extern const bs_kernel bs_table_avx512;
-extern const bs_kernel bs_dot_amx, bs_joined_amx;
+extern const bs_kernel bs_dot_amx, bs_joined_amx, bs_dot4_amx;
 extern const bs_kernel bs_dot_neon, bs_dot_dotprod, bs_bits_neon;
 
 static inline size_t bs_whole(size_t bytes, size_t unit) { return (bytes + unit - 1) / unit * unit; }

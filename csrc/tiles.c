@@ -29,7 +29,10 @@ static uint32_t next(uint32_t *state) { return (*state = *state * 1664525u + 101
 
 static void fill(struct room *room, const bs_layer *layer, int32_t kind, uint32_t *state) {
   const int32_t weights = layer->out_channels * layer->window * layer->channels, across = LAYERS[kind].across;
-  for (int32_t k = 0; k < weights; k++) room->weights[k] = (int8_t)(next(state) & 7 ? next(state) : 128);
+  for (int32_t k = 0; k < weights; k++) {
+    const int8_t weight = (int8_t)(next(state) & 7 ? next(state) : 128);
+    room->weights[k] = layer->weight_lo < -8 ? weight : (int8_t)((weight & 15) - 8);
+  }
   for (int32_t k = 0; k < layer->out_channels; k++) room->initial[k] = (int32_t)(next(state) << 9);
   for (int32_t e = 0; e < layer->window; e++) room->offsets[e] = e / 3 * (across + 2) + e % 3;
   for (int32_t p = 0; p < LAYERS[kind].count; p++)
@@ -49,18 +52,19 @@ static int equal(const bs_layer *layer, const struct room *room, int32_t count) 
 }
 
 static int agree(struct room *room) {
-  static const bs_kernel *const kernels[] = {&bs_dot_amx, &bs_joined_amx};
+  static const bs_kernel *const kernels[] = {&bs_dot_amx, &bs_joined_amx, &bs_dot4_amx};
   uint32_t state = 1;
   for (int32_t k = 0; k < TURN; k++) room->codes[k] = (uint8_t)(next(&state) & 7 ? next(&state) : 255);
   for (int32_t k = TURN; k < BYTES; k += TURN)
     memcpy(room->codes + k, room->codes, BYTES - k < TURN ? (size_t)(BYTES - k) : TURN);
   for (int32_t kind = 0; kind < KINDS; kind++) {
     const bs_layer layer = {.channels = LAYERS[kind].channels, .out_channels = LAYERS[kind].out,
-                            .window = LAYERS[kind].window, .cell = LAYERS[kind].channels, .weight_lo = -128,
-                            .weight_hi = 127, .code_hi = 255, .offsets = room->offsets};
+                            .window = LAYERS[kind].window, .cell = LAYERS[kind].channels,
+                            .weight_lo = kind % 2 ? -8 : -128, .weight_hi = kind % 2 ? 7 : 127, .code_hi = 255,
+                            .offsets = room->offsets};
     fill(room, &layer, kind, &state);
     sum(bs_kernel_at(0), &layer, room, LAYERS[kind].count, room->wanted);
-    for (int k = 0; k < 2; k++) {
+    for (size_t k = 0; k < sizeof kernels / sizeof *kernels; k++) {
       if (!kernels[k]->can(&layer)) continue;
       memset(room->found, 0, sizeof room->found);
       sum(kernels[k], &layer, room, LAYERS[kind].count, room->found);
