@@ -70,7 +70,7 @@ static inline bs_lanes within(bs_lanes x, int32_t lo, int32_t hi) {
 #define END_FIRE(p)                                                              \
   if (rows > p) {                                                                \
     memcpy(v + p * width, &v##p, sizeof v##p);                                   \
-    memcpy(to + (int64_t)p * channels, &codes##p, (size_t)some);                    \
+    memcpy(to + (int64_t)p * channels, &codes##p, (size_t)some);                 \
   }
 
 /* `some` channels from `k` on of so many rows of currents, or of what they are made of, and of states. */

@@ -39,12 +39,12 @@ def turns_of(lives: Sequence[Life], weights: Sequence[int], near: int) -> list[T
     moved = [THERE_AND_BACK * sum(life.bytes(1) for life in lives if life.makes < i <= life.last) for i in stages]
     least: list[tuple[float, list[Turns]]] = [(0, [])]  # of the stages before each
     for end in range(1, len(weights) + 1):
-        ways, some, read = [], MOST_BATCH, 0
+        some, read, ways = MOST_BATCH, 0, []
         for begin in reversed(range(end)):
             some, read = min(some, images[begin]), read + weights[begin]
-            cost = least[begin][0] + moved[begin] + read / some
-            ways.append((cost, [*least[begin][1], Turns(end, some)]))
-        least.append(min(ways, key=lambda way: way[0]))
+            ways.append((least[begin][0] + moved[begin] + read / some, begin, some))
+        cost, begin, some = min(ways)
+        least.append((cost, [*least[begin][1], Turns(end, some)]))
     return least[-1][1]
 
 
