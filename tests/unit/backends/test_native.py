@@ -564,6 +564,20 @@ def test_a_choice_made_beside_others_is_made_again_once_tiles_are_whole(monkeypa
 
 
 @needs_library
+@pytest.mark.parametrize("seen", [(True, False), (False, True), (False, False)])
+def test_a_choice_that_another_came_or_went_beside_is_a_shared_one(
+    seen: tuple[bool, bool], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks = iter(seen)
+    monkeypatch.setattr(choose, "_of_tiles", lambda _: True)
+    monkeypatch.setattr(choose, "tiles_are_whole", lambda: next(looks))
+    layer = Layer(np.ones((20, 1, 24), np.int8), np.zeros(20, np.int32), np.zeros(1, np.int32), 24, 3)
+    chooser = Chooser(native.level())
+    chooser.choose([layer], [np.arange(64, dtype=np.int32)])
+    assert all(choice.endswith(" shared") for choice in chooser.news.values())
+
+
+@needs_library
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"a": 3}', b"\xff\xfe", b"[" * 100_000])
 def test_a_damaged_cache_is_measured_again(content: bytes) -> None:
     cache_file().parent.mkdir(parents=True)

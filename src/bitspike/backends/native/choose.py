@@ -65,11 +65,21 @@ class Chooser:
         key = f"{processor()} | {self.level.name} | {version()} | {shapes} @ {places}"
         name, _, when = self.known.get(key, "").partition(" ")
         if name not in candidates or (when == SHARED and tiles_are_whole()):
-            name = next(iter(candidates)) if len(candidates) == 1 else fastest(candidates, forms, windows, self.images)
-            shared = len(candidates) > 1 and _of_tiles(candidates) and not tiles_are_whole()
-            self.news[key] = f"{name} {SHARED}" if shared else name
+            name, whole = self._fastest(candidates, forms, windows)
+            self.news[key] = name if whole else f"{name} {SHARED}"
         form, kernel = candidates[name]
         return form, Packed.of(kernel, forms[form])
+
+    def _fastest(
+        self, candidates: Mapping[str, tuple[int, Any]], forms: Sequence[Layer], windows: Sequence[Any]
+    ) -> tuple[str, bool]:
+        """The fastest candidate, and whether nobody else had a part of the tile unit: neither before nor after."""
+        if len(candidates) == 1:
+            return next(iter(candidates)), True
+        of_tiles = _of_tiles(candidates)
+        before = of_tiles and tiles_are_whole()
+        name = fastest(candidates, forms, windows, self.images)
+        return name, not of_tiles or (before and tiles_are_whole())
 
     def remember(self) -> None:
         """Writes what was measured into the cache, beside what others wrote meanwhile."""
