@@ -130,6 +130,11 @@ KINDS = (  # files, what they hold, the command that writes such a file
         "python benchmarks/train_memory.py",
     ),
     (
+        "benchmarks/train_memory_amx.json",
+        "the same on a processor with AMX",
+        "python benchmarks/train_memory.py --out results/benchmarks/train_memory_amx.json",
+    ),
+    (
         "benchmarks/neurons.json",
         "time of a layer of neurons, forward and backward, beside a loop by hand and SpikingJelly's",
         "python benchmarks/neurons.py",
@@ -178,6 +183,11 @@ KINDS = (  # files, what they hold, the command that writes such a file
         "benchmarks/attention.json",
         "time of the products of attention by the native backend, beside NumPy's integers and ONNX Runtime's floats",
         "python benchmarks/attention.py",
+    ),
+    (
+        "benchmarks/attention_amx.json",
+        "the same on a processor with AMX",
+        "python benchmarks/attention.py --rounds 9 --out results/benchmarks/attention_amx.json",
     ),
     (
         "scale/ray.json",

@@ -35,14 +35,17 @@ def steps(file: str) -> str:
 
 
 def train_memory() -> str:
-    """What a training step takes of memory, in megabytes."""
+    """What a training step takes of memory, on each machine: megabytes."""
     rows = []
-    for case in read("benchmarks/train_memory.json")["cases"]:
-        names, of = ("ann", "bitspike", "bitspike_repeated", "spikingjelly"), case["of_spikingjelly"]
-        megabytes = (f"{case['megabytes'][name]:.0f}" for name in names)
-        rows.append((case["net"], case["T"], case["precision"], *megabytes, f"{of['bitspike']:.2f}"))
+    for file in ("train_memory", "train_memory_amx"):
+        record = read(f"benchmarks/{file}.json")
+        for case in record["cases"]:
+            names, of = ("ann", "bitspike", "bitspike_repeated", "spikingjelly"), case["of_spikingjelly"]
+            megabytes = (f"{case['megabytes'][name]:.0f}" for name in names)
+            of_what = (record["machine"]["model"], case["net"], case["T"], case["precision"])
+            rows.append((*of_what, *megabytes, f"{of['bitspike']:.2f}"))
     head = ("ANN", "bitspike", "bitspike, image repeated", "SpikingJelly 2.0", "bitspike of SpikingJelly")
-    return table(("network", "T", "precision", *head), rows)
+    return table(("processor", "network", "T", "precision", *head), rows)
 
 
 def neurons() -> str:
@@ -150,13 +153,15 @@ def native_kernels_amx() -> str:
 
 
 def attention() -> str:
-    """The products of attention: time of an image, and times as fast as others."""
+    """The products of attention, on each machine: time of an image, and times as fast as others."""
     rows = []
-    for name, one in read("benchmarks/attention.json")["cases"].items():
-        times = (f"{one['microseconds'][who]['median']:,.0f}" for who in ("native", "oracle", "onnxruntime_float"))
-        ratios = (one["times_as_fast_as"][who] for who in ("oracle", "onnxruntime_float"))
-        faster = (f"{ratio['median']:.2f} ({ratio['q1']:.2f} to {ratio['q3']:.2f})" for ratio in ratios)
-        rows.append((name, *times, *faster))
+    for file in ("attention", "attention_amx"):
+        record = read(f"benchmarks/{file}.json")
+        for name, one in record["cases"].items():
+            times = (f"{one['microseconds'][who]['median']:,.0f}" for who in ("native", "oracle", "onnxruntime_float"))
+            ratios = (one["times_as_fast_as"][who] for who in ("oracle", "onnxruntime_float"))
+            faster = (f"{ratio['median']:.2f} ({ratio['q1']:.2f} to {ratio['q3']:.2f})" for ratio in ratios)
+            rows.append((record["machine"]["model"], name, *times, *faster))
     head = (
         "native, us",
         "oracle, us",
@@ -164,7 +169,7 @@ def attention() -> str:
         "times as fast as the oracle",
         "as ONNX Runtime's floats",
     )
-    return table(("products", *head), rows)
+    return table(("processor", "products", *head), rows)
 
 
 def fast_onnx() -> str:
