@@ -50,8 +50,11 @@ lint: $(VENV)/.installed-dev ## check rules and format
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 
-types: $(VENV)/.installed-dev ## check types
+LOOSELY = --no-warn-unused-ignores $(addprefix --disable-error-code=,import-not-found import-untyped arg-type assignment call-overload misc operator union-attr)
+
+types: $(VENV)/.installed-dev ## check types; of benchmarks, whose peers have none, that calls and names fit
 	$(VENV)/bin/mypy
+	$(VENV)/bin/mypy benchmarks $(LOOSELY)
 
 docs: $(VENV)/.installed-dev ## build the documentation site into build/site; a link or reference that leads nowhere fails
 	@rm -rf docs/reference/generated

@@ -87,7 +87,8 @@ def by_program(made: Path, image: bytes, wanted: list[int]) -> Callable[[], floa
 
 def in_process(run: Callable[[], Any]) -> Callable[[], float]:
     def seconds() -> float:
-        took, start = [], time.perf_counter()
+        took: list[float] = []
+        start = time.perf_counter()
         while len(took) < 3 or time.perf_counter() - start < SECONDS:
             before = time.perf_counter()
             run()

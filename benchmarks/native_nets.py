@@ -67,7 +67,9 @@ def milliseconds(run: Run, threads: int) -> float:
     return (clock() - began) / runs * 1e3
 
 
-def in_turns(runs: dict[str, Run], threads: int, budget: float, taken: Callable[[Timed], float]) -> Times:
+def in_turns(
+    runs: dict[str, Run], threads: int, budget: float, taken: Callable[[Timed], float] = lambda timed: timed()
+) -> Times:
     """Milliseconds of each in each round."""
     times: Times = {name: [] for name in runs}
     began, rounds = time.perf_counter(), 0

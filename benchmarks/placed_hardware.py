@@ -43,7 +43,7 @@ CHANGING = 4
 
 def fitted(program: Program | Pipeline, devices: tuple[str, ...], seeds: list[int], folder: Path) -> dict[str, Any]:
     """The network on the first device that holds it, and why not on those before."""
-    refused = {}
+    refused: dict[str, str] = {}
     for name in devices:
         try:
             return {**asdict(placed(program, name, seeds, folder)), "too_small": refused}

@@ -190,7 +190,8 @@ def main(to: Annotated[Path, typer.Option(help="Where the result goes.")] = RESU
     write_json(to, found)
     for name, plan in plans.items():
         print(name, f"{plan['days_of_one_core_here']:,.0f} days of a core here")
-        for gpu, sizes in plan["gpus"].items():
+        gpus: Any = plan["gpus"]
+        for gpu, sizes in gpus.items():
             for n, one in sizes.items():
                 print(f"  {n:>2} x {gpu}: {1e3 * one['step']:.1f} ms, {one['days']:.1f} days")
 

@@ -87,7 +87,7 @@ class Stored:
         return self.first + row * self.row + column * self.channels + channel
 
     def struct(self, images: int, place: int) -> Edge:
-        """Of an edge with room for so many images."""
+        """The edge as the library reads it, with room for so many images."""
         whole = not any(self.border)
         return Edge(
             type=self.type,

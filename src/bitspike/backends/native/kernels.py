@@ -82,7 +82,7 @@ class Packed:
 
     @property
     def bytes(self) -> int:
-        """Of the packed weights."""
+        """Memory of the packed weights."""
         return int(self.kept[0].nbytes)
 
     @property

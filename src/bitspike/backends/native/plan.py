@@ -34,7 +34,7 @@ REGISTERS, LEAST_BLOCK = 24 << 10, 32
 TILED_BLOCK = 64
 """Positions at once where tiles sum: they are told their shapes in every call."""
 MACS = dict(zip(native.Level, (1, 4, 16, 32, 4), strict=True))
-"""By instruction set: products in about the time in which an element goes through an op."""
+"""Products in about the time in which an element goes through an op, by instruction set."""
 LEAST_WORK = 1 << 14
 """Elements through ops that take a thread a few microseconds: as long as it takes to wake another."""
 MOST_AHEAD = 8
