@@ -92,7 +92,7 @@ struct strip {
 static inline __attribute__((always_inline)) void tile(const enum form form, const int strips, const int blocks,
                                                        const struct strip *a, const struct strip *b, const int64_t *at,
                                                        int32_t steps, const uint8_t *weights, size_t block) {
-  _Alignas(64) uint8_t unpacked[form == FOUR_BITS ? RING : 1][2][TILE];
+  _Alignas(64) uint8_t unpacked[RING][2][TILE]; /* of four bits */
   const uint8_t *x = a->x, *y = b->x;
   const int64_t x_apart = a->apart, y_apart = b->apart;
   TILE_LOAD(0, a->from, a->from_apart);
