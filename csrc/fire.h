@@ -40,12 +40,6 @@ static inline bs_lanes either(bs_spikes which, bs_lanes a, bs_lanes b) { return 
 static inline bs_bytes bits_of(bs_spikes which) { return __builtin_convertvector(-which, bs_bytes); }
 #endif
 
-static inline bs_lanes within(bs_lanes x, int32_t lo, int32_t hi) {
-  for (int i = 0; i < LANES; i++) x[i] = x[i] < lo ? lo : x[i];
-  for (int i = 0; i < LANES; i++) x[i] = x[i] > hi ? hi : x[i];
-  return x;
-}
-
 #define BEGIN_FIRE(p)                                                            \
   bs_lanes u##p = {0}, v##p = {0};                                               \
   bs_bytes codes##p;                                                             \

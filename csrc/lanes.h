@@ -30,4 +30,10 @@ static inline bs_lanes lanes_of(const void *values, int64_t k) {
   return found;
 }
 
+static inline bs_lanes within(bs_lanes x, int32_t lo, int32_t hi) {
+  for (int i = 0; i < LANES; i++) x[i] = x[i] < lo ? lo : x[i];
+  for (int i = 0; i < LANES; i++) x[i] = x[i] > hi ? hi : x[i];
+  return x;
+}
+
 #endif

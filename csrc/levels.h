@@ -6,12 +6,6 @@
 #include "lanes.h"
 #include "plan.h"
 
-static inline bs_lanes clipped(bs_lanes x, int32_t most) {
-  for (int i = 0; i < LANES; i++) x[i] = x[i] < 0 ? 0 : x[i];
-  for (int i = 0; i < LANES; i++) x[i] = x[i] > most ? most : x[i];
-  return x;
-}
-
 /* The levels, one more where the sum has reached the next. */
 static inline bs_lanes passed(bs_lanes level, bs_lanes x, bs_lanes least) {
 #if defined(__AVX512F__)
@@ -32,7 +26,7 @@ static inline bs_lanes passed(bs_lanes level, bs_lanes x, bs_lanes least) {
   if (rows > p) level##p = passed(level##p, x##p, least);
 #define LINE_ROW(p)                                                     \
   if (rows > p)                                                         \
-    level##p += clipped(__builtin_convertvector(__builtin_convertvector(x##p, bs_floats) * slope + offset, bs_lanes), by->count);
+    level##p += within(__builtin_convertvector(__builtin_convertvector(x##p, bs_floats) * slope + offset, bs_lanes), 0, by->count);
 #define LEVELS_OF(rows, lo)                                             \
   const bs_lanes start = (bs_lanes){0} + (int32_t)(lo);                 \
   bs_lanes turned = {0}, least;                                         \
