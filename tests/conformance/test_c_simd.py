@@ -28,11 +28,21 @@ SETS = {
         ("avx2",),
         ("gcc", "-O1", "-mavx2", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"),
     ),
+    "avx_vnni": (("avx_vnni",), ("gcc", "-O2", "-mavx2", "-mavxvnni")),
     "avx512": (AVX512, ("gcc", "-O2", "-mavx2", *(f"-m{name.replace('_', '')}" for name in AVX512))),
     "portable": (("avx2",), ("gcc", "-O3", "-mavx2", "-DNETWORK_PORTABLE")),
     "neon": ((), ("aarch64-linux-gnu-gcc", "-O2", "-static")),
 }
-BITS = ("long", "long 4/4", "1/1/2", "2/2/1", "2/4/2", "3/2/1", "4/4/1", "8/8/1")
+LONG = {  # levels, bits of a weight, weights: a black image sends the lowest levels, a white one the highest
+    "long": ((0, 1), 1, np.full((16, 1280), -1)),  # of a black image every bit is counted
+    "long 4/4": ((0, 15), 4, np.random.default_rng(0).integers(-7, 8, (16, 16384))),
+    "long 6/6": ((0, 63), 6, np.full((16, 16384), -31)),  # sums of two products fit into 16 bits 8 times,
+    "long 8/7": ((0, 127), 8, np.full((16, 16384), 127)),  # once,
+    "long 8/8": ((0, 255), 8, np.full((16, 16384), -127)),  # not at all
+    "long signed": ((-128, 127), 8, np.random.default_rng(0).integers(-127, 128, (16, 16384))),
+}
+BITS = (*LONG, "1/1/2", "2/2/1", "2/4/2", "3/2/1", "4/4/1", "4/4/1 large", "8/8/1")
+"""Of large images, many windows are multiplied at a time."""
 WIDE = (20, 32, 48)
 """Channels: whole blocks of 16, and one that is left over."""
 
@@ -53,23 +63,23 @@ def command(name: str) -> tuple[list[str], list[str]]:
 
 @cache
 def wide(bits: str) -> FrozenGraph:
-    if bits == "long":
-        return long(1, 1, np.full((16, 1280), -1))  # of a black image every bit is counted
-    if bits == "long 4/4":
-        return long(15, 4, np.random.default_rng(0).integers(-7, 8, (16, 12800)))
+    if bits in LONG:
+        return long(*LONG[bits])
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(FAMILIES, "convnet", WIDE)
-        return family("convnet", bits)
+        bits, _, size = bits.partition(" ")
+        return family("convnet", bits, image=(3, 24, 24) if size else (3, 8, 8))
 
 
-def long(hi: int, weight_bits: int, weights: NDArray[np.int64]) -> FrozenGraph:
+def long(levels: tuple[int, int], weight_bits: int, weights: NDArray[np.int64]) -> FrozenGraph:
     """A sum of more spikes than narrow networks have at once."""
-    inputs = weights.shape[1]
+    (lo, hi), inputs = levels, weights.shape[1]
+    pixels = {"lo": -128, "hi": 127} if lo else {"lo": 0, "hi": 255}
     dynamics = Dynamics(fraction_bits=0, leak_multiplier=1, leak_shift=0, v_reset=None)
     nodes = (
-        Input(name="image", inputs=(), edge=Edge(shape=(1, 32, inputs // 32), T=1, lo=0, hi=255, scale=1.0)),
+        Input(name="image", inputs=(), edge=Edge(shape=(1, 32, inputs // 32), T=1, **pixels, scale=1.0)),
         Reshape(name="flat", inputs=("image",), shape=(inputs,)),
-        Fire(name="spikes", inputs=("flat",), T=1, lo=0, hi=hi, dynamics=dynamics),
+        Fire(name="spikes", inputs=("flat",), T=1, lo=lo, hi=hi, dynamics=dynamics),
         Linear(name="sum", inputs=("spikes",), out_channels=16, weight_bits=weight_bits),
         Readout(name="logits", inputs=("sum",)),
     )
@@ -98,13 +108,18 @@ MUTANTS = [
     ("avx2", "1/1/2", "_mm256_slli_epi16(codes, 7 - b)", "_mm256_slli_epi16(codes, 6 - b)"),
     ("avx2", "long", "words - k < 31 ? words : k + 31", "words"),
     ("avx2", "2/2/1", "_mm256_and_si256(x, network_32_bytes(weights + 8))", "network_32_bytes(weights + 8)"),
-    ("avx2", "long 4/4", "network_add_32(sum1", "network_add_32(sum0"),
-    ("avx2", "8/8/1", "network_add_8(sum2", "network_add_8(sum1"),
+    ("avx2", "long 4/4", "_mm256_add_epi16(twos[w][r]", "_mm256_add_epi16(twos[w][0]"),
+    ("avx2", "long 6/6", "(count - i) / 32 < FIT", "(count - i) / 32 < 2 * FIT"),
+    ("avx2", "4/4/1", "_mm_mullo_epi32(row,", "_mm_mullo_epi32(_mm_abs_epi32(row),"),
+    ("avx2", "4/4/1 large", "windows -= 2, x += 2 * apart", "windows -= 2, x += apart"),
+    ("avx2", "8/8/1", "network_add_8(sum[w][r]", "network_add_8(sum[w][0]"),
     ("avx512", "2/2/1", "_mm512_xor_si512(there, below)", "there"),
-    ("avx512", "4/4/1", "(count - i)) - 1", "(count - i)) - 2"),
-    ("avx512", "4/4/1", "_mm512_sub_epi32(sum0, raise0)", "sum0"),
+    ("avx512", "long 4/4", "_mm512_dpbusd_epi32(wide[w][r]", "_mm512_dpbusd_epi32(wide[w][0]"),
+    ("avx512", "long signed", "_mm512_sub_epi32(wide[w][r], raised[r])", "wide[w][r]"),
+    ("avx_vnni", "long 4/4", "BITSPIKE_DPBUSD(sum[w][r]", "BITSPIKE_DPBUSD(sum[w][0]"),
+    ("avx_vnni", "long signed", "_mm256_sub_epi32(sum[w][r], raised[r])", "sum[w][r]"),
     ("neon", "1/1/2", "vcntq_u8(vreinterpretq_u8_u32(m))", "vreinterpretq_u8_u32(m)"),
-    ("neon", "4/4/1", "vget_high_s16(levels)", "vget_low_s16(levels)"),
+    ("neon", "4/4/1", "vget_high_s16(levels[w])", "vget_low_s16(levels[w])"),
 ]
 
 

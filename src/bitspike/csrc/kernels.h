@@ -175,40 +175,48 @@
         BITSPIKE_PART(ROW, BITS, 1)                                                                \
     }
 
-/* Adds sum_i rows[r][i] * x[i] to each of four sums, in accumulators that are proven wide enough. */
+/* Of `windows` of `apart` elements: adds sum_i rows[r][i] * x[i] to four of the 16 sums of each, in accumulators that
+ * are proven wide enough.
+ */
 #define BITSPIKE_DOT_4(NAME, ROW, X, SUM)                                                          \
     static void NAME(const ROW *BITSPIKE_RESTRICT rows, const X *BITSPIKE_RESTRICT x,              \
-                     int32_t count, SUM *BITSPIKE_RESTRICT sums)                                   \
+                     int32_t count, int32_t apart, int32_t windows, SUM *BITSPIKE_RESTRICT sums)   \
     {                                                                                              \
         const ROW *const row1 = rows + count, *const row2 = row1 + count, *const row3 = row2 + count; \
-        SUM sum0 = 0, sum1 = 0, sum2 = 0, sum3 = 0;                                                \
-        for (int32_t i = 0; i < count; i++) {                                                      \
-            sum0 += (SUM)rows[i] * (SUM)x[i];                                                      \
-            sum1 += (SUM)row1[i] * (SUM)x[i];                                                      \
-            sum2 += (SUM)row2[i] * (SUM)x[i];                                                      \
-            sum3 += (SUM)row3[i] * (SUM)x[i];                                                      \
+        for (int32_t w = 0; w < windows; w++, x += apart, sums += 16) {                            \
+            SUM sum0 = 0, sum1 = 0, sum2 = 0, sum3 = 0;                                            \
+            for (int32_t i = 0; i < count; i++) {                                                  \
+                sum0 += (SUM)rows[i] * (SUM)x[i];                                                  \
+                sum1 += (SUM)row1[i] * (SUM)x[i];                                                  \
+                sum2 += (SUM)row2[i] * (SUM)x[i];                                                  \
+                sum3 += (SUM)row3[i] * (SUM)x[i];                                                  \
+            }                                                                                      \
+            sums[0] += sum0;                                                                       \
+            sums[1] += sum1;                                                                       \
+            sums[2] += sum2;                                                                       \
+            sums[3] += sum3;                                                                       \
         }                                                                                          \
-        sums[0] += sum0;                                                                           \
-        sums[1] += sum1;                                                                           \
-        sums[2] += sum2;                                                                           \
-        sums[3] += sum3;                                                                           \
     }
 
-/* The same, of levels and weights of at most 8 bits: whether levels may be NEGATIVE, or two products pass 16 bits. */
+/* The same, of levels and weights of at most 8 bits: whether levels may be NEGATIVE; where they are not, how many times
+ * two products FIT into 16 bits; and whether rows are LONG, of 32 taps and more.
+ */
 #ifndef BITSPIKE_DOT_4_OF_BYTES
 #define BITSPIKE_ROW int16_t
-#define BITSPIKE_DOT_4_OF_BYTES(NAME, X, NEGATIVE, SMALL) BITSPIKE_DOT_4(NAME, int16_t, X, int32_t)
+#define BITSPIKE_DOT_4_OF_BYTES(NAME, X, NEGATIVE, FIT, LONG) BITSPIKE_DOT_4(NAME, int16_t, X, int32_t)
 #endif
 
 /* Adds one such sum. */
 #define BITSPIKE_DOT_1(NAME, ROW, X, SUM)                                                          \
     static void NAME(const ROW *BITSPIKE_RESTRICT row, const X *BITSPIKE_RESTRICT x,               \
-                     int32_t count, SUM *BITSPIKE_RESTRICT total)                                  \
+                     int32_t count, int32_t apart, int32_t windows, SUM *BITSPIKE_RESTRICT sums)   \
     {                                                                                              \
-        SUM sum = 0;                                                                               \
-        for (int32_t i = 0; i < count; i++)                                                        \
-            sum += (SUM)row[i] * (SUM)x[i];                                                        \
-        *total += sum;                                                                             \
+        for (int32_t w = 0; w < windows; w++, x += apart, sums += 16) {                            \
+            SUM sum = 0;                                                                           \
+            for (int32_t i = 0; i < count; i++)                                                    \
+                sum += (SUM)row[i] * (SUM)x[i];                                                    \
+            *sums += sum;                                                                          \
+        }                                                                                          \
     }
 
 /* Of `windows` of `apart` elements, for each the sums of `lanes` channels from number `first` on, `each` to a group.
@@ -228,13 +236,11 @@
                 const int32_t codes = (many * taps + fields - 1) / fields * fields;                \
                 UNPACK(packed, codes, rows);                                                       \
                 packed += codes / 8 * BITS + codes % 8 * BITS / 8;                                 \
-                for (int32_t i = 0; i < windows; i++) {                                            \
-                    const X *const from = x + i * apart + (first + l) / each * count + k;          \
-                    if (many == ROWS)                                                              \
-                        DOT_ROWS(rows, from, taps, sums + 16 * i + l);                             \
-                    else                                                                           \
-                        for (int32_t r = 0; r < many; r++)                                         \
-                            DOT_1(rows + r * taps, from, taps, sums + 16 * i + l + r);             \
-                }                                                                                  \
+                const X *const from = x + (first + l) / each * count + k;                          \
+                if (many == ROWS)                                                                  \
+                    DOT_ROWS(rows, from, taps, apart, windows, sums + l);                          \
+                else                                                                               \
+                    for (int32_t r = 0; r < many; r++)                                             \
+                        DOT_1(rows + r * taps, from, taps, apart, windows, sums + l + r);          \
             }                                                                                      \
     }

@@ -4,18 +4,24 @@
 #ifndef NETWORK_SIMD_H
 #define NETWORK_SIMD_H
 
-#define BITSPIKE_ROW int8_t
+#define BITSPIKE_ROW int8_t /* of what DOT_4_OF_BYTES reads */
+
+/* Before a loop over an array of vectors: gcc must unroll it early, so that they are in registers. */
+#if defined(__GNUC__) && !defined(__clang__) && __GNUC__ >= 8
+#define BITSPIKE_UNROLLED _Pragma("GCC unroll 4")
+#else
+#define BITSPIKE_UNROLLED
+#endif
 
 #if defined(__AVX2__)
 #include <immintrin.h>
 
-/* Adds the sums of four vectors of 32-bit integers to four sums. */
-static inline void network_add_4(__m256i a, __m256i b, __m256i c, __m256i d, int32_t *sums)
+/* The sum of each of four vectors of 32-bit integers. */
+static inline __m128i network_sums_of(const __m256i *four)
 {
-    const __m256i pairs = _mm256_hadd_epi32(_mm256_hadd_epi32(a, b), _mm256_hadd_epi32(c, d));
-    const __m128i all = _mm_add_epi32(_mm256_castsi256_si128(pairs), _mm256_extracti128_si256(pairs, 1));
-    __m128i *const into = (__m128i *)(void *)sums;
-    _mm_storeu_si128(into, _mm_add_epi32(_mm_loadu_si128(into), all));
+    const __m256i low = _mm256_hadd_epi32(four[0], four[1]), high = _mm256_hadd_epi32(four[2], four[3]);
+    const __m256i pairs = _mm256_hadd_epi32(low, high);
+    return _mm_add_epi32(_mm256_castsi256_si128(pairs), _mm256_extracti128_si256(pairs, 1));
 }
 
 static inline __m256i network_32_bytes(const void *from)
@@ -106,85 +112,157 @@ static inline void network_add_bytes(__m256i bytes, uint32_t *ones)
     }
 #endif
 
-#if defined(__AVX512BW__) && defined(__AVX512VNNI__)
-static inline __m256i network_halves(__m512i x)
-{
-    return _mm256_add_epi32(_mm512_castsi512_si256(x), _mm512_extracti64x4_epi64(x, 1));
-}
-
-/* Levels that may be below 0 are raised by 128, and 128 times the weights is taken off. */
-#define BITSPIKE_DOT_4_OF_BYTES(NAME, X, NEGATIVE, SMALL)                                                             \
-    static void NAME(const int8_t *rows, const X *x, int32_t count, int32_t *sums)                                    \
-    {                                                                                                                 \
-        const __m512i top = _mm512_set1_epi8(-128);                                                                   \
-        __m512i sum0 = _mm512_setzero_si512(), sum1 = sum0, sum2 = sum0, sum3 = sum0;                                 \
-        __m512i raise0 = sum0, raise1 = sum0, raise2 = sum0, raise3 = sum0;                                           \
-        for (int32_t i = 0; i < count; i += 64) {                                                                     \
-            const __mmask64 there = count - i < 64 ? (UINT64_C(1) << (count - i)) - 1 : ~UINT64_C(0);                 \
-            const __m512i row0 = _mm512_maskz_loadu_epi8(there, rows + i);                                            \
-            const __m512i row1 = _mm512_maskz_loadu_epi8(there, rows + count + i);                                    \
-            const __m512i row2 = _mm512_maskz_loadu_epi8(there, rows + 2 * count + i);                                \
-            const __m512i row3 = _mm512_maskz_loadu_epi8(there, rows + 3 * count + i);                                \
-            const __m512i bytes = _mm512_maskz_loadu_epi8(there, x + i);                                              \
-            const __m512i levels = NEGATIVE ? _mm512_xor_si512(bytes, top) : bytes;                                   \
-            sum0 = _mm512_dpbusd_epi32(sum0, levels, row0);                                                           \
-            sum1 = _mm512_dpbusd_epi32(sum1, levels, row1);                                                           \
-            sum2 = _mm512_dpbusd_epi32(sum2, levels, row2);                                                           \
-            sum3 = _mm512_dpbusd_epi32(sum3, levels, row3);                                                           \
-            if (NEGATIVE) {                                                                                           \
-                raise0 = _mm512_dpbusd_epi32(raise0, top, row0);                                                      \
-                raise1 = _mm512_dpbusd_epi32(raise1, top, row1);                                                      \
-                raise2 = _mm512_dpbusd_epi32(raise2, top, row2);                                                      \
-                raise3 = _mm512_dpbusd_epi32(raise3, top, row3);                                                      \
-            }                                                                                                         \
-        }                                                                                                             \
-        network_add_4(network_halves(_mm512_sub_epi32(sum0, raise0)), network_halves(_mm512_sub_epi32(sum1, raise1)), \
-                      network_halves(_mm512_sub_epi32(sum2, raise2)), network_halves(_mm512_sub_epi32(sum3, raise3)), \
-                      sums);                                                                                          \
-    }
-#else
-static inline __m256i network_add_32(__m256i sum, __m256i levels, const int8_t *row)
-{
-    const __m256i twos = _mm256_maddubs_epi16(levels, network_32_bytes(row));
-    return _mm256_add_epi32(sum, _mm256_madd_epi16(twos, _mm256_set1_epi16(1)));
-}
-
 static inline __m256i network_add_8(__m256i sum, __m128i levels, const int8_t *row)
 {
     const __m128i products = _mm_madd_epi16(levels, network_8_bytes(row, 1));
     return _mm256_add_epi32(sum, _mm256_zextsi128_si256(products));
 }
 
-/* Products of bytes where two of them fit into 16 bits and no level is below 0, else of 16 bits. */
-#define BITSPIKE_DOT_4_OF_BYTES(NAME, X, NEGATIVE, SMALL)                                                             \
-    static void NAME(const int8_t *rows, const X *x, int32_t count, int32_t *sums)                                    \
+#if defined(__AVX512VL__) && defined(__AVX512VNNI__)
+#define BITSPIKE_DPBUSD _mm256_dpbusd_epi32
+#elif defined(__AVXVNNI__)
+#define BITSPIKE_DPBUSD _mm256_dpbusd_avx_epi32
+#endif
+
+#ifdef BITSPIKE_DPBUSD
+/* Levels that may be below 0 are raised by 128, and 128 times the weights is taken off. */
+#define BITSPIKE_BY_32(NEGATIVE, FIT, LONG, W)                                                                        \
+        BITSPIKE_BY_64(NEGATIVE, LONG, W)                                                                             \
+        const __m256i top = _mm256_set1_epi8(-128);                                                                   \
+        __m256i raised[4];                                                                                            \
+        BITSPIKE_UNROLLED                                                                                             \
+        for (int r = 0; r < 4; r++)                                                                                   \
+            raised[r] = _mm256_setzero_si256();                                                                       \
+        for (; LONG && i + 32 <= count; i += 32)                                                                      \
+            BITSPIKE_UNROLLED                                                                                         \
+            for (int r = 0; r < 4; r++) {                                                                             \
+                const __m256i row = network_32_bytes(rows + r * count + i);                                           \
+                if (NEGATIVE)                                                                                         \
+                    raised[r] = BITSPIKE_DPBUSD(raised[r], top, row);                                                 \
+                BITSPIKE_UNROLLED                                                                                     \
+                for (int w = 0; w < W; w++) {                                                                         \
+                    const __m256i bytes = network_32_bytes(x + w * apart + i);                                        \
+                    const __m256i levels = NEGATIVE ? _mm256_xor_si256(bytes, top) : bytes;                           \
+                    sum[w][r] = BITSPIKE_DPBUSD(sum[w][r], levels, row);                                              \
+                }                                                                                                     \
+            }                                                                                                         \
+        BITSPIKE_UNROLLED                                                                                             \
+        for (int w = 0; w < W; w++)                                                                                   \
+            BITSPIKE_UNROLLED                                                                                         \
+            for (int r = 0; r < 4; r++)                                                                               \
+                sum[w][r] = _mm256_sub_epi32(sum[w][r], raised[r]);
+
+#if defined(__AVX512BW__) && defined(__AVX512VNNI__)
+static inline __m512i network_64_bytes(const void *from)
+{
+    return _mm512_loadu_si512(from);
+}
+
+static inline __m256i network_halves(__m512i x)
+{
+    return _mm256_add_epi32(_mm512_castsi512_si256(x), _mm512_extracti64x4_epi64(x, 1));
+}
+
+/* Where all rows begin as far from what was unpacked just before: else a load waits for the stores that it spans. */
+#define BITSPIKE_BY_64(NEGATIVE, LONG, W)                                                                             \
+        if (LONG && count % 64 == 0) {                                                                                \
+            const __m512i top = _mm512_set1_epi8(-128);                                                               \
+            __m512i wide[W][4], raised[4];                                                                            \
+            BITSPIKE_UNROLLED                                                                                         \
+            for (int r = 0; r < 4; r++) {                                                                             \
+                raised[r] = _mm512_setzero_si512();                                                                   \
+                BITSPIKE_UNROLLED                                                                                     \
+                for (int w = 0; w < W; w++)                                                                           \
+                    wide[w][r] = _mm512_setzero_si512();                                                              \
+            }                                                                                                         \
+            for (; i < count; i += 64)                                                                                \
+                BITSPIKE_UNROLLED                                                                                     \
+                for (int r = 0; r < 4; r++) {                                                                         \
+                    const __m512i row = network_64_bytes(rows + r * count + i);                                       \
+                    if (NEGATIVE)                                                                                     \
+                        raised[r] = _mm512_dpbusd_epi32(raised[r], top, row);                                         \
+                    BITSPIKE_UNROLLED                                                                                 \
+                    for (int w = 0; w < W; w++) {                                                                     \
+                        const __m512i bytes = network_64_bytes(x + w * apart + i);                                    \
+                        const __m512i levels = NEGATIVE ? _mm512_xor_si512(bytes, top) : bytes;                       \
+                        wide[w][r] = _mm512_dpbusd_epi32(wide[w][r], levels, row);                                    \
+                    }                                                                                                 \
+                }                                                                                                     \
+            BITSPIKE_UNROLLED                                                                                         \
+            for (int w = 0; w < W; w++)                                                                               \
+                BITSPIKE_UNROLLED                                                                                     \
+                for (int r = 0; r < 4; r++)                                                                           \
+                    sum[w][r] = network_halves(_mm512_sub_epi32(wide[w][r], raised[r]));                              \
+        }
+#else
+#define BITSPIKE_BY_64(NEGATIVE, LONG, W)
+#endif
+
+#else
+/* Sums of two products are added up in 16 bits as long as they fit; where they do not, all products have 16 bits. */
+#define BITSPIKE_BY_32(NEGATIVE, FIT, LONG, W)                                                                        \
+        while (LONG && FIT && i + 32 <= count) {                                                                      \
+            const int32_t end = (count - i) / 32 < FIT ? count / 32 * 32 : i + 32 * FIT;                              \
+            __m256i twos[W][4];                                                                                       \
+            BITSPIKE_UNROLLED                                                                                         \
+            for (int w = 0; w < W; w++)                                                                               \
+                BITSPIKE_UNROLLED                                                                                     \
+                for (int r = 0; r < 4; r++)                                                                           \
+                    twos[w][r] = _mm256_setzero_si256();                                                              \
+            for (; i < end; i += 32)                                                                                  \
+                BITSPIKE_UNROLLED                                                                                     \
+                for (int r = 0; r < 4; r++) {                                                                         \
+                    const __m256i row = network_32_bytes(rows + r * count + i);                                       \
+                    BITSPIKE_UNROLLED                                                                                 \
+                    for (int w = 0; w < W; w++) {                                                                     \
+                        const __m256i products = _mm256_maddubs_epi16(network_32_bytes(x + w * apart + i), row);      \
+                        twos[w][r] = _mm256_add_epi16(twos[w][r], products);                                          \
+                    }                                                                                                 \
+                }                                                                                                     \
+            BITSPIKE_UNROLLED                                                                                         \
+            for (int w = 0; w < W; w++)                                                                               \
+                BITSPIKE_UNROLLED                                                                                     \
+                for (int r = 0; r < 4; r++)                                                                           \
+                    sum[w][r] = _mm256_add_epi32(sum[w][r], _mm256_madd_epi16(twos[w][r], _mm256_set1_epi16(1)));     \
+        }
+#endif
+
+#define BITSPIKE_DOT_4_BLOCK(NAME, X, NEGATIVE, FIT, LONG, W)                                                         \
+    static inline void NAME(const int8_t *rows, const X *x, int32_t count, int32_t apart, int32_t *sums)              \
     {                                                                                                                 \
-        const int8_t *const row1 = rows + count, *const row2 = row1 + count, *const row3 = row2 + count;              \
-        __m256i sum0 = _mm256_setzero_si256(), sum1 = sum0, sum2 = sum0, sum3 = sum0;                                 \
+        __m256i sum[W][4];                                                                                            \
         int32_t i = 0;                                                                                                \
-        for (; SMALL && i + 32 <= count; i += 32) {                                                                   \
-            const __m256i levels = network_32_bytes(x + i);                                                           \
-            sum0 = network_add_32(sum0, levels, rows + i);                                                            \
-            sum1 = network_add_32(sum1, levels, row1 + i);                                                            \
-            sum2 = network_add_32(sum2, levels, row2 + i);                                                            \
-            sum3 = network_add_32(sum3, levels, row3 + i);                                                            \
-        }                                                                                                             \
-        for (; i + 8 <= count; i += 8) {                                                                              \
-            const __m128i levels = network_8_bytes(x + i, NEGATIVE);                                                  \
-            sum0 = network_add_8(sum0, levels, rows + i);                                                             \
-            sum1 = network_add_8(sum1, levels, row1 + i);                                                             \
-            sum2 = network_add_8(sum2, levels, row2 + i);                                                             \
-            sum3 = network_add_8(sum3, levels, row3 + i);                                                             \
-        }                                                                                                             \
-        network_add_4(sum0, sum1, sum2, sum3, sums);                                                                  \
+        BITSPIKE_UNROLLED                                                                                             \
+        for (int w = 0; w < W; w++)                                                                                   \
+            BITSPIKE_UNROLLED                                                                                         \
+            for (int r = 0; r < 4; r++)                                                                               \
+                sum[w][r] = _mm256_setzero_si256();                                                                   \
+        BITSPIKE_BY_32(NEGATIVE, FIT, LONG, W)                                                                        \
+        for (; i + 8 <= count; i += 8)                                                                                \
+            BITSPIKE_UNROLLED                                                                                         \
+            for (int w = 0; w < W; w++) {                                                                             \
+                const __m128i levels = network_8_bytes(x + w * apart + i, NEGATIVE);                                  \
+                BITSPIKE_UNROLLED                                                                                     \
+                for (int r = 0; r < 4; r++)                                                                           \
+                    sum[w][r] = network_add_8(sum[w][r], levels, rows + r * count + i);                               \
+            }                                                                                                         \
+        __m128i four[W];                                                                                              \
+        BITSPIKE_UNROLLED                                                                                             \
+        for (int w = 0; w < W; w++)                                                                                   \
+            four[w] = network_sums_of(sum[w]);                                                                        \
         for (; i < count; i++) {                                                                                      \
-            sums[0] += (int32_t)rows[i] * (int32_t)x[i];                                                              \
-            sums[1] += (int32_t)row1[i] * (int32_t)x[i];                                                              \
-            sums[2] += (int32_t)row2[i] * (int32_t)x[i];                                                              \
-            sums[3] += (int32_t)row3[i] * (int32_t)x[i];                                                              \
+            const int8_t *const row2 = rows + 2 * count;                                                              \
+            const __m128i row = _mm_setr_epi32(rows[i], rows[count + i], row2[i], row2[count + i]);                   \
+            BITSPIKE_UNROLLED                                                                                         \
+            for (int w = 0; w < W; w++)                                                                               \
+                four[w] = _mm_add_epi32(four[w], _mm_mullo_epi32(row, _mm_set1_epi32(x[w * apart + i])));             \
+        }                                                                                                             \
+        BITSPIKE_UNROLLED                                                                                             \
+        for (int w = 0; w < W; w++) {                                                                                 \
+            __m128i *const into = (__m128i *)(void *)(sums + 16 * w);                                                 \
+            _mm_storeu_si128(into, _mm_add_epi32(_mm_loadu_si128(into), four[w]));                                    \
         }                                                                                                             \
     }
-#endif
 
 #elif defined(__ARM_NEON)
 #include <arm_neon.h>
@@ -218,28 +296,56 @@ static inline int32_t network_add_up(int32x4_t x)
     return (int32_t)(vgetq_lane_s64(pairs, 0) + vgetq_lane_s64(pairs, 1));
 }
 
-#define BITSPIKE_DOT_4_OF_BYTES(NAME, X, NEGATIVE, SMALL)                                                             \
-    static void NAME(const int8_t *rows, const X *x, int32_t count, int32_t *sums)                                    \
+#define BITSPIKE_DOT_4_BLOCK(NAME, X, NEGATIVE, FIT, LONG, W)                                                         \
+    static inline void NAME(const int8_t *rows, const X *x, int32_t count, int32_t apart, int32_t *sums)              \
     {                                                                                                                 \
-        int32x4_t sum[4];                                                                                             \
+        int32x4_t sum[W][4];                                                                                          \
         int32_t i = 0;                                                                                                \
-        for (int r = 0; r < 4; r++)                                                                                   \
-            sum[r] = vdupq_n_s32(0);                                                                                  \
+        BITSPIKE_UNROLLED                                                                                             \
+        for (int w = 0; w < W; w++)                                                                                   \
+            BITSPIKE_UNROLLED                                                                                         \
+            for (int r = 0; r < 4; r++)                                                                               \
+                sum[w][r] = vdupq_n_s32(0);                                                                           \
         for (; i + 8 <= count; i += 8) {                                                                              \
-            const uint8x8_t bytes = vld1_u8((const uint8_t *)(const void *)(x + i));                                  \
-            const int16x8_t positive = vreinterpretq_s16_u16(vmovl_u8(bytes));                                        \
-            const int16x8_t levels = NEGATIVE ? vmovl_s8(vreinterpret_s8_u8(bytes)) : positive;                       \
+            int16x8_t levels[W];                                                                                      \
+            BITSPIKE_UNROLLED                                                                                         \
+            for (int w = 0; w < W; w++) {                                                                             \
+                const uint8x8_t bytes = vld1_u8((const uint8_t *)(const void *)(x + w * apart + i));                  \
+                const int16x8_t positive = vreinterpretq_s16_u16(vmovl_u8(bytes));                                    \
+                levels[w] = NEGATIVE ? vmovl_s8(vreinterpret_s8_u8(bytes)) : positive;                                \
+            }                                                                                                         \
+            BITSPIKE_UNROLLED                                                                                         \
             for (int r = 0; r < 4; r++) {                                                                             \
                 const int16x8_t row = vmovl_s8(vld1_s8(rows + r * count + i));                                        \
-                sum[r] = vmlal_s16(sum[r], vget_low_s16(levels), vget_low_s16(row));                                  \
-                sum[r] = vmlal_s16(sum[r], vget_high_s16(levels), vget_high_s16(row));                                \
+                BITSPIKE_UNROLLED                                                                                     \
+                for (int w = 0; w < W; w++) {                                                                         \
+                    sum[w][r] = vmlal_s16(sum[w][r], vget_low_s16(levels[w]), vget_low_s16(row));                     \
+                    sum[w][r] = vmlal_s16(sum[w][r], vget_high_s16(levels[w]), vget_high_s16(row));                   \
+                }                                                                                                     \
             }                                                                                                         \
         }                                                                                                             \
-        for (int r = 0; r < 4; r++)                                                                                   \
-            sums[r] += network_add_up(sum[r]);                                                                        \
-        for (; i < count; i++)                                                                                        \
-            for (int r = 0; r < 4; r++)                                                                               \
-                sums[r] += (int32_t)rows[r * count + i] * (int32_t)x[i];                                              \
+        BITSPIKE_UNROLLED                                                                                             \
+        for (int w = 0; w < W; w++, x += apart, sums += 16)                                                           \
+            BITSPIKE_UNROLLED                                                                                         \
+            for (int r = 0; r < 4; r++) {                                                                             \
+                sums[r] += network_add_up(sum[w][r]);                                                                 \
+                for (int32_t j = i; j < count; j++)                                                                   \
+                    sums[r] += (int32_t)rows[r * count + j] * (int32_t)x[j];                                          \
+            }                                                                                                         \
+    }
+#endif
+
+/* Two windows at a time, so that weights are loaded for both. */
+#ifdef BITSPIKE_DOT_4_BLOCK
+#define BITSPIKE_DOT_4_OF_BYTES(NAME, X, NEGATIVE, FIT, LONG)                                                         \
+    BITSPIKE_DOT_4_BLOCK(NAME##_of_1, X, NEGATIVE, FIT, LONG, 1)                                                      \
+    BITSPIKE_DOT_4_BLOCK(NAME##_of_2, X, NEGATIVE, FIT, LONG, 2)                                                      \
+    static void NAME(const int8_t *rows, const X *x, int32_t count, int32_t apart, int32_t windows, int32_t *sums)    \
+    {                                                                                                                 \
+        for (; windows >= 2; windows -= 2, x += 2 * apart, sums += 32)                                                \
+            NAME##_of_2(rows, x, count, apart, sums);                                                                 \
+        if (windows)                                                                                                  \
+            NAME##_of_1(rows, x, count, apart, sums);                                                                 \
     }
 #endif
 

@@ -13,6 +13,7 @@ from bitspike.backends.c.memory import ROW, WORD, CType
 from bitspike.backends.c.packing import LANES, PIECE, fields
 from bitspike.backends.c.text import short
 from bitspike.backends.c.writer import Writer
+from bitspike.bits import signed_range
 from bitspike.ir import Conv, Linear, Synapse
 from bitspike.ir.ranges import Range
 
@@ -186,9 +187,10 @@ class _Synapses(Writer[Op], Generic[Op]):
         kernel(f"BITSPIKE_DOT_1({one}, {row}, {stored.name}, {kind.name})")
         if pieces > 1 and bytes_:
             levels = plan.net.ranges[node.inputs[0]]
-            negative, small = levels.lo < 0, levels.lo >= 0 and 2 * levels.hi << (bits - 1) < 1 << 15
-            rows += "_negative" * negative + "_small" * small
-            kernel(f"BITSPIKE_DOT_4_OF_BYTES({rows}, {stored.name}, {int(negative)}, {int(small)})")
+            negative, fit = levels.lo < 0, 0 if levels.lo < 0 else _pairs_in_16_bits(levels.hi, bits)
+            long = min(taps, plan.chunk) >= 32
+            rows += "_negative" * negative + f"_fit{fit}" * bool(fit) + "_long" * long
+            kernel(f"BITSPIKE_DOT_4_OF_BYTES({rows}, {stored.name}, {int(negative)}, {fit}, {int(long)})")
         elif pieces > 1:
             kernel(f"BITSPIKE_DOT_4({rows}, {row}, {stored.name}, {kind.name})")
         name = rows.replace("_dot", f"_products{bits}_")
@@ -253,6 +255,11 @@ def _words(taps: int) -> int:
 
 def _stored(code: Code, node: Synapse) -> CType:
     return code.plan.buffers[node.inputs[0]].stored.type
+
+
+def _pairs_in_16_bits(level: int, bits: int) -> int:
+    """How many sums of two products of such a level and such a weight surely add up in 16 bits."""
+    return ((1 << 15) - 1) // max(1, 2 * level * signed_range(bits)[1])
 
 
 def _with_zero(plan: Plan, node: Synapse) -> Range:
