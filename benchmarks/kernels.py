@@ -12,9 +12,7 @@ are timed alone at them too (`tile_unit`). Writes what it measures:
 from __future__ import annotations
 
 import itertools
-import shlex
 import statistics
-import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -27,7 +25,7 @@ import numpy as np
 import numpy.typing as npt
 import typer
 from int8_peers import peers
-from machine import processor
+from machine import command, processor
 from tile_unit import SAID, Timed, Times, both_ways
 
 from bitspike import __version__
@@ -289,7 +287,7 @@ def main(
         for batch in (1, 32)
     }
     record = {
-        "command": shlex.join(["python", "benchmarks/kernels.py", *sys.argv[1:]]),
+        "command": command(__file__),
         "processor": processor() | {"level": level.name},
         "versions": {"bitspike": __version__}
         | {name: metadata.version(name) for name in ("torch", "onnxruntime", "numpy")},

@@ -13,9 +13,14 @@ from typing import Any
 __all__ = ["command", "commit", "processor"]
 
 
+LEVELS = ("BITSPIKE_CPU", "ONEDNN_MAX_CPU_ISA")
+"""What of the environment holds an instruction set back, ours and oneDNN's."""
+
+
 def command(file: str, **places: Path) -> str:
     """What was typed, with a word for each place of this machine: ``SRC``, ``DATA``."""
-    said = shlex.join(["python", f"benchmarks/{Path(file).name}", *sys.argv[1:]])
+    levels = (f"{name}={os.environ[name]}" for name in LEVELS if name in os.environ)
+    said = shlex.join([*levels, "python", f"benchmarks/{Path(file).name}", *sys.argv[1:]])
     for word, place in places.items():
         said = said.replace(str(place), word)
     return said

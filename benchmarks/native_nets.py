@@ -8,9 +8,7 @@ times the time of a run in the same round.
 
 from __future__ import annotations
 
-import shlex
 import statistics
-import sys
 import time
 from collections.abc import Callable
 from functools import partial
@@ -22,7 +20,7 @@ import numpy as np
 import torch
 import typer
 from int8_nets import by_onednn, by_onnxruntime
-from machine import processor
+from machine import command, processor
 from random_nets import densities, images_of, macs, sparse_net
 from tile_unit import SAID, Timed, Times, both_ways, chosen_alone
 
@@ -189,7 +187,7 @@ def main(
                 networks[name][key] = found = one(nets, batch, threads)
                 report(name, key, found)
     record = {
-        "command": shlex.join(["python", "benchmarks/native_nets.py", *sys.argv[1:]]),
+        "command": command(__file__),
         "processor": processor() | {"level": level().name},
         "versions": {"bitspike": bitspike.__version__}
         | {name: metadata.version(name) for name in ("torch", "onnxruntime", "numpy")},
