@@ -1,7 +1,8 @@
 """Times the exported C, one image on one core, in turns with an earlier version of it and with ONNX Runtime's int8.
 
 The networks have random weights, which take as long as trained ones. Ways take turns within every round; a round is the
-median of a fifth of a second. The earlier version is that of the sources ``--before``.
+median of a fifth of a second. The earlier version is that of the sources ``--before``. Each network is written a second
+time with 16 KiB to compute sums in, where it takes a part of what its edges do by itself.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from random_nets import images_of, macs, random_net
 
 from bitspike import __version__
 from bitspike.backends import backend, oracle
+from bitspike.backends.protocol import Export
 from bitspike.files import write_json
 from bitspike.ir import FrozenGraph, save
 
@@ -34,6 +36,13 @@ NETS = {  # model, image, channels
 BITS = ("1/1/1", "2/2/1", "4/4/1")
 PORTABLE = ("-O3",)
 NATIVE = ("-O3", "-march=native")
+FLAGS = {
+    "portable, -O3": PORTABLE,
+    "portable, -O3 -march=native": (*NATIVE, "-DNETWORK_PORTABLE"),
+    "SIMD, -O3 -mavx2": ("-O3", "-mavx2"),
+    "SIMD, -O3 -march=native": NATIVE,
+}
+ROOM = 16384
 SECONDS = 0.2
 RESULTS = Path(__file__).parent.parent / "results" / "benchmarks" / "exported_c.json"
 MAIN = """
@@ -64,6 +73,15 @@ int main(void)
     return 0;
 }
 """
+
+
+def exported(net: FrozenGraph, folder: Path, **options: int) -> Export:
+    """The network's C, written into a new folder."""
+    made = backend("c", **options).export(net, "network")
+    folder.mkdir()
+    for name, content in made.files.items():
+        (folder / name).write_bytes(content)
+    return made
 
 
 def program(folder: Path, flags: tuple[str, ...]) -> Path:
@@ -102,14 +120,12 @@ def measured(net: FrozenGraph, before: Path | None, rounds: int, folder: Path) -
     """Milliseconds of each way."""
     image = images_of(net, 1)
     wanted = oracle.logits(net, image)[0].tolist()
-    now = folder / "now"
-    now.mkdir()
     start = time.perf_counter()
-    made = backend("c").export(net, "network")
+    made = exported(net, folder / "now")
     written = time.perf_counter() - start
-    for name, content in made.files.items():
-        (now / name).write_bytes(content)
+    roomy = exported(net, folder / "roomy", scratch=ROOM)
     facts = {"seconds_to_export": round(written, 2), "text_bytes": sum(map(len, made.files.values())), **made.facts}
+    facts["ram_bytes_of_data_with_scratch"] = roomy.facts["ram_bytes_of_data"]
     ways: dict[str, Callable[[], float]] = {}
     if before is not None:
         save(net, folder / "net.bitspike")
@@ -119,11 +135,9 @@ def measured(net: FrozenGraph, before: Path | None, rounds: int, folder: Path) -
         subprocess.run([sys.executable, *command], check=True, env=environ, capture_output=True)
         ways["before, -O3"] = by_program(program(then, PORTABLE), image.tobytes(), wanted)
         ways["before, -O3 -march=native"] = by_program(program(then, NATIVE), image.tobytes(), wanted)
-    ways["portable, -O3"] = by_program(program(now, PORTABLE), image.tobytes(), wanted)
-    alone = (*NATIVE, "-DNETWORK_PORTABLE")
-    ways["portable, -O3 -march=native"] = by_program(program(now, alone), image.tobytes(), wanted)
-    ways["SIMD, -O3 -mavx2"] = by_program(program(now, ("-O3", "-mavx2")), image.tobytes(), wanted)
-    ways["SIMD, -O3 -march=native"] = by_program(program(now, NATIVE), image.tobytes(), wanted)
+    for said, where in (("", "now"), (", 16 KiB", "roomy")):
+        for way, flags in FLAGS.items():
+            ways[way + said] = by_program(program(folder / where, flags), image.tobytes(), wanted)
     ways["onnxruntime, int8"] = in_process(by_onnxruntime(net, image))
     times: dict[str, list[float]] = {name: [] for name in ways}
     for _ in range(rounds):

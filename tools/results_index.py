@@ -160,6 +160,18 @@ KINDS = (  # files, what they hold, the command that writes such a file
         "python benchmarks/native_nets.py",
     ),
     (
+        "benchmarks/kernels_avx512.json",
+        "the same kernels on a processor with AMX whose tiles were held back",
+        "BITSPIKE_CPU=avx512 ONEDNN_MAX_CPU_ISA=AVX512_CORE_VNNI python benchmarks/kernels.py"
+        " --out results/benchmarks/kernels_avx512.json",
+    ),
+    (
+        "benchmarks/native_nets_avx512.json",
+        "speed of whole networks there",
+        "BITSPIKE_CPU=avx512 ONEDNN_MAX_CPU_ISA=AVX512_CORE_VNNI python benchmarks/native_nets.py"
+        " --out results/benchmarks/native_nets_avx512.json",
+    ),
+    (
         "benchmarks/kernels_amx.json",
         "the same kernels and tiles on a processor with AMX",
         "python benchmarks/kernels.py --out results/benchmarks/kernels_amx.json",

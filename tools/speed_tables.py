@@ -71,13 +71,16 @@ def exported_c() -> str:
         "portable, -O3 -march=native": "portable, `-march=native`",
         "SIMD, -O3 -mavx2": "SIMD, AVX2: 0.5",
         "SIMD, -O3 -march=native": "SIMD, `-march=native`: 0.5",
+        "portable, -O3, 16 KiB": "16 KiB: portable",
+        "SIMD, -O3 -mavx2, 16 KiB": "16 KiB: AVX2",
+        "SIMD, -O3 -march=native, 16 KiB": "16 KiB: `-march=native`",
     }
     rows = []
     for file in ("exported_c", "exported_c_amx"):
         record = read(f"benchmarks/{file}.json")
         for name, one in record["networks"].items():
             taken = one["milliseconds"]
-            cells = (f"{taken[way]['median']:g} ms, {taken[way]['of_ort']:.2f}" for way in ways)
+            cells = (f"{taken[way]['median']:g} ms, {taken[way]['of_ort']:.2f}" if way in taken else "" for way in ways)
             rows.append((record["processor"]["model"], name, *cells))
     return table(("processor", "network, w/s/T", *ways.values()), rows)
 
@@ -89,7 +92,17 @@ def beside_goal(ratio: float, goal: float) -> str:
 
 def native_kernels() -> str:
     """Kernels of layers, times as fast as ONNX Runtime's int8."""
-    layers = read("benchmarks/kernels.json")["layers"]
+    return kernels("benchmarks/kernels.json")
+
+
+def native_kernels_avx512() -> str:
+    """The same on a processor with AMX whose tiles were held back."""
+    return kernels("benchmarks/kernels_avx512.json")
+
+
+def kernels(file: str) -> str:
+    """Kernels of layers by the widths of weights and spikes, beside the goal of each where no AMX is."""
+    layers = read(file)["layers"]
     goals = {width: row["goal"] for width, row in next(iter(layers.values()))["widths"].items()}
     rows = [
         (name, *(beside_goal(row["times_as_fast_as_onnxruntime"], row["goal"]) for row in one["widths"].values()))
@@ -101,6 +114,12 @@ def native_kernels() -> str:
 def native_nets() -> str:
     """Whole networks, times as fast as ONNX Runtime's int8, and as the fastest of the others."""
     return nets("benchmarks/native_nets.json", judged=lambda row: "onnxruntime", beside=lambda row: row["best_other"])
+
+
+def native_nets_avx512() -> str:
+    """The same on a processor with AMX whose tiles were held back."""
+    held_back = "benchmarks/native_nets_avx512.json"
+    return nets(held_back, judged=lambda row: "onnxruntime", beside=lambda row: row["best_other"])
 
 
 def native_nets_amx() -> str:
@@ -221,6 +240,8 @@ SPEED = (
     train_memory,
     native_kernels,
     native_nets,
+    native_kernels_avx512,
+    native_nets_avx512,
     native_kernels_amx,
     native_nets_amx,
     attention,

@@ -127,7 +127,7 @@ MUTANTS = [
 def test_an_error_in_the_header_is_found(
     name: str, bits: str, text: str, wrong: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def mutated(net: FrozenGraph, **_: bool) -> c.Program:
+    def mutated(net: FrozenGraph, **_: object) -> c.Program:
         program = c.to_c(net)
         header = program.files["network_simd.h"]
         assert text in header

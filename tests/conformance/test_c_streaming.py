@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -86,8 +87,8 @@ def test_the_streaming_program_is_equal_edge_for_edge(monkeypatch: pytest.Monkey
     wanted = oracle.run(net, shown)
     assert not differences(net, wanted, *c.traced(net, shown, ["gcc"], "-O1", streaming=True))
 
-    def forgetful(net: FrozenGraph, name: str = "network", streaming: bool = False) -> c.Program:
-        program = right(net, name, streaming)
+    def forgetful(net: FrozenGraph, name: str = "network", **how: Any) -> c.Program:
+        program = right(net, name, **how)
         source = program.files["network.c"].replace("        network_step(", "        network_reset(), network_step(")
         return replace(program, files={**program.files, "network.c": source})
 
@@ -111,8 +112,8 @@ Edit = Callable[[str], str]
 def test_an_error_in_the_program_is_found(edit: Edit, monkeypatch: pytest.MonkeyPatch) -> None:
     right = build.to_c
 
-    def wrong(net: FrozenGraph, name: str = "network", streaming: bool = False) -> c.Program:
-        program = right(net, name, streaming)
+    def wrong(net: FrozenGraph, name: str = "network", **how: Any) -> c.Program:
+        program = right(net, name, **how)
         return replace(program, files={**program.files, "network.c": edit(program.files["network.c"])})
 
     monkeypatch.setattr(build, "to_c", wrong)

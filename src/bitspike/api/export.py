@@ -39,10 +39,12 @@ def export(
         output: folder to write into.
         name: of the files, and of what they define.
         options: of the form. ``cc``: the C compiler with its flags, whose linker says what flash and RAM the network
-            takes. ``streaming=True``: C that takes one step at a time, by NAME_reset and NAME_step. ``samples``: random
-            inputs whose golden vectors ``mem`` writes. ``pes`` and ``element``: how many processing elements of which
-            kind the hardware has; ``architecture="streaming"``: a stage for each layer, as fast as ``cycles`` from
-            image to image, or in as many ``luts``; ``device``: an FPGA that it is placed on, by Yosys and nextpnr.
+            takes. ``streaming=True``: C that takes one step at a time, by NAME_reset and NAME_step. ``scratch``: bytes
+            that C may compute sums in, by itself a part of what edges take; with more it is faster.
+            ``samples``: random inputs whose golden vectors ``mem`` writes. ``pes`` and ``element``: how many processing
+            elements of which kind the hardware has; ``architecture="streaming"``: a stage for each layer, as fast as
+            ``cycles`` from image to image, or in as many ``luts``; ``device``: an FPGA that it is placed on, by Yosys
+            and nextpnr.
 
     Returns:
         The files, and bytes of flash and RAM (C) or of the files, or cycles and bits of memory (Verilog), with what it

@@ -17,6 +17,7 @@ from bitspike.cli.export_options import (
     Luts,
     Pes,
     Samples,
+    Scratch,
     Streaming,
     To,
 )
@@ -32,6 +33,7 @@ def export(
     output: Folder,
     name: FileName = "network",
     streaming: Streaming = False,
+    scratch: Scratch = None,
     samples: Samples = None,
     cc: CCompiler = None,
     pes: Pes = None,
@@ -57,8 +59,10 @@ def export(
 
     Example: bitspike export net.bitspike --to c -o firmware/
     """
-    of_form = given(cc=cc, streaming=streaming or None, samples=samples, pes=pes, element=element)
-    of_form |= given(architecture=architecture, cycles=cycles, luts=luts, device=device, fast=fast or None)
+    of_form = given(cc=cc, streaming=streaming or None, scratch=scratch, samples=samples, pes=pes)
+    of_form |= given(
+        element=element, architecture=architecture, cycles=cycles, luts=luts, device=device, fast=fast or None
+    )
     found = bitspike.export(file, to, output, name=name, **of_form)
     if as_json:
         print_json(found.to_dict())

@@ -9,7 +9,7 @@ import typer
 
 __all__ = [
     "Architecture", "Cycles", "Device", "Element", "Fast", "File", "FileName", "Folder", "Luts", "Pes", "Samples",
-    "Streaming", "To",
+    "Scratch", "Streaming", "To",
 ]  # fmt: skip
 
 FORMS = (
@@ -24,6 +24,10 @@ Folder = Annotated[Path, typer.Option("--output", "-o", help="Folder to write in
 FileName = Annotated[str, typer.Option("--name", help="Name of the files, and of what they define.")]
 Streaming = Annotated[
     bool, typer.Option("--streaming", help="For c: NAME_reset and NAME_step, which take one step at a time.")
+]
+Scratch = Annotated[
+    int | None,
+    typer.Option("--scratch", help="For c: bytes to compute sums in; more is faster. Default: by the network."),
 ]
 Samples = Annotated[
     int | None, typer.Option("--samples", help="For mem: random inputs with golden vectors. Default: 4.")

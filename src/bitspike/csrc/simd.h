@@ -1,5 +1,5 @@
-/* Vectors for "network", by the compiler's own names: AVX2, AVX-512 (VNNI, VPOPCNTDQ) and NEON. The same integers as
- * the C of network.c, which includes this where the compiler may use them, but not with -DNETWORK_PORTABLE.
+/* Vectors for "network", by the compiler's own names: AVX2, AVX-VNNI, AVX-512 (VNNI, VPOPCNTDQ) and NEON. The same
+ * integers as the C of network.c, which includes this where the compiler may use them, but not with -DNETWORK_PORTABLE.
  */
 #ifndef NETWORK_SIMD_H
 #define NETWORK_SIMD_H

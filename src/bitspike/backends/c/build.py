@@ -59,10 +59,15 @@ def logits(
 
 
 def outputs(
-    net: FrozenGraph, images: NDArray[np.uint8], cc: Sequence[str], *flags: str, streaming: bool = False
+    net: FrozenGraph,
+    images: NDArray[np.uint8],
+    cc: Sequence[str],
+    *flags: str,
+    streaming: bool = False,
+    scratch: int | None = None,
 ) -> tuple[NDArray[np.int64], ...]:
     """What the network's exported program answers; streaming, the answers so far at each step: ``[N, T, *shape]``."""
-    program = to_c(net, streaming=streaming)
+    program = to_c(net, streaming=streaming, scratch=scratch)
     with _built(program, cc, *(flags or ("-O3",))) as binary:
         if not streaming:
             return _answers(net, _run([str(binary)], images.tobytes()), len(images))
@@ -79,12 +84,13 @@ def traced(
     *flags: str,
     emulator: Sequence[str] = (),
     streaming: bool = False,
+    scratch: int | None = None,
 ) -> tuple[tuple[NDArray[np.int64], ...], dict[str, NDArray[np.int64]]]:
     """The outputs, and every edge in memory ``[T, N, *shape]`` by name, as `bitspike.backends.oracle.run` has them.
 
     Streaming, those of the program that takes one step at a time; its ``main.c`` reads whole inputs here.
     """
-    program = to_c(net, streaming=streaming)
+    program = to_c(net, streaming=streaming, scratch=scratch)
     if streaming:
         program = replace(program, files={**program.files, "main.c": to_c(net).files["main.c"]})
     with _built(program, cc, "-DNETWORK_TRACE", *(flags or ("-O2",))) as binary:

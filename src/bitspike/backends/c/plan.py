@@ -39,6 +39,7 @@ class Plan:
         net: the network.
         name: of it in C, which everything that is declared outside of a function begins with.
         by_steps: whether the program takes one step at a time; one with loops has to.
+        scratch: bytes to compute sums in; None is by what edges take. What one place wants is taken in any case.
 
     Attributes:
         graph: that of the network; of a program by steps that of one step.
@@ -56,7 +57,7 @@ class Plan:
         UserError: an op that no row of the table is for, or one that cannot take a step at a time.
     """
 
-    def __init__(self, net: FrozenGraph, name: str, by_steps: bool = False) -> None:
+    def __init__(self, net: FrozenGraph, name: str, by_steps: bool = False, scratch: int | None = None) -> None:
         self.net, self.name = net, name
         self.by_steps = by_steps or any(net.graph.delays())
         if self.by_steps:
@@ -73,7 +74,8 @@ class Plan:
         in_memory = [root for root in self.roots if not self.writers[root.name].answers]
         self.buffers: dict[str, Buffer] = place([self._stored(root) for root in in_memory])
         edges = sum(kind.bytes * count for kind, count in arena_sizes(self.buffers).items())
-        self._spare = max(edges // 8, edges // 4 - 512)
+        # A block takes as much, and a piece of unpacked weights half of it.
+        self._spare = max(edges // 8, edges // 4 - 512) if scratch is None else scratch * 2 // 3
         self.chunk = max(SHORTEST_CHUNK, min(LONGEST_CHUNK, self._spare // 16 // 32 * 32))
         self.slots: dict[str, int] = {}
         self._blocks: dict[str, int] = {}
@@ -109,8 +111,7 @@ class Plan:
         return [node for node in self.chain(root) if self.writers[node.name].sums]
 
     def together(self, node: Node) -> int:
-        """Places of a block: what these want to be computed in is a quarter of what edges take, an eighth if
-        that is little, unless a single one wants more."""
+        """Places of a block: as many as there is room to compute in, unless a single one wants more."""
         return self._blocks[node.name]
 
     def reads_in_place(self, root: Node) -> bool:

@@ -59,7 +59,7 @@ class Program:
     ram_bytes: int
 
 
-def to_c(net: FrozenGraph, name: str = "network", streaming: bool = False) -> Program:
+def to_c(net: FrozenGraph, name: str = "network", streaming: bool = False, scratch: int | None = None) -> Program:
     """The network as C.
 
     Args:
@@ -67,6 +67,7 @@ def to_c(net: FrozenGraph, name: str = "network", streaming: bool = False) -> Pr
         name: of the files, and what every public symbol begins with.
         streaming: whether the program takes one step at a time, and its ``main.c`` reads steps. A network with loops
             runs by steps in any case, and its ``main.c`` reads whole inputs.
+        scratch: bytes to compute sums in, see `Plan`.
 
     Raises:
         UserError: ``name`` is no C identifier or that of a header, the network is too large for 32-bit indices, or it
@@ -76,7 +77,7 @@ def to_c(net: FrozenGraph, name: str = "network", streaming: bool = False) -> Pr
         raise UserError(
             "name", name, "want a name for C: a letter, then at most 30 letters, digits and _; no keyword or header"
         )
-    plan = Plan(net, name, streaming)
+    plan = Plan(net, name, streaming, scratch)
     code = Code(plan)
     arenas = {_arena(name, kind): (kind, count) for kind, count in arena_sizes(plan.buffers).items()}
     scratch = code.constants.scratch
