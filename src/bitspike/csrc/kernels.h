@@ -206,6 +206,10 @@
 #define BITSPIKE_DOT_4_OF_BYTES(NAME, X, NEGATIVE, FIT, LONG) BITSPIKE_DOT_4(NAME, int16_t, X, int32_t)
 #endif
 
+#ifndef BITSPIKE_UNPACK_ROWS
+#define BITSPIKE_UNPACK_ROWS(NAME, BITS) BITSPIKE_UNPACK(NAME, BITS, BITSPIKE_ROW)
+#endif
+
 /* Adds one such sum. */
 #define BITSPIKE_DOT_1(NAME, ROW, X, SUM)                                                          \
     static void NAME(const ROW *BITSPIKE_RESTRICT row, const X *BITSPIKE_RESTRICT x,               \

@@ -1,5 +1,6 @@
-/* Vectors for "network", by the compiler's own names: AVX2, AVX-VNNI, AVX-512 (VNNI, VPOPCNTDQ) and NEON. The same
- * integers as the C of network.c, which includes this where the compiler may use them, but not with -DNETWORK_PORTABLE.
+/* Vectors for "network", by the compiler's own names: AVX2, AVX-VNNI, AVX-512 (VNNI, VPOPCNTDQ), NEON, and Helium and
+ * the DSP instructions of a Cortex-M. The same integers as the C of network.c, which includes this where the compiler
+ * may use them, but not with -DNETWORK_PORTABLE.
  */
 #ifndef NETWORK_SIMD_H
 #define NETWORK_SIMD_H
@@ -332,6 +333,111 @@ static inline int32_t network_add_up(int32x4_t x)
                 for (int32_t j = i; j < count; j++)                                                                   \
                     sums[r] += (int32_t)rows[r * count + j] * (int32_t)x[j];                                          \
             }                                                                                                         \
+    }
+
+#elif defined(__ARM_FEATURE_MVE)
+#include <arm_mve.h>
+
+/* Levels of 8 bits without a sign lose 128, and 128 times the weights is added. */
+#define BITSPIKE_DOT_4_OF_BYTES(NAME, X, NEGATIVE, FIT, LONG)                                                         \
+    static void NAME(const int8_t *rows, const X *x, int32_t count, int32_t apart, int32_t windows, int32_t *sums)    \
+    {                                                                                                                 \
+        const int lowered = (X)-1 > 0;                                                                                \
+        for (; windows > 0; windows--, x += apart, sums += 16)                                                        \
+            for (int r = 0; r < 4; r++) {                                                                             \
+                int32_t sum = sums[r], weights = 0;                                                                   \
+                for (int32_t i = 0; i < count; i += 16) {                                                             \
+                    const mve_pred16_t there = vctp8q((uint32_t)(count - i));                                         \
+                    const int8x16_t row = vldrbq_z_s8(rows + r * count + i, there);                                   \
+                    const int8x16_t bytes = vldrbq_z_s8((const int8_t *)(const void *)(x + i), there);                \
+                    sum = vmladavaq_s8(sum, row, lowered ? veorq_s8(bytes, vdupq_n_s8(-128)) : bytes);                \
+                    weights = lowered ? vaddvaq_s8(weights, row) : 0;                                                 \
+                }                                                                                                     \
+                sums[r] = sum + 128 * weights;                                                                        \
+            }                                                                                                         \
+    }
+
+#elif defined(__ARM_FEATURE_SIMD32)
+#include <arm_acle.h>
+#include <string.h>
+
+static inline uint32_t network_word(const void *from)
+{
+    uint32_t word;
+    memcpy(&word, from, 4);
+    return word;
+}
+
+#define BITSPIKE_FOUR(from) ((int8x4_t)network_word(from))
+
+/* Of a word of bytes those that lie first and third, by themselves, and those between. */
+#define BITSPIKE_EVEN(word) __sxtb16((int8x4_t)(word))
+#define BITSPIKE_ODD(word) __sxtb16((int8x4_t)((word) >> 8 | (word) << 24))
+
+static inline int32_t network_add_four(int32_t sum, int16x2_t even, int16x2_t odd, const int8_t *row)
+{
+    const uint32_t weights = network_word(row);
+    return __smlad(BITSPIKE_ODD(weights), odd, __smlad(BITSPIKE_EVEN(weights), even, sum));
+}
+
+#define BITSPIKE_DOT_4_OF_BYTES(NAME, X, NEGATIVE, FIT, LONG)                                                         \
+    static void NAME(const int8_t *rows, const X *x, int32_t count, int32_t apart, int32_t windows, int32_t *sums)    \
+    {                                                                                                                 \
+        const int8_t *const row1 = rows + count, *const row2 = row1 + count, *const row3 = row2 + count;              \
+        for (; windows > 0; windows--, x += apart, sums += 16) {                                                      \
+            int32_t sum0 = sums[0], sum1 = sums[1], sum2 = sums[2], sum3 = sums[3], i = 0;                            \
+            for (; i + 4 <= count; i += 4) {                                                                          \
+                const uint32_t four = network_word(x + i), turned = four >> 8 | four << 24;                           \
+                const int16x2_t even = NEGATIVE ? __sxtb16((int8x4_t)four) : (int16x2_t)__uxtb16(four);               \
+                const int16x2_t odd = NEGATIVE ? __sxtb16((int8x4_t)turned) : (int16x2_t)__uxtb16(turned);            \
+                sum0 = network_add_four(sum0, even, odd, rows + i);                                                   \
+                sum1 = network_add_four(sum1, even, odd, row1 + i);                                                   \
+                sum2 = network_add_four(sum2, even, odd, row2 + i);                                                   \
+                sum3 = network_add_four(sum3, even, odd, row3 + i);                                                   \
+            }                                                                                                         \
+            for (; i < count; i++) {                                                                                  \
+                sum0 += (int32_t)rows[i] * (int32_t)x[i];                                                             \
+                sum1 += (int32_t)row1[i] * (int32_t)x[i];                                                             \
+                sum2 += (int32_t)row2[i] * (int32_t)x[i];                                                             \
+                sum3 += (int32_t)row3[i] * (int32_t)x[i];                                                             \
+            }                                                                                                         \
+            sums[0] = sum0;                                                                                           \
+            sums[1] = sum1;                                                                                           \
+            sums[2] = sum2;                                                                                           \
+            sums[3] = sum3;                                                                                           \
+        }                                                                                                             \
+    }
+
+/* Four weights at a time, as BITSPIKE_PART has one. */
+#define BITSPIKE_PART_BY_FOUR(BITS, PART)                                                                             \
+    if ((BITS) & (PART)) {                                                                                            \
+        const int32_t bytes = count * (PART) / 8;                                                                     \
+        const int worth = (BITS) == 1 ? 2 : 1 << ((BITS) & ((PART)-1)), mask = (1 << (PART)) - 1;                     \
+        for (int at = 0; at < 8; at += (PART), codes += bytes) {                                                      \
+            int32_t i = 0;                                                                                            \
+            for (; i + 4 <= bytes; i += 4) {                                                                          \
+                const uint32_t fields = (network_word(packed + i) >> at & ones * (uint32_t)mask) * (uint32_t)worth;   \
+                const int8x4_t part = (int8x4_t)fields, low = (int8x4_t)(ones * first);                               \
+                const int8x4_t four =                                                                                 \
+                    2 * (PART) > (BITS) ? __ssub8(part, low) : __sadd8(part, BITSPIKE_FOUR(codes + i));               \
+                memcpy(codes + i, &four, 4);                                                                          \
+            }                                                                                                         \
+            for (; i < bytes; i++)                                                                                    \
+                codes[i] = (int8_t)(((packed[i] >> at) & mask) * worth                                                \
+                                    + (2 * (PART) > (BITS) ? -(int)first : codes[i]));                                \
+        }                                                                                                             \
+        packed += bytes;                                                                                              \
+        codes -= count;                                                                                               \
+    }
+
+#define BITSPIKE_UNPACK_ROWS(NAME, BITS)                                                                              \
+    static void NAME(const uint8_t *packed, int32_t count, int8_t *codes)                                             \
+    {                                                                                                                 \
+        const uint32_t ones = 0x01010101U, first = BITS == 1 ? 1 : 1U << (BITS - 1);                                  \
+        BITSPIKE_PART_BY_FOUR(BITS, 8)                                                                                \
+        BITSPIKE_PART_BY_FOUR(BITS, 4)                                                                                \
+        BITSPIKE_PART_BY_FOUR(BITS, 2)                                                                                \
+        BITSPIKE_PART_BY_FOUR(BITS, 1)                                                                                \
     }
 #endif
 

@@ -60,6 +60,10 @@ void reset(void)
     } block = {line, sizeof line};
     int count = 0;
 
+#ifdef __ARM_FEATURE_MVE
+    *(volatile uint32_t *)0xE000ED88 |= 15U << 20; /* CPACR: there are no vectors after a reset */
+    __asm__ volatile("dsb\n\tisb" ::: "memory");
+#endif
     memcpy(data_start, data_in_flash, (size_t)((char *)data_end - (char *)data_start));
     memset(bss_start, 0, (size_t)((char *)bss_end - (char *)bss_start));
     initialise_monitor_handles();

@@ -27,6 +27,8 @@ from bitspike.sample import MOST_CODE
 
 __all__ = ["Program", "to_c"]
 
+VECTORS = ("__AVX2__", "__ARM_NEON", "__ARM_FEATURE_MVE", "__ARM_FEATURE_SIMD32")
+"""What compilers define where one of the branches of csrc/simd.h is theirs."""
 AXES = {1: "D", 2: "C x L", 3: "C x H x W"}
 NOT_A_NAME = re.compile(
     "auto|break|case|char|const|continue|default|do|double|else|enum|extern|float|for|goto|if|inline|int|long|register"
@@ -98,7 +100,7 @@ def _source(code: Code, memory: dict[str, tuple[CType, int]]) -> str:
         [f'/* The network "{comment(plan.graph.name)}", made by bitspike. {plan.name}.h says how to run it. */'],
         [f'#include "{plan.name}.h"'],
         [
-            f"#if !defined({plan.name.upper()}_PORTABLE) && (defined(__AVX2__) || defined(__ARM_NEON))",
+            f"#if !defined({plan.name.upper()}_PORTABLE) && ({' || '.join(f'defined({name})' for name in VECTORS)})",
             f'#include "{plan.name}_simd.h"',
             "#endif",
         ],

@@ -183,7 +183,7 @@ class _Synapses(Writer[Op], Generic[Op]):
         pieces = PIECE if self.groups(node) == 1 else 1
         types = f"{short(stored)}_{short(kind)}{wide}"
         unpack, one, rows = f"{network}_unpack{bits}{wide}", f"{network}_dot1_{types}", f"{network}_dot{pieces}_{types}"
-        kernel(f"BITSPIKE_UNPACK({unpack}, {bits}, {row})")
+        kernel(f"BITSPIKE_UNPACK_ROWS({unpack}, {bits})" if bytes_ else f"BITSPIKE_UNPACK({unpack}, {bits}, {row})")
         kernel(f"BITSPIKE_DOT_1({one}, {row}, {stored.name}, {kind.name})")
         if pieces > 1 and bytes_:
             levels = plan.net.ranges[node.inputs[0]]
