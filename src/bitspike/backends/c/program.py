@@ -82,9 +82,8 @@ def to_c(net: FrozenGraph, name: str = "network", streaming: bool = False, scrat
     plan = Plan(net, name, streaming, scratch)
     code = Code(plan)
     arenas = {_arena(name, kind): (kind, count) for kind, count in arena_sizes(plan.buffers).items()}
-    scratch = code.constants.scratch
     states = {array: (kind, count) for array, (kind, count, _) in code.states.items()}
-    memory = {**arenas, **scratch, **states}
+    memory = {**arenas, **code.constants.scratch, **states}
     ram = sum(kind.bytes * count for kind, count in memory.values())
     texts = {f"{name}.c": _source(code, memory), f"{name}.h": _header(plan)}
     texts[f"{name}_simd.h"] = _resource("simd.h").replace("NETWORK", name.upper()).replace("network", name)
