@@ -387,9 +387,9 @@ static inline int32_t network_add_four(int32_t sum, int16x2_t even, int16x2_t od
         for (; windows > 0; windows--, x += apart, sums += 16) {                                                      \
             int32_t sum0 = sums[0], sum1 = sums[1], sum2 = sums[2], sum3 = sums[3], i = 0;                            \
             for (; i + 4 <= count; i += 4) {                                                                          \
-                const uint32_t four = network_word(x + i), between = four >> 8;                                       \
-                const int16x2_t even = NEGATIVE ? __sxtb16((int8x4_t)four) : (int16x2_t)__uxtb16(four);               \
-                const int16x2_t odd = NEGATIVE ? __sxtb16((int8x4_t)between) : (int16x2_t)__uxtb16(between);          \
+                const uint32_t four = network_word(x + i), low = 0x00FF00FFU;                                         \
+                const int16x2_t even = NEGATIVE ? BITSPIKE_EVEN(four) : (int16x2_t)(four & low);                      \
+                const int16x2_t odd = NEGATIVE ? BITSPIKE_ODD(four) : (int16x2_t)(four >> 8 & low);                   \
                 sum0 = network_add_four(sum0, even, odd, rows + i);                                                   \
                 sum1 = network_add_four(sum1, even, odd, row1 + i);                                                   \
                 sum2 = network_add_four(sum2, even, odd, row2 + i);                                                   \
