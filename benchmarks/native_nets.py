@@ -169,7 +169,10 @@ def main(
     """Times everything in turns, prints a line each, and writes it."""
     torch.set_num_threads(1)
     networks: dict[str, Any] = {}
-    for name in only.split(","):
+    names = only.split(",")
+    if unknown := [name for name in names if name not in NETS]:
+        raise typer.BadParameter(f"{unknown[0]}: want one of {', '.join(NETS)}", param_hint="--only")
+    for name in names:
         nets = {bits: sparse_net(*NETS[name][:2], bits, NETS[name][2]) for bits in GOALS}
         facts = {}
         for bits, net in nets.items():
