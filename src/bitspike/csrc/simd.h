@@ -126,7 +126,22 @@ static inline __m256i network_add_8(__m256i sum, __m128i levels, const int8_t *r
 #endif
 
 #ifdef BITSPIKE_DPBUSD
-/* Levels that may be below 0 are raised by 128, and 128 times the weights is taken off. */
+/* A vector of each row and window, multiplied and added to sums. Levels that may be below 0 are raised by 128, and 128
+ * times the weights is taken off in the end.
+ */
+#define BITSPIKE_DPBUSD_OF(NEGATIVE, W, VECTOR, LOAD, DPBUSD, XOR, SUMS)                                              \
+    BITSPIKE_UNROLLED                                                                                                 \
+    for (int r = 0; r < 4; r++) {                                                                                     \
+        const VECTOR row = LOAD(rows + r * count + i);                                                                \
+        if (NEGATIVE)                                                                                                 \
+            raised[r] = DPBUSD(raised[r], top, row);                                                                  \
+        BITSPIKE_UNROLLED                                                                                             \
+        for (int w = 0; w < W; w++) {                                                                                 \
+            const VECTOR bytes = LOAD(x + w * apart + i);                                                             \
+            SUMS[w][r] = DPBUSD(SUMS[w][r], NEGATIVE ? XOR(bytes, top) : bytes, row);                                 \
+        }                                                                                                             \
+    }
+
 #define BITSPIKE_BY_32(NEGATIVE, FIT, LONG, W)                                                                        \
         BITSPIKE_BY_64(NEGATIVE, LONG, W)                                                                             \
         const __m256i top = _mm256_set1_epi8(-128);                                                                   \
@@ -135,18 +150,7 @@ static inline __m256i network_add_8(__m256i sum, __m128i levels, const int8_t *r
         for (int r = 0; r < 4; r++)                                                                                   \
             raised[r] = _mm256_setzero_si256();                                                                       \
         for (; LONG && i + 32 <= count; i += 32)                                                                      \
-            BITSPIKE_UNROLLED                                                                                         \
-            for (int r = 0; r < 4; r++) {                                                                             \
-                const __m256i row = network_32_bytes(rows + r * count + i);                                           \
-                if (NEGATIVE)                                                                                         \
-                    raised[r] = BITSPIKE_DPBUSD(raised[r], top, row);                                                 \
-                BITSPIKE_UNROLLED                                                                                     \
-                for (int w = 0; w < W; w++) {                                                                         \
-                    const __m256i bytes = network_32_bytes(x + w * apart + i);                                        \
-                    const __m256i levels = NEGATIVE ? _mm256_xor_si256(bytes, top) : bytes;                           \
-                    sum[w][r] = BITSPIKE_DPBUSD(sum[w][r], levels, row);                                              \
-                }                                                                                                     \
-            }                                                                                                         \
+            BITSPIKE_DPBUSD_OF(NEGATIVE, W, __m256i, network_32_bytes, BITSPIKE_DPBUSD, _mm256_xor_si256, sum)        \
         BITSPIKE_UNROLLED                                                                                             \
         for (int w = 0; w < W; w++)                                                                                   \
             BITSPIKE_UNROLLED                                                                                         \
@@ -177,18 +181,8 @@ static inline __m256i network_halves(__m512i x)
                     wide[w][r] = _mm512_setzero_si512();                                                              \
             }                                                                                                         \
             for (; i < count; i += 64)                                                                                \
-                BITSPIKE_UNROLLED                                                                                     \
-                for (int r = 0; r < 4; r++) {                                                                         \
-                    const __m512i row = network_64_bytes(rows + r * count + i);                                       \
-                    if (NEGATIVE)                                                                                     \
-                        raised[r] = _mm512_dpbusd_epi32(raised[r], top, row);                                         \
-                    BITSPIKE_UNROLLED                                                                                 \
-                    for (int w = 0; w < W; w++) {                                                                     \
-                        const __m512i bytes = network_64_bytes(x + w * apart + i);                                    \
-                        const __m512i levels = NEGATIVE ? _mm512_xor_si512(bytes, top) : bytes;                       \
-                        wide[w][r] = _mm512_dpbusd_epi32(wide[w][r], levels, row);                                    \
-                    }                                                                                                 \
-                }                                                                                                     \
+                BITSPIKE_DPBUSD_OF(NEGATIVE, W, __m512i, network_64_bytes, _mm512_dpbusd_epi32,                           \
+                                   _mm512_xor_si512, wide)                                                            \
             BITSPIKE_UNROLLED                                                                                         \
             for (int w = 0; w < W; w++)                                                                               \
                 BITSPIKE_UNROLLED                                                                                     \
